@@ -1,0 +1,206 @@
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from seedance_mcp.schema import ImageRule, Model, load_models, tool_schema
+
+FACTS: dict[str, Any] = json.loads(
+    (Path(__file__).parent / "facts" / "seedance-1-0-lite-image-to-video.json").read_text("utf-8")
+)
+MODELS = load_models()
+MODEL = MODELS["bytedance/seedance-1-0/lite/image-to-video"]
+IMAGES = ("first_frame_image_url", "last_frame_image_url")
+OURS = {
+    "wait_seconds": {"type": "integer", "description": "How long."},
+    "force_new": {"type": "boolean", "description": "Whether to pay.", "default": False},
+}
+
+
+def made_up(**properties: Any) -> Model:
+    """Make a model of which only the properties matter."""
+    return Model(
+        model_id="someone/made-up",
+        input_schema={"type": "object", "properties": properties},
+        output_schema={"type": "object"},
+        descriptions={},
+    )
+
+
+def ruled(rule: str) -> Model:
+    """Make a model whose one image has one rule."""
+    validation = {"validation_rule": rule, "validation_value": 1, "validation_error": "No."}
+    return made_up(image={"type": "string", "validations": [validation]})
+
+
+def keys(value: object) -> Iterator[str]:
+    """Give every key of a JSON value, at any depth."""
+    match value:
+        case dict():
+            for key, part in value.items():  # pyright: ignore[reportUnknownVariableType]
+                yield str(key)  # pyright: ignore[reportUnknownArgumentType]
+                yield from keys(part)  # pyright: ignore[reportUnknownArgumentType]
+        case list():
+            for part in value:  # pyright: ignore[reportUnknownVariableType]
+                yield from keys(part)  # pyright: ignore[reportUnknownArgumentType]
+        case _:
+            return
+
+
+def upstream(name: str) -> Mapping[str, Any]:
+    """Give a property as the service publishes it."""
+    return FACTS["input_schema"]["properties"][name]
+
+
+@pytest.mark.parametrize("part", ["model_id", "input_schema", "output_schema"])
+def test_the_bundled_model_is_what_the_service_publishes_to_the_letter(part: str) -> None:
+    # As text, since the order of keys is a part of it.
+    assert json.dumps(getattr(MODEL, part)) == json.dumps(FACTS[part])
+
+
+def test_every_bundled_model_is_known_by_its_own_id() -> None:
+    assert "bytedance/seedance-1-0/lite/image-to-video" in MODELS
+    assert [(known_as, model.model_id) for known_as, model in MODELS.items()] == [
+        (model_id, model_id) for model_id in MODELS
+    ]
+
+
+def test_the_tool_takes_the_models_properties_less_validations_then_ours() -> None:
+    schema = tool_schema(MODEL, OURS)
+
+    expected = json.loads(json.dumps(FACTS["input_schema"]))
+    for name, prop in expected["properties"].items():
+        prop.pop("validations", None)
+        prop["description"] = schema["properties"][name]["description"]
+    expected["properties"] |= OURS
+    assert json.dumps(schema) == json.dumps(expected)
+
+
+@pytest.mark.parametrize("name", FACTS["input_schema"]["properties"])
+def test_a_description_of_the_services_is_kept_and_an_empty_one_is_filled(name: str) -> None:
+    described = tool_schema(MODEL, {})["properties"][name]["description"]
+
+    assert described == (upstream(name)["description"] or MODEL.descriptions[name])
+    assert described.strip()
+
+
+def test_our_descriptions_say_the_rules_and_the_defaults() -> None:
+    properties = tool_schema(MODEL, {})["properties"]
+
+    assert {name: prop["description"] for name, prop in properties.items()} == {
+        "prompt": (
+            "What happens in the clip: subject, movement, camera. At most 1,900 characters."
+        ),
+        "first_frame_image_url": (
+            "Public https URL of the picture the clip starts from. Over 300 and under 6000 pixels"
+            " wide and high, width/height over 0.4 and under 2.5, under 30 MB."
+        ),
+        "last_frame_image_url": (
+            "Note: The last frame image will not take effect when the resolution is set to 1080P."
+        ),
+        "resolution": "Height of the clip in pixels. Default 480p.",
+        "duration": "Length of the clip in seconds. Default 5.",
+    }
+
+
+def test_no_bundled_model_leaves_an_argument_undescribed() -> None:
+    undescribed = [
+        (model_id, name)
+        for model_id, model in MODELS.items()
+        for name, prop in tool_schema(model, {})["properties"].items()
+        if not prop["description"].strip()
+    ]
+    assert undescribed == []
+
+
+def test_no_bundled_model_describes_what_the_service_describes_or_does_not_take() -> None:
+    needless = [
+        (model_id, name)
+        for model_id, model in MODELS.items()
+        for name in model.descriptions
+        if name not in model.properties or model.properties[name].get("description")
+    ]
+    assert needless == []
+
+
+def test_validations_never_reach_the_tool() -> None:
+    assert "validations" in set(keys(dict(MODEL.input_schema)))
+    assert [i for i, m in MODELS.items() if "validations" in set(keys(tool_schema(m, OURS)))] == []
+
+
+def test_validations_inside_a_list_of_images_never_reach_the_tool() -> None:
+    item = {"type": "string", "validations": [{"validation_rule": "width_pixels<"}]}
+    schema = tool_schema(made_up(images={"type": "array", "items": item}), {})
+
+    assert schema["properties"]["images"]["items"] == {"type": "string"}
+
+
+def test_making_a_tools_schema_changes_neither_the_model_nor_what_is_added() -> None:
+    ours = json.loads(json.dumps(OURS))
+    schema = tool_schema(MODEL, ours)
+    for prop in schema["properties"].values():
+        prop["description"] = "changed"
+    schema["required"].clear()
+
+    assert json.dumps(MODEL.input_schema) == json.dumps(FACTS["input_schema"])
+    assert ours == OURS
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_the_image_rules_are_the_services_in_its_order(name: str) -> None:
+    too_large = "The uploaded image width and height must not exceed 6000 pixels."
+    too_small = "The uploaded image width and height must not be less than 300 pixels."
+    shape = "The aspect ratio range should be between 0.4 and 2.5."
+    rows: list[tuple[str, Literal["<", ">"], float, str]] = [
+        ("width_pixels", "<", 6000, too_large),
+        ("height_pixels", "<", 6000, too_large),
+        ("width_pixels", ">", 300, too_small),
+        ("height_pixels", ">", 300, too_small),
+        ("width/height", ">", 0.4, shape),
+        ("width/height", "<", 2.5, shape),
+        ("file_size_mb", "<", 30, "File size must be less than 30 MB."),
+    ]
+    assert MODEL.image_rules[name] == tuple(
+        ImageRule(quantity=quantity, comparison=comparison, bound=bound, message=message)
+        for quantity, comparison, bound, message in rows
+    )
+
+
+def test_only_images_have_image_rules() -> None:
+    assert tuple(MODEL.image_rules) == IMAGES
+
+
+@pytest.mark.parametrize(
+    ("rule", "kept", "broken"),
+    [
+        ("width_pixels<", 5999, 6001),
+        ("height_pixels<", 5999, 6001),
+        ("width_pixels>", 301, 299),
+        ("height_pixels>", 301, 299),
+        ("width/height>", 0.4000001, 0.3999999),
+        ("width/height<", 2.4999999, 2.5000001),
+        ("file_size_mb<", 29.9999999, 30.0000001),
+    ],
+)
+@pytest.mark.parametrize("name", IMAGES)
+def test_a_bound_itself_breaks_its_rule(name: str, rule: str, kept: float, broken: float) -> None:
+    (found,) = [r for r in MODEL.image_rules[name] if r.quantity + r.comparison == rule]
+
+    assert (found.holds(kept), found.holds(found.bound), found.holds(broken)) == (
+        True,
+        False,
+        False,
+    )
+
+
+@pytest.mark.parametrize("rule", ["width_pixels<=", "width_pixels", "> width_pixels", "≤", ""])
+def test_a_rule_of_an_unknown_form_is_refused(rule: str) -> None:
+    with pytest.raises(ValueError, match="validation_rule") as refused:
+        _ = ruled(rule).image_rules
+    assert str(refused.value) == f"a validation_rule that nothing measures: {rule!r}"
+
+
+def test_a_model_without_rules_has_no_image_arguments() -> None:
+    assert made_up(prompt={"type": "string"}).image_rules == {}
