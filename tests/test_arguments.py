@@ -1,0 +1,243 @@
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from seedance_mcp.arguments import check_arguments, check_image_urls
+from seedance_mcp.errors import InputError
+from seedance_mcp.listing import listed_tools
+from seedance_mcp.schema import load_models
+
+MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
+SCHEMA = listed_tools(MODEL, wait_seconds=45)[0].input_schema
+PROPERTIES: dict[str, Any] = SCHEMA["properties"]
+GOOD = {"prompt": "A lake", "first_frame_image_url": "https://pictures.example/lake.jpg"}
+COMPLETED = GOOD | {"resolution": "480p", "duration": 5, "wait_seconds": 45, "force_new": False}
+TAKES = (
+    "t takes prompt, first_frame_image_url, last_frame_image_url, resolution, duration,"
+    " wait_seconds, force_new."
+)
+TEXT = "a string of at most 1,900 characters"
+RESOLUTIONS = 'one of "480p", "720p", "1080p"'
+
+
+def refusal(arguments: dict[str, Any]) -> InputError:
+    """Give the error that arguments are refused with."""
+    with pytest.raises(InputError) as refused:
+        check_arguments(SCHEMA, arguments)
+    return refused.value
+
+
+def said(arguments: dict[str, Any]) -> str:
+    """Give the whole line that arguments are refused with, nothing where they pass."""
+    try:
+        checked = check_arguments(SCHEMA, arguments)
+        check_image_urls(MODEL, checked, allow_http=False)
+    except InputError as error:
+        return error.line
+    return ""
+
+
+def test_good_arguments_come_back_with_every_default_in_the_schemas_order() -> None:
+    completed = check_arguments(SCHEMA, dict(reversed(GOOD.items())))
+    assert list(completed.items()) == list(COMPLETED.items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, f"prompt is required: {TEXT}."),
+        ({"prompt": "A lake"}, "first_frame_image_url is required: a string."),
+        (
+            {"first_frame_image_url": GOOD["first_frame_image_url"]},
+            f"prompt is required: {TEXT}.",
+        ),
+    ],
+)
+def test_a_missing_argument_is_asked_for(arguments: dict[str, Any], message: str) -> None:
+    assert refusal(arguments).message == message
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resolutions", "is no argument of this tool; did you mean resolution? I"),
+        ("Duration", "is no argument of this tool; did you mean duration? I"),
+        (
+            "lastframe_image_url",
+            "is no argument of this tool; did you mean last_frame_image_url? I",
+        ),
+        ("wait_second", "is no argument of this tool; did you mean wait_seconds? I"),
+        ("fps", "is no argument of this tool; i"),
+        ("seed", "is no argument of this tool; i"),
+    ],
+)
+def test_a_misspelt_or_surplus_argument_is_refused_with_the_nearest_name(
+    name: str, message: str
+) -> None:
+    refused = refusal(GOOD | {name: "480p"})
+    assert (refused.argument, refused.message) == (name, f"{name} {message}{TAKES}")
+
+
+def test_a_surplus_argument_is_refused_before_a_missing_one() -> None:
+    assert refusal({"promt": "A lake"}).message == (
+        f"promt is no argument of this tool; did you mean prompt? I{TAKES}"
+    )
+
+
+def test_a_long_or_broken_name_is_cut_to_one_line() -> None:
+    refused = refusal(GOOD | {"x\n" * 1000: 1})
+    name = "x " * 29 + "x…"
+    assert refused.argument == name
+    assert refused.message == f"{name} is no argument of this tool; i{TAKES}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("prompt", 5, f"must be {TEXT}."),
+        ("prompt", None, f"must be {TEXT}."),
+        ("prompt", ["A lake"], f"must be {TEXT}."),
+        ("prompt", "", f"must not be empty: {TEXT}."),
+        ("prompt", " \n\t\u3000", f"must not be empty: {TEXT}."),
+        ("prompt", "a" * 1901, "may have at most 1,900 characters; it has 1,901."),
+        ("prompt", "🎬" * 1901, "may have at most 1,900 characters; it has 1,901."),
+        (
+            "prompt",
+            "A \ud83c lake",
+            "holds half of a surrogate pair, which is no character; send valid text.",
+        ),
+        ("first_frame_image_url", {"url": "x"}, "must be a string."),
+        ("last_frame_image_url", "", "must not be empty: a string."),
+        ("resolution", "480", f'must be {RESOLUTIONS} (did you mean "480p"?).'),
+        ("resolution", 720, f'must be {RESOLUTIONS} (did you mean "720p"?).'),
+        ("resolution", "1080P", f'must be {RESOLUTIONS} (did you mean "1080p"?).'),
+        ("resolution", "4k", f"must be {RESOLUTIONS}."),
+        (
+            "resolution",
+            None,
+            f"must be {RESOLUTIONS}; leave it out instead of sending null.",
+        ),
+        ("resolution", " ", f"must not be empty: {RESOLUTIONS}."),
+        ("duration", 7, "must be one of 5, 10."),
+        ("duration", "7", "must be one of 5, 10."),
+        ("duration", "five", "must be one of 5, 10."),
+        ("duration", "\N{ARABIC-INDIC DIGIT FIVE}", "must be one of 5, 10."),
+        ("duration", 5.5, "must be one of 5, 10."),
+        ("duration", True, "must be one of 5, 10."),
+        ("duration", float("nan"), "must be one of 5, 10."),
+        ("duration", 10**4200, "must be one of 5, 10."),
+        ("wait_seconds", -1, "must be a whole number from 0 to 900."),
+        ("wait_seconds", "901", "must be a whole number from 0 to 900."),
+        ("wait_seconds", False, "must be a whole number from 0 to 900."),
+        ("force_new", 1, "must be true or false."),
+        ("force_new", "yes", "must be true or false."),
+    ],
+)
+def test_a_wrong_value_is_refused_with_what_is_allowed(
+    name: str, value: object, message: str
+) -> None:
+    refused = refusal(GOOD | {name: value})
+    assert (refused.argument, refused.message) == (name, f"{name} {message}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "taken_as"),
+    [
+        ("duration", "10", 10),
+        ("duration", " +5 ", 5),
+        ("duration", 10.0, 10),
+        ("wait_seconds", "0", 0),
+        ("wait_seconds", "900", 900),
+        ("force_new", "TRUE", True),
+        ("force_new", "false", False),
+        ("prompt", "a" * 1900, "a" * 1900),
+        ("prompt", "5", "5"),
+        ("prompt", "true", "true"),
+    ],
+)
+def test_a_stringified_number_or_boolean_is_taken_as_what_it_means(
+    name: str, value: object, taken_as: object
+) -> None:
+    completed = check_arguments(SCHEMA, GOOD | {name: value})
+    assert completed == COMPLETED | {name: taken_as}
+    assert type(completed[name]) is type(taken_as)
+
+
+def test_an_id_of_the_wrong_form_is_refused_in_plain_words() -> None:
+    schema = listed_tools(MODEL, wait_seconds=45)[1].input_schema
+    with pytest.raises(InputError) as refused:
+        check_arguments(schema, {"request_id": "../../v2/deployments"})
+    assert refused.value.message == (
+        "request_id must be a string of 1 to 128 letters, digits, - or _, as generate_video gave"
+        " it."
+    )
+
+
+LONG = st.text(st.characters(), min_size=61, max_size=400) | st.sampled_from(
+    ["https://pictures.example/" + "a b" * 3000, "data:image/png;base64," + "A" * 9000, "9" * 5000]
+)
+
+
+@given(LONG, st.sampled_from([*PROPERTIES, "name", "list", "object"]))
+def test_a_long_value_is_never_echoed(long: str, where: str) -> None:
+    added: dict[str, Any] = {"name": {long: 1}, "list": {"duration": [long]}}.get(where, {})
+    added = added or ({"prompt": {"a": long}} if where == "object" else {where: long})
+    line = said(GOOD | added)
+
+    assert long not in line
+    assert line.isprintable()
+    assert len(line) < 600
+
+
+SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def meant(name: str, value: Any) -> Any:
+    """Read a stringified number or boolean, by other means than the code does."""
+    kind = PROPERTIES[name]["type"] if name in PROPERTIES else "string"
+    text = value.strip() if isinstance(value, str) else ""
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text.lower(), value)
+    digits = text.removeprefix("-") if text.startswith("-") else text.removeprefix("+")
+    if kind == "integer" and digits.isascii() and digits.isdigit():
+        return int(text)
+    return value
+
+
+NUMBERS = st.integers(-2, 903) | st.sampled_from([5, 10, 5.0, 1e300, float("inf")])
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | NUMBERS
+    | NUMBERS.map(str)
+    | st.sampled_from(
+        ["480p", "1080p", "True", " false ", "+10", "-0", "1_0", "\u0665", "a" * 1901]
+    )
+    | st.text(st.characters(), max_size=8)
+)
+VALUES = SCALARS | st.lists(SCALARS, max_size=2)
+NAMES = st.sampled_from([*PROPERTIES, "seed", ""])
+
+
+@given(st.sampled_from([GOOD, {}]), st.dictionaries(NAMES, VALUES, max_size=4))
+@settings(max_examples=300)
+def test_what_passes_is_exactly_what_the_schema_allows(
+    before: dict[str, Any], changed: dict[str, Any]
+) -> None:
+    arguments = before | changed
+    strict = Draft202012Validator(SCHEMA | {"additionalProperties": False})
+    read = {name: meant(name, value) for name, value in arguments.items()}
+    texts = [value for value in read.values() if isinstance(value, str)]
+    told = all(text.strip() and not SURROGATES.search(text) for text in texts)
+    allowed = told and strict.is_valid(read)  # pyright: ignore[reportUnknownMemberType]
+    try:
+        completed = check_arguments(SCHEMA, arguments)
+    except InputError:
+        assert not allowed
+    else:
+        assert allowed
+        assert completed == COMPLETED | read
