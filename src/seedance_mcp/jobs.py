@@ -1,0 +1,259 @@
+"""The record of a job, what can be observed of it, and the step from one to the next.
+
+    submitting ─┬─> in_queue <──> in_progress ──> completed | failed | cancelled
+                ├─> unknown       the POST's outcome cannot be known
+                └─> (deleted)     it certainly was not accepted
+
+`advance` is the only way a job changes. It does no I/O and knows no clock, and a final state
+never changes. The words are the service's, and two are ours: `submitting` and `unknown`.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, assert_never
+
+REQUEST_ID_PATTERN = "^[A-Za-z0-9_-]{1,128}$"
+"""What a request id may be (client: the ids that RunComfy's own clients accept)."""
+
+
+class Status(StrEnum):
+    """Where a job stands."""
+
+    SUBMITTING = "submitting"
+    UNKNOWN = "unknown"
+    IN_QUEUE = "in_queue"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Tell whether a job in this state never changes again."""
+        return self in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """The URLs of what a job made.
+
+    Attributes:
+        videos: Video URLs, without repetition, in the service's order.
+        images: Image URLs, likewise.
+    """
+
+    videos: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Tell whether there is any output."""
+        return bool(self.videos or self.images)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job as the ledger holds it; every time is aware, in UTC.
+
+    Attributes:
+        id: Our own id, which exists before the service has given one.
+        request_id: The service's id, None until the POST is answered.
+        model_id: The model that makes the clip, None for a job begun elsewhere.
+        arguments: The model's arguments, defaults filled in; empty for a job begun elsewhere.
+        owner: Whose it is: the keyed hash of the token, never the token.
+        created_at: When the job was written down, or when the service says it was created.
+        status: Where it stands.
+        queue_position: Jobs ahead of it, None unless it is queued and the service says.
+        finished_at: When it ended, None before.
+        outputs: What it made.
+        cost_usd: What it cost in USD, None while the service does not say.
+        error: Why it failed, in the service's words, cut to one line.
+        saved_to: Where its videos were saved, in their order; empty while they were not.
+        delivered: Whether an answer that names the request_id was given.
+    """
+
+    id: str
+    request_id: str | None = None
+    model_id: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    owner: str = ""
+    created_at: datetime
+    status: Status = Status.SUBMITTING
+    queue_position: int | None = None
+    finished_at: datetime | None = None
+    outputs: Outputs = field(default_factory=Outputs)
+    cost_usd: float | None = None
+    error: str | None = None
+    saved_to: tuple[str, ...] = ()
+    delivered: bool = False
+
+    @property
+    def digest(self) -> dict[str, Any]:
+        """Give the arguments as they are kept: of a picture within, only its hash."""
+        return {name: _digested(value) for name, value in self.arguments.items()}
+
+    @property
+    def fingerprint(self) -> str:
+        """Tell identical requests: the same owner, model and arguments after defaults."""
+        what = json.dumps([self.owner, self.model_id, self.digest], sort_keys=True)
+        return hashlib.sha256(what.encode()).hexdigest()
+
+    def elapsed_seconds(self, now: datetime) -> float:
+        """Give the seconds from creation to the end, or to `now` while it runs."""
+        return max(0.0, ((self.finished_at or now) - self.created_at).total_seconds())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """The service took the job and gave it an id."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutcomeLost:
+    """The POST left and no usable answer came; `why` says how, in one line."""
+
+    why: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queued:
+    """The job waits; `position` is None where the service does not say."""
+
+    position: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """The job runs, or the service used a word for it that nobody knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """The run ended, in the service's words `how`; only the result says what came of it."""
+
+    how: Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Succeeded:
+    """The clip exists. Times are None where the service gives none that can be read."""
+
+    outputs: Outputs
+    cost_usd: float | None = None
+    created_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """The job ended without a clip."""
+
+    error: str
+    cost_usd: float | None = None
+    created_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancelled:
+    """The job was cancelled before it ran."""
+
+
+Observation = Accepted | OutcomeLost | Queued | Running | Ended | Succeeded | Failed | Cancelled
+
+FINAL_OBSERVATIONS = (Succeeded, Failed, Cancelled)
+"""The observations that end a job."""
+
+
+UNKNOWN_IS_OWED_FOR = timedelta(minutes=30)
+ENDED_IS_OWED_FOR = timedelta(hours=24)
+"""How long an identical call gets back a job whose outcome is unknown, or that ended unseen."""
+
+
+def is_owed(job: Job, new: Job) -> bool:
+    """Tell whether a call that would begin `new` is owed an earlier job instead.
+
+    It is where the two are identical, and the earlier one was never named in an answer, or is
+    young and its outcome unknown. One that has ended is owed for a day: its caller paid for it and
+    was never told. One that was cancelled is owed to nobody.
+    """
+    if job.fingerprint != new.fingerprint or job.status is Status.CANCELLED:
+        return False
+    age = new.created_at - job.created_at
+    if job.status is Status.UNKNOWN:
+        return age < UNKNOWN_IS_OWED_FOR
+    return not job.delivered and not (job.status.final and age >= ENDED_IS_OWED_FOR)
+
+
+def advance(job: Job, seen: Observation, now: datetime) -> Job:
+    """Take the step from a job to what was observed of it.
+
+    Args:
+        job: The job so far.
+        seen: What the service was seen to say.
+        now: When.
+
+    Returns:
+        The job as it is now; the same one where nothing changed or its state is final.
+    """
+    if job.status.final:
+        return _with_late_cost(job, seen)
+    match seen:
+        case Accepted() | OutcomeLost() if job.request_id:
+            return job
+        case Accepted(request_id=request_id):
+            return replace(job, request_id=request_id, status=Status.IN_QUEUE, error=None)
+        case OutcomeLost(why=why):
+            return replace(job, status=Status.UNKNOWN, error=why)
+        case Queued(position=position):
+            return replace(job, status=Status.IN_QUEUE, queue_position=position)
+        case Running() | Ended():
+            # A run that ended is not known to have made anything until its result is read.
+            return replace(job, status=Status.IN_PROGRESS, queue_position=None)
+        case Succeeded():
+            return _ended(job, Status.COMPLETED, seen, now)
+        case Failed(error=error):
+            return replace(_ended(job, Status.FAILED, seen, now), error=error)
+        case Cancelled():
+            return replace(job, status=Status.CANCELLED, queue_position=None, finished_at=now)
+        case _:
+            assert_never(seen)
+
+
+# A data: URI of a picture runs to megabytes; no prompt and no URL is as long as this.
+_KEPT_WHOLE = 10_000
+
+
+def _digested(value: Any) -> Any:
+    if isinstance(value, str) and (value.startswith("data:image/") or len(value) > _KEPT_WHOLE):
+        kind = value[:40].partition(",")[0]
+        return f"{kind} sha256:{hashlib.sha256(value.encode()).hexdigest()}"
+    return value
+
+
+def _ended(job: Job, status: Status, seen: Succeeded | Failed, now: datetime) -> Job:
+    # The form of the service's times is unknown, so they are believed only where they fit ours.
+    adopted = job.model_id is None and seen.created_at is not None
+    created_at = min(job.created_at, seen.created_at or now) if adopted else job.created_at
+    finished_at = seen.finished_at or now
+    return replace(
+        job,
+        status=status,
+        queue_position=None,
+        created_at=created_at,
+        finished_at=finished_at if created_at <= finished_at <= now else now,
+        outputs=seen.outputs if isinstance(seen, Succeeded) else job.outputs,
+        cost_usd=seen.cost_usd,
+    )
+
+
+def _with_late_cost(job: Job, seen: Observation) -> Job:
+    """Add a cost that the service did not know yet when the job ended (client)."""
+    if job.cost_usd is None and isinstance(seen, Succeeded | Failed) and seen.cost_usd is not None:
+        return replace(job, cost_usd=seen.cost_usd)
+    return job

@@ -1,0 +1,218 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seedance_mcp.jobs import (
+    FINAL_OBSERVATIONS,
+    Accepted,
+    Cancelled,
+    Ended,
+    Failed,
+    Job,
+    Observation,
+    OutcomeLost,
+    Outputs,
+    Queued,
+    Running,
+    Status,
+    Succeeded,
+    advance,
+)
+
+CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+NOW = CREATED + timedelta(seconds=90)
+CLIP = Outputs(videos=("https://outputs.example/clip.mp4",))
+NEW = Job(
+    id="ours", model_id="someone/model", arguments={"prompt": "x"}, owner="me", created_at=CREATED
+)
+QUEUED = replace(NEW, request_id="r-1", status=Status.IN_QUEUE, queue_position=3)
+JOBS = {
+    "submitting": NEW,
+    "unknown": replace(NEW, status=Status.UNKNOWN),
+    "in_queue": QUEUED,
+    "in_progress": replace(QUEUED, status=Status.IN_PROGRESS, queue_position=None),
+}
+ENDED = {
+    "completed": {"outputs": CLIP, "status": Status.COMPLETED},
+    "failed": {"error": "too dark", "status": Status.FAILED},
+    "cancelled": {"status": Status.CANCELLED},
+}
+FINAL = {
+    word: replace(QUEUED, queue_position=None, finished_at=NOW, **changes)
+    for word, changes in ENDED.items()
+}
+
+Changes = dict[str, Any]
+ACCEPTED: dict[str, tuple[Observation, Changes]] = {
+    "accepted": (Accepted(request_id="r-1"), {"request_id": "r-1", "status": Status.IN_QUEUE}),
+    "lost": (OutcomeLost(), {"status": Status.UNKNOWN}),
+}
+RUNNING: Changes = {"status": Status.IN_PROGRESS, "queue_position": None}
+FINISHED: Changes = {"queue_position": None, "finished_at": NOW}
+POLLED: dict[str, tuple[Observation, Changes]] = {
+    "queued": (Queued(position=1), {"status": Status.IN_QUEUE, "queue_position": 1}),
+    "queued somewhere": (Queued(), {"status": Status.IN_QUEUE, "queue_position": None}),
+    "running": (Running(), RUNNING),
+    "ended well": (Ended(how=Status.COMPLETED), RUNNING),
+    "ended badly": (Ended(how=Status.FAILED), RUNNING),
+    "ended by a cancel": (Ended(how=Status.CANCELLED), RUNNING),
+    "succeeded": (Succeeded(outputs=CLIP), FINISHED | ENDED["completed"]),
+    "succeeded at a price": (
+        Succeeded(outputs=CLIP, cost_usd=0.5),
+        FINISHED | ENDED["completed"] | {"cost_usd": 0.5},
+    ),
+    "failed": (Failed(error="too dark"), FINISHED | ENDED["failed"]),
+    "failed at a price": (
+        Failed(error="too dark", cost_usd=0.0),
+        FINISHED | ENDED["failed"] | {"cost_usd": 0.0},
+    ),
+    "cancelled": (Cancelled(), FINISHED | ENDED["cancelled"]),
+}
+
+
+@pytest.mark.parametrize("state", ["submitting", "unknown"])
+@pytest.mark.parametrize("seen", ACCEPTED)
+def test_the_answer_to_the_paid_request_gives_a_job_its_id_or_leaves_it_unknown(
+    state: str, seen: str
+) -> None:
+    observation, changes = ACCEPTED[seen]
+    assert advance(JOBS[state], observation, NOW) == replace(JOBS[state], **changes)
+
+
+@pytest.mark.parametrize("state", ["in_queue", "in_progress"])
+@pytest.mark.parametrize("seen", POLLED)
+def test_a_poll_changes_exactly_what_it_says(state: str, seen: str) -> None:
+    observation, changes = POLLED[seen]
+    assert advance(JOBS[state], observation, NOW) == replace(JOBS[state], **changes)
+
+
+@pytest.mark.parametrize("state", FINAL)
+@pytest.mark.parametrize("seen", ACCEPTED | POLLED)
+def test_a_final_state_changes_only_by_a_cost_that_comes_late(state: str, seen: str) -> None:
+    observation, changes = (ACCEPTED | POLLED)[seen]
+    late = {"cost_usd": changes["cost_usd"]} if "cost_usd" in changes else {}
+    later = NOW + timedelta(hours=1)
+
+    assert advance(FINAL[state], observation, later) == replace(FINAL[state], **late)
+
+
+@pytest.mark.parametrize("state", FINAL)
+def test_a_cost_once_known_stays(state: str) -> None:
+    job = replace(FINAL[state], cost_usd=0.0)
+    assert advance(job, Succeeded(outputs=CLIP, cost_usd=9.0), NOW) == job
+
+
+@pytest.mark.parametrize("state", ["in_queue", "in_progress"])
+def test_a_lost_answer_says_nothing_of_a_job_whose_id_is_known(state: str) -> None:
+    assert advance(JOBS[state], OutcomeLost(), NOW) == JOBS[state]
+
+
+@pytest.mark.parametrize("state", ["in_queue", "in_progress"])
+def test_a_second_acceptance_never_replaces_the_id_of_the_first(state: str) -> None:
+    assert advance(JOBS[state], Accepted(request_id="r-2"), NOW).request_id == "r-1"
+
+
+def test_the_final_states_are_those_that_the_final_observations_lead_to() -> None:
+    reached = {
+        advance(QUEUED, observation, NOW).status
+        for observation, _ in POLLED.values()
+        if isinstance(observation, FINAL_OBSERVATIONS)
+    }
+    assert reached == {status for status in Status if status.final}
+    assert reached == {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
+
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("said", "believed"),
+    [
+        (None, NOW),
+        (CREATED, CREATED),
+        (CREATED + 30 * SECOND, CREATED + 30 * SECOND),
+        (NOW, NOW),
+        (NOW + SECOND, NOW),
+        (CREATED - SECOND, NOW),
+    ],
+)
+def test_the_services_time_of_the_end_is_believed_only_where_it_fits_ours(
+    said: datetime | None, believed: datetime
+) -> None:
+    for seen in (Succeeded(outputs=CLIP, finished_at=said), Failed(error="x", finished_at=said)):
+        assert advance(QUEUED, seen, NOW).finished_at == believed
+
+
+@pytest.mark.parametrize(
+    ("model_id", "said", "believed"),
+    [
+        ("someone/model", CREATED - 60 * SECOND, CREATED),
+        (None, CREATED - 60 * SECOND, CREATED - 60 * SECOND),
+        (None, CREATED + SECOND, CREATED),
+        (None, None, CREATED),
+    ],
+)
+def test_only_a_job_begun_elsewhere_takes_its_age_from_the_service(
+    model_id: str | None, said: datetime | None, believed: datetime
+) -> None:
+    job = replace(QUEUED, model_id=model_id)
+    for seen in (Succeeded(outputs=CLIP, created_at=said), Failed(error="x", created_at=said)):
+        assert advance(job, seen, NOW).created_at == believed
+
+
+def test_a_job_grows_older_until_it_ends() -> None:
+    ended = advance(QUEUED, Cancelled(), NOW)
+
+    assert QUEUED.elapsed_seconds(NOW) == 90.0
+    assert ended.elapsed_seconds(NOW + timedelta(days=1)) == 90.0
+    assert QUEUED.elapsed_seconds(CREATED - SECOND) == 0.0
+
+
+TIMES = st.integers(-90_000, 90_000).map(lambda seconds: CREATED + timedelta(seconds=seconds))
+RESULT = {
+    "cost_usd": st.none() | st.floats(0, 100),
+    "created_at": st.none() | TIMES,
+    "finished_at": st.none() | TIMES,
+}
+POLLS = st.one_of(
+    st.builds(Queued, position=st.none() | st.integers(0, 99)),
+    st.just(Running()),
+    st.builds(Ended, how=st.sampled_from([s for s in Status if s.final])),
+    st.builds(Succeeded, outputs=st.just(CLIP), **RESULT),
+    st.builds(Failed, error=st.text(min_size=1, max_size=9), **RESULT),
+    st.just(Cancelled()),
+)
+BEGINNINGS = st.sampled_from(
+    [
+        (NEW, [Accepted(request_id="r-1")]),
+        (NEW, [OutcomeLost(), Accepted(request_id="r-1")]),
+        (replace(QUEUED, model_id=None, queue_position=None), []),
+    ]
+)
+
+
+@given(BEGINNINGS, st.lists(st.tuples(POLLS, TIMES), max_size=12), TIMES)
+def test_whatever_is_observed_a_job_stays_sound(
+    beginning: tuple[Job, list[Observation]],
+    polls: list[tuple[Observation, datetime]],
+    at: datetime,
+) -> None:
+    job, answers = beginning
+    for seen, now in [*((answer, CREATED) for answer in answers), *polls]:
+        before, job = job, advance(job, seen, now)
+
+        assert (job.id, job.owner, job.arguments) == (before.id, before.owner, before.arguments)
+        assert before.request_id in {None, job.request_id}
+        assert (job.finished_at is not None) == job.status.final
+        assert job.queue_position is None or job.status is Status.IN_QUEUE
+        assert bool(job.outputs) == (job.status is Status.COMPLETED)
+        assert (job.error is not None) == (job.status is Status.FAILED)
+        assert job.elapsed_seconds(at) >= 0
+        if before.status.final:
+            assert job == replace(before, cost_usd=job.cost_usd)
+            assert before.cost_usd in {None, job.cost_usd}
+    assert job.request_id == "r-1"
