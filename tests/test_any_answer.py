@@ -1,0 +1,67 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seedance_mcp.errors import Unreadable
+from seedance_mcp.jobs import Failed, Queued, Succeeded
+from seedance_mcp.refusals import error_text, read_error
+from seedance_mcp.wire import read_cancel, read_object, read_result, read_status, read_submit
+
+from .json_values import json_objects, json_values
+
+STATUS_CODES = st.sampled_from([200, 202, 302, 400, 403, 404, 408, 422, 429, 500, 503])
+READERS = [read_submit, read_status, read_result, read_cancel]
+
+
+@pytest.mark.parametrize("read", READERS, ids=lambda read: read.__name__)
+@given(json_values())
+def test_whatever_is_answered_is_read_or_unreadable(
+    read: Callable[[Any], object], body: object
+) -> None:
+    try:
+        seen = read(read_object(body))
+    except Unreadable as error:
+        said = error.message
+    else:
+        said = seen.error if isinstance(seen, Failed) else "read"
+    assert said.isprintable()
+    assert 0 < len(said) <= 300
+
+
+@given(json_objects())
+def test_whatever_is_read_is_sound(body: dict[str, Any]) -> None:
+    seen = read_result(body | {"status": "completed"})
+    queued = read_status(body | {"status": "in_queue"})
+
+    assert isinstance(queued, Queued)
+    assert queued.position is None or queued.position >= 0
+    if isinstance(seen, Succeeded):
+        urls = [*seen.outputs.videos, *seen.outputs.images]
+        assert urls
+        assert all(url.lower().startswith(("http://", "https://")) for url in urls)
+        assert seen.cost_usd is None or seen.cost_usd >= 0
+        times = [time for time in (seen.created_at, seen.finished_at) if time]
+        assert all(str(time.tzinfo) == "UTC" for time in times)
+
+
+@given(STATUS_CODES, json_objects() | json_values(), st.sampled_from(["model", "job"]))
+@settings(max_examples=300)
+def test_whatever_is_refused_is_said_in_one_bounded_line(
+    status_code: int, body: object, about: Any
+) -> None:
+    error = read_error(status_code, body, about=about)
+
+    if error is None:
+        assert status_code in {200, 202}
+    else:
+        assert error.line.isprintable()
+        assert 0 < len(error.line) <= 400
+
+
+@given(json_objects() | json_values())
+def test_a_text_of_the_services_is_one_line_of_at_most_300_characters(body: object) -> None:
+    said = error_text(body)
+    assert said is None or (said.isprintable() and 0 < len(said) <= 300)

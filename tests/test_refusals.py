@@ -1,0 +1,221 @@
+from typing import Any, Literal
+
+import pytest
+
+from seedance_mcp.errors import (
+    BalanceEmpty,
+    JobNotFound,
+    RateLimited,
+    RequestRefused,
+    ServiceError,
+    ServiceUnavailable,
+    TokenRefused,
+)
+from seedance_mcp.refusals import NOT_READY, error_number, error_text, read_error
+
+MEANING: dict[type[ServiceError], str] = {
+    RequestRefused: "RunComfy refused the request",
+    BalanceEmpty: "The RunComfy account has no balance left",
+    TokenRefused: "RunComfy does not take the token",
+    JobNotFound: "RunComfy knows no such request for this account",
+    RateLimited: "RunComfy asks for fewer requests",
+    ServiceUnavailable: "RunComfy gave no usable answer",
+}
+About = Literal["model", "job"]
+
+
+def facts(error: ServiceError | None) -> tuple[Any, ...] | None:
+    """Give all that an error holds, None where there is none."""
+    if error is None:
+        return None
+    passing = isinstance(error, ServiceUnavailable) and error.passing
+    return type(error), error.message, error.retry_after, passing
+
+
+def said(kind: type[ServiceError], detail: str, *, passing: bool = False) -> tuple[Any, ...]:
+    """Give what an error of a kind must hold."""
+    return kind, f"{MEANING[kind]} ({detail}).", None, passing
+
+
+@pytest.mark.parametrize("about", ["model", "job"])
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (400002, BalanceEmpty),
+        (400004, TokenRefused),
+        (403001, JobNotFound),
+        (404001, JobNotFound),
+        (400003, RequestRefused),
+        (400999, RequestRefused),
+        (401001, TokenRefused),
+        (402001, BalanceEmpty),
+        (413001, RequestRefused),
+        (422001, RequestRefused),
+        (429001, RateLimited),
+    ],
+)
+@pytest.mark.parametrize("status_code", [200, 400, 403, 404, 500])
+def test_the_documented_number_is_believed_before_the_http_status(
+    status_code: int, number: int, kind: type[ServiceError], about: About
+) -> None:
+    body = {"error_code": number, "error_message": "No"}
+    assert facts(read_error(status_code, body, about=about)) == said(kind, f"{number}: No")
+    body = {"error_code": str(number)}
+    assert facts(read_error(status_code, body, about=about)) == said(kind, str(number))
+
+
+@pytest.mark.parametrize(
+    ("status_code", "kind"),
+    [
+        (400, RequestRefused),
+        (401, TokenRefused),
+        (402, BalanceEmpty),
+        (403, TokenRefused),
+        (413, RequestRefused),
+        (422, RequestRefused),
+        (429, RateLimited),
+        *((code, ServiceUnavailable) for code in (301, 302, 307, 405, 408, 409, 418, 500, 501)),
+    ],
+)
+@pytest.mark.parametrize("about", ["model", "job"])
+@pytest.mark.parametrize("body", [None, {}, [], "", {"unrelated": "text"}, {"error_code": None}])
+def test_without_a_number_the_http_status_says_what_is_wrong(
+    status_code: int, kind: type[ServiceError], about: About, body: object
+) -> None:
+    assert facts(read_error(status_code, body, about=about)) == said(kind, str(status_code))
+
+
+@pytest.mark.parametrize("status_code", [502, 503, 504])
+def test_a_gateways_fault_is_passing(status_code: int) -> None:
+    error = read_error(status_code, {"message": "Bad gateway"}, about="job")
+    assert facts(error) == said(ServiceUnavailable, f"{status_code}: Bad gateway", passing=True)
+
+
+@pytest.mark.parametrize(("about", "kind"), [("job", JobNotFound), ("model", RequestRefused)])
+@pytest.mark.parametrize(
+    ("status_code", "body", "detail"),
+    [
+        (404, None, "404"),
+        (404, {"detail": "Not Found"}, "404: Not Found"),
+        (400, {"error_code": 400001}, "400001"),
+        (200, {"error_code": "400001"}, "400001"),
+    ],
+)
+def test_a_wrong_id_is_that_of_what_the_request_named(
+    about: About, kind: type[ServiceError], status_code: int, body: object, detail: str
+) -> None:
+    assert facts(read_error(status_code, body, about=about)) == said(kind, detail)
+
+
+@pytest.mark.parametrize("status_code", [200, 201, 202, 204])
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        {},
+        [],
+        {"request_id": "r-1"},
+        {"status": "failed", "error": "Too dark"},
+        {"error_code": None},
+        {"error_code": 0},
+        {"error_code": ""},
+    ],
+)
+def test_a_success_without_an_error_code_is_no_error(status_code: int, body: object) -> None:
+    assert read_error(status_code, body, about="job") is None
+
+
+def test_a_success_whose_error_code_says_zero_in_a_string_is_no_error() -> None:
+    assert read_error(200, {"status": "in_queue", "error_code": "0"}, about="job") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (7, said(RequestRefused, "7: No")),
+        (499999, said(RequestRefused, "499999: No")),
+        ("E_BAD", said(RequestRefused, "200: No")),
+        (500000, said(ServiceUnavailable, "500000: No")),
+        (503001, said(ServiceUnavailable, "503001: No")),
+    ],
+)
+def test_a_success_with_an_unknown_error_code_is_an_error(
+    code: object, expected: tuple[Any, ...]
+) -> None:
+    body = {"error_code": code, "message": "No"}
+    assert facts(read_error(200, body, about="job")) == expected
+
+
+@pytest.mark.parametrize("status_code", [400, 429, 503])
+def test_what_the_service_asks_to_wait_is_kept(status_code: int) -> None:
+    error = read_error(status_code, None, about="job", retry_after=7.5)
+    assert error is not None
+    assert error.retry_after == 7.5
+
+
+@pytest.mark.parametrize(
+    ("body", "number"),
+    [
+        ({"error_code": 400005}, NOT_READY),
+        ({"error_code": "400005"}, NOT_READY),
+        ({"error_code": "4_0"}, None),
+        ({"error_code": "1234567890"}, None),
+        ({"error_code": True}, None),
+        ({"error_code": 400005.0}, None),
+        ({"code": 400005}, None),
+        ([{"error_code": 400005}], None),
+        ("400005", None),
+        (None, None),
+    ],
+)
+def test_a_number_is_read_from_error_code_alone(body: object, number: int | None) -> None:
+    assert error_number(body) == number
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"error_message": "A", "message": "B", "error": "C", "detail": "D"}, "A"),
+        ({"message": "B", "error": "C", "detail": "D"}, "B"),
+        ({"error": "C", "detail": "D"}, "C"),
+        ({"detail": "D"}, "D"),
+        ({"message": "", "error": None, "detail": "D"}, "D"),
+        ({"error": {"code": 1, "message": "Inner"}}, "Inner"),
+        ({"error": {"error": {"detail": "Deep"}}}, "Deep"),
+        (
+            {"detail": [{"loc": ["body", "prompt"], "msg": "Field required", "type": "missing"}]},
+            "prompt: Field required",
+        ),
+        (
+            {"detail": [{"field": "duration", "message": "5 or 10"}, {"msg": "No"}]},
+            "duration: 5 or 10; No",
+        ),
+        ({"detail": ["one", "two", "three", "four"]}, "one; two; three"),
+        ({"detail": [{"loc": ["body", 0], "msg": "Odd"}]}, "Odd"),
+        ("plain text", "plain text"),
+        (["a", "b"], "a; b"),
+        ({"message": "two\nlines\x1b[31m\u202e"}, "two lines [31m"),
+        ({"message": "x" * 500}, "x" * 299 + "…"),
+        ({"detail": ["y" * 200] * 3}, ("y" * 200 + "; " + "y" * 97) + "…"),
+        ({"error": {"error": {"error": {"error": {"error": "Too deep"}}}}}, None),
+        ({"message": 7, "error": True, "detail": []}, None),
+        ({"title": "No"}, None),
+        ({}, None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_a_message_is_found_in_every_known_form(body: object, text: str | None) -> None:
+    assert error_text(body) == text
+
+
+def test_the_name_of_a_field_does_not_make_a_message_longer_than_300_characters() -> None:
+    text = error_text({"loc": "a" * 99, "msg": "b" * 500})
+    assert text is not None
+    assert len(text) <= 300
+
+
+def test_a_number_of_a_thousand_digits_does_not_make_the_message_long() -> None:
+    error = read_error(400, {"error_code": 10**1000, "message": "No"}, about="job")
+    assert error is not None
+    assert len(error.line) <= 400

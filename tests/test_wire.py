@@ -1,0 +1,267 @@
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from seedance_mcp.errors import InputError, Unreadable
+from seedance_mcp.jobs import (
+    Cancelled,
+    Ended,
+    Failed,
+    Observation,
+    Outputs,
+    Queued,
+    Running,
+    Status,
+    Succeeded,
+)
+from seedance_mcp.wire import (
+    check_request_id,
+    read_cancel,
+    read_object,
+    read_outputs,
+    read_result,
+    read_status,
+    read_status_word,
+    read_submit,
+)
+
+CLIP = "https://outputs.example/clip.mp4"
+OTHER = "https://outputs.example/other.mp4"
+PICTURE = "https://outputs.example/last.png"
+UUID = "0b4c6d0e-7a5f-4c1e-9a55-2f0f8f5c9d11"
+TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+WORDS = {
+    Status.IN_QUEUE: ["in_queue", "IN_QUEUE", "In_Queue", "in queue", "in-queue", " queued\n"],
+    Status.IN_PROGRESS: ["in_progress", "In Progress", "IN-PROGRESS", "running", "warming", ""],
+    Status.COMPLETED: ["completed", "COMPLETED", "succeeded", "Succeeded", "success"],
+    Status.FAILED: ["failed", "FAILED", "Error"],
+    Status.CANCELLED: ["cancelled", "Cancelled", "canceled", "CANCELED"],
+}
+
+
+def result(**body: Any) -> Observation:
+    """Read a result answer that is complete but for what a test changes."""
+    return read_result(
+        {"request_id": UUID, "status": "succeeded", "output": {"video": CLIP}} | body
+    )
+
+
+@pytest.mark.parametrize("request_id", [UUID, "a", "A_b-9", "x" * 128])
+def test_an_id_of_letters_digits_and_dashes_passes(request_id: str) -> None:
+    assert check_request_id(request_id) == request_id
+    assert read_submit({"request_id": request_id, "status_url": "https://evil/"}) == request_id
+
+
+BAD_IDS = [
+    "",
+    "x" * 129,
+    "../../v2/deployments",
+    "a/b",
+    "a b",
+    "a\n",
+    "a?b",
+    "a#",
+    "a.b",
+    "%2e",
+    "é",
+]
+
+
+@pytest.mark.parametrize("request_id", BAD_IDS)
+def test_an_id_that_could_change_a_url_is_refused(request_id: str) -> None:
+    with pytest.raises(InputError) as refused:
+        check_request_id(request_id)
+    assert (refused.value.argument, refused.value.message) == (
+        "request_id",
+        "request_id must be 1 to 128 letters, digits, - or _, as generate_video gave it.",
+    )
+
+
+@pytest.mark.parametrize("request_id", BAD_IDS)
+def test_a_submit_that_gives_such_an_id_is_unreadable(request_id: str) -> None:
+    with pytest.raises(Unreadable, match=r"^RunComfy gave a request_id that cannot be used\.$"):
+        read_submit({"request_id": request_id})
+
+
+@pytest.mark.parametrize("body", [{}, {"request_id": None}, {"request_id": 7}, {"id": UUID}])
+def test_a_submit_without_an_id_is_unreadable(body: Mapping[str, Any]) -> None:
+    with pytest.raises(Unreadable, match=r"^RunComfy accepted the request without a request_id\.$"):
+        read_submit(body)
+
+
+@pytest.mark.parametrize("body", [None, [], [{"status": "completed"}], "completed", 7, True])
+def test_an_answer_that_is_no_object_is_unreadable(body: object) -> None:
+    with pytest.raises(Unreadable, match=r"^RunComfy sent an answer that is no JSON object\.$"):
+        read_object(body)
+
+
+@pytest.mark.parametrize(
+    ("status", "word"), [(status, word) for status, words in WORDS.items() for word in words]
+)
+def test_a_status_is_read_in_any_spelling_and_an_unknown_word_is_in_progress(
+    status: Status, word: str
+) -> None:
+    assert read_status_word({"status": word}) == status
+
+
+@pytest.mark.parametrize("body", [{}, {"status": None}, {"status": 2}, {"status": ["completed"]}])
+def test_an_answer_without_a_status_is_unreadable(body: Mapping[str, Any]) -> None:
+    for read in (read_status, read_result):
+        with pytest.raises(Unreadable, match=r"^RunComfy sent an answer without a status\.$"):
+            read(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "seen"),
+    [
+        ({"status": "in_queue", "queue_position": 3}, Queued(position=3)),
+        ({"status": "in_queue", "queue_position": 0}, Queued(position=0)),
+        ({"status": "in_queue"}, Queued()),
+        *(
+            ({"status": "in_queue", "queue_position": position}, Queued())
+            for position in (None, -1, True, "3", 1.5, 2**31, [3])
+        ),
+        ({"status": "in_progress", "queue_position": 3}, Running()),
+        ({"status": "rendering"}, Running()),
+        ({"status": "completed", "output": {"video": CLIP}}, Ended(how=Status.COMPLETED)),
+        ({"status": "Succeeded"}, Ended(how=Status.COMPLETED)),
+        ({"status": "failed", "error": "x"}, Ended(how=Status.FAILED)),
+        ({"status": "canceled"}, Ended(how=Status.CANCELLED)),
+    ],
+)
+def test_a_status_answer_says_where_the_job_stands_and_nothing_of_its_outcome(
+    body: Mapping[str, Any], seen: Observation
+) -> None:
+    assert read_status(body) == seen
+
+
+@pytest.mark.parametrize("word", WORDS[Status.COMPLETED])
+def test_a_success_is_read_with_its_files_cost_and_times(word: str) -> None:
+    seen = result(
+        status=word,
+        output={"video": CLIP, "videos": [CLIP, OTHER], "image": PICTURE, "images": []},
+        cost=0.35,
+        created_at="2026-01-02T03:04:05Z",
+        finished_at="2026-01-02T04:04:05+01:00",
+    )
+    assert seen == Succeeded(
+        outputs=Outputs(videos=(CLIP, OTHER), images=(PICTURE,)),
+        cost_usd=0.35,
+        created_at=TIME,
+        finished_at=TIME,
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "seen"),
+    [
+        ({"output": None}, Ended(how=Status.COMPLETED)),
+        ({"output": {}, "error": None}, Ended(how=Status.COMPLETED)),
+        ({"output": {"videos": []}, "error": ""}, Ended(how=Status.COMPLETED)),
+        ({"output": {}, "error": "No frames"}, Failed(error="No frames")),
+        ({"error": "a warning"}, Succeeded(outputs=Outputs(videos=(CLIP,)))),
+        ({"status": "failed"}, Failed(error="RunComfy gave no reason")),
+        ({"status": "FAILED", "error": ""}, Failed(error="RunComfy gave no reason")),
+        ({"status": "failed", "error": "Too\n dark"}, Failed(error="Too dark")),
+        ({"status": "failed", "error": {"message": "Dark"}}, Failed(error="Dark")),
+        ({"status": "failed", "error": "x", "cost": 0}, Failed(error="x", cost_usd=0.0)),
+        (
+            {"status": "failed", "error": "x", "created_at": 1767323045},
+            Failed(error="x", created_at=TIME),
+        ),
+        ({"status": "canceled"}, Cancelled()),
+        ({"status": "in_queue", "queue_position": 2}, Queued(position=2)),
+        ({"status": "in_progress"}, Running()),
+        ({"status": "polishing"}, Running()),
+    ],
+)
+def test_a_result_answer_says_what_came_of_the_job(body: dict[str, Any], seen: Observation) -> None:
+    assert result(**body) == seen
+
+
+@pytest.mark.parametrize(
+    ("output", "videos", "images"),
+    [
+        ({"video": CLIP}, (CLIP,), ()),
+        ({"videos": [CLIP, OTHER]}, (CLIP, OTHER), ()),
+        ({"videos": CLIP}, (CLIP,), ()),
+        ({"video": [OTHER]}, (OTHER,), ()),
+        ({"video": OTHER, "videos": [CLIP, OTHER, CLIP]}, (OTHER, CLIP), ()),
+        ({"image": PICTURE, "images": [PICTURE]}, (), (PICTURE,)),
+        ({"video": CLIP, "image": PICTURE}, (CLIP,), (PICTURE,)),
+        ({"video": "HTTPS://OUTPUTS.EXAMPLE/A.MP4"}, ("HTTPS://OUTPUTS.EXAMPLE/A.MP4",), ()),
+        ({"video": "clip.mp4", "videos": ["", "file:///clip.mp4", "https://", None, 7]}, (), ()),
+        ({"videos": ["https://[", "https://a.example/\n", "https://a.example/" * 500]}, (), ()),
+        ({"url": CLIP, "input": {"video": CLIP}}, (), ()),
+        (CLIP, (), ()),
+        ([CLIP], (), ()),
+        (None, (), ()),
+    ],
+)
+def test_outputs_are_read_in_every_form_once_and_in_order(
+    output: object, videos: tuple[str, ...], images: tuple[str, ...]
+) -> None:
+    assert read_outputs(output) == Outputs(videos=videos, images=images)
+
+
+def test_echoed_inputs_are_never_taken_for_outputs() -> None:
+    echo = {"first_frame_image_url": PICTURE, "video": OTHER, "images": [PICTURE]}
+    assert result(input=echo, inputs=echo, **echo) == Succeeded(outputs=Outputs(videos=(CLIP,)))
+
+
+@pytest.mark.parametrize(
+    ("cost", "usd"),
+    [(0.35, 0.35), (0, 0.0), (2, 2.0), ("0.35", 0.35), (" 1 ", 1.0), (1e-9, 1e-9)]
+    + [(cost, None) for cost in (None, -1, "", "free", True, [1], {"usd": 1}, "nan", float("inf"))]
+    + [(10**400, None), ("9" * 400, None)],
+)
+def test_a_cost_is_read_as_dollars_or_not_at_all(cost: object, usd: float | None) -> None:
+    assert result(cost=cost) == Succeeded(outputs=Outputs(videos=(CLIP,)), cost_usd=usd)
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("2026-01-02T03:04:05Z", TIME),
+        ("2026-01-02T03:04:05.000000+00:00", TIME),
+        ("2026-01-02 05:04:05+02:00", TIME),
+        ("2026-01-02T03:04:05", TIME),
+        (1767323045, TIME),
+        (1767323045.0, TIME),
+        (1767323045000, TIME),
+        ("1767323045", TIME),
+        ("1767323045000", TIME),
+    ]
+    + [(said, None) for said in (None, "", "yesterday", 0, -5, True, [7], "9" * 400, 1e300)]
+    + [("0001-01-01T00:00:00+23:59", None), ("Fri, 02 Jan 2026 03:04:05 GMT", None)],
+)
+def test_a_time_is_read_in_every_plausible_form_as_utc(said: object, read: datetime | None) -> None:
+    assert result(finished_at=said) == Succeeded(outputs=Outputs(videos=(CLIP,)), finished_at=read)
+
+
+@pytest.mark.parametrize(
+    ("body", "cancelled"),
+    [
+        ({"outcome": "cancelled", "status": "cancelled"}, True),
+        ({"outcome": "Cancelled "}, True),
+        ({"outcome": "canceled"}, True),
+        ({"status": "cancelled"}, True),
+        ({"outcome": "accepted", "status": "CANCELLED"}, True),
+        ({"outcome": "not_cancellable", "status": "in_progress"}, False),
+        ({"outcome": "not_cancellable", "status": "completed"}, False),
+        ({"outcome": None, "status": "in_queue"}, False),
+    ],
+)
+def test_a_cancel_is_read_from_its_outcome_or_its_status(
+    body: Mapping[str, Any],
+    cancelled: bool,  # noqa: FBT001 - a row of the table
+) -> None:
+    assert read_cancel(body) is cancelled
+
+
+@pytest.mark.parametrize("body", [{}, {"outcome": True}, {"outcome": None, "status": 1}])
+def test_a_cancel_without_an_outcome_is_unreadable(body: Mapping[str, Any]) -> None:
+    with pytest.raises(Unreadable, match=r"^RunComfy answered a cancel without an outcome\.$"):
+        read_cancel(body)
