@@ -1,0 +1,208 @@
+"""One HTTP exchange with the service: send, read, translate httpx's errors, retry what is safe."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal, cast
+
+import anyio
+import httpx
+
+from .errors import RateLimited, ServiceError, ServiceUnavailable, TokenMissing, Unreadable
+from .polling import RETRY_ATTEMPTS, RETRY_LONGEST_SECONDS, retry_delay
+from .refusals import read_error
+from .surroundings import Surroundings
+
+# A result may echo its inputs, a picture of several MB among them; nothing sane is longer.
+ANSWER_LIMIT_BYTES = 16 * 1024 * 1024
+
+CONNECT_SECONDS = 5.0
+SAFE_SECONDS = 10.0
+"""How long a request that can be asked again may take in all."""
+SUBMIT_SECONDS = 40.0
+"""The same for the paid one, which may carry a picture; nothing is gained by giving up early."""
+
+FOREIGN_ERRORS = (httpx.TransportError, httpx.DecodingError)
+"""What httpx raises when a request or its answer is lost; each becomes `ServiceUnavailable`."""
+
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""Those of them that come before the first byte of the request can have left."""
+
+About = Literal["model", "job"]
+"""What a path names, since the same error means a wrong model in one and a wrong job in other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """An answer of the service.
+
+    Attributes:
+        status_code: The HTTP status.
+        body: The parsed JSON, None where it is none.
+        error: The error that the answer is, None where it is none.
+    """
+
+    status_code: int
+    body: Any
+    error: ServiceError | None
+
+
+class Exchange:
+    """Requests to one origin with one token.
+
+    Args:
+        http: The connections; the caller opens and closes them.
+        base_url: The origin, without a slash at the end.
+        token: The bearer token, or None, with which every request raises `TokenMissing`.
+        surroundings: Pauses and jitter between retries, and the time, for a Retry-After date.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        base_url: str,
+        token: str | None,
+        surroundings: Surroundings,
+    ) -> None:
+        self._http = http
+        self._base_url = base_url
+        self._token = token
+        self._surroundings = surroundings
+
+    async def get(self, path: str, *, about: About) -> Answer:
+        """Send a safe request until it is answered, a few times at most, with backoff.
+
+        Returns:
+            The answer, which may be an error.
+
+        Raises:
+            ServiceUnavailable: No answer came, also not to the last attempt.
+        """
+        for attempt in range(1, RETRY_ATTEMPTS):
+            try:
+                answer = await self.send("GET", path, about=about)
+                error = answer.error
+            except ServiceUnavailable as fault:
+                answer, error = None, fault
+            pause = self._pause(attempt, error)
+            if pause is not None:
+                await self._surroundings.sleep(pause)
+            elif answer is not None:
+                return answer
+            elif error is not None:
+                raise error
+        return await self.send("GET", path, about=about)
+
+    async def send(
+        self,
+        method: Literal["GET", "POST"],
+        path: str,
+        *,
+        about: About,
+        body: Mapping[str, Any] | None = None,
+        seconds: float = SAFE_SECONDS,
+    ) -> Answer:
+        """Send one request, once, and read its answer; redirects are not followed.
+
+        Raises:
+            ServiceUnavailable: No answer came.
+            TokenMissing: There is no token.
+        """
+        if not self._token:
+            raise TokenMissing
+        request = self._http.build_request(
+            method,
+            f"{self._base_url}{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
+        )
+        try:
+            # httpx bounds each read and not their sum, which a slow trickle makes endless.
+            with anyio.fail_after(seconds):
+                response, raw = await self._exchanged(request)
+        except TimeoutError as error:
+            raise ServiceUnavailable(
+                f"RunComfy did not answer within {seconds:.0f} s.", passing=True
+            ) from error
+        except FOREIGN_ERRORS as error:
+            raise ServiceUnavailable(
+                f"RunComfy did not answer ({type(error).__name__}).",
+                passing=True,
+                never_sent=isinstance(error, NEVER_SENT),
+            ) from error
+        # An answer that echoes the token must not carry it into a message or a log.
+        return self._answer(response, _redacted(_parsed(raw), self._token), about)
+
+    async def _exchanged(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        response = await self._http.send(request, stream=True, follow_redirects=False)
+        try:
+            return response, await _read_bounded(response)
+        finally:
+            await response.aclose()
+
+    def _answer(self, response: httpx.Response, body: Any, about: About) -> Answer:
+        retry_after = _retry_after(response.headers.get("Retry-After"), self._surroundings.clock())
+        error = read_error(response.status_code, body, about=about, retry_after=retry_after)
+        return Answer(status_code=response.status_code, body=body, error=error)
+
+    def _pause(self, attempt: int, error: ServiceError | None) -> float | None:
+        """Say how long to pause before asking again; None where that would not help."""
+        passing = isinstance(error, ServiceUnavailable) and error.passing
+        if error is None or not (passing or isinstance(error, RateLimited)):
+            return None
+        pause = retry_delay(attempt, self._surroundings.random, retry_after=error.retry_after)
+        return pause if pause <= RETRY_LONGEST_SECONDS else None
+
+
+async def _read_bounded(response: httpx.Response) -> bytes:
+    raw = bytearray()
+    async for chunk in response.aiter_bytes():
+        raw += chunk
+        if len(raw) > ANSWER_LIMIT_BYTES:
+            raise Unreadable("RunComfy sent an answer that is too long.")
+    return bytes(raw)
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _redacted(value: Any, secret: str, *, depth: int = 8) -> Any:
+    """Take a secret out of every text that may be shown, which none further down is.
+
+    What the program reads is left alone: an id or a URL broken here would be a job lost.
+    """
+    if isinstance(value, str):
+        return value.replace(secret, "[token]")
+    if depth == 0:
+        return None
+    if isinstance(value, list):
+        parts = cast("list[Any]", value)
+        return [_redacted(part, secret, depth=depth - 1) for part in parts]
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        return {
+            key: part
+            if key in {"request_id", "status", "output"}
+            else _redacted(part, secret, depth=depth - 1)
+            for key, part in fields.items()
+        }
+    return value
+
+
+def _retry_after(value: str | None, now: datetime) -> float | None:
+    """Read a Retry-After header, seconds or a date (RFC 9110), as seconds from `now`."""
+    try:
+        if not value or value.strip().isdigit():
+            return float(value) if value else None
+        date = parsedate_to_datetime(value)
+        return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
+    except (ValueError, OverflowError):
+        return None

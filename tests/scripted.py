@@ -1,0 +1,127 @@
+"""What the package takes from outside, held by a test: the network's answers, time and chance."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from seedance_mcp.exchange import Exchange
+from seedance_mcp.surroundings import Surroundings
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+"""What time it is wherever a test holds the clock."""
+
+TOKEN = "rc-secret-token-123"
+"""A token that stands in no answer by chance."""
+
+BASE_URL = "https://api.example"
+"""Where the service is."""
+
+IN_QUEUE = {"status": "in_queue"}
+"""A good answer to a question about a job."""
+
+Step = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response | Awaitable[Any]]
+"""An answer, an exception to raise, or a function of the request that gives or raises one.
+
+The function may be asynchronous, for an answer that has to wait for something.
+"""
+
+
+class Scripted:
+    """The network as a script: every request takes the next step, in order.
+
+    A request beyond the last step fails the test that sent it. Where the code under test may
+    swallow that failure, `check` raises it again.
+
+        network = Scripted(httpx.ConnectError("refused"), httpx.Response(200, json={…}))
+        async with httpx.AsyncClient(transport=network.transport) as http:
+            …
+        network.check()
+
+    Args:
+        steps: What is answered or raised, a step a request.
+
+    Attributes:
+        requests: Every request that was sent, in order, the surplus ones included.
+    """
+
+    def __init__(self, *steps: Step) -> None:
+        self.requests: list[httpx.Request] = []
+        self._steps = steps
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Take the next step."""
+        self.requests.append(request)
+        if len(self.requests) > len(self._steps):
+            raise AssertionError(self._surplus())
+        step = self._steps[len(self.requests) - 1]
+        if isinstance(step, Exception):
+            raise step
+        if isinstance(step, httpx.Response):
+            return step
+        answer = step(request)
+        return answer if isinstance(answer, httpx.Response) else await answer
+
+    @property
+    def transport(self) -> httpx.MockTransport:
+        """The network for an `httpx.AsyncClient` or for `build_server`."""
+        return httpx.MockTransport(self)
+
+    @property
+    def sent(self) -> list[str]:
+        """Say what was sent, a line a request: the method and the whole URL."""
+        return [f"{request.method} {request.url}" for request in self.requests]
+
+    def check(self) -> None:
+        """Fail unless every step was taken, and no request came after the last one."""
+        if len(self.requests) > len(self._steps):
+            raise AssertionError(self._surplus())
+        left = len(self._steps) - len(self.requests)
+        assert not left, f"{left} of {len(self._steps)} steps were never taken; sent: {self.sent}"
+
+    def _surplus(self) -> str:
+        return f"The script has {len(self._steps)} steps, and this was sent: {self.sent}"
+
+
+@dataclass
+class HeldTime:
+    """A clock that stands still, pauses that only are written down, and no chance.
+
+    Attributes:
+        now: What time it is.
+        chance: What every random number is.
+        pauses: Every pause that was asked for, in seconds, in order.
+    """
+
+    now: datetime = NOW
+    chance: float = 0.5
+    pauses: list[float] = field(default_factory=list[float])
+
+    async def sleep(self, seconds: float) -> None:
+        """Write a pause down and return at once."""
+        self.pauses.append(seconds)
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What the package takes, held."""
+        return Surroundings(clock=lambda: self.now, sleep=self.sleep, random=lambda: self.chance)
+
+
+def answer(status_code: int = 200, body: object = IN_QUEUE, **headers: str) -> httpx.Response:
+    """Make an answer with a JSON body; `_` in a header's name stands for `-`."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.Response(status_code, json=body, headers=named)
+
+
+@asynccontextmanager
+async def exchanging(
+    network: Scripted, *, time: HeldTime | None = None, token: str | None = TOKEN
+) -> AsyncGenerator[Exchange, None]:
+    """Give an exchange over a scripted network, every step of which must be taken."""
+    held = time or HeldTime()
+    async with httpx.AsyncClient(transport=network.transport) as http:
+        yield Exchange(http, base_url=BASE_URL, token=token, surroundings=held.surroundings)
+    network.check()

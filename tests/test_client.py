@@ -1,0 +1,229 @@
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from seedance_mcp.client import RunComfy
+from seedance_mcp.errors import (
+    BalanceEmpty,
+    InputError,
+    JobNotFound,
+    RateLimited,
+    RequestRefused,
+    ServiceError,
+    ServiceUnavailable,
+    TokenMissing,
+    TokenRefused,
+    Unreadable,
+)
+from seedance_mcp.jobs import Ended, Observation, Outputs, Queued, Running, Status, Succeeded
+
+from .scripted import BASE_URL, HeldTime, Scripted, Step, answer, exchanging
+
+pytestmark = pytest.mark.anyio
+
+CLIP = "https://outputs.example/clip.mp4"
+ID = "0b4c6d0e-7a5f-4c1e-9a55-2f0f8f5c9d11"
+EVIL = {f"{leaf}_url": f"https://evil.example/{leaf}" for leaf in ("status", "result", "cancel")}
+STATUS = f"GET {BASE_URL}/v1/requests/{ID}/status"
+RESULT = f"GET {BASE_URL}/v1/requests/{ID}/result?include_cost=true"
+CANCEL = f"POST {BASE_URL}/v1/requests/{ID}/cancel"
+
+Call = Callable[[RunComfy], Awaitable[Any]]
+
+
+async def called(call: Call, *steps: Step, time: HeldTime | None = None) -> tuple[Any, list[str]]:
+    """Make a call over a script; give what came of it, and what was sent."""
+    network = Scripted(*steps)
+    async with exchanging(network, time=time) as exchange:
+        try:
+            seen = await call(RunComfy(exchange))
+        except ServiceError as error:
+            seen = (type(error), error.message)
+    return seen, network.sent
+
+
+def status(client: RunComfy) -> Awaitable[Observation]:
+    return client.status(ID)
+
+
+def result(client: RunComfy) -> Awaitable[Observation]:
+    return client.result(ID)
+
+
+def cancel(client: RunComfy) -> Awaitable[bool]:
+    return client.cancel(ID)
+
+
+async def test_a_status_is_asked_under_the_configured_origin_whatever_urls_answers_hold() -> None:
+    body = {"request_id": ID, "status": "in_queue", "queue_position": 2, **EVIL}
+    assert await called(status, answer(200, body)) == (Queued(position=2), [STATUS])
+
+    body = {"request_id": ID, "status": "completed", **EVIL}
+    assert await called(status, answer(200, body)) == (Ended(how=Status.COMPLETED), [STATUS])
+
+
+async def test_a_result_is_asked_with_its_cost() -> None:
+    body = {"request_id": ID, "status": "succeeded", "output": {"video": CLIP}, "cost": 0.2, **EVIL}
+    seen = Succeeded(outputs=Outputs(videos=(CLIP,)), cost_usd=0.2)
+    assert await called(result, answer(200, body)) == (seen, [RESULT])
+
+
+@pytest.mark.parametrize(
+    ("early", "seen"),
+    [
+        (answer(400, {"error_code": 400005, "error_message": "Not ready"}), Running()),
+        (answer(400, {"error_code": "400005"}), Running()),
+        (answer(200, {"error_code": 400005}), Running()),
+        (answer(200, {"status": "in_progress"}), Running()),
+        (answer(200, {"status": "in_queue", "queue_position": 1}), Queued(position=1)),
+        (answer(200, {"status": "succeeded", "output": {}}), Ended(how=Status.COMPLETED)),
+    ],
+)
+async def test_a_result_that_is_asked_early_says_where_the_job_stands(
+    early: httpx.Response, seen: Observation
+) -> None:
+    assert await called(result, early) == (seen, [RESULT])
+
+
+REFUSALS: list[tuple[int, Any, type[ServiceError], str]] = [
+    (400, {"error_code": 400004}, TokenRefused, "RunComfy does not take the token (400004)."),
+    (401, None, TokenRefused, "RunComfy does not take the token (401)."),
+    (
+        402,
+        {"detail": "Top up"},
+        BalanceEmpty,
+        "The RunComfy account has no balance left (402: Top up).",
+    ),
+    (
+        404,
+        {"error_code": 404001, "message": "Expired"},
+        JobNotFound,
+        "RunComfy knows no such request for this account (404001: Expired).",
+    ),
+    (
+        400,
+        {"error_code": 400001},
+        JobNotFound,
+        "RunComfy knows no such request for this account (400001).",
+    ),
+    (422, {"detail": "No"}, RequestRefused, "RunComfy refused the request (422: No)."),
+    (500, {"error": "Oops"}, ServiceUnavailable, "RunComfy gave no usable answer (500: Oops)."),
+    (302, None, ServiceUnavailable, "RunComfy gave no usable answer (302)."),
+    (200, [1], Unreadable, "RunComfy sent an answer that is no JSON object."),
+]
+
+
+@pytest.mark.parametrize("call", [status, result, cancel])
+@pytest.mark.parametrize(("code", "body", "kind", "message"), REFUSALS)
+async def test_an_error_answer_raises_what_it_is_and_is_asked_once(
+    call: Call, code: int, body: object, kind: type[ServiceError], message: str
+) -> None:
+    seen, sent = await called(call, answer(code, body))
+    assert (seen, len(sent)) == ((kind, message), 1)
+
+
+@pytest.mark.parametrize("call", [status, result])
+async def test_a_question_about_a_job_survives_a_passing_fault(call: Call) -> None:
+    time = HeldTime()
+    steps = (httpx.ReadTimeout("slow"), answer(503, {}), answer(200, {"status": "in_progress"}))
+    seen, sent = await called(call, *steps, time=time)
+    assert (seen, len(sent), time.pauses) == (Running(), 3, [0.375, 0.75])
+
+
+async def test_a_question_that_meets_too_many_questions_reports_when_to_come_back() -> None:
+    network = Scripted(answer(429, {"message": "Slow down"}, Retry_After="30"))
+    async with exchanging(network) as exchange:
+        with pytest.raises(RateLimited) as refused:
+            await RunComfy(exchange).status(ID)
+    assert (refused.value.message, refused.value.retry_after) == (
+        "RunComfy asks for fewer requests (429: Slow down).",
+        30.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "cancelled"),
+    [
+        ({"outcome": "cancelled", "status": "cancelled", **EVIL}, True),
+        ({"status": "Canceled"}, True),
+        ({"outcome": "not_cancellable", "status": "in_progress"}, False),
+    ],
+)
+@pytest.mark.parametrize("code", [200, 202])
+async def test_a_cancel_is_sent_once_and_without_a_body(
+    code: int, body: dict[str, str], *, cancelled: bool
+) -> None:
+    network = Scripted(answer(code, body))
+    async with exchanging(network) as exchange:
+        assert await RunComfy(exchange).cancel(ID) is cancelled
+    assert network.sent == [CANCEL]
+    assert network.requests[0].content == b""
+
+
+FAULTS = [httpx.ConnectError("refused"), httpx.ReadError("reset"), httpx.RemoteProtocolError("bad")]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+async def test_a_cancel_whose_connection_broke_is_sent_once_more(fault: Exception) -> None:
+    again = answer(202, {"outcome": "cancelled"})
+    assert await called(cancel, fault, again) == (True, [CANCEL] * 2)
+
+    name = type(fault).__name__
+    assert await called(cancel, fault, fault) == (
+        (ServiceUnavailable, f"RunComfy did not answer ({name})."),
+        [CANCEL] * 2,
+    )
+
+
+@pytest.mark.parametrize("kind", [httpx.ReadTimeout, httpx.WriteTimeout])
+async def test_a_cancel_that_timed_out_is_not_sent_again(kind: type[Exception]) -> None:
+    assert await called(cancel, kind("slow")) == (
+        (ServiceUnavailable, f"RunComfy did not answer ({kind.__name__})."),
+        [CANCEL],
+    )
+
+
+@pytest.mark.parametrize("code", [429, 502, 503])
+async def test_a_cancel_that_met_a_busy_service_is_not_sent_again(code: int) -> None:
+    _, sent = await called(cancel, answer(code, {}))
+    assert sent == [CANCEL]
+
+
+async def test_the_catalogue_says_what_a_model_costs_and_takes() -> None:
+    entry = {"model_id": "a/b/c", "base_price_usd": 0.1, "price_unit": "second"}
+    network = Scripted(httpx.ConnectError("refused"), answer(200, entry))
+    async with exchanging(network) as exchange:
+        assert await RunComfy(exchange).model("a/b/c") == entry
+    assert network.sent == [f"GET {BASE_URL}/v1/models/a/b/c"] * 2
+
+
+@pytest.mark.parametrize(
+    ("code", "body"), [(404, {}), (400, {"error_code": 400001}), (200, {"error_code": 400001})]
+)
+async def test_a_model_that_the_catalogue_does_not_know_is_refused(code: int, body: Any) -> None:
+    seen, _ = await called(lambda client: client.model("a/b"), answer(code, body))
+    assert seen[0] is RequestRefused
+
+
+@pytest.mark.parametrize("request_id", ["../../v2/deployments", "", "a/b", "a?b", "a\n", "x" * 129])
+async def test_an_id_that_could_change_the_path_never_reaches_the_network(request_id: str) -> None:
+    network = Scripted()
+    async with exchanging(network) as exchange:
+        client = RunComfy(exchange)
+        for ask in (client.status, client.result, client.cancel):
+            with pytest.raises(InputError, match=r"^request_id must be 1 to 128 letters"):
+                await ask(request_id)
+    assert network.requests == []
+
+
+async def test_without_a_token_no_call_is_made() -> None:
+    network = Scripted()
+    async with exchanging(network, token=None) as exchange:
+        client = RunComfy(exchange)
+        calls = (client.status(ID), client.result(ID), client.cancel(ID), client.model("a/b"))
+        for call in (*calls, client.submit("a/b", {})):
+            with pytest.raises(TokenMissing, match=r"^No RunComfy token is set\."):
+                await call
+    assert network.requests == []

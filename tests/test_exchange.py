@@ -1,0 +1,206 @@
+from collections.abc import Iterator
+from datetime import timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+
+from seedance_mcp.errors import (
+    RateLimited,
+    RequestRefused,
+    ServiceUnavailable,
+    Unreadable,
+)
+from seedance_mcp.exchange import (
+    ANSWER_LIMIT_BYTES,
+    FOREIGN_ERRORS,
+    NEVER_SENT,
+    Answer,
+)
+
+from .scripted import NOW, HeldTime, Scripted, Step, answer, exchanging
+
+pytestmark = pytest.mark.anyio
+
+URL = "https://api.example/v1/requests/r-1/status"
+READ = Answer(status_code=200, body={"status": "in_queue"}, error=None)
+
+
+async def got(*steps: Step) -> tuple[Answer | str, list[float]]:
+    """Send one safe request; give its answer or fault, and the pauses between attempts."""
+    time = HeldTime()
+    network = Scripted(*steps)
+    async with exchanging(network, time=time) as exchange:
+        try:
+            seen = await exchange.get("/v1/requests/r-1/status", about="job")
+        except ServiceUnavailable as error:
+            seen = error.message
+    assert network.sent == [f"GET {URL}"] * len(steps)
+    return seen, time.pauses
+
+
+FAULTS = [
+    httpx.ConnectError("refused"),
+    httpx.ConnectTimeout("slow"),
+    httpx.ReadTimeout("slow"),
+    httpx.WriteTimeout("slow"),
+    httpx.PoolTimeout("full"),
+    httpx.ReadError("reset"),
+    httpx.WriteError("reset"),
+    httpx.RemoteProtocolError("bad"),
+    httpx.ProxyError("no"),
+    httpx.DecodingError("not gzip"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+async def test_a_safe_request_that_met_a_fault_is_sent_again(fault: Exception) -> None:
+    assert await got(fault, answer()) == (READ, [0.375])
+
+
+@pytest.mark.parametrize("status_code", [429, 502, 503, 504])
+async def test_a_safe_request_is_sent_again_where_the_service_was_busy(status_code: int) -> None:
+    assert await got(answer(status_code, {}), answer()) == (READ, [0.375])
+
+
+async def test_a_safe_request_is_given_up_after_four_attempts_with_longer_and_longer_pauses() -> (
+    None
+):
+    fault = httpx.ReadTimeout("slow")
+    assert await got(fault, fault, fault, fault) == (
+        "RunComfy did not answer (ReadTimeout).",
+        [0.375, 0.75, 1.5],
+    )
+
+
+async def test_the_last_error_is_the_answer_when_attempts_run_out() -> None:
+    seen, pauses = await got(*(answer(503, {"detail": str(n)}) for n in range(4)))
+    assert isinstance(seen, Answer)
+    assert str(seen.error) == "RunComfy gave no usable answer (503: 3)."
+    assert pauses == [0.375, 0.75, 1.5]
+
+
+async def test_every_kind_of_trouble_counts_as_an_attempt() -> None:
+    fault = httpx.ConnectError("refused")
+    assert await got(fault, answer(429, {}), answer(502, {}), answer()) == (
+        READ,
+        [0.375, 0.75, 1.5],
+    )
+
+
+@pytest.mark.parametrize("status_code", [301, 302, 400, 401, 402, 403, 404, 408, 409, 422, 500])
+async def test_what_asking_again_would_not_change_is_asked_once(status_code: int) -> None:
+    seen, pauses = await got(answer(status_code, {"message": "No"}))
+    assert isinstance(seen, Answer)
+    assert (seen.status_code, seen.body, pauses) == (status_code, {"message": "No"}, [])
+    assert seen.error is not None
+
+
+@pytest.mark.parametrize("raw", [b"", b"<html>", b"{", b"\xff\xfe", b"[" * 100_000, b"1" * 5000])
+async def test_an_answer_that_is_no_json_is_read_as_nothing_and_asked_once(raw: bytes) -> None:
+    assert await got(httpx.Response(200, content=raw)) == (
+        Answer(status_code=200, body=None, error=None),
+        [],
+    )
+
+
+LATER = {
+    seconds: format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
+    for seconds in (3, -60, 9)
+}
+
+
+@pytest.mark.parametrize("status_code", [429, 503])
+@pytest.mark.parametrize(
+    ("header", "pause"),
+    [
+        ("3", 3.0),
+        (" 8 ", 8.0),
+        ("0", 0.0),
+        (LATER[3], 3.0),
+        (LATER[-60], 0.0),
+        (LATER[3].replace("GMT", "-0000"), 3.0),
+        ("soon", 0.375),
+        ("", 0.375),
+        ("-5", 0.375),
+        ("1.5", 0.375),
+        ("\u00b2", 0.375),
+        ("Fri, 99 Jan 2026 03:04:05 GMT", 0.375),
+        ("Fri, 02 Jan 99999999999 03:04:05 GMT", 0.375),
+    ],
+)
+async def test_the_pause_is_what_the_service_asks_for(
+    status_code: int, header: str, pause: float
+) -> None:
+    raw = [(b"Retry-After", header.encode("latin-1"))]
+    assert await got(httpx.Response(status_code, headers=raw), answer()) == (READ, [pause])
+
+
+@pytest.mark.parametrize(("header", "asked"), [("9", 9.0), ("3600", 3600.0), (LATER[9], 9.0)])
+async def test_a_pause_of_more_than_eight_seconds_is_reported_and_not_slept_out(
+    header: str, asked: float
+) -> None:
+    seen, pauses = await got(answer(429, {}, Retry_After=header))
+    assert isinstance(seen, Answer)
+    assert isinstance(seen.error, RateLimited)
+    assert (seen.error.retry_after, pauses) == (asked, [])
+
+
+def every_kind(root: type[Exception]) -> Iterator[type[Exception]]:
+    """Give every class below one."""
+    for kind in root.__subclasses__():
+        yield kind
+        yield from every_kind(kind)
+
+
+# Raised only by following redirects, which is off, and by raise_for_status, which is not called.
+NEVER_RAISED = {httpx.TooManyRedirects, httpx.HTTPStatusError}
+GROUPS = {httpx.RequestError}
+
+
+def test_every_error_that_a_request_can_raise_is_translated() -> None:
+    raised = set(every_kind(httpx.HTTPError)) - NEVER_RAISED - GROUPS
+    assert {kind for kind in raised if not issubclass(kind, FOREIGN_ERRORS)} == set()
+    assert {kind for kind in NEVER_RAISED if issubclass(kind, FOREIGN_ERRORS)} == set()
+
+
+KINDS = sorted(every_kind(httpx.TransportError), key=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, httpx.DecodingError])
+async def test_a_fault_says_its_kind_and_whether_the_request_left(kind: type[Exception]) -> None:
+    network = Scripted(kind("https://api.example/?token=secret"))
+    async with exchanging(network) as exchange:
+        with pytest.raises(ServiceUnavailable) as raised:
+            await exchange.send("POST", "/v1/models/m", about="model", body={})
+    error = raised.value
+    assert (type(error), error.message, error.passing, error.never_sent, error.retry_after) == (
+        ServiceUnavailable,
+        f"RunComfy did not answer ({kind.__name__}).",
+        True,
+        kind in {httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout},
+        None,
+    )
+    assert issubclass(kind, NEVER_SENT) == error.never_sent
+
+
+async def test_an_answer_that_is_too_long_is_unreadable() -> None:
+    longest = b'"' + b"x" * (ANSWER_LIMIT_BYTES - 2) + b'"'
+    read, _ = await got(httpx.Response(200, content=longest))
+    assert isinstance(read, Answer)
+    assert len(read.body) == ANSWER_LIMIT_BYTES - 2
+
+    network = Scripted(httpx.Response(200, content=longest + b" "))
+    async with exchanging(network) as exchange:
+        with pytest.raises(Unreadable, match=r"^RunComfy sent an answer that is too long\.$"):
+            await exchange.get("/", about="job")
+
+
+async def test_a_refusal_is_given_as_an_answer() -> None:
+    seen, _ = await got(answer(400, {"error_code": 400003, "message": "Bad"}))
+    assert isinstance(seen, Answer)
+    assert (seen.status_code, type(seen.error), str(seen.error)) == (
+        400,
+        RequestRefused,
+        "RunComfy refused the request (400003: Bad).",
+    )
