@@ -1,0 +1,103 @@
+"""How long the ledger takes: opening it, and listing 100 of 100,000 jobs.
+
+Run it with `make benchmark`. Each figure is the median of several runs; beside it stands the time
+of importing the SDK in a fresh process, which is what a start costs anyway.
+"""
+
+import sqlite3
+import sys
+import tempfile
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import anyio
+
+from seedance_mcp import rows
+from seedance_mcp.jobs import Job, Outputs, Status
+from seedance_mcp.sqlite_store import SqliteStore
+from seedance_mcp.surroundings import Surroundings
+
+JOBS = 100_000
+NOW = datetime.now(UTC)
+
+
+def ledger(folder: Path) -> SqliteStore:
+    """Give a ledger that is not open yet."""
+    surroundings = Surroundings(clock=lambda: NOW, sleep=anyio.sleep, random=lambda: 0.5)
+    return SqliteStore(folder, surroundings, history=timedelta(days=3650))
+
+
+async def fill(folder: Path) -> None:
+    """Write many finished jobs, a minute apart."""
+    store = ledger(folder)
+    owner = await store.owner("token")
+    store.close()
+    with closing(sqlite3.connect(folder / "ledger.db")) as connection, connection:
+        for number in range(JOBS):
+            at = NOW - timedelta(minutes=number)
+            job = Job(
+                id=f"{number:032x}",
+                request_id=f"request-{number}",
+                model_id="bytedance/seedance-1-0/lite/image-to-video",
+                arguments={"prompt": "The mist drifts over the lake. " * 10, "duration": 5},
+                owner=owner,
+                created_at=at,
+                status=Status.COMPLETED,
+                finished_at=at,
+                outputs=Outputs(videos=(f"https://outputs.example/{number}.mp4",)),
+            )
+            rows.insert(connection, job, process="benchmark", at=at)
+
+
+async def opening(folder: Path) -> float:
+    """Time the opening of a ledger, in ms."""
+    store = ledger(folder)
+    started = time.perf_counter()
+    await store.owner("token")
+    taken = time.perf_counter() - started
+    store.close()
+    return taken * 1000
+
+
+async def listing(folder: Path, status: Status | None) -> float:
+    """Time a page of 100 jobs, in ms."""
+    store = ledger(folder)
+    owner = await store.owner("token")
+    started = time.perf_counter()
+    page = await store.recent(owner, status=status, limit=100)
+    taken = time.perf_counter() - started
+    store.close()
+    if (len(page.jobs), page.total) != (100, JOBS):
+        raise RuntimeError("the page is not what it should be")
+    return taken * 1000
+
+
+async def importing() -> float:
+    """Time a fresh process that imports the SDK, in ms."""
+    started = time.perf_counter()
+    await anyio.run_process([sys.executable, "-c", "import mcp.server.lowlevel"])
+    return (time.perf_counter() - started) * 1000
+
+
+async def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as large, tempfile.TemporaryDirectory() as small:
+        await fill(Path(large))
+        measures = {
+            "importing the SDK": importing,
+            "opening an empty ledger": partial(opening, Path(small)),
+            f"opening one of {JOBS:,} jobs": partial(opening, Path(large)),
+            f"listing 100 of {JOBS:,} jobs": partial(listing, Path(large), None),
+            f"listing 100 of {JOBS:,} completed": partial(listing, Path(large), Status.COMPLETED),
+        }
+        for name, measure in measures.items():
+            times = [await measure() for _ in range(7)]
+            print(f"{name:<36} {median(times):8.1f} ms")
+
+
+if __name__ == "__main__":
+    anyio.run(main)

@@ -1,0 +1,338 @@
+"""The ledger by itself: real SQLite files, shared, broken, full, old and new."""
+
+import sqlite3
+import stat
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from seedance_mcp import rows
+from seedance_mcp.errors import LedgerError, SpendingLimitReached
+from seedance_mcp.jobs import (
+    Accepted,
+    Cancelled,
+    Failed,
+    Job,
+    OutcomeLost,
+    Outputs,
+    Queued,
+    Running,
+    Status,
+    Succeeded,
+)
+from seedance_mcp.presence import Presence
+from seedance_mcp.sqlite_store import SqliteStore
+from seedance_mcp.surroundings import Surroundings
+
+from .broken_ledgers import BROKEN
+from .door import VIRTUAL_TIME
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+SUCCESS = Succeeded(outputs=Outputs(videos=("https://a.example/1.mp4",)), cost_usd=0.2)
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return VIRTUAL_TIME
+
+
+def job(number: int = 1, **changes: Any) -> Job:
+    """Make a new job of its own."""
+    arguments = {"prompt": f"clip {number}", "duration": 5}
+    made = Job(id=f"job-{number}", model_id="m", arguments=arguments, owner="o", created_at=NOON)
+    return replace(made, **changes)
+
+
+@asynccontextmanager
+async def opened(folder: Path, *, now: datetime = NOON) -> AsyncGenerator[SqliteStore, None]:
+    """Open a ledger at a time."""
+    surroundings = Surroundings(clock=lambda: now, sleep=anyio.sleep, random=lambda: 0.5)
+    store = SqliteStore(folder, surroundings, history=timedelta(days=90))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+async def begin(store: SqliteStore, new: Job, **options: Any) -> Job:
+    """Begin a job with options that let it pass."""
+    chosen: dict[str, Any] = {"force_new": False, "named": (), "per_hour": 99, **options}
+    return await store.begin(new, **chosen)
+
+
+def names(folder: Path) -> list[str]:
+    """Name what is in a folder."""
+    return [path.name for path in folder.iterdir()]
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Generator[sqlite3.Connection, None, None]:
+    """Look into the ledger's file from outside."""
+    connection = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    yield connection
+    connection.close()
+
+
+async def test_a_job_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    new = job()
+    async with opened(tmp_path) as store:
+        await begin(store, new)
+        await store.observe(new, Accepted(request_id="r-1"), NOON)
+        await store.observe(new, Queued(position=3), NOON)
+        done = await store.observe(new, SUCCESS, NOON + timedelta(seconds=9))
+    expected = replace(
+        new,
+        request_id="r-1",
+        status=Status.COMPLETED,
+        finished_at=NOON + timedelta(seconds=9),
+        outputs=SUCCESS.outputs,
+        cost_usd=0.2,
+    )
+    async with opened(tmp_path) as store:
+        assert done == expected
+        assert await store.find("r-1", "o") == expected
+        assert await store.find("r-1", "somebody else") is None
+
+
+async def test_every_transition_is_an_event(tmp_path: Path, raw: sqlite3.Connection) -> None:
+    async with opened(tmp_path) as store:
+        await begin(store, job())
+        for seen in (Accepted(request_id="r"), Queued(position=1), Queued(), Running(), SUCCESS):
+            await store.observe(job(), seen, NOON)
+        await store.observe(job(), Failed(error="late"), NOON)
+    assert rows.events(raw, job()) == [
+        (None, "submitting"),
+        ("submitting", "in_queue"),
+        ("in_queue", "in_progress"),
+        ("in_progress", "completed"),
+    ]
+
+
+async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "state"
+    async with opened(folder) as store:
+        await begin(store, job())
+        modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in (folder, folder / "ledger.db")}
+    assert modes == {"state": 0o700, "ledger.db": 0o600}
+
+
+async def test_owners_are_keyed_hashes_that_another_ledger_does_not_share(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a") as one, opened(tmp_path / "b") as other:
+        owner = await one.owner("a-secret-token")
+        assert (len(owner), "a-secret-token" in owner) == (64, False)
+        assert owner == await one.owner("a-secret-token")
+        assert owner != await one.owner("another-token")
+        assert owner != await other.owner("a-secret-token")
+
+
+@pytest.mark.parametrize(
+    ("earlier", "delivered", "owed"),
+    [
+        ([], False, True),
+        ([Accepted(request_id="r")], False, True),
+        ([Accepted(request_id="r"), Running()], False, True),
+        ([Accepted(request_id="r")], True, False),
+        ([OutcomeLost()], False, True),
+        ([Accepted(request_id="r"), SUCCESS], False, True),
+        ([Accepted(request_id="r"), Failed(error="no")], False, True),
+        ([Accepted(request_id="r"), SUCCESS], True, False),
+        ([Accepted(request_id="r"), Cancelled()], False, False),
+    ],
+    ids=str,
+)
+async def test_an_identical_call_gets_what_it_is_owed_and_nothing_else(
+    *, earlier: list[Any], delivered: bool, owed: bool, tmp_path: Path
+) -> None:
+    async with opened(tmp_path) as store, opened(tmp_path) as other_process:
+        first = await begin(store, job())
+        for seen in earlier:
+            await store.observe(first, seen, NOON)
+        if delivered:
+            await store.deliver(first)
+        again = job(id="job-again", created_at=NOON + timedelta(minutes=29))
+        for process in (store, other_process):
+            got = await begin(process, replace(again, id=f"again-{id(process)}"))
+            assert (got.id == first.id) is owed
+        assert (await begin(store, replace(again, id="forced"), force_new=True)).id == "forced"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"owner": "p"}, {"model_id": "n"}, {"arguments": {"prompt": "clip 1", "duration": 10}}],
+    ids=str,
+)
+async def test_what_differs_in_anything_is_not_identical(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    async with opened(tmp_path) as store:
+        await begin(store, job())
+        other = job(id="other", **change)
+        assert await begin(store, other) == other
+
+
+async def test_an_unknown_outcome_is_owed_for_half_an_hour(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await begin(store, job())
+        await store.observe(job(), OutcomeLost(), NOON)
+        late = job(id="late", created_at=NOON + timedelta(minutes=30))
+        assert await begin(store, late) == late
+
+
+async def test_a_job_that_ended_unseen_is_owed_for_a_day(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await begin(store, job())
+        await store.observe(job(), Accepted(request_id="r"), NOON)
+        await store.observe(job(), SUCCESS, NOON)
+        soon = job(id="soon", created_at=NOON + timedelta(hours=23))
+        assert (await begin(store, soon)).id == "job-1"
+        late = job(id="late", created_at=NOON + timedelta(hours=24))
+        assert await begin(store, late) == late
+
+
+async def test_the_hourly_limit_counts_what_was_begun_and_says_when_the_next_is_allowed(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store:
+        for number in range(3):
+            at = NOON + timedelta(minutes=number)
+            await begin(store, job(number, created_at=at), per_hour=3)
+        fourth = job(4, created_at=NOON + timedelta(minutes=30))
+        with pytest.raises(SpendingLimitReached) as refused:
+            await begin(store, fourth, per_hour=3)
+        assert refused.value.line == (
+            "SEEDANCE_MAX_JOBS_PER_HOUR is reached: 3 jobs were begun within the hour; the next is"
+            " allowed at 13:00:00 UTC, in about 30 min. Nothing was charged."
+        )
+        stranger = replace(fourth, id="stranger", owner="p")
+        assert await begin(store, stranger, per_hour=3) == stranger
+        await store.discard(job(2))
+        assert await begin(store, fourth, per_hour=3) == fourth
+        late = job(5, created_at=NOON + timedelta(hours=1))
+        assert await begin(store, late, per_hour=3) == late
+
+
+async def test_a_row_of_a_dead_process_that_was_submitting_becomes_unknown(tmp_path: Path) -> None:
+    dead = SqliteStore(
+        tmp_path,
+        Surroundings(clock=lambda: NOON, sleep=anyio.sleep, random=lambda: 0.5),
+        history=timedelta(days=90),
+    )
+    await begin(dead, job())
+    async with opened(tmp_path) as store:
+        assert await store.get(job()) == job()
+        dead.close()
+        left = await store.get(job())
+        assert left
+        assert left.status is Status.UNKNOWN
+    async with opened(tmp_path) as store:
+        page = await store.recent("o", status=Status.UNKNOWN, limit=5)
+        assert [found.id for found in page.jobs] == ["job-1"]
+
+
+async def test_an_id_that_could_not_be_written_when_it_came_is_written_later(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store:
+        await begin(store, job())
+        remembered = job(request_id="r-9", status=Status.IN_QUEUE)
+        await store.observe(remembered, Running(), NOON)
+        found = await store.find("r-9", "o")
+        assert found == replace(remembered, status=Status.IN_PROGRESS)
+
+
+async def test_a_job_asked_about_by_its_id_before_its_request_is_answered_is_one_job(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store, opened(tmp_path) as other_process:
+        await begin(store, job())
+        seen = Job(id="r", request_id="r", owner="o", created_at=NOON, status=Status.IN_QUEUE)
+        await other_process.observe(seen, Running(), NOON)
+        accepted = await store.observe(job(), Accepted(request_id="r"), NOON)
+        expected = job(request_id="r", status=Status.IN_PROGRESS)
+        assert accepted == expected
+        assert (await store.recent("o", status=None, limit=9)).jobs == [expected]
+        done = await other_process.observe(seen, SUCCESS, NOON)
+        assert (done.id, done.status) == ("job-1", Status.COMPLETED)
+        assert (await store.recent("o", status=None, limit=9)).jobs == [done]
+
+
+async def test_old_finished_jobs_go_and_unfinished_and_unknown_ones_stay(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        for number, seen in enumerate([SUCCESS, Failed(error="no"), OutcomeLost(), Running()]):
+            await begin(store, job(number))
+            if not isinstance(seen, OutcomeLost):
+                await store.observe(job(number), Accepted(request_id=f"r{number}"), NOON)
+            await store.observe(job(number), seen, NOON)
+    async with opened(tmp_path, now=NOON + timedelta(days=89)) as store:
+        assert (await store.recent("o", status=None, limit=9)).total == 4
+    async with opened(tmp_path, now=NOON + timedelta(days=91)) as store:
+        page = await store.recent("o", status=None, limit=9)
+        assert {found.id for found in page.jobs} == {"job-2", "job-3"}
+
+
+async def test_the_newest_come_first_in_pages_with_a_total(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        for number in range(7):
+            await begin(store, job(number, created_at=NOON + timedelta(seconds=number)))
+        await store.observe(job(3), Accepted(request_id="r"), NOON)
+        page = await store.recent("o", status=None, limit=3)
+        assert ([found.id for found in page.jobs], page.total) == (["job-6", "job-5", "job-4"], 7)
+        queued = await store.recent("o", status=Status.IN_QUEUE, limit=3)
+        assert ([found.id for found in queued.jobs], queued.total) == (["job-3"], 1)
+
+
+async def test_a_lock_that_another_program_keeps_is_waited_for_and_then_explained(
+    tmp_path: Path, raw: sqlite3.Connection
+) -> None:
+    async with opened(tmp_path) as store:
+        await begin(store, job(1))
+        raw.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(LedgerError) as refused:
+            await begin(store, job(2))
+        assert refused.value.line == (
+            f"The ledger {tmp_path / 'ledger.db'} cannot be used: another program keeps it locked."
+            " Nothing was charged."
+        )
+        assert anyio.current_time() == pytest.approx(5, abs=0.1)
+
+        async def let_go() -> None:
+            await anyio.sleep(2)
+            raw.execute("ROLLBACK")
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(let_go)
+            assert await begin(store, job(2)) == job(2)
+
+
+@pytest.mark.parametrize(("breaks", "says"), BROKEN)
+async def test_a_file_that_cannot_be_used_is_explained_and_not_touched(
+    breaks: Any, says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "ledger.db"
+    breaks(path)
+    before = path.read_bytes()
+    async with opened(tmp_path) as store:
+        for _ in range(2):
+            with pytest.raises(LedgerError) as refused:
+                await begin(store, job())
+            assert says in refused.value.line
+            assert refused.value.line.endswith(" Nothing was charged.")
+    assert path.read_bytes() == before
+    assert names(tmp_path) == ["ledger.db"]
+
+
+async def test_the_presence_of_this_process_ends_with_it(tmp_path: Path) -> None:
+    one, other = Presence(tmp_path), Presence(tmp_path)
+    assert (one.is_alive(other.process), other.is_alive(one.process)) == (True, True)
+    assert one.is_alive("never-was") is False
+    other.close()
+    assert one.is_alive(other.process) is False
+    one.close()
