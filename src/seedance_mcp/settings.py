@@ -1,0 +1,204 @@
+"""The configuration, read once; nothing else in the package reads the environment."""
+
+import json
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from .errors import ConfigurationError
+
+TOKEN_VARIABLES = ("RUNCOMFY_API_TOKEN", "RUNCOMFY_TOKEN", "RUNCOMFY_API_KEY")
+"""Where the token may stand, the first that is set winning (client: each is in use)."""
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host name or address can only mean this machine."""
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _token(value: str) -> str:
+    """Pass a token on that can stand in a header: printable ASCII without white space (client)."""
+    token = value.strip()
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise ValueError("not a token")
+    return token
+
+
+def _origin(value: str) -> str:
+    """Pass a base URL on that the token may go to."""
+    url = value.strip()
+    parts = urlsplit(url)
+    _ = parts.port
+    if not url.isascii() or not url.isprintable() or set(url) & set(" ?#@"):
+        raise ValueError("not an origin")
+    encrypted = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
+    if not encrypted or not parts.hostname:
+        raise ValueError("not an origin that a token may go to")
+    return url.rstrip("/")
+
+
+def _folder(value: Path) -> Path:
+    try:
+        return value.expanduser()
+    except RuntimeError as error:
+        raise ValueError("no such home folder") from error
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """What a user can set; each description completes the sentence "the variable must be …"."""
+
+    model_config = SettingsConfigDict(populate_by_name=True, frozen=True, extra="forbid")
+
+    token: Annotated[SecretStr, BeforeValidator(_token)] | None = Field(
+        None,
+        validation_alias=AliasChoices(*TOKEN_VARIABLES),
+        description="a RunComfy token: printable ASCII without white space",
+    )
+    base_url: Annotated[str, AfterValidator(_origin)] = Field(
+        "https://model-api.runcomfy.net",
+        validation_alias="RUNCOMFY_API_BASE_URL",
+        description="an https URL, or an http one of this machine",
+    )
+    model: str = Field(
+        "bytedance/seedance-1-0/lite/image-to-video",
+        validation_alias="SEEDANCE_MODEL",
+        description="the id of a model that this server knows",
+    )
+    state_dir: Annotated[Path, AfterValidator(_folder)] = Field(
+        default_factory=lambda: platformdirs.user_state_path("seedance-mcp"),
+        validation_alias="SEEDANCE_STATE_DIR",
+        description="a folder",
+    )
+    output_dir: Annotated[Path, AfterValidator(_folder)] = Field(
+        default_factory=lambda: platformdirs.user_videos_path() / "seedance",
+        validation_alias="SEEDANCE_OUTPUT_DIR",
+        description="a folder",
+    )
+    wait_seconds: int = Field(
+        45,
+        ge=0,
+        le=900,
+        validation_alias="SEEDANCE_WAIT_SECONDS",
+        description="a whole number from 0 to 900",
+    )
+    max_jobs_per_hour: int = Field(
+        60,
+        ge=1,
+        validation_alias="SEEDANCE_MAX_JOBS_PER_HOUR",
+        description="a whole number from 1",
+    )
+    history_days: int = Field(
+        90,
+        ge=1,
+        le=36_500,
+        validation_alias="SEEDANCE_HISTORY_DAYS",
+        description="a whole number from 1 to 36500",
+    )
+    allow_private_urls: bool = Field(
+        False,  # noqa: FBT003 - pydantic's own way to write a default
+        validation_alias="SEEDANCE_ALLOW_PRIVATE_URLS",
+        description="true or false",
+    )
+    check_images: bool = Field(
+        True,  # noqa: FBT003 - pydantic's own way to write a default
+        validation_alias="SEEDANCE_CHECK_IMAGES",
+        description="true or false",
+    )
+    local_files: bool | None = Field(
+        None,
+        validation_alias="SEEDANCE_LOCAL_FILES",
+        description="true or false",
+    )
+    auto_download: bool = Field(
+        False,  # noqa: FBT003 - pydantic's own way to write a default
+        validation_alias="SEEDANCE_AUTO_DOWNLOAD",
+        description="true or false",
+    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)
+    ] = Field(
+        "warning",
+        validation_alias="SEEDANCE_LOG_LEVEL",
+        description="one of debug, info, warning, error, critical",
+    )
+
+    @classmethod
+    def settings_customise_sources(cls, *_: Any, init_settings: Any, **__: Any) -> tuple[Any, ...]:
+        """Take what is passed and nothing else: `load_settings` passes the environment."""
+        return (init_settings,)
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings from environment variables, and the token also from the CLI's file.
+
+    Args:
+        environ: The environment; a variable that is empty counts as not set.
+
+    Raises:
+        ConfigurationError: In one line, which variable is wrong and what it must be.
+    """
+    given = {name: value.strip() for name, value in environ.items() if value.strip()}
+    source = EnvSettingsSource(Settings)
+    # pydantic-settings would take MODEL and LOG_LEVEL too, which mean something else elsewhere.
+    source.env_vars = {name.lower(): given[name] for name in _variables() if name in given}
+    try:
+        settings = Settings(**source())
+    except ValidationError as error:
+        raise _configuration_error(error, given) from None
+    token = None if settings.token else _token_from_file(given)
+    return settings.model_copy(update={"token": SecretStr(token)}) if token else settings
+
+
+def _variables() -> dict[str, str]:
+    """Give every variable with what it must be, in the order in which they are looked at."""
+    variables: dict[str, str] = {}
+    for field in Settings.model_fields.values():
+        alias = field.validation_alias
+        names = alias.choices if isinstance(alias, AliasChoices) else [alias]
+        variables |= dict.fromkeys(map(str, names), str(field.description))
+    return variables
+
+
+def _configuration_error(error: ValidationError, given: Mapping[str, str]) -> ConfigurationError:
+    """Name the variable and what it must be; its value may be a secret, so it is not said."""
+    place = str(error.errors(include_input=False, include_url=False)[0]["loc"][0])
+    tokens = (name for name in TOKEN_VARIABLES if name in given)
+    name = next(tokens, place) if place in TOKEN_VARIABLES else place
+    return ConfigurationError(f"{name} must be {_variables()[name]}.")
+
+
+def _token_from_file(given: Mapping[str, str]) -> str | None:
+    """Read the token that RunComfy's own CLI keeps, where there is one (client)."""
+    home = given.get("HOME") or given.get("USERPROFILE")
+    if folder := given.get("RUNCOMFY_CONFIG_DIR"):
+        path = Path(folder)
+    elif config := given.get("XDG_CONFIG_HOME"):
+        path = Path(config) / "runcomfy"
+    elif home:
+        path = Path(home) / ".config" / "runcomfy"
+    else:
+        return None
+    try:
+        return _token(json.loads((path / "token.json").read_text("utf-8"))["access_token"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None

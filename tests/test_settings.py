@@ -1,0 +1,263 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import pytest
+from pydantic import SecretStr
+
+from seedance_mcp.errors import ConfigurationError
+from seedance_mcp.settings import TOKEN_VARIABLES, Settings, is_loopback, load_settings
+
+SECRET = "rc-secret-token-123"
+TOKEN_RULE = "a RunComfy token: printable ASCII without white space"
+URL_RULE = "an https URL, or an http one of this machine"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """Give an environment whose home is empty."""
+    return {"HOME": str(tmp_path)}
+
+
+def refusal(environ: dict[str, str]) -> str:
+    """Give the line that an environment is refused with."""
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(environ)
+    return refused.value.message
+
+
+def token(environ: dict[str, str]) -> str | None:
+    """Give the token that an environment leads to."""
+    found = load_settings(environ).token
+    return found.get_secret_value() if found else None
+
+
+def test_with_nothing_set_everything_has_its_documented_default(home: dict[str, str]) -> None:
+    assert load_settings(home).model_dump() == {
+        "token": None,
+        "base_url": "https://model-api.runcomfy.net",
+        "model": "bytedance/seedance-1-0/lite/image-to-video",
+        "state_dir": platformdirs.user_state_path("seedance-mcp"),
+        "output_dir": platformdirs.user_videos_path() / "seedance",
+        "wait_seconds": 45,
+        "max_jobs_per_hour": 60,
+        "history_days": 90,
+        "allow_private_urls": False,
+        "check_images": True,
+        "local_files": None,
+        "auto_download": False,
+        "log_level": "warning",
+    }
+
+
+def test_every_variable_is_read(home: dict[str, str], tmp_path: Path) -> None:
+    settings = load_settings(
+        home
+        | {
+            "RUNCOMFY_API_TOKEN": SECRET,
+            "RUNCOMFY_API_BASE_URL": "https://model-api-int.runcomfy.net/",
+            "SEEDANCE_MODEL": "someone/model",
+            "SEEDANCE_STATE_DIR": str(tmp_path / "state"),
+            "SEEDANCE_OUTPUT_DIR": str(tmp_path / "videos"),
+            "SEEDANCE_WAIT_SECONDS": "0",
+            "SEEDANCE_MAX_JOBS_PER_HOUR": "1",
+            "SEEDANCE_HISTORY_DAYS": "7",
+            "SEEDANCE_CHECK_IMAGES": "false",
+            "SEEDANCE_LOCAL_FILES": "true",
+            "SEEDANCE_AUTO_DOWNLOAD": "true",
+            "SEEDANCE_ALLOW_PRIVATE_URLS": "true",
+            "SEEDANCE_LOG_LEVEL": " DEBUG ",
+        }
+    )
+    assert settings.model_dump() == {
+        "token": SecretStr(SECRET),
+        "base_url": "https://model-api-int.runcomfy.net",
+        "model": "someone/model",
+        "state_dir": tmp_path / "state",
+        "output_dir": tmp_path / "videos",
+        "wait_seconds": 0,
+        "max_jobs_per_hour": 1,
+        "history_days": 7,
+        "allow_private_urls": True,
+        "check_images": False,
+        "local_files": True,
+        "auto_download": True,
+        "log_level": "debug",
+    }
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
+def test_an_empty_variable_counts_as_not_set(home: dict[str, str], blank: str) -> None:
+    names = (
+        *TOKEN_VARIABLES,
+        *(f"SEEDANCE_{name}" for name in ("MODEL", "STATE_DIR", "OUTPUT_DIR", "WAIT_SECONDS")),
+        *(f"SEEDANCE_{name}" for name in ("MAX_JOBS_PER_HOUR", "ALLOW_PRIVATE_URLS", "LOG_LEVEL")),
+        "RUNCOMFY_API_BASE_URL",
+    )
+    assert load_settings(home | dict.fromkeys(names, blank)) == load_settings(home)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_a_variable_that_is_not_ours_is_not_read(home: dict[str, str], name: str) -> None:
+    # TOKEN, MODEL and LOG_LEVEL stand in many environments and mean something else there.
+    assert load_settings(home | {name.upper(): "7"}) == load_settings(home)
+
+
+@pytest.mark.parametrize("first", range(3))
+def test_the_first_token_variable_that_is_set_wins(home: dict[str, str], first: int) -> None:
+    environ = {name: f"token-{name}" for name in reversed(TOKEN_VARIABLES[first:])}
+    blank = dict.fromkeys(TOKEN_VARIABLES[:first], " ")
+    assert token(home | environ | blank) == f"token-{TOKEN_VARIABLES[first]}"
+
+
+def write_token(folder: Path, written: Any = None) -> None:
+    """Write the CLI's token file."""
+    folder.mkdir(parents=True)
+    text = written if isinstance(written, str) else json.dumps(written or {"access_token": SECRET})
+    (folder / "token.json").write_text(text, "utf-8")
+
+
+def test_the_clis_token_is_found_in_its_own_folder_then_the_config_folder_then_the_home(
+    tmp_path: Path,
+) -> None:
+    own, config, home = tmp_path / "own", tmp_path / "config", tmp_path / "home"
+    write_token(own, {"access_token": "token-own"})
+    write_token(config / "runcomfy", {"access_token": "token-config"})
+    write_token(home / ".config" / "runcomfy", {"access_token": " token-home\n", "extra": 1})
+    environ = {"HOME": str(home)}
+
+    assert token(environ) == "token-home"
+    assert token({"USERPROFILE": str(home)}) == "token-home"
+    environ["XDG_CONFIG_HOME"] = str(config)
+    assert token(environ) == "token-config"
+    environ["RUNCOMFY_CONFIG_DIR"] = str(own)
+    assert token(environ) == "token-own"
+    environ["RUNCOMFY_API_KEY"] = "token-variable"
+    assert token(environ) == "token-variable"
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_an_empty_folder_variable_counts_as_not_set(tmp_path: Path, blank: str) -> None:
+    write_token(tmp_path / ".config" / "runcomfy")
+    environ = {"HOME": str(tmp_path), "RUNCOMFY_CONFIG_DIR": blank, "XDG_CONFIG_HOME": blank}
+    assert token(environ) == SECRET
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("", "{", "[]", '"token"', "null", '{"token": "x"}', "[" * 100_000),
+        *('{"access_token": null}', '{"access_token": 7}', '{"access_token": ""}'),
+        *('{"access_token": "a b"}', '{"access_token": "tök"}', '{"access_token": "a\\nb"}'),
+    ],
+)
+def test_a_broken_token_file_is_no_token(tmp_path: Path, written: str) -> None:
+    write_token(tmp_path / "cli", written)
+    assert token({"RUNCOMFY_CONFIG_DIR": str(tmp_path / "cli")}) is None
+
+
+def test_a_token_file_that_cannot_be_read_is_no_token(tmp_path: Path) -> None:
+    (tmp_path / "token.json").mkdir()
+    assert token({"RUNCOMFY_CONFIG_DIR": str(tmp_path)}) is None
+    (tmp_path / "token.json").rmdir()
+    (tmp_path / "token.json").write_bytes(b'{"access_token": "\xff"}')
+    assert token({"RUNCOMFY_CONFIG_DIR": str(tmp_path)}) is None
+
+
+FOLDER = "a folder"
+LEVELS = "one of debug, info, warning, error, critical"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "rule"),
+    [
+        *((name, "two words", TOKEN_RULE) for name in TOKEN_VARIABLES),
+        ("RUNCOMFY_API_TOKEN", "tök", TOKEN_RULE),
+        ("RUNCOMFY_API_TOKEN", "a\nb", TOKEN_RULE),
+        ("RUNCOMFY_API_TOKEN", "a\x7fb", TOKEN_RULE),
+        ("SEEDANCE_WAIT_SECONDS", "-1", "a whole number from 0 to 900"),
+        ("SEEDANCE_WAIT_SECONDS", "901", "a whole number from 0 to 900"),
+        ("SEEDANCE_WAIT_SECONDS", "4.5", "a whole number from 0 to 900"),
+        ("SEEDANCE_WAIT_SECONDS", "forever", "a whole number from 0 to 900"),
+        ("SEEDANCE_MAX_JOBS_PER_HOUR", "0", "a whole number from 1"),
+        ("SEEDANCE_MAX_JOBS_PER_HOUR", "many", "a whole number from 1"),
+        ("SEEDANCE_ALLOW_PRIVATE_URLS", "perhaps", "true or false"),
+        ("SEEDANCE_LOG_LEVEL", "loud", LEVELS),
+        ("SEEDANCE_STATE_DIR", "~no-such-user-here/state", FOLDER),
+        ("SEEDANCE_OUTPUT_DIR", "~no-such-user-here/videos", FOLDER),
+        *(
+            ("RUNCOMFY_API_BASE_URL", url, URL_RULE)
+            for url in (
+                "model-api.runcomfy.net",
+                "http://model-api.runcomfy.net",
+                "ftp://model-api.runcomfy.net",
+                "https://",
+                "https://me:secret@model-api.runcomfy.net",
+                "https://model-api.runcomfy.net?token=x",
+                "https://model-api.runcomfy.net#x",
+                "https://model-api.runcomfy.net?",
+                "https://model-api.runcomfy.net#",
+                "https://model-api.runcomfy.net:99999",
+                "https://model-api .runcomfy.net",
+                "https://model-api\x00.runcomfy.net",
+                "https://[::1",
+                "http://127.0.0.1.evil.example",
+                "http://localhost.evil.example",
+                "http://0.0.0.0:8000",
+            )
+        ),
+    ],
+)
+def test_a_wrong_value_stops_the_start_with_one_line_that_names_the_variable(
+    home: dict[str, str], variable: str, value: str, rule: str
+) -> None:
+    assert refusal(home | {variable: value}) == f"{variable} must be {rule}."
+
+
+def test_the_variable_that_is_named_is_the_one_that_is_really_set(home: dict[str, str]) -> None:
+    wrong = {"RUNCOMFY_API_TOKEN": "", "RUNCOMFY_TOKEN": "a b", "RUNCOMFY_API_KEY": "c d"}
+    assert refusal(home | wrong) == f"RUNCOMFY_TOKEN must be {TOKEN_RULE}."
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://example.com", "https://example.com"),
+        (" https://example.com:8443// ", "https://example.com:8443"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://127.8.9.1", "http://127.8.9.1"),
+        ("http://localhost:8000/", "http://localhost:8000"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_a_token_may_go_to_https_or_to_this_machine(
+    home: dict[str, str], url: str, origin: str
+) -> None:
+    assert load_settings(home | {"RUNCOMFY_API_BASE_URL": url}).base_url == origin
+
+
+def test_a_secret_is_never_shown(home: dict[str, str]) -> None:
+    passed: dict[str, Any] = {"token": SECRET}
+    for settings in (load_settings(home | {"RUNCOMFY_TOKEN": SECRET}), Settings(**passed)):
+        shown = f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+        assert SECRET not in shown
+
+    for variable in (*TOKEN_VARIABLES, "RUNCOMFY_API_BASE_URL", "SEEDANCE_WAIT_SECONDS"):
+        with pytest.raises(ConfigurationError) as refused:
+            load_settings(home | {variable: f"{SECRET} tök"})
+        assert SECRET not in f"{refused.value!r} {refused.value} {refused.value.line}"
+
+
+def test_a_folder_may_begin_with_the_users_home(home: dict[str, str]) -> None:
+    settings = load_settings(home | {"SEEDANCE_OUTPUT_DIR": "~/clips"})
+    assert settings.output_dir == Path("~/clips").expanduser()
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("localhost", True), ("127.0.0.1", True), ("127.255.0.1", True), ("::1", True)]
+    + [(host, False) for host in (None, "", "0.0.0.0", "::", "10.0.0.1", "localhost.", "a.b")],  # noqa: S104
+)
+def test_only_this_machine_is_loopback(host: str | None, *, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
