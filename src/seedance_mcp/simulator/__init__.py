@@ -1,0 +1,13 @@
+"""RunComfy's Model API over real HTTP, on this machine and for nothing.
+
+`running` starts it inside a program, which may then change its behaviour and queue faults;
+`serve` runs it until it is cancelled.
+"""
+
+from .behaviour import Behaviour
+from .doorway import SeenRequest
+from .faults import Fault
+from .jobs import Job
+from .server import Simulator, running, serve
+
+__all__ = ["Behaviour", "Fault", "Job", "SeenRequest", "Simulator", "running", "serve"]

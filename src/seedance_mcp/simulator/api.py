@@ -1,0 +1,151 @@
+"""The HTTP face: RunComfy's routes, and where the made clips and published pictures lie."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from . import forms
+from .behaviour import Behaviour
+from .faults import RouteName
+from .forms import Reason, Refusal
+from .service import Service
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(kw_only=True)
+class Api:
+    """The routes over a service.
+
+    Attributes:
+        service: What answers.
+        behaviour: The switches.
+        token: The only token that is taken.
+        url: The base of every address in an answer.
+        files: The published pictures by name.
+    """
+
+    service: Service
+    behaviour: Behaviour
+    token: str
+    url: str
+    files: Mapping[str, Path]
+
+    def application(self) -> Starlette:
+        """Build the ASGI application."""
+        request = "/v1/requests/{request_id}"
+        model = "/v1/models/{model_id:path}"
+        return Starlette(
+            routes=[
+                self._guarded("catalogue", "/v1/models", self._models),
+                self._guarded("catalogue", model, self._model),
+                self._guarded("submit", model, self._submit, "POST"),
+                self._guarded("status", f"{request}/status", self._status),
+                self._guarded("result", f"{request}/result", self._result),
+                self._guarded("cancel", f"{request}/cancel", self._cancel, "POST"),
+                self._guarded("balance", "/prod/v2/balance", self._balance),
+                Route("/outputs/{request_id}.mp4", self._clip, name="output"),
+                Route("/outputs/{request_id}.jpg", self._still, name="output"),
+                Route("/files/{name}", self._file, name="file"),
+                Route("/_simulator/accepted", self._accepted, name="other"),
+            ],
+            exception_handlers={Refusal: self._refuse},
+        )
+
+    def _guarded(
+        self, name: RouteName, path: str, endpoint: Endpoint, method: str = "GET"
+    ) -> Route:
+        """Make a route that wants the token and keeps to the rate limit."""
+
+        async def guarded(request: Request) -> Response:
+            if self.behaviour.rate_limit != "off":
+                now = self.service.epoch + self.service.clock()
+                headers = forms.retry_after(now, self.behaviour)
+                return JSONResponse({"message": "Too many requests."}, 429, headers)
+            if request.headers.get("authorization") != f"Bearer {self.token}":
+                raise Refusal(Reason.TOKEN, "The token is missing, wrong, expired or revoked.")
+            return await endpoint(request)
+
+        return Route(path, guarded, methods=[method], name=name)
+
+    async def _refuse(self, _request: Request, refusal: Exception) -> Response:
+        assert isinstance(refusal, Refusal)  # noqa: S101  registered for nothing else
+        status, body = forms.refusal(refusal, self.behaviour)
+        return JSONResponse(body, status)
+
+    async def _submit(self, request: Request) -> Response:
+        try:
+            arguments = json.loads(await request.body())
+        except ValueError as error:
+            message = "The body is not JSON."
+            raise Refusal(Reason.INPUT, message, {"body": message}) from error
+        job = await self.service.accept(request.path_params["model_id"], arguments)
+        answer = forms.accepted(job.request_id, self.url, self.behaviour)
+        return JSONResponse(answer, self.behaviour.submit_status)
+
+    async def _status(self, request: Request) -> Response:
+        view = await self.service.view(self.service.job(request.path_params["request_id"]))
+        return JSONResponse(forms.status(view, self.url, self.behaviour))
+
+    async def _result(self, request: Request) -> Response:
+        job = self.service.job(request.path_params["request_id"])
+        include_cost = request.query_params.get("include_cost") == "true"
+        view = await self.service.result(job, include_cost=include_cost)
+        return JSONResponse(forms.result(view, self.url, self.behaviour))
+
+    async def _cancel(self, request: Request) -> Response:
+        job = self.service.job(request.path_params["request_id"])
+        done = self.service.cancel(job)
+        view = await self.service.view(job)
+        answer = forms.cancelled(view, done=done, behaviour=self.behaviour)
+        return JSONResponse(answer, HTTPStatus.ACCEPTED)
+
+    async def _model(self, request: Request) -> Response:
+        model = self.service.model(request.path_params["model_id"])
+        return JSONResponse(forms.catalogue_entry(model, self.behaviour))
+
+    async def _models(self, request: Request) -> Response:
+        query = request.query_params
+        limit, offset = int(query.get("limit", "20")), int(query.get("offset", "0"))
+        found = [
+            forms.catalogue_entry(model, self.behaviour)
+            for model_id, model in self.service.models.items()
+            if query.get("search", "").lower() in model_id.lower()
+        ]
+        page: list[dict[str, Any]] = found[offset : offset + limit]
+        if query.get("include_schema") != "true":
+            for entry in page:
+                del entry["input_schema"]
+        answer = {"models": page, "total": len(found), "limit": limit, "offset": offset}
+        return JSONResponse(answer)
+
+    async def _balance(self, _request: Request) -> Response:
+        return JSONResponse(forms.balance(self.service.balance_usd))
+
+    async def _clip(self, request: Request) -> Response:
+        job = await self.service.finished(request.path_params["request_id"])
+        if job is None:
+            return Response(status_code=404)
+        return FileResponse(await self.service.studio.clip(job), media_type="video/mp4")
+
+    async def _still(self, request: Request) -> Response:
+        job = await self.service.finished(request.path_params["request_id"])
+        if job is None:
+            return Response(status_code=404)
+        return Response(await self.service.studio.still(job), media_type="image/jpeg")
+
+    async def _file(self, request: Request) -> Response:
+        path = self.files.get(request.path_params["name"])
+        return FileResponse(path) if path else Response(status_code=404)
+
+    async def _accepted(self, _request: Request) -> Response:
+        names = ("request_id", "model_id", "arguments", "accepted_at")
+        return JSONResponse([{n: getattr(job, n) for n in names} for job in self.service.jobs])

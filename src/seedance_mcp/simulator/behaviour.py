@@ -1,0 +1,129 @@
+"""What the simulator does where RunComfy's real behaviour is unknown, conflicting or variable.
+
+One field a switch. The word in brackets is the evidence for the forms it offers, as in the notes on
+the service: page, docs, client (read in RunComfy's own clients), seen (recorded from a
+real run), unknown (nothing found, so every plausible form is offered).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Word = Literal["in_queue", "in_progress", "completed", "failed", "cancelled"]
+"""A job's state in the plainest of the service's words; the switches below may dress it up."""
+
+Seconds = float | Sequence[float] | Callable[[int], float]
+"""A duration for all jobs; or one a job in the order of acceptance, the last one repeated; or a
+function of that order, which begins at 0."""
+
+ErrorForm = Literal["error_message", "message", "error", "detail", "detail_list"]
+
+
+@dataclass(kw_only=True)
+class Behaviour:
+    """The simulator's switches; all but `workers` may be changed while it runs.
+
+    Attributes:
+        workers: How many jobs run at once; read once, when the simulator starts. [unknown]
+        run_seconds: How long a run takes; read when a job is accepted. [unknown]
+        queue_seconds: How long a job waits at least; read when a job is accepted. [unknown]
+        outcome: What becomes of a run; read when a job is accepted. [client]
+        failure_text: What a failed run says. [unknown]
+        balance_usd: The account before the accepted jobs were paid; may be negative. [client]
+        price_usd: Made-up price of a second of video; read when a job is accepted. [unknown]
+
+        pictures: When input pictures are fetched and judged: when the run starts, which makes a
+            bad one a failed job; at submit, which makes it a refusal; or never, and the bundled
+            picture stands in. [unknown]
+        data_uris: Whether `data:` URIs are taken as pictures. [client, unproved]
+        render: When clips are drawn: at the first GET of the output, or from the first look at
+            the running job, which then ends only when its clip is there.
+
+        submit_status: HTTP status of an accepted job. [docs 200, client 202]
+        submit_says_status: Whether the answer to a submit has a `status` too. [client]
+        unknown_arguments: What happens to fields that the schema does not have. [unknown]
+        status_words: Other spellings by state, such as "IN_QUEUE", "Completed", "canceled" or a
+            word nobody knows. [client]
+        status_of_failure: What the status of a failed run says; the result says "failed".
+            [docs, client]
+        queue_position: The form of the position in the queue. [docs present]
+        first_position: The position of the job that is next. [unknown]
+        result_words: Other spellings in the result; "succeeded" for "completed". [page, client]
+        outputs: Which of the output's fields are filled. [page]
+        echo_inputs: Whether a result repeats the inputs, URLs included, as `input`. [client]
+        model_id_in_result: Whether a result names its model. [client]
+        early_result: What a result says before the run is over: the state, or 400/400005.
+            [page state, client error]
+        result_lag: How many reads of a result still say "in_progress" after the status has said
+            that the run is over. [unknown]
+        cost: Whether `?include_cost=true` gives a cost. [client]
+        cost_lag: How many reads of a finished result come before its cost. [client]
+        dates: The form of `created_at` and `finished_at`. [unknown]
+        failure_form: The form of a failed result's `error`. [client string, unknown]
+        cancel_form: Which fields answer a cancel. [docs both, client either]
+
+        error_form: Where an error's message stands. [client]
+        input_error_form: The same for refused inputs. [client]
+        error_codes: Whether errors carry RunComfy's numbers. [docs]
+        errors_in_200: Whether numbered errors come with HTTP status 200. [client]
+        token_error: HTTP status for a bad token. [client]
+        balance_error: HTTP status for an empty balance. [client]
+        model_error: HTTP status for an unknown model. [seen 404, docs 400001]
+        input_error: HTTP status for refused inputs. [unknown]
+        request_error: HTTP status for an unknown or forgotten request: 404 with 404001, 400 with
+            400001, 403 with 403001. [docs]
+        rate_limit: Whether every call is answered 429, and the form of its Retry-After. [client]
+        retry_after: Seconds that Retry-After asks for. [client]
+    """
+
+    workers: int = 1
+    run_seconds: Seconds = 0.0
+    queue_seconds: Seconds = 0.0
+    outcome: Literal["succeed", "fail"] = "succeed"
+    failure_text: str = "The model could not make this clip."
+    balance_usd: float = 25.0
+    price_usd: float = 0.04
+
+    pictures: Literal["at_run", "at_submit", "never"] = "at_run"
+    data_uris: bool = True
+    render: Literal["lazy", "eager"] = "lazy"
+
+    submit_status: Literal[200, 202] = 200
+    submit_says_status: bool = False
+    unknown_arguments: Literal["refused", "ignored"] = "refused"
+    status_words: Mapping[Word, str] = field(default_factory=dict[Word, str])
+    status_of_failure: Literal["completed", "failed"] = "completed"
+    queue_position: Literal["present", "null", "absent"] = "present"
+    first_position: Literal[0, 1] = 0
+    result_words: Mapping[Word, str] = field(default_factory=lambda: {"completed": "succeeded"})
+    outputs: Sequence[Literal["video", "videos", "image", "images"]] = ("video", "videos")
+    echo_inputs: bool = False
+    model_id_in_result: bool = False
+    early_result: Literal["state", "error"] = "state"
+    result_lag: int = 0
+    cost: Literal["present", "absent"] = "present"
+    cost_lag: int = 0
+    dates: Literal["zulu", "naive", "epoch", "absent"] = "zulu"
+    failure_form: Literal["string", "object", "list", "absent"] = "string"
+    cancel_form: Literal["both", "outcome", "status"] = "both"
+
+    error_form: ErrorForm = "error_message"
+    input_error_form: ErrorForm = "detail_list"
+    error_codes: bool = True
+    errors_in_200: bool = False
+    token_error: Literal[400, 401, 403] = 400
+    balance_error: Literal[400, 402] = 400
+    model_error: Literal[400, 404] = 404
+    input_error: Literal[400, 422] = 422
+    request_error: Literal[400, 403, 404] = 404
+    rate_limit: Literal["off", "bare", "seconds", "date"] = "off"
+    retry_after: int = 1
+
+
+def seconds_of(seconds: Seconds, ordinal: int) -> float:
+    """Read a duration for the job that was accepted as number `ordinal`, from 0."""
+    if callable(seconds):
+        return seconds(ordinal)
+    if isinstance(seconds, Sequence):
+        return seconds[min(ordinal, len(seconds) - 1)]
+    return seconds

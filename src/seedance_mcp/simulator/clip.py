@@ -1,0 +1,119 @@
+"""The clip: a real H.264 MP4, drawn from the first and the last picture.
+
+A slow push into the first picture; where there is a last one, the push comes back and the clip
+dissolves into it. SIMULATED stands in the lower left corner of every frame.
+
+It needs the `simulator` extra: only `studio.py` imports it, and only once there is work.
+"""
+
+# PyAV's stubs leave types out: packets' streams, `from_image`, keyword arguments of `add_stream`.
+# pyright: reportUnknownMemberType=false
+import math
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import cast
+
+import av
+from av import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+FRAMES_A_SECOND = 24  # seen: a real clip of 15 s had 24 frames a second
+PUSH = 0.12  # how much nearer the push comes
+DISSOLVE = 0.45  # the part of the clip that the dissolve takes
+
+
+def render(  # noqa: PLR0913  what a clip is made of
+    path: Path,
+    first: bytes,
+    last: bytes | None,
+    *,
+    height: int,
+    seconds: int,
+    each_frame: Callable[[], object] = lambda: None,
+) -> None:
+    """Write a clip of exactly `seconds`, at 24 frames a second.
+
+    Args:
+        path: The file to write.
+        first: The picture that the clip begins with; its aspect ratio becomes the clip's.
+        last: The picture that the clip ends with, if any.
+        height: The clip's height in pixels.
+        seconds: The clip's length.
+        each_frame: Called before every frame; what it raises ends the work.
+    """
+    opening, closing = _open(first), _open(last) if last else None
+    size = (_even(height * opening.width / opening.height), _even(height))
+    count = seconds * FRAMES_A_SECOND
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream("libx264", rate=FRAMES_A_SECOND)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.options = {"preset": "veryfast", "crf": "20"}
+        stream.color_range, stream.colorspace = ColorRange.MPEG, Colorspace.ITU709
+        for image in _frames(opening, closing, size=size, count=count):
+            each_frame()
+            frame = cast("VideoFrame", VideoFrame.from_image(image))
+            frame = frame.reformat(
+                format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+            )
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def still(picture: bytes) -> bytes:
+    """Give a picture as an upright JPEG."""
+    jpeg = BytesIO()
+    _open(picture).save(jpeg, "JPEG", quality=85)
+    return jpeg.getvalue()
+
+
+def _frames(
+    first: Image.Image, last: Image.Image | None, *, size: tuple[int, int], count: int
+) -> Iterator[Image.Image]:
+    # No larger than the nearest view needs: every frame is then quick to cut out.
+    room = (round(size[0] * (1 + PUSH)), round(size[1] * (1 + PUSH)))
+    opening = ImageOps.fit(first, room, Image.Resampling.LANCZOS)
+    closing = last and ImageOps.fit(last, room, Image.Resampling.LANCZOS)
+    mark = _mark(size)
+    for index in range(count):
+        t = index / (count - 1)
+        nearer = PUSH * (_ease(t) if closing is None else math.sin(math.pi * t) ** 2)
+        frame = _view(opening, size, 1 + nearer)
+        if closing is not None and t > 1 - DISSOLVE:
+            dissolved = _ease((t - (1 - DISSOLVE)) / DISSOLVE)
+            frame = Image.blend(frame, _view(closing, size, 1 + nearer), dissolved)
+        frame.paste(mark, (0, size[1] - mark.height), mark)
+        yield frame
+
+
+def _view(image: Image.Image, size: tuple[int, int], zoom: float) -> Image.Image:
+    # The box has fractions of pixels, so that the push glides.
+    x, y = (image.width - image.width / zoom) / 2, (image.height - image.height / zoom) / 2
+    box = (x, y, image.width - x, image.height - y)
+    return image.resize(size, Image.Resampling.BILINEAR, box=box)
+
+
+def _mark(size: tuple[int, int]) -> Image.Image:
+    letters = max(12, min(size[1] // 18, size[0] // 10))
+    font = ImageFont.load_default(size=letters)
+    left, top, right, bottom = (round(edge) for edge in font.getbbox("SIMULATED"))
+    pad, margin = letters // 2, letters
+    plate = (margin, 0, margin + right - left + 2 * pad, bottom - top + 2 * pad)
+    mark = Image.new("RGBA", (plate[2] + 1, plate[3] + 1 + margin))
+    draw = ImageDraw.Draw(mark)
+    draw.rounded_rectangle(plate, radius=pad, fill=(0, 0, 0, 110))
+    draw.text((margin + pad - left, pad - top), "SIMULATED", font=font, fill=(255, 255, 255, 225))
+    return mark
+
+
+def _open(picture: bytes) -> Image.Image:
+    return ImageOps.exif_transpose(Image.open(BytesIO(picture))).convert("RGB")
+
+
+def _even(length: float) -> int:
+    return max(2, 2 * round(length / 2))
+
+
+def _ease(t: float) -> float:
+    return t * t * (3 - 2 * t)

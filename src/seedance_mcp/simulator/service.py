@@ -1,0 +1,184 @@
+"""What the service does with a request, apart from HTTP: accept, look, cancel, count the money."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+from uuid import uuid4
+
+from jsonschema.validators import validator_for
+
+from seedance_mcp.schema import Model
+
+from .behaviour import Behaviour, seconds_of
+from .forms import JSONObject, Reason, Refusal, View
+from .jobs import Job
+from .queue import Ended, Queue, Queued, Running
+from .studio import Studio
+
+
+@dataclass(kw_only=True)
+class Service:
+    """The account, its jobs and the models.
+
+    Attributes:
+        behaviour: The switches.
+        models: The models by id.
+        studio: Looks at pictures and draws clips.
+        queue: Who waits and who runs.
+        clock: Seconds, never running backwards.
+        epoch: The clock's zero, in seconds since 1970.
+        jobs: Every accepted job, in order.
+        forgotten: Ids of requests that the service does not know any more.
+    """
+
+    behaviour: Behaviour
+    models: Mapping[str, Model]
+    studio: Studio
+    queue: Queue
+    clock: Callable[[], float]
+    epoch: float
+    jobs: list[Job] = field(default_factory=list[Job])
+    forgotten: set[str] = field(default_factory=set[str])
+
+    @property
+    def balance_usd(self) -> float:
+        """Give what is left when every accepted job is paid; a cancelled one costs nothing."""
+        now = self.clock()
+        ran = (j for j in self.jobs if not _was_cancelled(self.queue, j.request_id, now))
+        return self.behaviour.balance_usd - sum(job.price_usd for job in ran)
+
+    def model(self, model_id: str) -> Model:
+        """Find a model."""
+        if model_id not in self.models:
+            raise Refusal(Reason.MODEL, f"No such model: {model_id}")
+        return self.models[model_id]
+
+    def job(self, request_id: str) -> Job:
+        """Find a job that the service still knows."""
+        for job in self.jobs:
+            if job.request_id == request_id and request_id not in self.forgotten:
+                return job
+        raise Refusal(Reason.REQUEST, f"No such request: {request_id}")
+
+    async def finished(self, request_id: str) -> Job | None:
+        """Find a job that has made a clip, whether or not it is forgotten."""
+        for job in self.jobs:
+            if job.request_id == request_id:
+                return job if (await self.view(job)).word == "completed" else None
+        return None
+
+    async def accept(self, model_id: str, arguments: Any) -> Job:
+        """Take a job, and the money for it."""
+        model = self.model(model_id)
+        pictures, wrong = None, self._refusals(model, arguments)
+        if not wrong and self.behaviour.pictures == "at_submit":
+            pictures, wrong = await self.studio.examine(model, arguments)
+        if wrong:
+            message = "; ".join(f"{name}: {text}" for name, text in wrong.items())
+            raise Refusal(Reason.INPUT, message, wrong)
+        if self.balance_usd <= 0:
+            raise Refusal(Reason.BALANCE, "No balance left.")
+        job = self._enqueue(model, arguments)
+        job.pictures = pictures
+        return job
+
+    async def view(self, job: Job) -> View:
+        """Show a job as it is now."""
+        now = self.clock()
+        state = self.queue.state(job.request_id, now)
+        view = View(
+            request_id=job.request_id,
+            model_id=job.model_id,
+            arguments=job.arguments,
+            word="in_queue",
+            created_at=self.epoch + job.accepted_at,
+        )
+        match state:
+            case Queued(position):
+                return replace(view, position=position)
+            case Ended(at, cancelled=True):
+                return replace(view, word="cancelled", finished_at=self.epoch + at, cost_usd=0.0)
+            case Running():
+                await self._work(job)
+                return replace(view, word="in_progress")
+            case Ended(at):
+                if not await self._work(job):
+                    return replace(view, word="in_progress")
+                word = "failed" if job.failure else "completed"
+                cost = job.price_usd
+                view = replace(view, word=word, finished_at=self.epoch + at, cost_usd=cost)
+                return replace(view, failure=job.failure)
+
+    async def result(self, job: Job, *, include_cost: bool) -> View:
+        """Show a job as its result does, which may lag behind its status."""
+        view = await self.view(job)
+        if view.word in {"in_queue", "in_progress"}:
+            if self.behaviour.early_result == "error":
+                raise Refusal(Reason.EARLY, "The result is not ready.")
+            return view
+        job.result_reads += 1
+        late = job.result_reads - self.behaviour.result_lag
+        if view.word != "cancelled" and late <= 0:
+            return replace(view, word="in_progress", finished_at=None, failure=None, cost_usd=None)
+        billed = self.behaviour.cost == "present" and late > self.behaviour.cost_lag
+        return view if include_cost and billed else replace(view, cost_usd=None)
+
+    def cancel(self, job: Job) -> bool:
+        """Cancel a job that still waits.
+
+        Returns:
+            Whether it was cancelled.
+        """
+        return self.queue.cancel(job.request_id, self.clock())
+
+    def _refusals(self, model: Model, arguments: Any) -> dict[str, str]:
+        """Hold inputs against the schema, as published: what is wrong, by argument."""
+        if not isinstance(arguments, dict):
+            return {"body": "The body must be a JSON object."}
+        given, schema = cast("JSONObject", arguments), dict(model.input_schema)
+        wrong = {name: "Field required" for name in schema.get("required", ()) if name not in given}
+        for error in validator_for(schema)(schema).iter_errors(given):
+            if error.path:
+                wrong.setdefault(str(error.path[0]), error.message)
+        if self.behaviour.unknown_arguments == "refused":
+            for name in given.keys() - model.properties.keys():
+                wrong[name] = "Unknown field"
+        return wrong
+
+    def _enqueue(self, model: Model, arguments: JSONObject) -> Job:
+        behaviour, now, ordinal = self.behaviour, self.clock(), len(self.jobs)
+        job = Job(
+            request_id=str(uuid4()),
+            model_id=model.model_id,
+            arguments=arguments,
+            accepted_at=now,
+            model=model,
+            price_usd=0.0,
+            failure=behaviour.failure_text if behaviour.outcome == "fail" else None,
+        )
+        job.price_usd = behaviour.price_usd * float(job.argument("duration", 5))
+        self.queue.accept(
+            job.request_id,
+            now,
+            run_seconds=seconds_of(behaviour.run_seconds, ordinal),
+            queue_seconds=seconds_of(behaviour.queue_seconds, ordinal),
+        )
+        self.jobs.append(job)
+        return job
+
+    async def _work(self, job: Job) -> bool:
+        """Do what a run does, now that somebody looks.
+
+        Returns:
+            Whether nothing of it is left to wait for.
+        """
+        await self.studio.look(job)
+        if job.failure or self.behaviour.render == "lazy":
+            return True
+        self.studio.begin(job)
+        return job.drawn.is_set()
+
+
+def _was_cancelled(queue: Queue, request_id: str, now: float) -> bool:
+    state = queue.state(request_id, now)
+    return isinstance(state, Ended) and state.cancelled

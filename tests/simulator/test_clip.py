@@ -1,0 +1,143 @@
+# PyAV's stubs leave types out.
+# pyright: reportUnknownMemberType=false
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import cast
+
+import av
+import pytest
+from PIL import Image, ImageStat
+
+from seedance_mcp.errors import ConfigurationError
+from seedance_mcp.simulator import clip
+from seedance_mcp.simulator.studio import require_drawing
+
+from .caller import DAWN, DUSK, picture
+
+BLACK = (0, 0, 0)
+
+
+def frames(path: Path) -> Iterator[Image.Image]:
+    with av.open(str(path)) as container:
+        for frame in container.decode(container.streams.video[0]):
+            yield cast("Image.Image", frame.to_image())
+
+
+def upper_colour(image: Image.Image) -> tuple[int, ...]:
+    """Average the upper half, where no mark stands."""
+    upper = image.crop((0, 0, image.width, image.height // 2))
+    return tuple(round(mean) for mean in ImageStat.Stat(upper).mean)
+
+
+def near(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return all(abs(a - b) < 12 for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "asked", "size"),
+    [
+        (457, 301, 120, (182, 120)),
+        (301, 457, 120, (80, 120)),
+        (311, 311, 480, (480, 480)),
+    ],
+)
+def test_a_clip_has_the_picture_s_shape_and_exactly_its_frames(
+    tmp_path: Path, width: int, height: int, asked: int, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "clip.mp4"
+    clip.render(path, picture(width, height), None, height=asked, seconds=5)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.pix_fmt == "yuv420p"
+        assert stream.average_rate == 24
+        assert stream.frames == 120
+        assert (stream.width, stream.height) == size
+        assert container.duration == 5_000_000
+        assert sum(1 for _ in container.decode(stream)) == 120
+
+
+def test_ten_seconds_are_twice_as_many_frames(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    clip.render(path, picture(), None, height=60, seconds=10)
+    assert sum(1 for _ in frames(path)) == 240
+
+
+def test_a_player_can_begin_before_the_whole_file_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    clip.render(path, picture(), None, height=60, seconds=1)
+    assert path.read_bytes().index(b"moov") < path.read_bytes().index(b"mdat")
+
+
+def test_a_clip_begins_with_the_first_picture_and_ends_with_the_last(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    last = picture(640, 320, colour=DUSK)
+    clip.render(path, picture(colour=DAWN), last, height=120, seconds=1)
+    first_frame, *_, last_frame = frames(path)
+    assert near(upper_colour(first_frame), DAWN)
+    assert near(upper_colour(last_frame), DUSK)
+
+
+def test_a_clip_without_a_last_picture_stays_with_the_first_and_comes_nearer(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "clip.mp4"
+    framed = Image.new("RGB", (400, 400), DUSK)
+    framed.paste(DAWN, (20, 20, 380, 380))
+    first = BytesIO()
+    framed.save(first, "PNG")
+    clip.render(path, first.getvalue(), None, height=200, seconds=1)
+    first_frame, *_, last_frame = frames(path)
+    assert near(pixel(first_frame, (3, 3)), DUSK)
+    assert near(pixel(last_frame, (3, 3)), DAWN)
+
+
+def pixel(image: Image.Image, at: tuple[int, int]) -> tuple[int, ...]:
+    value = image.getpixel(at)
+    assert isinstance(value, tuple)
+    return tuple(round(channel) for channel in value)
+
+
+def test_every_frame_says_simulated_in_its_lower_left_corner(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    clip.render(path, picture(colour=BLACK), None, height=240, seconds=1)
+    for frame in frames(path):
+        corner = frame.crop((0, 200, 130, 240)).convert("L")
+        rest = frame.crop((0, 0, 240, 180)).convert("L")
+        assert sum(corner.histogram()[120:]) > 150
+        assert sum(rest.histogram()[20:]) == 0
+
+
+def test_a_picture_that_lies_on_its_side_is_set_upright(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = picture(400, 320, format="JPEG", exif=exif)
+    clip.render(path, lying, None, height=100, seconds=1)
+    assert next(frames(path)).size == (80, 100)
+    assert Image.open(BytesIO(clip.still(lying))).size == (320, 400)
+
+
+def test_drawing_ends_where_the_caller_stops_it(tmp_path: Path) -> None:
+    drawn: list[None] = []
+
+    def stop_at_the_third() -> None:
+        drawn.append(None)
+        if len(drawn) == 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        clip.render(
+            tmp_path / "clip.mp4",
+            picture(),
+            None,
+            height=60,
+            seconds=5,
+            each_frame=stop_at_the_third,
+        )
+
+
+def test_missing_libraries_are_named_with_the_command_that_installs_them() -> None:
+    with pytest.raises(ConfigurationError, match=r"pip install 'seedance-mcp\[simulator\]'"):
+        require_drawing(find=lambda _module: None)

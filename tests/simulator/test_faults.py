@@ -1,0 +1,148 @@
+import json
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+
+from seedance_mcp.simulator import Fault
+from seedance_mcp.simulator.faults import Garbage
+
+from .caller import MODEL, calling, picture
+
+pytestmark = pytest.mark.anyio
+
+BROKEN = (httpx.RemoteProtocolError, httpx.ReadError)
+
+
+async def test_a_request_dropped_before_it_is_read_is_not_accepted() -> None:
+    async with calling() as caller:
+        caller.simulator.faults.append(Fault.drop("submit"))
+        with pytest.raises(BROKEN):
+            await caller.submit()
+        assert caller.simulator.accepted == []
+        assert [seen.route for seen in caller.simulator.requests] == ["submit"]
+
+
+async def test_a_lost_answer_leaves_an_accepted_job() -> None:
+    async with calling() as caller:
+        caller.simulator.faults.append(Fault.drop("submit", after=True))
+        with pytest.raises(BROKEN):
+            await caller.submit()
+        assert len(caller.simulator.accepted) == 1
+
+
+async def test_a_dropped_connection_carries_not_a_byte() -> None:
+    async with calling() as caller:
+        caller.simulator.faults.append(Fault.drop("balance"))
+        port = int(caller.simulator.url.rpartition(":")[2])
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            await stream.send(b"GET /prod/v2/balance HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                await stream.receive()
+
+
+async def test_other_connections_outlive_a_dropped_one() -> None:
+    async with calling() as caller, httpx.AsyncClient(base_url=caller.simulator.url) as other:
+        await other.get("/_simulator/accepted")
+        caller.simulator.faults.append(Fault.drop("balance"))
+        with pytest.raises(BROKEN):
+            await caller.balance()
+        assert (await other.get("/_simulator/accepted")).status_code == 200
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_delay_waits_with_the_given_sleep_before_or_after_the_work(*, after: bool) -> None:
+    accepted: list[int] = []
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        await anyio.lowlevel.checkpoint()
+        slept.append(seconds)
+        accepted.append(len(caller.simulator.accepted))
+
+    async with calling(sleep=sleep) as caller:
+        caller.simulator.faults.append(Fault.delay("submit", 30, after=after))
+        assert (await caller.submit()).status_code == 200
+        assert slept == [30]
+        assert accepted == [1 if after else 0]
+
+
+@pytest.mark.parametrize("status", [401, 429, 500, 502, 503, 504])
+async def test_a_gateway_s_answer_has_its_status_headers_and_body(status: int) -> None:
+    async with calling() as caller:
+        caller.simulator.faults.append(
+            Fault.answer("status", status, headers={"retry-after": "3"}, body=b"<html>Oops</html>")
+        )
+        answer = await caller.http.get(f"/v1/requests/{await caller.job()}/status")
+        assert answer.status_code == status
+        assert answer.headers["retry-after"] == "3"
+        assert answer.text == "<html>Oops</html>"
+
+
+@pytest.mark.parametrize(("after", "jobs"), [(False, 0), (True, 1)])
+async def test_a_gateway_s_error_may_hide_an_accepted_job(jobs: int, *, after: bool) -> None:
+    async with calling() as caller:
+        caller.simulator.faults.append(Fault.answer("submit", 502, after=after))
+        assert (await caller.submit()).status_code == 502
+        assert len(caller.simulator.accepted) == jobs
+
+
+@pytest.mark.parametrize("garbage", ["not_json", "cut_json", "wrong_type", "huge"])
+async def test_garbage_comes_as_if_it_were_an_answer(garbage: Garbage) -> None:
+    async with calling() as caller:
+        caller.simulator.faults.append(Fault.garbage("result", garbage))
+        answer = await caller.http.get("/v1/requests/x/result")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/json"
+        assert kind_of(answer.content) == garbage
+
+
+def kind_of(body: bytes) -> Garbage:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return "cut_json" if body.startswith(b"{") else "not_json"
+    return "huge" if isinstance(value, dict) and len(body) > 20_000_000 else "wrong_type"
+
+
+async def test_a_redirect_names_the_other_host() -> None:
+    async with calling() as caller:
+        caller.simulator.faults.append(Fault.redirect("status", "http://evil.example/steal"))
+        answer = await caller.http.get("/v1/requests/x/status")
+        assert answer.status_code == 302
+        assert answer.headers["location"] == "http://evil.example/steal"
+
+
+async def test_a_download_may_break_off_half_way(tmp_path: Path) -> None:
+    async with calling() as caller:
+        published = tmp_path / "picture.png"
+        published.write_bytes(picture())
+        url = caller.simulator.publish(published)
+        caller.simulator.faults.append(Fault.cut("file"))
+        with pytest.raises(httpx.RemoteProtocolError, match=f"received {len(picture()) // 2} "):
+            await caller.http.get(url)
+        assert (await caller.http.get(url)).content == picture()
+
+
+async def test_an_answer_of_the_api_may_break_off_too() -> None:
+    async with calling() as caller:
+        caller.simulator.faults.append(Fault.cut("submit"))
+        with pytest.raises(httpx.RemoteProtocolError):
+            await caller.submit()
+        assert len(caller.simulator.accepted) == 1
+
+
+async def test_a_fault_strikes_its_route_as_often_as_asked_and_in_order() -> None:
+    async with calling() as caller:
+        caller.simulator.faults.extend(
+            [
+                Fault.answer("balance", 503, times=2),
+                Fault.answer("balance", 500),
+                Fault.answer("catalogue", 504),
+            ]
+        )
+        statuses = [(await caller.balance()).status_code for _ in range(4)]
+        assert statuses == [503, 503, 500, 200]
+        assert (await caller.http.get(f"/v1/models/{MODEL}")).status_code == 504
+        assert (await caller.http.get("/v1/models")).status_code == 200
