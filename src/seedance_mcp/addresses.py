@@ -1,0 +1,175 @@
+"""Where a URL leads, and which addresses are public: what keeps the server from looking inside.
+
+A URL is taken apart once, by one parser, and what is connected to is put together from its parts,
+so that no second parser can read it differently.
+"""
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Literal
+from urllib.parse import urlsplit
+
+Address = IPv4Address | IPv6Address
+
+_PORTS = {"https": 443, "http": 80}
+_BRACKETED = re.compile(r"\[[0-9a-f:.]+\](:[0-9]*)?", re.ASCII | re.IGNORECASE)
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
+# What some resolver takes for an address: WHATWG's "ends in a number".
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
+
+# IANA's special-purpose registry, and what clouds answer to although it looks public.
+_CLOSED_V4 = tuple(
+    IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",  # carrier-grade NAT; Alibaba's metadata
+        "127.0.0.0/8",
+        "168.63.129.16/32",  # Azure's wire server
+        "169.254.0.0/16",  # link-local; most clouds' metadata
+        "172.16.0.0/12",
+        "192.0.0.0/24",  # protocol assignments; Oracle's metadata
+        "192.0.2.0/24",
+        "192.31.196.0/24",
+        "192.52.193.0/24",
+        "192.88.99.0/24",  # 6to4 relays
+        "192.168.0.0/16",
+        "192.175.48.0/24",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+    )
+)
+_OPEN_V6 = IPv6Network("2000::/3")
+_CLOSED_V6 = tuple(
+    IPv6Network(network)
+    for network in (
+        "2001::/23",  # protocol assignments; Teredo
+        "2001:db8::/32",
+        "2620:4f:8000::/48",
+        "3fff::/20",
+    )
+)
+_NAT64 = IPv6Network("64:ff9b::/96")
+_SIX_TO_FOUR = IPv6Network("2002::/16")
+
+
+class Closed(Exception):
+    """A URL leads where nothing may be fetched; the message ends a sentence that says so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A URL, taken apart.
+
+    Attributes:
+        scheme: https, or http.
+        host: A name in lower case, or an address without brackets.
+        port: The port.
+        target: Path and query, as they are sent.
+    """
+
+    scheme: Literal["https", "http"]
+    host: str
+    port: int
+    target: str
+
+    @property
+    def literal(self) -> Address | None:
+        """Give the address, where the host is one and no name."""
+        return _literal(self.host)
+
+    @property
+    def host_header(self) -> str:
+        """Name the host, and the port where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def check_public(self) -> None:
+        """Check what can be told without looking anything up.
+
+        Raises:
+            Closed: It is plain http, or the host is an address that is not public.
+        """
+        if self.scheme != "https":
+            raise Closed("it is not https")
+        if self.literal is not None and not is_public(self.literal):
+            raise Closed("its address is not public")
+
+    def check_port(self) -> None:
+        """Check that a fetch meets a web server: this package is nobody's port scanner.
+
+        Raises:
+            Closed: The port is not the scheme's own.
+        """
+        if self.port != _PORTS[self.scheme]:
+            raise Closed(f"its port is {self.port}, and pictures are fetched from 443 only")
+
+
+def place(url: str) -> Place:
+    """Take a URL apart.
+
+    Raises:
+        Closed: It is no http or https URL, or its host is neither a plain name nor an address.
+    """
+    if not url.isascii() or not url.isprintable() or set(url) & set(' \\"<>'):
+        raise Closed("it has characters that a URL must escape")
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname
+    except ValueError:
+        raise Closed("it cannot be parsed") from None
+    if parts.scheme not in ("https", "http"):
+        raise Closed("it is not https")
+    if "@" in parts.netloc:
+        raise Closed("it names a user")
+    bracketed = "[" in parts.netloc
+    if bracketed and not _BRACKETED.fullmatch(parts.netloc):
+        raise Closed("its host is an address in an odd form")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Place(
+        scheme=parts.scheme,
+        host=_host(host or "", bracketed=bracketed),
+        port=_PORTS[parts.scheme] if port is None else port,
+        target=target,
+    )
+
+
+def is_public(address: Address) -> bool:
+    """Tell whether an address is anybody's to reach, and none that hides another one inside."""
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in _CLOSED_V4)
+    if address in _NAT64:
+        return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
+    if address in _SIX_TO_FOUR:
+        return is_public(IPv4Address(int(address) >> 80 & 0xFFFFFFFF))
+    return address in _OPEN_V6 and not any(address in network for network in _CLOSED_V6)
+
+
+def _host(host: str, *, bracketed: bool) -> str:
+    if bracketed:
+        return _address_host(host)
+    name = host.removesuffix(".")
+    labels = name.split(".")
+    if _NUMBER.fullmatch(labels[-1]):
+        return _address_host(name)
+    if len(name) > 253 or not all(map(_LABEL.fullmatch, labels)):  # noqa: PLR2004 - RFC 1035
+        raise Closed("its host is no plain name")
+    return host
+
+
+def _address_host(host: str) -> str:
+    address = _literal(host)
+    if address is None:
+        raise Closed("its host is an address in an odd form")
+    return str(address)
+
+
+def _literal(host: str) -> Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
