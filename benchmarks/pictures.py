@@ -1,0 +1,62 @@
+"""What looking at a large picture reads and takes, against reading it whole.
+
+Run it with `make benchmark`. Both are measured side by side in one run, on a host of this machine
+that honours ranges, so only their ratio means something.
+"""
+
+import time
+from io import BytesIO
+from statistics import median
+
+import anyio
+import httpx
+from PIL import Image
+
+from seedance_mcp.images import ImageGate
+from seedance_mcp.schema import load_models
+from tests.image_host import MEGABYTE, Page, PictureHost, hosting
+
+RUNS = 7
+SIZE = 25 * MEGABYTE
+
+
+def picture() -> bytes:
+    """Draw a JPEG, and fill it up to 25 MB behind its end, which no reader of headers reaches."""
+    drawn = BytesIO()
+    Image.effect_noise((2000, 1500), 90).convert("RGB").save(drawn, "JPEG", quality=95)
+    return drawn.getvalue().ljust(SIZE, b"\0")
+
+
+async def looking(host: PictureHost) -> None:
+    """Look at the picture as the server does."""
+    model = next(iter(load_models().values()))
+    gate = ImageGate(model, check=True, allow_private=True, local_files=False)
+    await gate.look({"first_frame_image_url": host.url(), "prompt": "Mist.", "resolution": "480p"})
+
+
+async def reading(host: PictureHost) -> None:
+    """Read the picture whole."""
+    async with httpx.AsyncClient() as http:
+        await http.get(host.url(), headers={"Range": "bytes=0-"})
+
+
+async def main() -> None:
+    """Measure and print."""
+    async with hosting(picture=Page(body=picture(), ranges=True)) as host:
+        found: dict[str, tuple[float, int]] = {}
+        for name, act in {"looking at it": looking, "reading it whole": reading}.items():
+            times: list[float] = []
+            sent = 0
+            for _ in range(RUNS):
+                before, started = host.sent, time.perf_counter()
+                await act(host)
+                times.append(time.perf_counter() - started)
+                sent = max(sent, host.sent - before)
+            found[name] = median(times), sent
+            print(f"{name:<20} {median(times) * 1000:8.1f} ms {sent:>12,} bytes")
+        (quick, few), (slow, many) = found.values()
+        print(f"{'ratio':<20} {quick / slow:8.3f}    {few / many:>12.5f}")
+
+
+if __name__ == "__main__":
+    anyio.run(main)

@@ -1,0 +1,175 @@
+"""What a caller's URL leads to, and nothing from anywhere inside.
+
+Every name is looked up once, every address it has must be public, and the connection goes to one
+of these addresses, not to the name: nothing can be looked up differently in between. TLS still
+holds the certificate against the name. Nothing else is sent: no token, no cookies, no proxy.
+"""
+
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import ip_address
+from urllib.parse import urljoin
+
+import anyio.to_thread
+import httpx
+
+from .addresses import Address, Closed, Place, is_public, place
+from .errors import one_line
+from .pictures import Unfit
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Gives the addresses of a host and port, and raises OSError where there are none."""
+
+REDIRECTS = 3
+ADDRESSES = 3
+"""How many of a host's addresses are tried."""
+
+_TIMEOUT = httpx.Timeout(5.0, connect=2.0).as_dict()
+_MOVED = frozenset({301, 302, 303, 307, 308})
+_NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+
+
+class Unseen(Exception):
+    """What a URL leads to cannot be told; the message says why, after the argument's name."""
+
+
+async def resolve_by_system(host: str, port: int) -> Sequence[str]:
+    """Look a host's addresses up as any program on this machine does."""
+    found = await anyio.to_thread.run_sync(
+        lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM),
+        abandon_on_cancel=True,
+    )
+    return [str(entry[4][0]) for entry in found]
+
+
+async def open_transport() -> httpx.AsyncBaseTransport:
+    """Make connections of our own; reading the certificates takes a tenth of a second."""
+    context = await anyio.to_thread.run_sync(lambda: httpx.create_ssl_context(trust_env=False))
+    # A connection kept open belongs to one name, and the pool tells them by address.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits)
+
+
+class Fetcher:
+    """Fetches what must be public.
+
+    Args:
+        transport: The connections; requests name addresses, and hosts in their `Host` and SNI.
+        resolve: How names are looked up.
+        allow_private: Whether plain http, any port and any address pass.
+    """
+
+    def __init__(
+        self, transport: httpx.AsyncBaseTransport, *, resolve: Resolve, allow_private: bool
+    ) -> None:
+        self._transport = transport
+        self._resolve = resolve
+        self._allow_private = allow_private
+
+    async def get(self, url: str, span: str) -> httpx.Response:
+        """Ask for a span of bytes, following redirects, each checked like the first URL.
+
+        Returns:
+            The head of an answer of any status; the caller reads the rest and closes it.
+
+        Raises:
+            Closed: It leads, perhaps by a redirect, where nothing may be fetched.
+            Unfit: There is nobody who could answer.
+            Unseen: No answer came.
+        """
+        redirected = ""
+        for _ in range(1 + REDIRECTS):
+            try:
+                response = await self._answer(place(url), span)
+            except Closed as error:
+                raise Closed(f"{redirected}{error}") from None
+            location = response.headers.get("Location")
+            if response.status_code not in _MOVED or not location:
+                return response
+            await response.aclose()
+            redirected = "it redirects, and then "
+            try:
+                url = urljoin(url, location)
+            except ValueError:
+                raise Closed(f"{redirected}it cannot be parsed") from None
+        raise Closed(f"it redirects more than {REDIRECTS} times")
+
+    async def _answer(self, spot: Place, span: str) -> httpx.Response:
+        """Ask the host, at the first of its addresses that takes the connection."""
+        if not self._allow_private:
+            spot.check_public()
+            spot.check_port()
+        refused = True
+        for address in (await self._addresses(spot))[:ADDRESSES]:
+            try:
+                return await self._transport.handle_async_request(_request(spot, address, span))
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                _raise_if_distrusted(error)
+                refused = refused and _is_refusal(error)
+            except httpx.TransportError as error:
+                raise broken_off(error) from error
+            except httpx.InvalidURL:
+                raise Closed("it cannot be parsed") from None
+        if refused:
+            raise Unfit("its host refuses connections")
+        raise Unseen("its host could not be reached")
+
+    async def _addresses(self, spot: Place) -> Sequence[Address]:
+        if spot.literal is not None:
+            return [spot.literal]
+        try:
+            names = await self._resolve(spot.host, spot.port)
+        except (OSError, UnicodeError) as error:
+            if isinstance(error, socket.gaierror) and error.errno not in _NO_SUCH_HOST:
+                raise Unseen("its host could not be looked up") from error
+            raise Unfit(f"there is no host named {one_line(spot.host)}") from error
+        # Without an interface, which means nothing in a URL.
+        found = list(dict.fromkeys(ip_address(name.partition("%")[0]) for name in names))
+        if not found:
+            raise Unfit(f"there is no host named {one_line(spot.host)}")
+        if not self._allow_private and not all(map(is_public, found)):
+            raise Closed("its host has an address that is not public")
+        return found
+
+
+def _request(spot: Place, address: Address, span: str) -> httpx.Request:
+    url = httpx.URL(
+        scheme=spot.scheme,
+        host=str(address),
+        port=spot.port,
+        raw_path=spot.target.encode(),
+    )
+    headers = {
+        "Host": spot.host_header,
+        "User-Agent": "seedance-mcp",
+        "Accept": "image/*",
+        "Accept-Encoding": "identity",
+        "Range": span,
+        "Connection": "close",
+    }
+    name = spot.host.removesuffix(".")
+    extensions = {"timeout": _TIMEOUT, "sni_hostname": name}
+    return httpx.Request("GET", url, headers=headers, extensions=extensions)
+
+
+def broken_off(error: httpx.TransportError) -> Unseen:
+    """Say why an answer did not come to its end."""
+    if isinstance(error, httpx.TimeoutException):
+        return Unseen("its host is too slow")
+    return Unseen("its host broke the connection off")
+
+
+def _is_refusal(error: BaseException) -> bool:
+    return isinstance(_first_cause(error), ConnectionRefusedError)
+
+
+def _raise_if_distrusted(error: httpx.TransportError) -> None:
+    if isinstance(_first_cause(error), ssl.SSLError):
+        raise Unseen("its host's certificate is not trusted here") from error
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error

@@ -1,0 +1,54 @@
+"""What a model demands of a picture, held against what is known of one."""
+
+from collections.abc import Sequence
+from math import inf
+
+from .pictures import Header
+from .schema import ImageRule
+
+MEGABYTE = 1024 * 1024
+"""The larger of the two megabytes: which one the service counts in is unknown."""
+
+
+class RuleBroken(Exception):
+    """A picture breaks a rule; the message is the service's own, and the measured value."""
+
+
+def byte_limit(rules: Sequence[ImageRule]) -> float:
+    """Give how many bytes the rules allow a picture, or infinity."""
+    bounds = [r.bound for r in rules if r.quantity == "file_size_mb" and r.comparison == "<"]
+    return min(bounds, default=inf) * MEGABYTE
+
+
+def hold(
+    rules: Sequence[ImageRule],
+    header: Header | None,
+    byte_size: int | None = None,
+    *,
+    or_more: bool = False,
+) -> None:
+    """Hold a picture against the rules, as far as it is known.
+
+    Args:
+        rules: The argument's rules, the first that is broken winning.
+        header: The size in pixels, where it is known.
+        byte_size: The size in bytes, where it is known.
+        or_more: Whether no more bytes than these were counted.
+
+    Raises:
+        RuleBroken: In the service's words.
+    """
+    measures: dict[str, tuple[float, str]] = {}
+    if header is not None:
+        ratio = header.width / header.height
+        size = f"It is {header}."
+        measures |= {"width_pixels": (header.width, size), "height_pixels": (header.height, size)}
+        measures["width/height"] = (ratio, f"It is {header}, width/height {ratio:.5g}.")
+    if byte_size is not None:
+        megabytes = byte_size / MEGABYTE
+        said = f"It is {megabytes:.4g} MB ({byte_size:,} bytes){' or more' if or_more else ''}."
+        measures["file_size_mb"] = (megabytes, said)
+    for rule in rules:
+        measured, said = measures.get(rule.quantity, (None, ""))
+        if measured is not None and not rule.holds(measured):
+            raise RuleBroken(f"{rule.message} {said}")

@@ -1,0 +1,241 @@
+"""A picture's type and size in pixels, read from its first bytes: no pixel is ever decoded.
+
+Sizes are those stored in the file. A camera's orientation tag may lay them on their side; whether
+the service heeds it is unknown, and its limits are alike both ways for the model at hand.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from struct import unpack_from
+
+ENOUGH_TO_TELL = 32
+"""Bytes after which it is clear whether something can be a picture at all."""
+
+# No honest picture comes near these: a hostile one must not keep the event loop busy.
+_STEPS = 10_000
+_META_LIMIT = 1024 * 1024
+
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
+_ENDS_HEADER = frozenset({0xD9, 0xDA})
+_HEIF_BRANDS = {
+    b"avif": "AVIF",
+    b"avis": "AVIF",
+    b"heic": "HEIC",
+    b"heix": "HEIC",
+    b"hevc": "HEIC",
+    b"mif1": "HEIF",
+    b"msf1": "HEIF",
+}
+_UNMEASURED = {
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"\0\0\0\x0cjP  ": "JPEG 2000",
+    b"\0\0\1\0": "ICO",
+    b"8BPS": "PSD",
+    b"II+\0": "BigTIFF",
+    b"MM\0+": "BigTIFF",
+}
+
+Size = tuple[int, int]
+
+
+class NoPicture(Exception):
+    """These bytes are no picture; the message says what they are, to go after "it is"."""
+
+
+class Unfit(Exception):
+    """An argument is refused for what it was found to be; the message ends a sentence."""
+
+
+class Unmeasured(Exception):
+    """This is a picture of a type that is not measured here; the message names the type."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a picture's first bytes say.
+
+    Attributes:
+        kind: Its type: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC or HEIF.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    kind: str
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        """Say the size as people do."""
+        return f"{self.width} x {self.height} pixels"
+
+
+def read_header(data: bytes | bytearray, *, whole: bool) -> Header | None:
+    """Read a picture's type and size from the beginning of its file.
+
+    Args:
+        data: The bytes so far.
+        whole: Whether there are no more.
+
+    Returns:
+        The header, or None where more bytes are needed.
+
+    Raises:
+        NoPicture: It is none, or a damaged one.
+        Unmeasured: It is one of a type that is not measured here.
+    """
+    if len(data) < ENOUGH_TO_TELL and not whole:
+        return None
+    kind, size_of = _told(bytes(data[: 4 * ENOUGH_TO_TELL]))
+    try:
+        width, height = size_of(data)
+    except (struct.error, IndexError):
+        if whole:
+            raise NoPicture(f"a damaged {kind}") from None
+        return None
+    except ValueError:
+        raise NoPicture(f"a damaged {kind}") from None
+    if width < 1 or height < 1:
+        raise NoPicture(f"a damaged {kind}")
+    return Header(kind=kind, width=width, height=height)
+
+
+def _told(start: bytes) -> tuple[str, Callable[[bytes | bytearray], Size]]:
+    """Tell the type of a picture, and what measures it."""
+    for magic, kind, size_of in _MEASURED:
+        if start.startswith(magic):
+            return kind, size_of
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return "WebP", _webp
+    if start[4:8] == b"ftyp" and (brand := _brand(start)):
+        return brand, _heif
+    for magic, kind in _UNMEASURED.items():
+        if start.startswith(magic):
+            raise Unmeasured(kind)
+    raise NoPicture(_what_else(start))
+
+
+def _what_else(start: bytes) -> str:
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if not start:
+        return "empty"
+    if start[4:8] == b"ftyp" or start.startswith((b"\x1aE\xdf\xa3", b"RIFF")):
+        return "a video or a sound"
+    if b"<svg" in text:
+        return "an SVG, which has no pixels"
+    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<!--")):
+        return "an HTML page"
+    if text.startswith(b"<?xml"):
+        return "XML"
+    return "a PDF" if text.startswith(b"%pdf") else "no picture"
+
+
+def _brand(start: bytes) -> str | None:
+    """Find a picture's brand among those of an ISO base media file, its own one first."""
+    end = min(int.from_bytes(start[:4]), len(start))
+    brands = [start[8:12], *(start[at : at + 4] for at in range(16, end, 4))]
+    return next((_HEIF_BRANDS[brand] for brand in brands if brand in _HEIF_BRANDS), None)
+
+
+def _png(data: bytes | bytearray) -> Size:
+    width, height = unpack_from(">II", data, 16)
+    if data[12:16] != b"IHDR":
+        raise ValueError("the header does not come first")
+    return width, height
+
+
+def _gif(data: bytes | bytearray) -> Size:
+    width, height = unpack_from("<HH", data, 6)
+    return width, height
+
+
+def _bmp(data: bytes | bytearray) -> Size:
+    old = unpack_from("<I", data, 14)[0] == 12  # noqa: PLR2004 - the length of OS/2's header
+    width, height = unpack_from("<HH" if old else "<ii", data, 18)
+    return width, abs(height)
+
+
+def _jpeg(data: bytes | bytearray) -> Size:
+    at = 2
+    for _ in range(_STEPS):
+        at = data.find(b"\xff", at)  # decoders skip what stands between two markers
+        if at < 0:
+            raise IndexError("cut off")
+        if data[at + 1] in (0x00, 0xFF):  # no marker yet
+            at += 1
+            continue
+        marker, at = data[at + 1], at + 2
+        if marker in _SOF:
+            height, width = unpack_from(">HH", data, at + 3)
+            return width, height
+        if marker in _ENDS_HEADER:
+            raise ValueError("no size before the pixels")
+        if marker not in _WITHOUT_LENGTH:
+            at += max(2, unpack_from(">H", data, at)[0])
+    raise ValueError("too many markers")
+
+
+def _webp(data: bytes | bytearray) -> Size:
+    form = bytes(data[12:16])
+    if form == b"VP8X":
+        low, high, low_height, high_height = unpack_from("<HBHB", data, 24)
+        return (high << 16 | low) + 1, (high_height << 16 | low_height) + 1
+    if form == b"VP8L":
+        bits = unpack_from("<I", data, 21)[0]
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if form == b"VP8 ":
+        width, height = unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    if len(form) < 4:  # noqa: PLR2004 - the name's own length
+        raise IndexError("cut off")
+    raise ValueError("no such form")
+
+
+def _tiff(data: bytes | bytearray) -> Size:
+    order = "<" if data[:1] == b"I" else ">"
+    at = unpack_from(order + "I", data, 4)[0]
+    found: dict[int, int] = {}
+    for number in range(unpack_from(order + "H", data, at)[0]):
+        entry = at + 2 + 12 * number
+        tag, form = unpack_from(order + "HH", data, entry)
+        if tag in (256, 257):  # width and height, as 16 or 32 bits
+            found[tag] = unpack_from(order + ("H" if form == 3 else "I"), data, entry + 8)[0]  # noqa: PLR2004
+    if len(found) < 2:  # noqa: PLR2004 - width and height
+        raise ValueError("no size in the first directory")
+    return found[256], found[257]
+
+
+def _heif(data: bytes | bytearray) -> Size:
+    """Find the largest extent that the meta box tells of: the others are tiles and thumbnails."""
+    at, length, name = 0, 0, b""
+    for _ in range(_STEPS):
+        at += length
+        length, name = unpack_from(">I4s", data, at)
+        if name == b"meta" or length < 8:  # noqa: PLR2004 - the length of a box's own head
+            break
+    if name != b"meta" or length > _META_LIMIT:
+        raise ValueError("no meta box that can be found, or an absurd one")
+    if len(data) < at + length:
+        raise IndexError("cut off")
+    sizes: list[Size] = []
+    found = data.find(b"ispe", at, at + length)
+    while found >= 0:
+        width, height = unpack_from(">II", data, found + 8)
+        sizes.append((width, height))
+        found = data.find(b"ispe", found + 4, at + length)
+    if not sizes:
+        raise ValueError("no extent")
+    return max(sizes, key=lambda size: size[0] * size[1])
+
+
+_MEASURED: tuple[tuple[bytes, str, Callable[[bytes | bytearray], Size]], ...] = (
+    (b"\xff\xd8\xff", "JPEG", _jpeg),
+    (b"\x89PNG\r\n\x1a\n", "PNG", _png),
+    (b"GIF87a", "GIF", _gif),
+    (b"GIF89a", "GIF", _gif),
+    (b"BM", "BMP", _bmp),
+    (b"II*\0", "TIFF", _tiff),
+    (b"MM\0*", "TIFF", _tiff),
+)

@@ -1,0 +1,189 @@
+"""As much of a picture behind a URL as its type and size take: seldom more than 64 KB of it."""
+
+import zlib
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+
+import httpx
+
+from .errors import one_line
+from .fetching import Fetcher, Unseen, broken_off
+from .pictures import Header, NoPicture, Unfit, Unmeasured, read_header
+
+FIRST_BYTES = 64 * 1024
+"""What is asked for first; few pictures have their size further in."""
+
+AT_EVERY_CHUNK = 256 * 1024
+"""Up to where every chunk that comes is looked at; further on, each doubling."""
+
+_PARTIAL, _NO_SUCH_RANGE = 206, 416
+_REFUSING = frozenset({400, 401, 402, 403, 404, 410, 414, 451})
+
+
+@asynccontextmanager
+async def reading(fetcher: Fetcher, url: str) -> AsyncGenerator["Reading", None]:
+    """Open what a URL leads to, for as much of it as will be asked for."""
+    opened = Reading(fetcher, url)
+    async with aclosing(opened.chunks):
+        yield opened
+
+
+class Reading:
+    """What a URL leads to, read as far as is asked for.
+
+    Attributes:
+        chunks: Its bytes, from the first on.
+        content_type: What the host calls it, once something was read.
+    """
+
+    def __init__(self, fetcher: Fetcher, url: str) -> None:
+        self.content_type = ""
+        self._fetcher = fetcher
+        self._url = url
+        self._promised: int | None = None
+        self._read = 0
+        self.chunks = self._decoded()
+
+    async def header(self, limit: float) -> Header | None:
+        """Read until the picture's type and size are known.
+
+        Returns:
+            The header, or None where it does not stand within so many bytes.
+
+        Raises:
+            Unfit: It is no picture.
+            Closed: It leads where nothing may be fetched.
+            Unseen: It cannot be told what there is.
+        """
+        data, again = bytearray(), 0
+        try:
+            async for chunk in self.chunks:
+                data += chunk
+                self._read += len(chunk)
+                if len(data) >= again:
+                    if header := read_header(data, whole=False):
+                        return header
+                    # Beginning anew at every chunk of a long head would take quadratic time.
+                    again = 2 * len(data) if len(data) > AT_EVERY_CHUNK else 0
+                if self._read > limit:
+                    return None
+            return read_header(data, whole=True)
+        except NoPicture as error:
+            kind = f" ({self.content_type})" if self.content_type else ""
+            raise Unfit(f"it is {error}{kind}") from None
+        except Unmeasured as error:
+            raise Unseen(f"it is of type {error}, which is not measured here") from None
+
+    async def byte_size(self, limit: float) -> tuple[int, bool]:
+        """Tell the size in bytes: as the host says it, else counted up to a limit.
+
+        Returns:
+            The size, and whether there may be more than that.
+        """
+        if self._promised is not None:
+            return self._promised, False
+        while self._read < limit:
+            chunk = await anext(self.chunks, None)
+            if chunk is None:
+                return self._read, False
+            self._read += len(chunk)
+        return int(limit), True
+
+    async def _decoded(self) -> AsyncGenerator[bytes, None]:
+        response = await self._fetcher.get(self._url, f"bytes=0-{FIRST_BYTES - 1}")
+        try:
+            encoding = self._learn(response)
+        except (Unfit, Unseen):
+            await response.aclose()
+            raise
+        async with aclosing(self._raw(response)) as raw:
+            if encoding == "identity":
+                async for chunk in raw:
+                    yield chunk
+                return
+            try:
+                async with aclosing(_inflated(raw)) as inflated:
+                    async for chunk in inflated:
+                        yield chunk
+            except zlib.error:
+                raise Unfit(f"it is no {encoding}, as which its host sends it") from None
+
+    def _learn(self, response: httpx.Response) -> str:
+        """Learn from the answer's head what there is, and how it is encoded."""
+        self.content_type = one_line(response.headers.get("Content-Type", "").partition(";")[0])
+        total = _total(response)
+        if response.status_code == _NO_SUCH_RANGE and total == 0:
+            raise Unfit("it is empty")
+        if response.status_code in _REFUSING:
+            raise Unfit(f"its host answers {response.status_code}")
+        if not response.is_success:
+            raise Unseen(f"its host answers {response.status_code}")
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in {"identity", "gzip", "x-gzip", "deflate"}:
+            raise Unseen(f"its host sends it as {one_line(encoding)}")
+        if response.status_code == _PARTIAL and _start(response) != 0:
+            raise Unseen("its host sends another part than was asked for")
+        self._promised = total if encoding == "identity" else None
+        return encoding
+
+    async def _raw(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+        """Give the bytes as they are sent; where only a part was, ask for the rest."""
+        length, total = 0, _total(response)
+        async with aclosing(_body(response)) as body:
+            async for chunk in body:
+                length += len(chunk)
+                yield chunk
+        # Who gives less than was asked for and does not say how much there is has no more.
+        expected = total if total is not None else length + (length >= FIRST_BYTES)
+        if response.status_code != _PARTIAL or length >= expected:
+            return
+        rest = await self._fetcher.get(self._url, f"bytes={length}-")
+        if rest.status_code == _NO_SUCH_RANGE:  # that was all
+            await rest.aclose()
+            return
+        skip = length - _start(rest)
+        if not rest.is_success or skip < 0:
+            await rest.aclose()
+            raise Unseen(f"its host answers {rest.status_code} when asked for the rest")
+        async with aclosing(_body(rest)) as body:
+            async for chunk in body:
+                yield chunk[skip:]
+                skip = max(0, skip - len(chunk))
+
+
+async def _body(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    try:
+        async for chunk in response.aiter_raw():
+            yield chunk
+    except httpx.TransportError as error:
+        raise broken_off(error) from error
+    finally:
+        await response.aclose()
+
+
+async def _inflated(raw: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Inflate in pieces, so that no few bytes become very many at once."""
+    inflater = zlib.decompressobj(wbits=47)  # gzip or zlib, as its header says
+    async for chunk in raw:
+        left = chunk
+        while left and not inflater.eof:
+            yield inflater.decompress(left, FIRST_BYTES)
+            left = inflater.unconsumed_tail
+
+
+def _total(response: httpx.Response) -> int | None:
+    """Read how long the whole is, where the head of an answer says so."""
+    if response.status_code in {_PARTIAL, _NO_SUCH_RANGE}:
+        text = response.headers.get("Content-Range", "").rpartition("/")[2]
+    else:
+        text = response.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None  # noqa: PLR2004
+
+
+def _start(response: httpx.Response) -> int:
+    """Read where an answer's bytes begin; -1 where that cannot be told."""
+    if response.status_code != _PARTIAL:
+        return 0
+    unit, _, span = response.headers.get("Content-Range", "").partition(" ")
+    first = span.strip().partition("-")[0]
+    return int(first) if unit == "bytes" and first.isascii() and first.isdigit() else -1

@@ -1,0 +1,83 @@
+"""Pictures of every kind, most of them small, and things that only look like pictures."""
+
+import random
+import struct
+import zlib
+from io import BytesIO
+
+from PIL import Image
+
+SEED = 7
+
+
+def made(kind: str, size: tuple[int, int] = (640, 480), mode: str = "RGB", **how: object) -> bytes:
+    """Make a picture with Pillow: plain, so that it is short."""
+    sink = BytesIO()
+    Image.new(mode, size).save(sink, kind, **how)
+    return sink.getvalue()
+
+
+def noise(size: tuple[int, int], kind: str) -> bytes:
+    """Make a picture that no format can shorten much, out of tiles, so that it is quick."""
+    tile = Image.frombytes("RGB", (500, 500), random.Random(SEED).randbytes(750_000))  # noqa: S311
+    image = Image.new("RGB", size)
+    for left in range(0, size[0], 500):
+        for top in range(0, size[1], 500):
+            image.paste(tile, (left, top))
+    sink = BytesIO()
+    image.save(sink, kind)
+    return sink.getvalue()
+
+
+def animated(kind: str) -> bytes:
+    frames = [Image.new("RGB", (640, 480), color) for color in ("red", "green", "blue")]
+    sink = BytesIO()
+    frames[0].save(sink, kind, save_all=True, append_images=frames[1:])
+    return sink.getvalue()
+
+
+def rotated(orientation: int, size: tuple[int, int] = (640, 480)) -> bytes:
+    """Make a JPEG whose camera was held otherwise."""
+    image = Image.new("RGB", size)
+    image.paste("white", (0, 0, 100, 100))
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    sink = BytesIO()
+    image.save(sink, "JPEG", exif=exif)
+    return sink.getvalue()
+
+
+def png(width: int, height: int, *, length: int = 200) -> bytes:
+    """Make a PNG's head that claims a size, and zeros up to so many bytes in all."""
+    claim = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    head = (
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + claim + struct.pack(">I", zlib.crc32(claim))
+    )
+    return head.ljust(length, b"\0")
+
+
+def far_jpeg(before: int, size: tuple[int, int] = (640, 480)) -> bytes:
+    """Make a JPEG whose size stands behind so many bytes of a camera's notes."""
+    jpeg = made("JPEG", size)
+    note = b"\xff\xe4" + struct.pack(">H", 60_000) + bytes(59_998)
+    return jpeg[:2] + note * (before // 60_000 + 1) + jpeg[2:]
+
+
+def lossless_webp() -> bytes:
+    return made("WEBP", lossless=True)
+
+
+def heic(width: int, height: int) -> bytes:
+    """Make as much of a HEIC as tells its size: a thumbnail's, and its own."""
+
+    def box(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(body), name) + body
+
+    small = box(b"ispe", struct.pack(">III", 0, 160, 120))
+    large = box(b"ispe", struct.pack(">III", 0, width, height))
+    meta = box(b"meta", bytes(4) + box(b"iprp", box(b"ipco", small + large)))
+    return box(b"ftyp", b"heic" + bytes(4) + b"mif1heic") + meta + box(b"mdat", bytes(500))
+
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="480"></svg>'
+HTML = b"<!DOCTYPE html><html><body>Please sign in to see this picture.</body></html>"

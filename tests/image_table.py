@@ -1,0 +1,210 @@
+"""Pictures by what they are, each with the line that must come of it: the table of the rules."""
+
+import gzip
+import zlib
+from dataclasses import replace
+
+from .image_host import MEGABYTE, Page
+from .image_samples import HTML, SVG, animated, far_jpeg, heic, lossless_webp, made, png, rotated
+
+FIRST = "first_frame_image_url"
+
+LARGE = f"{FIRST}: The uploaded image width and height must not exceed 6000 pixels. It is "
+SMALL = f"{FIRST}: The uploaded image width and height must not be less than 300 pixels. It is "
+RATIO = f"{FIRST}: The aspect ratio range should be between 0.4 and 2.5. It is "
+HEAVY = f"{FIRST}: File size must be less than 30 MB. It is "
+WRONG = f"{FIRST} must be the https URL of a picture that anyone can fetch; "
+UNCHECKED = f"{FIRST} could not be checked: "
+ODD = f"{FIRST} is of type %s, which RunComfy may not take; JPEG and PNG are safest."
+THIRTY = 30 * MEGABYTE
+
+
+JPEG = made("JPEG")
+PNG = made("PNG")
+
+
+def page(body: bytes, **more: object) -> Page:
+    return replace(Page(body=body), **more)  # pyright: ignore[reportArgumentType] - each by its name
+
+
+PASS = ""
+TABLE: dict[str, tuple[Page, str]] = {
+    # Every rule, on both sides of its bound; the comparisons are strict.
+    "301 wide": (page(png(301, 400)), PASS),
+    "300 wide": (page(png(300, 400)), SMALL + "300 x 400 pixels."),
+    "299 wide": (page(png(299, 400)), SMALL + "299 x 400 pixels."),
+    "301 high": (page(png(400, 301)), PASS),
+    "300 high": (page(png(400, 300)), SMALL + "400 x 300 pixels."),
+    "299 high": (page(png(400, 299)), SMALL + "400 x 299 pixels."),
+    "301 both": (page(png(301, 301)), PASS),
+    "1 pixel": (page(png(1, 1)), SMALL + "1 x 1 pixels."),
+    "5999 wide": (page(png(5999, 3000)), PASS),
+    "6000 wide": (page(png(6000, 3000)), LARGE + "6000 x 3000 pixels."),
+    "6001 wide": (page(png(6001, 3000)), LARGE + "6001 x 3000 pixels."),
+    "5999 high": (page(png(3000, 5999)), PASS),
+    "6000 high": (page(png(3000, 6000)), LARGE + "3000 x 6000 pixels."),
+    "6001 high": (page(png(3000, 6001)), LARGE + "3000 x 6001 pixels."),
+    "5999 both": (page(png(5999, 5999)), PASS),
+    "ratio under 2.5": (page(png(2499, 1000)), PASS),
+    "ratio of 2.5": (page(png(2500, 1000)), RATIO + "2500 x 1000 pixels, width/height 2.5."),
+    "ratio over 2.5": (page(png(2501, 1000)), RATIO + "2501 x 1000 pixels, width/height 2.501."),
+    "ratio over 0.4": (page(png(401, 1000)), PASS),
+    "ratio of 0.4": (page(png(400, 1000)), RATIO + "400 x 1000 pixels, width/height 0.4."),
+    "ratio under 0.4": (page(png(399, 1000)), RATIO + "399 x 1000 pixels, width/height 0.399."),
+    "under 30 MB": (page(png(640, 480, length=THIRTY - 1)), PASS),
+    "30 MB": (page(png(640, 480, length=THIRTY)), HEAVY + "30 MB (31,457,280 bytes)."),
+    "over 30 MB": (
+        page(png(640, 480, length=THIRTY + MEGABYTE)),
+        HEAVY + "31 MB (32,505,856 bytes).",
+    ),
+    "30 MB, ranges": (
+        page(png(640, 480, length=THIRTY), ranges=True),
+        HEAVY + "30 MB (31,457,280 bytes).",
+    ),
+    "under 30 MB, ranges": (page(png(640, 480, length=THIRTY - 1), ranges=True), PASS),
+    "a bomb": (page(png(20_000, 20_000)), LARGE + "20000 x 20000 pixels."),
+    "the largest bomb": (
+        page(png(2**32 - 1, 2**32 - 1)),
+        LARGE + "4294967295 x 4294967295 pixels.",
+    ),
+    "no pixels": (page(png(0, 480)), WRONG + "it is a damaged PNG."),
+    # Every format.
+    "JPEG": (page(JPEG), PASS),
+    "progressive JPEG": (page(made("JPEG", progressive=True)), PASS),
+    "grey JPEG": (page(made("JPEG", mode="L")), PASS),
+    "CMYK JPEG": (page(made("JPEG", mode="CMYK")), PASS),
+    "small JPEG": (page(made("JPEG", (300, 300))), SMALL + "300 x 300 pixels."),
+    "MPO": (page(animated("MPO")), PASS),
+    "PNG": (page(PNG), PASS),
+    "PNG with alpha": (page(made("PNG", mode="RGBA")), PASS),
+    "PNG with a palette": (page(made("PNG", mode="P")), PASS),
+    "16-bit PNG": (page(made("PNG", mode="I;16")), PASS),
+    "animated PNG": (page(animated("PNG")), PASS),
+    "WebP": (page(made("WEBP")), PASS),
+    "lossless WebP": (page(lossless_webp()), PASS),
+    "animated WebP": (page(animated("WEBP")), PASS),
+    "small WebP": (page(made("WEBP", (300, 301))), SMALL + "300 x 301 pixels."),
+    "small lossless WebP": (
+        page(made("WEBP", (299, 301), lossless=True)),
+        SMALL + "299 x 301 pixels.",
+    ),
+    "small WebP with alpha": (
+        page(animated("WEBP").replace(b"\x7f\x02\0\xdf\x01\0", b"\x00\x01\0\xdf\x01\0", 1)),
+        SMALL + "257 x 480 pixels.",
+    ),
+    "GIF": (page(made("GIF")), ODD % "GIF"),
+    "animated GIF": (page(animated("GIF")), ODD % "GIF"),
+    "small GIF": (page(made("GIF", (300, 300))), SMALL + "300 x 300 pixels."),
+    "BMP": (page(made("BMP")), ODD % "BMP"),
+    "TIFF": (page(made("TIFF")), ODD % "TIFF"),
+    "16-bit TIFF": (page(made("TIFF", mode="I;16")), ODD % "TIFF"),
+    "CMYK TIFF": (page(made("TIFF", mode="CMYK")), ODD % "TIFF"),
+    "TIFF with its size at its end": (
+        page(made("TIFF", compression="tiff_lzw"), ranges=True),
+        ODD % "TIFF",
+    ),
+    "HEIC": (page(heic(4032, 3024)), ODD % "HEIC"),
+    "large HEIC": (page(heic(8064, 6048)), LARGE + "8064 x 6048 pixels."),
+    "JPEG 2000": (
+        page(b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100)),
+        UNCHECKED + "it is of type JPEG 2000, which is not measured here.",
+    ),
+    # A camera's orientation: sizes are those stored.
+    **{f"orientation {n}": (page(rotated(n)), PASS) for n in range(1, 9)},
+    "on its side, narrow": (
+        page(rotated(6, (400, 1000))),
+        RATIO + "400 x 1000 pixels, width/height 0.4.",
+    ),
+    # What is no picture, or no whole one.
+    "cut off in its pixels": (page(JPEG[:-500]), PASS),
+    "cut off in its head": (page(JPEG[:60]), WRONG + "it is a damaged JPEG."),
+    "cut off in a PNG's head": (page(PNG[:20]), WRONG + "it is a damaged PNG."),
+    "cut off at once": (page(JPEG[:3]), WRONG + "it is a damaged JPEG."),
+    "garbled": (page(JPEG[:2] + b"\xff\xe0\0\x02" + bytes(50)), WRONG + "it is a damaged JPEG."),
+    "SVG": (
+        page(SVG, headers={"Content-Type": "image/svg+xml"}),
+        WRONG + "it is an SVG, which has no pixels (image/svg+xml).",
+    ),
+    "HTML called .png": (
+        page(HTML, headers={"Content-Type": "text/html; charset=utf-8"}),
+        WRONG + "it is an HTML page (text/html).",
+    ),
+    "HTML called image/png": (
+        page(HTML, headers={"Content-Type": "image/png"}),
+        WRONG + "it is an HTML page (image/png).",
+    ),
+    "a picture called text/html": (page(JPEG, headers={"Content-Type": "text/html"}), PASS),
+    "text": (page(b"Not found" * 20), WRONG + "it is no picture."),
+    "JSON": (page(b'{"error": "expired"}' * 9), WRONG + "it is no picture."),
+    "PDF": (page(b"%PDF-1.7" + bytes(99)), WRONG + "it is a PDF."),
+    "XML": (page(b'<?xml version="1.0"?><Error/>'.ljust(99)), WRONG + "it is XML."),
+    "a video": (
+        page(b"\0\0\0\x18ftypisom" + bytes(99)),
+        WRONG + "it is a video or a sound.",
+    ),
+    "empty": (page(b""), WRONG + "it is empty."),
+    "empty, ranges": (page(b"", ranges=True), WRONG + "it is empty."),
+    # Ways to send one.
+    "ranges": (page(JPEG, ranges=True), PASS),
+    "size behind 200 KB of notes": (page(far_jpeg(200_000)), PASS),
+    "size behind 200 KB of notes, ranges": (page(far_jpeg(200_000), ranges=True), PASS),
+    "small, behind 200 KB of notes, ranges": (
+        page(far_jpeg(200_000, (300, 300)), ranges=True),
+        SMALL + "300 x 300 pixels.",
+    ),
+    "ranges without a total": (page(far_jpeg(200_000), ranges=True, length="none"), PASS),
+    "too heavy, ranges without a total": (
+        page(png(640, 480, length=THIRTY + 99), ranges=True, length="none"),
+        HEAVY + "30 MB (31,457,280 bytes) or more.",
+    ),
+    "chunked": (page(JPEG, length="chunked"), PASS),
+    "without length": (page(JPEG, length="none"), PASS),
+    "too heavy, without length": (
+        page(png(640, 480, length=THIRTY), length="none"),
+        HEAVY + "30 MB (31,457,280 bytes) or more.",
+    ),
+    "shorter than promised": (page(JPEG, length="long"), PASS),
+    "much shorter than promised": (
+        page(JPEG[:60], length="long"),
+        UNCHECKED + "its host broke the connection off.",
+    ),
+    "gzip": (page(gzip.compress(JPEG), headers={"Content-Encoding": "gzip"}), PASS),
+    "deflate": (page(zlib.compress(JPEG), headers={"Content-Encoding": "deflate"}), PASS),
+    "gzip, ranges": (
+        page(gzip.compress(far_jpeg(200_000)), headers={"Content-Encoding": "gzip"}, ranges=True),
+        PASS,
+    ),
+    "a gzip bomb": (
+        page(gzip.compress(png(640, 480, length=THIRTY)), headers={"Content-Encoding": "gzip"}),
+        HEAVY + "30 MB (31,457,280 bytes) or more.",
+    ),
+    "small, gzip": (
+        page(gzip.compress(made("PNG", (9, 9))), headers={"Content-Encoding": "gzip"}),
+        SMALL + "9 x 9 pixels.",
+    ),
+    "gzip that is none": (
+        page(JPEG, headers={"Content-Encoding": "gzip"}),
+        WRONG + "it is no gzip, as which its host sends it.",
+    ),
+    "brotli": (
+        page(b"?", headers={"Content-Encoding": "br"}),
+        UNCHECKED + "its host sends it as br.",
+    ),
+    # Hosts that refuse, and hosts that only are not to be had.
+    **{
+        f"HTTP {status}": (page(HTML, status=status), WRONG + f"its host answers {status}.")
+        for status in (400, 401, 402, 403, 404, 410, 451)
+    },
+    **{
+        f"HTTP {status}": (page(HTML, status=status), UNCHECKED + f"its host answers {status}.")
+        for status in (304, 405, 408, 416, 429, 500, 502, 503, 504)
+    },
+    "another range": (
+        page(JPEG, status=206, headers={"Content-Range": "bytes 5-99/1000"}),
+        UNCHECKED + "its host sends another part than was asked for.",
+    ),
+    "several ranges": (
+        page(JPEG, status=206, headers={"Content-Type": "multipart/byteranges"}),
+        UNCHECKED + "its host sends another part than was asked for.",
+    ),
+}

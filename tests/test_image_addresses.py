@@ -1,0 +1,185 @@
+"""URLs that lead inside, each of which must end without a connection to where it leads."""
+
+import socket
+from ipaddress import ip_address
+
+import pytest
+
+from seedance_mcp.addresses import is_public
+from seedance_mcp.errors import InputError
+from seedance_mcp.images import ImageGate
+from seedance_mcp.schema import load_models
+
+from .image_host import Names, Page, Rerouted, hosting
+from .image_hostile import (
+    ESCAPE,
+    FIRST,
+    HOST,
+    HOSTILE,
+    INSIDE,
+    NAMES,
+    NOBODY,
+    ODD,
+    PARSE,
+    PRIVATE,
+    PUBLIC,
+    URL,
+    WRONG,
+)
+from .image_samples import made
+
+pytestmark = pytest.mark.anyio
+
+MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
+JPEG = made("JPEG")
+
+
+def no_such_host() -> OSError:
+    return socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def names(**more: list[list[str]]) -> Names:
+    """Make a resolver; `_` in a name stands for a dot."""
+    given = {name.replace("_", "."): addresses for name, addresses in more.items()}
+    return Names(NAMES | given, no_such_host)
+
+
+async def found(url: str, network: Rerouted, resolve: Names) -> str:
+    """Give the line that a URL is refused with, or its warning, or nothing."""
+    gate = ImageGate(
+        MODEL,
+        check=True,
+        allow_private=False,
+        local_files=False,
+        resolve=resolve,
+        transport=network,
+    )
+    try:
+        looked = await gate.look({"prompt": "A lake", FIRST: url})
+    except InputError as error:
+        return error.message
+    return "\n".join(looked.warnings)
+
+
+def test_the_table_has_at_least_60_urls() -> None:
+    assert len(HOSTILE) >= 60
+
+
+@pytest.mark.parametrize("url", HOSTILE)
+async def test_a_hostile_url_is_refused_without_a_connection(url: str) -> None:
+    async with hosting() as host:
+        network = Rerouted(host.port)
+        assert await found(url, network, names()) == HOSTILE[url]
+        assert (network.dialled, host.connections) == ([], 0)
+
+
+def moved(location: str, status: int = 302) -> Page:
+    return Page(status=status, headers={"Location": location})
+
+
+def redirected(line: str) -> str:
+    """Give the line for a redirect to a URL that is refused with another line on its own."""
+    again = {
+        ESCAPE: "it has characters that a URL must escape.",
+        HOST: "it names a user.",
+        URL + "has no scheme.": PRIVATE.removeprefix(WRONG),
+        PARSE: "it cannot be parsed.",
+    }
+    if line.startswith(NOBODY):
+        return line
+    reason = (
+        line.removeprefix(WRONG) if line.startswith(WRONG) else again.get(line, "it is not https.")
+    )
+    return WRONG + "it redirects, and then " + reason
+
+
+def carried(url: str) -> bool:
+    """Tell whether a URL can stand in a header, and means as a redirect what it means alone."""
+    relative = not url.split(":", 1)[-1].startswith("//") and "\\" not in url
+    return url.isascii() and url.isprintable() and not relative and "///127" not in url
+
+
+@pytest.mark.parametrize("url", [url for url in HOSTILE if carried(url)])
+async def test_a_redirect_to_a_hostile_url_ends_there(url: str) -> None:
+    async with hosting(start=moved(url)) as host:
+        network = Rerouted(host.port)
+        line = await found("https://pictures.example/start", network, names())
+        assert line == redirected(HOSTILE[url])
+        assert (network.dialled, host.connections) == ([f"{PUBLIC}:443"], 1)
+
+
+async def test_a_host_beside_an_address_is_refused_by_whichever_parser_sees_it_first() -> None:
+    # Python's own began to refuse it in 3.11.9.
+    async with hosting() as host:
+        network = Rerouted(host.port)
+        line = await found("https://[2606:4700::1111]inside.example/a.png", network, names())
+        assert (line in {PARSE, ODD}, network.dialled, host.connections) == (True, [], 0)
+
+
+async def test_a_public_picture_is_fetched_from_the_address_that_was_looked_up_once() -> None:
+    async with hosting(a=Page(body=JPEG)) as host:
+        network, resolve = Rerouted(host.port), names()
+        assert await found("https://pictures.example/a", network, resolve) == ""
+    assert (network.dialled, resolve.asked) == ([f"{PUBLIC}:443"], ["pictures.example"])
+    assert "\r\nHost: pictures.example\r\n" in host.requests[0]
+
+
+async def test_a_name_that_is_rebound_after_it_was_checked_gains_nothing() -> None:
+    async with hosting(a=Page(body=JPEG)) as host:
+        network, resolve = Rerouted(host.port), names(rebinding_example=[[PUBLIC], ["127.0.0.1"]])
+        assert await found("https://rebinding.example/a", network, resolve) == ""
+    assert (network.dialled, resolve.asked) == ([f"{PUBLIC}:443"], ["rebinding.example"])
+
+
+async def test_a_name_that_is_rebound_between_redirects_is_checked_again() -> None:
+    async with hosting(a=moved("/b"), b=Page(body=JPEG)) as host:
+        network, resolve = Rerouted(host.port), names(rebinding_example=[[PUBLIC], ["127.0.0.1"]])
+        line = await found("https://rebinding.example/a", network, resolve)
+    assert line == WRONG + "it redirects, and then its host has an address that is not public."
+    assert network.dialled == [f"{PUBLIC}:443"]
+
+
+async def test_a_name_that_is_rebound_before_the_rest_is_asked_for_is_checked_again() -> None:
+    late = b"\xff\xd8" + (b"\xff\xe4\xff\xff" + bytes(0xFFFD)) * 3
+    async with hosting(a=Page(body=late, ranges=True)) as host:
+        network, resolve = Rerouted(host.port), names(rebinding_example=[[PUBLIC], ["127.0.0.1"]])
+        assert await found("https://rebinding.example/a", network, resolve) == INSIDE
+    assert network.dialled == [f"{PUBLIC}:443"]
+
+
+async def test_three_redirects_are_followed() -> None:
+    pages = {"a": moved("b", 301), "b": moved("/c", 307), "c": moved("//pictures.example/d", 308)}
+    async with hosting(**pages, d=Page(body=JPEG)) as host:
+        network = Rerouted(host.port)
+        assert await found("https://pictures.example/a", network, names()) == ""
+    assert network.dialled == [f"{PUBLIC}:443"] * 4
+
+
+async def test_a_fourth_redirect_is_not_followed() -> None:
+    async with hosting(a=moved("/a", 303)) as host:
+        network = Rerouted(host.port)
+        line = await found("https://pictures.example/a", network, names())
+    assert line == WRONG + "it redirects more than 3 times."
+    assert network.dialled == [f"{PUBLIC}:443"] * 4
+
+
+async def test_cookies_that_a_host_sets_are_not_sent_on() -> None:
+    cookie = Page(status=302, headers={"Location": "/b", "Set-Cookie": "me=1; Path=/"})
+    async with hosting(a=cookie, b=Page(body=JPEG)) as host:
+        assert await found("https://pictures.example/a", Rerouted(host.port), names()) == ""
+    assert [request.lower().count("cookie") for request in host.requests] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "64:ff9b::808:808", "2002:808::1"],
+)
+def test_a_public_address_is_public(address: str) -> None:
+    assert is_public(ip_address(address))
+
+
+async def test_a_name_that_cannot_be_looked_up_now_is_no_reason_to_refuse() -> None:
+    resolve = Names({}, lambda: socket.gaierror(socket.EAI_AGAIN, "Temporary failure"))
+    async with hosting() as host:
+        line = await found("https://pictures.example/a", Rerouted(host.port), resolve)
+    assert line == f"{FIRST} could not be checked: its host could not be looked up."

@@ -1,0 +1,81 @@
+"""Headers of any bytes at all: read or refused, quickly, and nothing else."""
+
+import random
+import struct
+import time
+
+import pytest
+
+from seedance_mcp.pictures import Header, NoPicture, Unmeasured, read_header
+
+from .image_samples import SEED, animated, far_jpeg, heic, lossless_webp, made, rotated
+
+SAMPLES = {
+    "JPEG": made("JPEG"),
+    "rotated JPEG": rotated(6),
+    "PNG": made("PNG"),
+    "GIF": made("GIF"),
+    "WebP": made("WEBP"),
+    "lossless WebP": lossless_webp(),
+    "animated WebP": animated("WEBP"),
+    "BMP": made("BMP"),
+    "TIFF": made("TIFF"),
+    "HEIC": heic(640, 480),
+}
+
+
+def tried(data: bytes, *, whole: bool) -> Header | None:
+    try:
+        return read_header(data, whole=whole)
+    except (NoPicture, Unmeasured):
+        return None
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_header_is_read_from_any_beginning_that_holds_it_and_from_no_shorter_one(
+    name: str,
+) -> None:
+    data = SAMPLES[name]
+    seen = [read_header(data[:length], whole=False) for length in range(min(len(data), 3000))]
+    told = [header for header in seen if header]
+    if not told:  # what stands at the end of the file
+        told = [header for header in [read_header(data, whole=True)] if header]
+    first = next((at for at, header in enumerate(seen) if header), len(seen))
+    assert {(header.width, header.height) for header in told} == {(640, 480)}
+    assert seen[:first] == [None] * first
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_garbled_header_raises_nothing_else(name: str) -> None:
+    chance = random.Random(SEED)  # noqa: S311 - no secret
+    start = SAMPLES[name][:400]
+    for _ in range(500):
+        garbled = bytearray(start)
+        for _ in range(chance.randint(1, 8)):
+            garbled[chance.randrange(len(garbled))] = chance.randrange(256)
+        cut = bytes(garbled[: chance.randrange(len(garbled))])
+        for data in (bytes(garbled), cut):
+            for whole in (True, False):
+                header = tried(data, whole=whole)
+                assert header is None or min(header.width, header.height) > 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xd8\xff" + b"\xe4\0\2\xff" * 7_000_000,
+        b"\xff\xd8" + b"\xff" * 28_000_000,
+        struct.pack(">I8s", 16, b"ftypheic") + b"heic" + b"\0\0\0\x08free" * 3_500_000,
+        b"\0\0\0\x10ftypheic" + b"heic" + struct.pack(">I", 28_000_000) + b"meta" + b"ispe" * 7**8,
+    ],
+)
+def test_a_head_without_end_keeps_nobody_busy(data: bytes) -> None:
+    began = time.process_time()
+    assert tried(data, whole=True) is None
+    assert time.process_time() - began < 0.5
+
+
+def test_a_far_size_is_found() -> None:
+    assert read_header(far_jpeg(5_000_000), whole=True) == Header(
+        kind="JPEG", width=640, height=480
+    )

@@ -1,0 +1,88 @@
+"""Pictures behind URLs, held against the model's rules by way of a real server on loopback."""
+
+import httpx
+import pytest
+
+from seedance_mcp.errors import InputError
+from seedance_mcp.images import ImageGate
+from seedance_mcp.schema import load_models
+
+from .image_host import PictureHost, hosting
+from .image_samples import HTML, png
+from .image_table import FIRST, JPEG, PASS, SMALL, TABLE, THIRTY, WRONG, page
+
+pytestmark = pytest.mark.anyio
+
+MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
+
+
+def gate(*, check: bool = True) -> ImageGate:
+    """Make a gate that may look at loopback."""
+    plain = httpx.AsyncHTTPTransport(verify=False, trust_env=False)
+    return ImageGate(MODEL, check=check, allow_private=True, local_files=False, transport=plain)
+
+
+async def found(host: PictureHost, path: str = "/picture") -> str:
+    """Give the line that a picture is refused with, or its warning, or nothing."""
+    arguments = {"prompt": "A lake", FIRST: host.url(path), "resolution": "480p"}
+    try:
+        looked = await gate().look(arguments)
+    except InputError as error:
+        return error.message
+    assert looked.arguments == arguments
+    return "\n".join(looked.warnings)
+
+
+def test_the_table_has_at_least_60_pictures() -> None:
+    assert len(TABLE) >= 60
+
+
+@pytest.mark.parametrize("name", TABLE)
+async def test_a_picture_is_held_against_the_rules(name: str) -> None:
+    served, expected = TABLE[name]
+    async with hosting(picture=served) as host:
+        assert await found(host) == expected
+
+
+async def test_a_large_picture_is_judged_by_its_first_64_kilobytes_where_ranges_are_honoured() -> (
+    None
+):
+    async with hosting(picture=page(png(640, 480, length=25_000_000), ranges=True)) as host:
+        assert await found(host) == PASS
+        assert (host.sent, len(host.requests)) == (64 * 1024, 1)
+
+
+async def test_a_rule_about_pixels_is_enough_to_stop_counting_bytes() -> None:
+    heavy = png(300, 480, length=THIRTY + 99)
+    async with hosting(picture=page(heavy, length="none")) as host:
+        assert await found(host) == SMALL + "300 x 480 pixels."
+    assert host.sent < THIRTY
+
+
+async def test_nothing_is_fetched_where_looking_is_turned_off() -> None:
+    async with hosting(picture=page(HTML)) as host:
+        arguments = {"prompt": "A lake", FIRST: host.url()}
+        looked = await gate(check=False).look(arguments)
+        assert (looked.arguments, looked.warnings) == (arguments, ())
+        assert host.connections == 0
+
+
+async def test_a_request_carries_nothing_that_says_whose_it_is() -> None:
+    async with hosting(picture=page(JPEG)) as host:
+        await found(host, "/picture?signature=a%20b#fragment")
+        port = host.port
+    assert host.requests[0].splitlines()[:-1] == [
+        "GET /picture?signature=a%20b HTTP/1.1",
+        f"Host: 127.0.0.1:{port}",
+        "User-Agent: seedance-mcp",
+        "Accept: image/*",
+        "Accept-Encoding: identity",
+        "Range: bytes=0-65535",
+        "Connection: close",
+    ]
+
+
+async def test_a_host_that_refuses_connections_is_refused() -> None:
+    async with hosting() as host:
+        pass
+    assert await found(host) == WRONG + "its host refuses connections."
