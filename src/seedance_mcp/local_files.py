@@ -1,0 +1,64 @@
+"""The bytes of a regular file of this machine, and of nothing else that a path can name."""
+
+import os
+import stat
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from .errors import one_line
+from .pictures import Unfit
+
+READ_LIMIT = 100 * 1024 * 1024
+"""The largest file that is read at all."""
+
+
+def _path(value: str) -> Path:
+    name = value
+    if value[:5].lower() == "file:":
+        try:
+            parts = urlsplit(value)
+        except ValueError:
+            raise Unfit("it cannot be parsed") from None
+        if parts.netloc.lower() not in {"", "localhost"}:
+            raise Unfit("it is a file of another machine")
+        name = url2pathname(parts.path)
+    try:
+        # strict: a path that leads nowhere, or in a circle, ends here.
+        return Path(name).expanduser().resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):
+        raise Unfit(f"there is no file {one_line(value, 200)}") from None
+
+
+def read_regular_file(value: str) -> bytes:
+    """Read a regular file; opening anything else may block, or set something in motion.
+
+    Args:
+        value: A path, or a file: URL.
+
+    Raises:
+        Unfit: It cannot be read, or is no such file, or larger than `READ_LIMIT`.
+    """
+    path, name = _path(value), one_line(value, 200)
+    flags = os.O_RDONLY
+    for flag in ("O_NONBLOCK", "O_NOFOLLOW", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):
+        flags |= getattr(os, flag, 0)
+    try:
+        _must_be_regular(path.lstat(), name)
+        with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - a descriptor, no path
+            # Again, of what was opened: a path may have come to mean something else.
+            _must_be_regular(os.fstat(file.fileno()), name)
+            data = file.read(READ_LIMIT + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise Unfit(f"{name} cannot be read ({reason or type(error).__name__})") from None
+    if len(data) > READ_LIMIT:
+        raise Unfit(f"{name} is larger than {READ_LIMIT // 1024**2} MB")
+    return data
+
+
+def _must_be_regular(status: os.stat_result, name: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise Unfit(f"{name} is no regular file")
+    if status.st_size > READ_LIMIT:
+        raise Unfit(f"{name} is larger than {READ_LIMIT // 1024**2} MB")

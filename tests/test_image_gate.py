@@ -1,0 +1,184 @@
+"""Looking at a call's pictures together: time, advice, certificates, and what is imported."""
+
+import ssl
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+from anyio.abc import SocketAttribute
+from anyio.streams.tls import TLSListener
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from seedance_mcp.errors import InputError
+from seedance_mcp.images import ImageGate, Looked
+from seedance_mcp.schema import load_models
+
+from .door import VIRTUAL_TIME
+from .image_host import Names, Page, PictureHost, Rerouted, hosting
+from .image_samples import HTML, made
+
+pytestmark = pytest.mark.anyio
+
+MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
+FIRST, LAST = "first_frame_image_url", "last_frame_image_url"
+LATE = "could not be checked: its host took over 5 s."
+JPEG = Page(body=made("JPEG"))
+
+
+def plain() -> httpx.AsyncHTTPTransport:
+    return httpx.AsyncHTTPTransport(verify=False, trust_env=False)
+
+
+async def look(first: str, last: str, *, resolution: str = "480p") -> Looked:
+    gate = ImageGate(MODEL, check=True, allow_private=True, local_files=False, transport=plain())
+    given = {"prompt": "A lake", FIRST: first, LAST: last, "resolution": resolution}
+    return await gate.look(given)
+
+
+@pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
+async def test_both_frames_may_take_5_seconds_together(anyio_backend: object) -> None:
+    assert anyio_backend
+    slow = Page(hangs=True, length="none")
+    async with hosting(first=slow, last=slow) as host:
+        began = anyio.current_time()
+        looked = await look(host.url("/first"), host.url("/last"))
+        took = anyio.current_time() - began
+    assert looked.warnings == (f"{FIRST} {LATE}", f"{LAST} {LATE}")
+    assert took == pytest.approx(5.0, abs=0.1)
+
+
+@pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
+async def test_a_frame_that_is_refused_ends_the_wait_for_the_other(anyio_backend: object) -> None:
+    assert anyio_backend
+    async with hosting(first=Page(hangs=True, length="none"), last=Page(body=HTML)) as host:
+        began = anyio.current_time()
+        with pytest.raises(InputError) as refused:
+            await look(host.url("/first"), host.url("/last"))
+        took = anyio.current_time() - began
+    assert refused.value.line == (
+        f"{LAST} must be the https URL of a picture that anyone can fetch; it is an HTML page."
+        " Nothing was charged."
+    )
+    assert took < 1
+
+
+async def test_a_last_frame_at_1080p_has_no_effect_in_the_services_own_words() -> None:
+    async with hosting(first=JPEG, last=JPEG) as host:
+        looked = await look(host.url("/first"), host.url("/last"), resolution="1080p")
+    note = "The last frame image will not take effect when the resolution is set to 1080P."
+    assert looked.warnings == (f"{LAST}: {note}",)
+
+
+async def test_frames_of_one_aspect_ratio_pass_without_a_word() -> None:
+    half = Page(body=made("JPEG", (961, 720)))
+    async with hosting(first=JPEG, last=half) as host:
+        assert (await look(host.url("/first"), host.url("/last"))).warnings == ()
+
+
+async def test_frames_of_different_aspect_ratio_are_said() -> None:
+    high = Page(body=made("JPEG", (480, 640)))
+    async with hosting(first=JPEG, last=high) as host:
+        looked = await look(host.url("/first"), host.url("/last"))
+    line = f"{FIRST} is 640 x 480 pixels, {LAST} 480 x 640 pixels: their aspect ratios differ."
+    assert looked.warnings == (line,)
+
+
+def certificate(folder: Path, name: str) -> Path:
+    """Make a certificate for a name, which vouches for itself, and its key in the same file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made_out = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "host.pem"
+    pem, none = serialization.Encoding.PEM, serialization.NoEncryption()
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, none)
+    path.write_bytes(secret + made_out.public_bytes(pem))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "warnings"),
+    [
+        ("pictures.example", ()),
+        (
+            "other.example",
+            (f"{FIRST} could not be checked: its host's certificate is not trusted here.",),
+        ),
+    ],
+)
+async def test_the_certificate_is_held_against_the_name_though_an_address_is_dialled(
+    name: str, warnings: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = certificate(tmp_path, "pictures.example")
+    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    served.load_cert_chain(path)
+    host = PictureHost(pages={"/a": JPEG})
+    real = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(cafile=path), trust_env=False)
+    plain_listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = plain_listener.extra(SocketAttribute.local_port)  # noqa: S610 - no Django
+    async with (
+        TLSListener(plain_listener, served, standard_compatible=False) as listener,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(listener.serve, host.serve)
+        network = Rerouted(port, real)
+        address = "93.184.215.14"
+        gate = ImageGate(
+            MODEL,
+            check=True,
+            allow_private=False,
+            local_files=False,
+            resolve=Names({name: [[address]]}, OSError),
+            transport=network,
+        )
+        looked = await gate.look({"prompt": "A lake", FIRST: f"https://{name}/a"})
+        assert (looked.warnings, network.dialled) == (warnings, [f"{address}:443"])
+        tasks.cancel_scope.cancel()
+
+
+async def test_our_own_connections_reach_no_server_on_loopback() -> None:
+    async with hosting(a=JPEG) as host:
+        gate = ImageGate(MODEL, check=True, allow_private=False, local_files=False)
+        for name in ("127.0.0.1", "localhost", "[::1]"):
+            with pytest.raises(InputError):
+                await gate.look({"prompt": "A lake", FIRST: f"https://{name}:{host.port}/a"})
+        assert host.connections == 0
+
+
+async def test_our_own_connections_reach_one_where_private_addresses_are_allowed() -> None:
+    async with hosting(a=JPEG) as host:
+        gate = ImageGate(MODEL, check=True, allow_private=True, local_files=False)
+        looked = await gate.look({"prompt": "A lake", FIRST: host.url("/a")})
+        assert (looked.warnings, host.connections) == ((), 1)
+
+
+def test_importing_the_gate_imports_neither_pillow_nor_pyav() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, seedance_mcp.images; print({'PIL', 'av'} & set(sys.modules))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == "set()\n"

@@ -1,0 +1,134 @@
+"""What names no picture of this machine, or one that breaks a rule: nothing of it ever leaves."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from seedance_mcp.local_files import READ_LIMIT
+
+from .image_samples import HTML, SVG, heic, made, png
+from .test_image_local import FIRST, JPEG, data_uri, refused, stored
+
+pytestmark = pytest.mark.anyio
+
+WRONG = f"{FIRST} must be a picture; "
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (png(300, 800), "less than 300 pixels. It is 300 x 800 pixels."),
+        (png(6000, 4000), "not exceed 6000 pixels. It is 6000 x 4000 pixels."),
+        (png(20_000, 20_000), "not exceed 6000 pixels. It is 20000 x 20000 pixels."),
+        (made("PPM", (10, 10)), "less than 300 pixels. It is 10 x 10 pixels."),
+        (
+            b"P6 20000 20000 255\n" + bytes(99),
+            "not exceed 6000 pixels. It is a decompression bomb.",
+        ),
+    ],
+)
+async def test_a_rule_is_a_rule_here_too(data: bytes, message: str, tmp_path: Path) -> None:
+    rule = f"{FIRST}: The uploaded image width and height must "
+    verb = "be " if message.startswith("less") else ""
+    line = await refused(stored(tmp_path, data))
+    assert line.replace("not be less", "be less") == rule + verb + message
+
+
+async def test_a_ratio_is_a_ratio_here_too() -> None:
+    assert await refused(data_uri(made("PNG", (1000, 400)))) == (
+        f"{FIRST}: The aspect ratio range should be between 0.4 and 2.5."
+        " It is 1000 x 400 pixels, width/height 2.5."
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "it is empty"),
+        (b"root:x:0:0:root:/root:/bin/bash\n" * 9, "it is no picture"),
+        (b"Private diary " * 9, "it is no picture"),
+        (b"P6 diary " * 9, "it is a picture that cannot be read here"),
+        (HTML, "it is an HTML page"),
+        (SVG, "it is an SVG, which has no pixels"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n" + bytes(99), "it is no picture"),
+        (png(640, 480), "it is a PNG that cannot be read here"),
+        (JPEG[:-900], "it is a damaged JPEG"),
+        (made("PNG")[:-300], "it is a damaged PNG"),
+        (JPEG[:40], "it is a damaged JPEG"),
+        (heic(640, 480), "it is a HEIC that cannot be read here"),
+        (b"\0\0\1\0" + bytes(99), "it is a picture that cannot be read here"),
+    ],
+)
+async def test_a_file_that_is_no_picture_is_refused(data: bytes, what: str, tmp_path: Path) -> None:
+    assert await refused(stored(tmp_path, data)) == f"{WRONG}{what}."
+    assert await refused(data_uri(data)) == f"{WRONG}{what}."
+
+
+@pytest.mark.parametrize(
+    ("uri", "what"),
+    [
+        ("data:image/png,abc", "a data: URI must hold base64"),
+        ("data:", "a data: URI must hold base64"),
+        ("data:image/png;base64,AAAA%", "its base64 is damaged"),
+        ("data:image/png;base64,AAA", "its base64 is damaged"),
+        ("data:image/png;base64,AAA\u00e4", "its base64 is damaged"),
+        ("file://files.example/lake.jpg", "it is a file of another machine"),
+        ("file://[lake.jpg", "it cannot be parsed"),
+        ("file:///nowhere/lake.jpg", "there is no file file:///nowhere/lake.jpg"),
+        ("/nowhere/lake.jpg", "there is no file /nowhere/lake.jpg"),
+        ("nowhere/lake.jpg", "there is no file nowhere/lake.jpg"),
+        ("~nobody-at-all/lake.jpg", "there is no file ~nobody-at-all/lake.jpg"),
+        ("/nowhere\0/lake.jpg", "there is no file /nowhere /lake.jpg"),
+        ("\\\\files\\lake.jpg", "there is no file \\\\files\\lake.jpg"),
+        ("/dev/null", "/dev/null is no regular file"),
+        ("/dev/zero", "/dev/zero is no regular file"),
+        ("/dev/urandom", "/dev/urandom is no regular file"),
+        ("/dev", "/dev is no regular file"),
+        ("/etc/passwd", "it is no picture"),
+        ("/proc/self/environ", "it is no picture"),
+    ],
+)
+async def test_what_names_no_picture_is_refused(uri: str, what: str) -> None:
+    assert await refused(uri) == f"{WRONG}{what}."
+
+
+async def test_only_regular_files_are_opened(tmp_path: Path) -> None:
+    fifo, loop = tmp_path / "fifo.jpg", tmp_path / "loop.jpg"
+    os.mkfifo(fifo)
+    loop.symlink_to(loop)
+    targets = {"to-fifo": fifo, "to-folder": tmp_path, "to-zero": Path("/dev/zero")}
+    for name, target in targets.items():
+        (tmp_path / name).symlink_to(target)
+    for path in (fifo, tmp_path, *(tmp_path / name for name in targets)):
+        assert await refused(str(path)) == f"{WRONG}{path} is no regular file."
+    assert await refused(str(loop)) == f"{WRONG}there is no file {loop}."
+    (tmp_path / "secrets.png").symlink_to("/etc/passwd")
+    assert await refused(str(tmp_path / "secrets.png")) == f"{WRONG}it is no picture."
+
+
+async def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    path = Path(stored(tmp_path, JPEG))
+    os.truncate(path, READ_LIMIT + 1)
+    assert await refused(str(path)) == f"{WRONG}{path} is larger than 100 MB."
+
+
+@pytest.mark.parametrize(
+    ("value", "begins"),
+    [
+        ("/home/me/lake.jpg", "has no scheme"),
+        ("~/lake.jpg", "has no scheme"),
+        ("file:///home/me/lake.jpg", "begins with file:"),
+        (data_uri(JPEG), "begins with data:"),
+    ],
+)
+async def test_without_leave_nothing_of_this_machine_is_taken(value: str, begins: str) -> None:
+    assert await refused(value, local_files=False) == (
+        f"{FIRST} must be an https URL that anyone can fetch; this one {begins}."
+    )
+
+
+async def test_a_scheme_that_is_neither_is_refused_as_ever() -> None:
+    assert await refused("ftp://pictures.example/lake.jpg") == (
+        f"{FIRST} must be an https URL that anyone can fetch; this one begins with ftp:."
+    )
