@@ -1,0 +1,72 @@
+"""What the tests of saving share: a job, a folder to save in, and what was seen of it."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import httpx
+
+from seedance_mcp.download import Downloads
+from seedance_mcp.errors import DownloadFailed
+from seedance_mcp.jobs import Job
+
+from .scripted import HeldTime
+
+JOB = Job(
+    id="job-1",
+    request_id="7c1f3a2b-9d8e-4f00-8000-000000000000",
+    arguments={"prompt": "Mist drifts over the lake"},
+    created_at=datetime(2026, 11, 23, 23, 59, tzinfo=UTC),
+)
+NAME = "2026-11-23-mist-drifts-over-the-lake-7c1f3a2b"
+PAID = "The clip is paid for and can be fetched again."
+
+
+@dataclass
+class Scene:
+    """A folder that clips are saved in.
+
+    Attributes:
+        folder: The folder.
+        base_url: What the user set as the service's address.
+        transport: How requests leave, None for the network.
+        time: The pauses that were made.
+        reports: What was reported, in order.
+    """
+
+    folder: Path
+    base_url: str
+    transport: httpx.AsyncBaseTransport | None = None
+    time: HeldTime = field(default_factory=HeldTime)
+    reports: list[tuple[int, int | None]] = field(default_factory=list[tuple[int, int | None]])
+
+    async def save(self, path: str = "/a.mp4", *, job: Job = JOB, number: int = 1) -> str:
+        """Save what lies at a path of the host, or at a URL; give the file's name or the line."""
+        url = self.base_url + path if path.startswith("/") else path
+        try:
+            saved = await self._downloads.save(job, url, number=number, report=self._report)
+        except DownloadFailed as error:
+            return error.line
+        assert saved.parent == self.folder
+        return saved.name
+
+    @cached_property
+    def _downloads(self) -> Downloads:
+        return Downloads(
+            self.folder,
+            base_url=self.base_url,
+            transport=self.transport,
+            surroundings=self.time.surroundings,
+        )
+
+    async def _report(self, size: int, total: int | None) -> None:
+        self.reports.append((size, total))
+
+    @property
+    def files(self) -> dict[str, int]:
+        """What lies in the folder, with its size; a note's size says nothing and is 0."""
+        return {
+            path.name: 0 if path.suffix == ".json" else path.stat().st_size
+            for path in sorted(self.folder.iterdir())
+        }

@@ -1,0 +1,129 @@
+# PyAV's stubs leave types out.
+# pyright: reportUnknownMemberType=false
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+from random import Random
+from typing import cast
+
+import av
+import pytest
+from PIL import Image
+
+from seedance_mcp.preview import MOST_BYTES, middle_frame
+from seedance_mcp.simulator.clip import render
+
+from .download_server import mp4
+
+SECOND = 24
+
+
+def film(path: Path, frames: list[Image.Image], *, key_frame_every: int = 250) -> Path:
+    """Write pictures as a clip of 24 a second."""
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=SECOND)
+        stream.width, stream.height, stream.pix_fmt = *frames[0].size, "yuv420p"
+        stream.options = {"preset": "ultrafast", "crf": "10", "g": str(key_frame_every)}
+        for image in frames:
+            container.mux(stream.encode(cast("av.VideoFrame", av.VideoFrame.from_image(image))))
+        container.mux(stream.encode())
+    return path
+
+
+def looked_at(path: Path) -> Image.Image:
+    """Give the picture of a clip, which must be small and a JPEG."""
+    jpeg = middle_frame(path)
+    assert jpeg is not None
+    assert len(jpeg) <= MOST_BYTES
+    image = Image.open(BytesIO(jpeg))
+    assert image.format == "JPEG"
+    return image
+
+
+def grey(image: Image.Image) -> int:
+    """Give a picture's brightness in its middle."""
+    value = image.convert("L").getpixel((image.width // 2, image.height // 2))
+    assert isinstance(value, int)
+    return value
+
+
+@pytest.mark.parametrize("key_frame_every", [1, 7, 250])
+@pytest.mark.parametrize("count", [1, 2, 3, 24, 61])
+def test_it_is_the_frame_in_the_middle(tmp_path: Path, count: int, key_frame_every: int) -> None:
+    greys = [30 + round(n * 190 / max(1, count - 1)) for n in range(count)]
+    frames = [Image.new("RGB", (64, 64), (value, value, value)) for value in greys]
+    path = film(tmp_path / "a.mp4", frames, key_frame_every=key_frame_every)
+    assert abs(grey(looked_at(path)) - greys[count // 2]) <= 8
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        ((1280, 720), (640, 360)),
+        ((720, 1280), (360, 640)),
+        ((320, 180), (320, 180)),
+        ((1920, 2), (640, 1)),
+    ],
+)
+def test_it_is_no_larger_than_it_need_be(
+    tmp_path: Path, size: tuple[int, int], shown: tuple[int, int]
+) -> None:
+    path = film(tmp_path / "a.mp4", [Image.new("RGB", size, (9, 99, 199))] * 3)
+    assert looked_at(path).size == shown
+
+
+def test_a_picture_that_hardly_shrinks_is_made_small_enough(tmp_path: Path) -> None:
+    noise = Image.frombytes("RGB", (1280, 720), Random(1).randbytes(1280 * 720 * 3))  # noqa: S311
+    path = film(tmp_path / "a.mp4", [noise] * 3)
+    assert min(looked_at(path).size) >= 180
+
+
+def test_a_clip_of_the_simulator_can_be_looked_at(tmp_path: Path) -> None:
+    picture = BytesIO()
+    Image.effect_mandelbrot((800, 450), (-2, -1, 1, 1), 50).convert("RGB").save(picture, "PNG")
+    render(tmp_path / "a.mp4", picture.getvalue(), None, height=480, seconds=1)
+    assert looked_at(tmp_path / "a.mp4").size == (640, 360)
+
+
+def test_what_cannot_be_read_gives_no_picture(tmp_path: Path) -> None:
+    whole = film(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 3).read_bytes()
+    bodies = {
+        "empty": b"",
+        "html": b"<!doctype html>",
+        "noise": mp4(5000),
+        "half": whole[: len(whole) // 2],
+        "playlist": b"#EXTM3U\n#EXTINF:1,\n" + str(tmp_path / "a.mp4").encode() + b"\n",
+    }
+    for name, body in bodies.items():
+        (tmp_path / name).write_bytes(body)
+    names = [*bodies, "nothing", "."]
+    assert {name: middle_frame(tmp_path / name) for name in names} == dict.fromkeys(names)
+
+
+def test_sound_alone_gives_no_picture(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mp4"), "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=48000)
+        frame = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
+        frame.sample_rate = 48000
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert middle_frame(tmp_path / "a.mp4") is None
+
+
+@pytest.mark.parametrize("missing", ["av", "PIL"])
+def test_without_the_extra_there_is_no_picture(tmp_path: Path, missing: str) -> None:
+    path = film(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 3)
+    code = (
+        "import sys, pathlib\n"
+        "from seedance_mcp.preview import middle_frame\n"
+        "assert not {'av', 'PIL'} & set(sys.modules)\n"
+        f"sys.modules[{missing!r}] = None\n"
+        f"print(middle_frame(pathlib.Path({str(path)!r})))"
+    )
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "None\n"
