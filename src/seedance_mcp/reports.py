@@ -1,0 +1,51 @@
+"""What goes into the service and comes out of it, besides jobs."""
+
+from dataclasses import dataclass
+
+from .jobs import Job
+from .store import Page
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a call learned of a job.
+
+    Attributes:
+        job: The job as it is known now.
+        reused: Whether an identical earlier call began it.
+        trouble: Why the job may have moved on since, in one line; None where it is fresh.
+        warnings: What the caller should know of the arguments, a line each.
+        not_saved: Why its videos could not be saved, in one line; None where they were or need not.
+    """
+
+    job: Job
+    reused: bool = False
+    trouble: str | None = None
+    warnings: tuple[str, ...] = ()
+    not_saved: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The newest jobs of an owner.
+
+    Attributes:
+        page: The jobs and how many there are in all.
+        stale: How many of them may have moved on since, as the service did not answer.
+    """
+
+    page: Page
+    stale: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the configuration allows.
+
+    Attributes:
+        jobs_per_hour: How many jobs may be begun within an hour.
+        auto_download: Whether every clip is saved as soon as its completion is seen.
+    """
+
+    jobs_per_hour: int
+    auto_download: bool

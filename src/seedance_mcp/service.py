@@ -1,0 +1,274 @@
+"""The only place that orders the steps of a job: check, write down, buy, follow, read, cancel.
+
+It knows nothing of MCP. A job lives in the service's task group and never in the scope of the
+call that began it, so a caller that gives up ends its own waiting and nothing else.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from math import inf
+from uuid import uuid4
+
+import anyio
+from anyio.abc import TaskGroup
+
+from .client import RunComfy
+from .download import Downloads
+from .errors import DownloadFailed, RateLimited, ServiceError, ServiceUnavailable
+from .following import NOT_ANSWERED, Follower, Watcher
+from .images import ImageGate
+from .jobs import FINAL_OBSERVATIONS, Cancelled, Job, Running, Status
+from .records import Deliveries, Records
+from .reports import Limits, Listing, Report
+from .saving import BytesWatcher, Saving
+from .schema import JSONObject, Model
+from .store import Store
+from .submissions import Submission, Submissions
+from .surroundings import Surroundings
+
+ASK_SECONDS = 20.0
+"""How long a call that does not wait may take to ask the service once, retries included."""
+
+
+class Service:
+    """Jobs of one owner.
+
+    Args:
+        client: The Model API.
+        store: The ledger.
+        model: The model that `generate` buys from.
+        token: Whose jobs these are; the ledger gets a keyed hash of it. None buys nothing.
+        limits: What the configuration allows.
+        tasks: Where paid requests live; it must outlive every call.
+        surroundings: Clock, sleep and randomness.
+        answers_left: Tells whether every answer so far has left for the client.
+        gate: What the pictures of a call must pass.
+        downloads: How clips are saved.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts that server.py puts together
+        self,
+        *,
+        client: RunComfy,
+        store: Store,
+        model: Model,
+        token: str | None,
+        limits: Limits,
+        tasks: TaskGroup,
+        surroundings: Surroundings,
+        answers_left: Callable[[], bool],
+        gate: ImageGate,
+        downloads: Downloads,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._model = model
+        self._limits = limits
+        self._clock = surroundings.clock
+        self._records = Records(store, token, surroundings.clock)
+        self._submissions = Submissions(client, store, self._records, tasks, surroundings)
+        self._deliveries = Deliveries(store, tasks, answers_left)
+        self._gate = gate
+        self._saving = Saving(downloads, self._records, tasks)
+        self._follower = Follower(client, self._records, surroundings)
+
+    async def generate(
+        self, arguments: JSONObject, *, wait_seconds: float, force_new: bool, watch: Watcher
+    ) -> Report:
+        """Buy a clip, or get back the one that an identical call is owed, and follow it.
+
+        Args:
+            arguments: The model's arguments, checked and completed.
+            wait_seconds: The budget of the whole call; 0 ends it when the submit is answered.
+            force_new: Whether to buy whatever is owed.
+            watch: Who is told of every change.
+
+        Raises:
+            InputError: An image argument is nothing that the service will take.
+            TokenMissing: There is no token.
+            Refusal: The service refused the request.
+            ServiceUnavailable: The request certainly never left.
+        """
+        deadline = anyio.current_time() + wait_seconds if wait_seconds else inf
+        looked = await self._gate.look(arguments)
+        job, submission, reused = await self._begun(looked.arguments, force_new=force_new)
+        await watch(job)
+        job = await self._submissions.answered(job, submission, deadline)
+        trouble = None
+        if job.request_id and wait_seconds:
+            await watch(job)
+            job, trouble = await self._follower.follow(job, deadline, watch)
+        return self._reported(job, reused=reused, trouble=trouble, warnings=looked.warnings)
+
+    async def status(self, request_id: str, *, wait_seconds: float, watch: Watcher) -> Report:
+        """Ask where a job stands, and follow it until it ends or the budget is used up.
+
+        Args:
+            request_id: The service's id; the job may have been begun elsewhere.
+            wait_seconds: The budget of the whole call; 0 asks once.
+            watch: Who is told of every change.
+
+        Raises:
+            ServiceError: The service does not know the job, or nothing is known of it here and
+                the service did not answer.
+        """
+        deadline = anyio.current_time() + wait_seconds
+        job, trouble = await self._asked(request_id, wait_seconds or ASK_SECONDS)
+        await watch(job)
+        if wait_seconds and not job.status.final:
+            job, trouble = await self._follower.follow(job, deadline, watch, trouble=trouble)
+        return self._reported(job, trouble=trouble)
+
+    async def result(self, request_id: str) -> Report:
+        """Read what came of a job; one that ended is known even where the service forgot it.
+
+        Raises:
+            ServiceError: As for `status`.
+        """
+        deadline = anyio.current_time() + ASK_SECONDS
+        known = await self._records.find(request_id)
+        try:
+            with _patience(ASK_SECONDS):
+                seen = await self._client.result(request_id)
+        except ServiceError as error:
+            if known is None or not known.status.final:
+                raise
+            return self._reported(known, trouble=error.message)
+        if not isinstance(seen, FINAL_OBSERVATIONS):
+            job, trouble = await self._asked(request_id, deadline - anyio.current_time())
+            return self._reported(job, trouble=trouble)
+        job = known or await self._records.elsewhere(request_id)
+        return self._reported(await self._records.observe(job, seen))
+
+    async def save(self, report: Report, watch: BytesWatcher) -> Report:
+        """Save the videos of a job that is done; of another one there is nothing to save.
+
+        Args:
+            report: What is known of the job.
+            watch: Who is told of the bytes.
+        """
+        if report.job.status is not Status.COMPLETED:
+            return report
+        try:
+            return replace(report, job=await self._saving.save(report.job, watch))
+        except DownloadFailed as error:
+            return replace(report, not_saved=error.line)
+
+    async def cancel(self, request_id: str) -> Job:
+        """Cancel a job that is still queued; another one goes on and is given as it is now.
+
+        Raises:
+            ServiceError: The service refused, or gave no usable answer.
+        """
+        job = await self._records.find(request_id) or await self._records.elsewhere(request_id)
+        if job.status.final:
+            return job
+        deadline = anyio.current_time() + ASK_SECONDS
+        with _patience(ASK_SECONDS):
+            cancelled = await self._client.cancel(request_id)
+        if cancelled:
+            return await self._records.observe(job, Cancelled())
+        try:
+            job, _ = await self._asked(request_id, deadline - anyio.current_time())
+        except ServiceError:
+            # Only a job that runs, or ran, is not cancellable (page).
+            job = await self._records.observe(job, Running())
+        return job
+
+    async def jobs(self, *, status: Status | None, limit: int) -> Listing:
+        """List the newest jobs, those that have not ended as the service sees them now.
+
+        Args:
+            status: Which jobs; None for all.
+            limit: How many at the most.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+            TokenMissing: There is no token.
+        """
+        owner = await self._records.owner()
+        page = await self._store.recent(owner, status=status, limit=limit)
+        stale = await self._follower.refresh(page.jobs)
+        page = await self._store.recent(owner, status=status, limit=limit)
+        if self._limits.auto_download:
+            for job in page.jobs:
+                self._saving.begin(job)
+        return Listing(page=page, stale=stale)
+
+    def delivered(self, *jobs: Job) -> None:
+        """Note that an answer which names these jobs is given now."""
+        for job in jobs:
+            self._deliveries.note(job)
+
+    def end(self, grace_seconds: float) -> None:
+        """Let every waiting call answer now; paid requests under way get so long, in seconds."""
+        self._deliveries.end()
+        self._saving.end()
+        self._submissions.end(grace_seconds)
+        self._follower.end_waits()
+
+    async def _asked(self, request_id: str, patience: float) -> tuple[Job, str | None]:
+        """Ask once about a job; where a known one gets no answer, give it as last known."""
+        known = await self._records.find(request_id)
+        if known and known.status.final:
+            return known, None
+        try:
+            with _patience(patience):
+                return await self._follower.ask(
+                    known or await self._records.elsewhere(request_id)
+                ), None
+        except (ServiceUnavailable, RateLimited) as error:
+            if known is None:
+                raise
+            return known, error.message
+
+    def _reported(
+        self,
+        job: Job,
+        *,
+        reused: bool = False,
+        trouble: str | None = None,
+        warnings: tuple[str, ...] = (),
+    ) -> Report:
+        if self._limits.auto_download:
+            self._saving.begin(job)
+        return Report(job=job, reused=reused, trouble=trouble, warnings=warnings)
+
+    async def _begun(
+        self, arguments: JSONObject, *, force_new: bool
+    ) -> tuple[Job, Submission | None, bool]:
+        """Write a job down and send its request; or find the job that the call is owed."""
+        owner = await self._records.owner()
+        new = self._new_job(arguments, owner)
+        job = new
+        # From the ledger to the task that buys, nothing may come between.
+        with anyio.CancelScope(shield=True):
+            job = await self._store.begin(
+                new,
+                force_new=force_new,
+                named=self._deliveries.named,
+                per_hour=self._limits.jobs_per_hour,
+            )
+            if job.id == new.id:
+                return job, self._submissions.begin(job), False
+        return job, self._submissions.under_way(job), True
+
+    def _new_job(self, arguments: JSONObject, owner: str) -> Job:
+        return Job(
+            id=uuid4().hex,
+            model_id=self._model.model_id,
+            arguments=arguments,
+            owner=owner,
+            created_at=self._clock(),
+        )
+
+
+@contextmanager
+def _patience(seconds: float) -> Generator[None, None, None]:
+    """Give up after so many seconds, as if the service had not answered."""
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError as error:
+        raise ServiceUnavailable(NOT_ANSWERED) from error

@@ -1,0 +1,154 @@
+"""Paid requests under way: each is sent once, outlives the call that began it, is written down."""
+
+import logging
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.abc import TaskGroup
+
+from .client import RunComfy
+from .errors import NOTHING_CHARGED, LedgerError, OutcomeUnknown, RequestRefused, SeedanceError
+from .jobs import Accepted, Job, OutcomeLost, Status
+from .records import Records
+from .store import Store
+from .surroundings import Surroundings
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.2
+"""How often the ledger is asked about a request that another process sent."""
+
+
+@dataclass(kw_only=True)
+class Submission:
+    """A paid request under way, for every call that waits for its answer.
+
+    Attributes:
+        job: The job as it is now.
+        answered: Set when the request was answered, or will not be.
+        scope: The request's own, since one that has left is not torn down with the server: its
+            answer holds an id that is paid for.
+        error: Why the job was not accepted, None where it may have been.
+    """
+
+    job: Job
+    answered: anyio.Event = field(default_factory=anyio.Event)
+    scope: anyio.CancelScope = field(default_factory=lambda: anyio.CancelScope(shield=True))
+    error: SeedanceError | None = None
+
+
+class Submissions:
+    """The paid requests of this process.
+
+    Args:
+        client: The Model API.
+        store: The ledger.
+        records: Where answers are written down.
+        tasks: Where the requests live, so that a cancelled call loses no answer.
+        surroundings: Clock and pauses.
+    """
+
+    def __init__(
+        self,
+        client: RunComfy,
+        store: Store,
+        records: Records,
+        tasks: TaskGroup,
+        surroundings: Surroundings,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._records = records
+        self._tasks = tasks
+        self._surroundings = surroundings
+        self._under_way: dict[str, Submission] = {}
+
+    def begin(self, job: Job) -> Submission:
+        """Send the paid request of a job that is in the ledger."""
+        submission = self._under_way[job.id] = Submission(job=job)
+        self._tasks.start_soon(self._submit, submission)
+        return submission
+
+    def under_way(self, job: Job) -> Submission | None:
+        """Give a job's paid request while it is under way in this process."""
+        return self._under_way.get(job.id)
+
+    async def answered(self, job: Job, submission: Submission | None, deadline: float) -> Job:
+        """Wait for the answer to a job's paid request, no longer than until the deadline.
+
+        Args:
+            job: A job.
+            submission: Its request; None where it was answered before or another process sent it.
+            deadline: When to stop waiting, on the event loop's clock, in seconds.
+
+        Returns:
+            The job as it is then, without a request_id where no answer came.
+
+        Raises:
+            SeedanceError: The request certainly was not accepted.
+        """
+        with anyio.CancelScope(deadline=deadline):
+            if submission is not None:
+                await submission.answered.wait()
+            else:
+                job = await self._answered_elsewhere(job)
+        if submission is None:
+            return job
+        if submission.error is not None:
+            raise submission.error
+        return submission.job
+
+    def end(self, grace_seconds: float) -> None:
+        """Give the requests under way so long to be answered, before the process ends."""
+        for submission in self._under_way.values():
+            submission.scope.deadline = anyio.current_time() + grace_seconds
+
+    async def _answered_elsewhere(self, job: Job) -> Job:
+        """Wait for the answer to a request that another process sent, as the ledger tells it."""
+        while (seen := await self._store.get(job)) and seen.status is Status.SUBMITTING:
+            await self._surroundings.sleep(LOOK_SECONDS)
+        if seen is None:
+            refused = RequestRefused(
+                "RunComfy refused the same request, which another server of this machine had just"
+                " sent; call generate_video again to hear why."
+            )
+            refused.charge = NOTHING_CHARGED
+            raise refused
+        return seen
+
+    async def _submit(self, submission: Submission) -> None:
+        """Send the paid request and write down what came of it, whoever still waits."""
+        job = submission.job
+        try:
+            seen = OutcomeLost(why="The server was ended before RunComfy had answered.")
+            with submission.scope:
+                seen = await self._bought(job)
+            if isinstance(seen, OutcomeLost):
+                logger.warning("The outcome of a paid request is unknown: %s", seen.why)
+            submission.job = await self._records.observe(job, seen)
+        except SeedanceError as error:
+            error.charge = NOTHING_CHARGED
+            submission.error = error
+            await self._forget(job)
+        finally:
+            submission.answered.set()
+            del self._under_way[job.id]
+
+    async def _bought(self, job: Job) -> Accepted | OutcomeLost:
+        try:
+            request_id = await self._client.submit(job.model_id or "", job.arguments)
+        except OutcomeUnknown as error:
+            return OutcomeLost(why=error.message)
+        except SeedanceError:
+            raise
+        except Exception:
+            # A fault of ours must not pass for a refusal: the request may have left.
+            logger.exception("A paid request broke")
+            return OutcomeLost(why="The request broke inside this server, and its log says how.")
+        return Accepted(request_id=request_id)
+
+    async def _forget(self, job: Job) -> None:
+        try:
+            await self._store.discard(job)
+        except LedgerError as error:
+            logger.error("%s A refused job stays in it until this ends.", error.message)  # noqa: TRY400
