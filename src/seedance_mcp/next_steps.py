@@ -1,0 +1,84 @@
+"""What an agent should do next: one imperative sentence for every state of a job."""
+
+from collections.abc import Sequence
+
+from .jobs import Job, Status
+from .reports import Report
+
+
+def after_status(job: Job, trouble: str | None) -> str:
+    """Say in one sentence what the agent should do about a job."""
+    request = f"request_id {job.request_id}"
+    match job.status:
+        case Status.SUBMITTING:
+            return (
+                "Call generate_video again with the same arguments: it goes on waiting for this"
+                " request and buys nothing new."
+            )
+        case Status.UNKNOWN:
+            return (
+                "RunComfy may have accepted this request and may charge it, and it was not sent"
+                " again: have the user look at the requests in their RunComfy account, and set"
+                " force_new only to pay for another."
+            )
+        case Status.IN_QUEUE | Status.IN_PROGRESS if trouble:
+            return (
+                f"{trouble.rstrip('.')}, so this may be old: call check_status with {request}"
+                " again, and do not call generate_video again."
+            )
+        case Status.IN_QUEUE | Status.IN_PROGRESS:
+            return f"Call check_status with {request}; do not call generate_video again."
+        case Status.COMPLETED if not job.outputs.videos:
+            return f"Call get_result with {request}: the job made images and no video."
+        case Status.COMPLETED:
+            return f"Give the user video_url; get_result with {request} tells the cost too."
+        case Status.FAILED:
+            return "Tell the user why it failed, and change the input before another attempt."
+        case Status.CANCELLED:
+            return "Nothing more happens to this job; call generate_video to make another clip."
+
+
+def after_result(report: Report) -> str:
+    """Say in one sentence what the agent should do about a result."""
+    job, trouble = report.job, report.trouble
+    if job.status is not Status.COMPLETED:
+        return after_status(job, trouble)
+    if report.not_saved:
+        return "Give the user the video URL, and call get_result with download again to save it."
+    if job.saved_to:
+        return "Tell the user where the video was saved."
+    if trouble:
+        return (
+            f"{trouble.rstrip('.')}, so this is what was stored when the job ended: try whether"
+            " the video URL still works."
+        )
+    return "Give the user the video URL, which may expire; get_result with download true saves it."
+
+
+def after_cancel(job: Job) -> str:
+    """Say in one sentence what follows from an attempt to cancel."""
+    if job.status is Status.CANCELLED:
+        return "The job will not run; call generate_video to make another clip."
+    if job.status.final:
+        return f"The job had ended before; call get_result with request_id {job.request_id}."
+    if job.status is Status.IN_QUEUE:
+        return (
+            "RunComfy did not cancel the job, so it will run and be charged; call check_status"
+            f" with request_id {job.request_id}."
+        )
+    return (
+        "The job already runs, so it cannot be stopped and will be charged; call check_status"
+        f" with request_id {job.request_id}."
+    )
+
+
+def after_list(jobs: Sequence[Job], stale: int) -> str:
+    """Say in one sentence what an agent that finds its way back can do."""
+    old = (
+        f"RunComfy did not answer for {stale} of these, which may have moved on: " if stale else ""
+    )
+    if not jobs:
+        return "There is no such job; call generate_video to make a clip."
+    if any(job.request_id and not job.status.final for job in jobs):
+        return f"{old}Call check_status with the request_id of one that has not ended."
+    return f"{old}Call get_result with the request_id of the one that is wanted."

@@ -1,0 +1,109 @@
+"""Progress notifications of one call: at every change, and at least every 5 seconds."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Protocol
+
+import anyio
+
+from .jobs import Job
+from .surroundings import Surroundings
+
+# A second less than is promised, for a machine that is busy.
+HEARTBEAT_SECONDS = 4.0
+
+BYTES_STEP = 256 * 1024
+
+
+class Notify(Protocol):
+    """Whoever carries a progress notification to the client."""
+
+    def __call__(
+        self, progress: float, total: float | None = None, message: str | None = None
+    ) -> Awaitable[None]:
+        """Send one notification."""
+        ...
+
+
+class Progress:
+    """The notifications of one call; `progress` is the job's age and strictly increases.
+
+    There is no `total`, since the service gives no percentage.
+
+    Args:
+        notify: Carries a notification to the client.
+        clock: What time it is.
+    """
+
+    def __init__(self, notify: Notify, clock: Callable[[], datetime]) -> None:
+        self._notify = notify
+        self._clock = clock
+        self._job: Job | None = None
+        self._last = -1.0
+
+    async def __call__(self, job: Job) -> None:
+        """Hear where the job stands, and notify if that is news."""
+        before, self._job = self._job, job
+        news = before is None or (job.status, job.queue_position) != (
+            before.status,
+            before.queue_position,
+        )
+        if news:
+            await self.beat()
+
+    async def beat(self) -> None:
+        """Notify of where the job stands, if there is one."""
+        if self._job is None:
+            return
+        elapsed = self._job.elapsed_seconds(self._clock())
+        self._last = round(max(elapsed, self._last + 0.001), 3)
+        await self._notify(self._last, None, describe(self._job, elapsed))
+
+
+class BytesProgress:
+    """The notifications of a call that saves a clip: bytes so far, out of how many.
+
+    Args:
+        notify: Carries a notification to the client.
+    """
+
+    def __init__(self, notify: Notify) -> None:
+        self._notify = notify
+        self._last = -1
+
+    async def __call__(self, size: int, total: int | None) -> None:
+        """Hear how many bytes there are, and notify of every further step and of the last."""
+        if size >= self._last + BYTES_STEP or (size == total and size > self._last):
+            self._last = size
+            whole = f" of {total:,}" if total is not None else ""
+            await self._notify(size, total, f"saved {size:,}{whole} bytes")
+
+
+def describe(job: Job, elapsed_seconds: float) -> str:
+    """Say where a job stands in a few words for a person."""
+    position = f", position {job.queue_position}" if job.queue_position is not None else ""
+    return f"{job.status.value.replace('_', ' ')}{position}, {elapsed_seconds:.0f} s"
+
+
+@asynccontextmanager
+async def reported(notify: Notify, surroundings: Surroundings) -> AsyncGenerator[Progress, None]:
+    """Report the progress of a call for as long as it runs."""
+    progress = Progress(notify, surroundings.clock)
+
+    async def heartbeat() -> None:
+        while True:
+            await surroundings.sleep(HEARTBEAT_SECONDS)
+            await progress.beat()
+
+    broken: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(heartbeat)
+        try:
+            yield progress
+        except Exception as error:  # noqa: BLE001 - raised again outside of the group
+            broken = error
+        tasks.cancel_scope.cancel()
+    if broken is not None:
+        # From within, the group would wrap the error of a call in a group of errors.
+        raise broken

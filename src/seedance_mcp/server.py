@@ -1,0 +1,253 @@
+"""The MCP server: the parts put together, and the two requests that it answers about tools."""
+
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+
+import anyio
+import httpx
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+)
+
+from . import __version__
+from .client import RunComfy
+from .download import Downloads
+from .errors import ConfigurationError, one_line
+from .exchange import Exchange
+from .images import ImageGate
+from .reports import Limits
+from .schema import Model, load_models
+from .service import Service
+from .settings import Settings
+from .sqlite_store import SqliteStore
+from .store import Store
+from .surroundings import Surroundings
+from .tools import Tool, build_tools
+
+INSTRUCTIONS = (
+    "Makes video clips from pictures with ByteDance Seedance on RunComfy. Each generate_video"
+    " buys a job that costs money and takes minutes. It answers with a request_id: follow that"
+    " with check_status until it is completed, then get_result. A call that timed out is resumed"
+    " with check_status and not repeated."
+)
+
+# What is left of the second that a server has to end, for a paid request still under way.
+SUBMIT_GRACE_SECONDS = 0.4
+# An answer that is there still has its way through the SDK and the pipe before it.
+SEND_OFF_SECONDS = 0.05
+
+
+Lifespan = Callable[["SeedanceServer"], AbstractAsyncContextManager[Service]]
+"""What opens a server's service and closes it again."""
+
+
+def utc_now() -> datetime:
+    """Tell the time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class SeedanceServer(Server[Service]):
+    """The SDK's server with our tools, which can also be asked to end its calls.
+
+    Args:
+        tools: What it offers.
+        lifespan: What opens the service that the tools call, and closes it.
+    """
+
+    def __init__(self, tools: Sequence[Tool], lifespan: Lifespan) -> None:
+        super().__init__(
+            "seedance-mcp",
+            title="Seedance video",
+            version=__version__,
+            instructions=INSTRUCTIONS,
+            lifespan=lambda _: lifespan(self),
+            on_list_tools=self._list_tools,
+            on_call_tool=self._call_tool,
+        )
+        self._tools = {tool.listed.name: tool for tool in tools}
+        self._services: set[Service] = set()
+        self._calls = 0
+        self._idle = anyio.Event()
+        self.answers_left: Callable[[], bool] | None = None
+        """How the transport tells that every answer has left; None where it cannot."""
+
+    def have_answers_left(self) -> bool:
+        """Tell whether every answer has left, as far as the transport knows."""
+        return self.answers_left is None or self.answers_left()
+
+    @contextmanager
+    def running(self, service: Service) -> Generator[Service, None, None]:
+        """Count a service as one that runs, for as long as it does."""
+        self._services.add(service)
+        try:
+            yield service
+        finally:
+            self._services.discard(service)
+            service.end(SUBMIT_GRACE_SECONDS)
+
+    async def _list_tools(
+        self, _: ServerRequestContext[Service], __: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        return ListToolsResult(tools=[tool.listed for tool in self._tools.values()])
+
+    async def _call_tool(
+        self, context: ServerRequestContext[Service], params: CallToolRequestParams
+    ) -> CallToolResult:
+        if params.name not in self._tools:
+            raise MCPError(INVALID_PARAMS, f"Unknown tool: {one_line(params.name)}")
+        with self._call_under_way():
+            return await self._tools[params.name].call(
+                context.lifespan_context, params.arguments or {}, context.session.report_progress
+            )
+
+    @contextmanager
+    def _call_under_way(self) -> Generator[None, None, None]:
+        """Count a call as one whose answer the end must wait for."""
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
+                self._idle = anyio.Event()
+
+    async def end_calls(self) -> None:
+        """Let every waiting call answer with what it knows, and see the answers off."""
+        for service in self._services:
+            service.end(SUBMIT_GRACE_SECONDS)
+        with anyio.move_on_after(SUBMIT_GRACE_SECONDS):
+            if self._calls:
+                await self._idle.wait()
+        await anyio.sleep(SEND_OFF_SECONDS)
+
+
+def build_server(  # noqa: PLR0913 - each but the first has a default
+    settings: Settings,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    random: Callable[[], float] = random.random,
+    local_files: bool = False,
+) -> SeedanceServer:
+    """Put a server together; nothing is opened before it runs.
+
+    Args:
+        settings: The configuration.
+        transport: How HTTP requests leave; None for the network.
+        clock: What time it is, aware, in UTC.
+        sleep: How to pause, in seconds.
+        random: Numbers from 0 up to 1, for jitter.
+        local_files: Whether pictures may be files of this machine, unless the settings say so:
+            over stdio the caller is this machine's user, over HTTP nobody knows.
+
+    Raises:
+        ConfigurationError: The configured model is not one that this package knows.
+    """
+    model = _model(settings.model)
+    surroundings = Surroundings(clock=clock, sleep=sleep, random=random)
+    tools = build_tools(model, surroundings, wait_seconds=settings.wait_seconds)
+    local = local_files if settings.local_files is None else settings.local_files
+
+    @asynccontextmanager
+    async def lifespan(server: SeedanceServer) -> AsyncGenerator[Service, None]:
+        left = server.have_answers_left
+        opened = _service(settings, model, surroundings, transport, left, local_files=local)
+        async with opened as service:
+            with server.running(service):
+                yield service
+
+    return SeedanceServer(tools, lifespan)
+
+
+def _model(model_id: str) -> Model:
+    models = load_models()
+    if model_id not in models:
+        raise ConfigurationError(f"SEEDANCE_MODEL must be one of: {', '.join(models)}.")
+    return models[model_id]
+
+
+@asynccontextmanager
+async def _service(  # noqa: PLR0913 - what build_server was given
+    settings: Settings,
+    model: Model,
+    surroundings: Surroundings,
+    transport: httpx.AsyncBaseTransport | None,
+    answers_left: Callable[[], bool],
+    *,
+    local_files: bool,
+) -> AsyncGenerator[Service, None]:
+    """Open the connections and the ledger, and end paid requests in order when all is over."""
+    token = settings.token.get_secret_value() if settings.token else None
+    history = timedelta(days=settings.history_days)
+    async with (
+        _connections(settings, transport) as http,
+        _closing(SqliteStore(settings.state_dir, surroundings, history=history)) as store,
+        anyio.create_task_group() as tasks,
+    ):
+        exchange = Exchange(
+            http, base_url=settings.base_url, token=token, surroundings=surroundings
+        )
+        yield Service(
+            client=RunComfy(exchange),
+            store=store,
+            model=model,
+            token=token,
+            limits=Limits(
+                jobs_per_hour=settings.max_jobs_per_hour, auto_download=settings.auto_download
+            ),
+            tasks=tasks,
+            surroundings=surroundings,
+            answers_left=answers_left,
+            gate=ImageGate(
+                model,
+                check=settings.check_images,
+                allow_private=settings.allow_private_urls,
+                local_files=local_files,
+            ),
+            downloads=Downloads(
+                settings.output_dir,
+                base_url=settings.base_url,
+                transport=transport,
+                surroundings=surroundings,
+            ),
+        )
+
+
+def _connections(
+    settings: Settings, transport: httpx.AsyncBaseTransport | None
+) -> httpx.AsyncClient:
+    """Make the connections to the service; a proxy is used only where it cannot read along.
+
+    Raises:
+        ConfigurationError: The environment's proxy or certificates cannot be used.
+    """
+    try:
+        return httpx.AsyncClient(
+            transport=transport,
+            headers={"User-Agent": f"seedance-mcp/{__version__}"},
+            trust_env=settings.base_url.startswith("https:"),
+        )
+    except (ImportError, OSError, ValueError) as error:
+        raise ConfigurationError(
+            "The proxy or the certificates that the environment names (HTTPS_PROXY, ALL_PROXY,"
+            f" SSL_CERT_FILE, SSL_CERT_DIR) cannot be used: {one_line(str(error), 200)}."
+        ) from error
+
+
+@asynccontextmanager
+async def _closing(store: Store) -> AsyncGenerator[Store, None]:
+    try:
+        yield store
+    finally:
+        store.close()

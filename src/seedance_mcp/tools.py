@@ -1,0 +1,183 @@
+"""What a call of each tool does, and how it answers.
+
+Arguments are checked here, raw, before anything else happens, and every error of ours becomes one
+line for the model, here and nowhere else.
+"""
+
+import logging
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from mcp_types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
+from mcp_types import Tool as ListedTool
+
+from .answers import Answer, cancellation_answer, job_answer, listing_answer, result_answer
+from .arguments import check_arguments
+from .errors import SeedanceError
+from .jobs import Status
+from .listing import listed_tools
+from .preview import middle_frame
+from .progress import BytesProgress, Notify, reported
+from .reports import Report
+from .schema import JSONObject, Model
+from .service import Service
+from .surroundings import Surroundings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call of a tool, its arguments checked and completed."""
+
+    service: Service
+    arguments: JSONObject
+    notify: Notify
+    surroundings: Surroundings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """A tool as it is listed, and what a call of it does."""
+
+    listed: ListedTool
+    handle: Callable[[Call], Awaitable[CallToolResult]]
+    surroundings: Surroundings
+
+    async def call(
+        self, service: Service, arguments: Mapping[str, Any], notify: Notify
+    ) -> CallToolResult:
+        """Check the arguments and do what the tool does.
+
+        Args:
+            service: The jobs.
+            arguments: What the client sent, raw.
+            notify: Carries progress notifications.
+
+        Returns:
+            The answer; an error that the model can act on is one, with `is_error`.
+        """
+        try:
+            checked = check_arguments(self.listed.input_schema, arguments)
+            return await self.handle(
+                Call(
+                    service=service,
+                    arguments=checked,
+                    notify=notify,
+                    surroundings=self.surroundings,
+                )
+            )
+        except SeedanceError as error:
+            return _error(error.line)
+        except Exception:
+            logger.exception("The tool %s broke", self.listed.name)
+            return _error(
+                f"{self.listed.name} broke inside this server, and its log says how. A job that"
+                " was already begun goes on; do not simply repeat a call that costs money."
+            )
+
+
+def build_tools(model: Model, surroundings: Surroundings, *, wait_seconds: int) -> list[Tool]:
+    """Make the tools for a model.
+
+    Args:
+        model: The model that `generate_video` makes clips with.
+        surroundings: Clock and sleep, for elapsed times and progress.
+        wait_seconds: The default budget of a call that waits.
+    """
+    handlers = {
+        "generate_video": generate_video,
+        "check_status": check_status,
+        "get_result": get_result,
+        "cancel_job": cancel_job,
+        "list_jobs": list_jobs,
+    }
+    return [
+        Tool(listed=listed, handle=handlers[listed.name], surroundings=surroundings)
+        for listed in listed_tools(model, wait_seconds=wait_seconds)
+    ]
+
+
+async def generate_video(call: Call) -> CallToolResult:
+    """Buy a clip, or take up the identical call's, and wait for it."""
+    arguments = dict(call.arguments)
+    wait_seconds, force_new = arguments.pop("wait_seconds"), arguments.pop("force_new")
+    async with reported(call.notify, call.surroundings) as watch:
+        report = await call.service.generate(
+            arguments, wait_seconds=wait_seconds, force_new=force_new, watch=watch
+        )
+    return _job_result(call, report, bad={Status.FAILED, Status.UNKNOWN})
+
+
+async def check_status(call: Call) -> CallToolResult:
+    """Tell where a job stands, and wait for it to end."""
+    async with reported(call.notify, call.surroundings) as watch:
+        report = await call.service.status(**call.arguments, watch=watch)
+    return _job_result(call, report, bad=set())
+
+
+async def get_result(call: Call) -> CallToolResult:
+    """Give what came of a job, with a link to every video."""
+    report = await call.service.result(call.arguments["request_id"])
+    if call.arguments["download"]:
+        report = await call.service.save(report, BytesProgress(call.notify))
+    call.service.delivered(report.job)
+    links: list[ContentBlock] = [
+        ResourceLink(name=f"{report.job.request_id}-{number}.mp4", uri=url, mime_type="video/mp4")
+        for number, url in enumerate(report.job.outputs.videos, 1)
+    ]
+    if call.arguments["download"] and report.job.saved_to:
+        links += await _preview(Path(report.job.saved_to[0]))
+    failed = report.job.status is Status.FAILED or report.not_saved is not None
+    return _result(result_answer(report), links, is_error=failed)
+
+
+async def cancel_job(call: Call) -> CallToolResult:
+    """Cancel a job that is still queued."""
+    job = await call.service.cancel(**call.arguments)
+    call.service.delivered(job)
+    return _result(cancellation_answer(job))
+
+
+async def list_jobs(call: Call) -> CallToolResult:
+    """List the newest jobs, those that have not ended as they stand now."""
+    status = call.arguments.get("status")
+    listing = await call.service.jobs(
+        status=Status(status) if status else None, limit=call.arguments["limit"]
+    )
+    call.service.delivered(*listing.page.jobs)
+    return _result(listing_answer(listing))
+
+
+async def _preview(path: Path) -> list[ContentBlock]:
+    """Show the middle of a saved clip, if what decodes it is installed."""
+    picture = await anyio.to_thread.run_sync(middle_frame, path)
+    if picture is None:
+        return []
+    data = b64encode(picture).decode()
+    return [ImageContent(type="image", data=data, mime_type="image/jpeg")]
+
+
+def _job_result(call: Call, report: Report, *, bad: set[Status]) -> CallToolResult:
+    call.service.delivered(report.job)
+    elapsed = report.job.elapsed_seconds(call.surroundings.clock())
+    answer = job_answer(report, elapsed_seconds=elapsed)
+    return _result(answer, is_error=report.job.status in bad)
+
+
+def _result(
+    answer: Answer, links: Sequence[ContentBlock] = (), *, is_error: bool = False
+) -> CallToolResult:
+    text = TextContent(type="text", text=answer.text())
+    return CallToolResult(
+        content=[text, *links], structured_content=answer.structure(), is_error=is_error
+    )
+
+
+def _error(line: str) -> CallToolResult:
+    return CallToolResult(content=[TextContent(type="text", text=line)], is_error=True)

@@ -1,0 +1,36 @@
+"""Servers that come and go on one state folder, before a simulator that stays; virtual time."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp import Client
+from mcp_types import CallToolResult
+
+from seedance_mcp.simulator import Behaviour, Simulator, running
+
+from .door import ARGUMENTS, facts, served
+
+
+def simulated(**switches: Any) -> AbstractAsyncContextManager[Simulator, bool | None]:
+    """Run a simulator in virtual time."""
+    return running(Behaviour(pictures="never", **switches), clock=anyio.current_time)
+
+
+def server(
+    simulator: Simulator, folder: Path, **settings: Any
+) -> AbstractAsyncContextManager[Client, bool | None]:
+    """Open a server on a state folder, with a client at it."""
+    given: dict[str, Any] = {"token": simulator.token, "base_url": simulator.url, **settings}
+    return served(folder, **given)
+
+
+async def generate(client: Client, **arguments: Any) -> CallToolResult:
+    """Call generate_video with arguments that are good unless told otherwise."""
+    return await client.call_tool("generate_video", ARGUMENTS | arguments)
+
+
+async def listed(client: Client, **arguments: Any) -> list[dict[str, Any]]:
+    """Give the jobs that list_jobs answers."""
+    return facts(await client.call_tool("list_jobs", arguments))["jobs"]

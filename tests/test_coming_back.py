@@ -1,0 +1,180 @@
+"""Coming back to a job: after a restart, in a new chat, with an id from elsewhere."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+
+from seedance_mcp.simulator import Fault
+
+from .door import VIRTUAL_TIME, facts, text
+from .restarts import generate, listed, server, simulated
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return VIRTUAL_TIME
+
+
+async def test_a_new_chat_finds_every_job_with_one_call_the_newest_first(tmp_path: Path) -> None:
+    async with simulated(run_seconds=30, workers=2) as simulator:
+        async with server(simulator, tmp_path) as client:
+            await generate(client, prompt="The first.", wait_seconds=0)
+            await anyio.sleep(5)
+            await generate(client, prompt="word " * 40, wait_seconds=0)
+        await anyio.sleep(28)
+        async with server(simulator, tmp_path) as client:
+            result = await client.call_tool("list_jobs", {})
+            first, second = [job.request_id for job in simulator.accepted]
+            model_id = "bytedance/seedance-1-0/lite/image-to-video"
+            assert facts(result) == {
+                "jobs": [
+                    {
+                        "request_id": second,
+                        "status": "in_progress",
+                        "prompt": ("word " * 16)[:79] + "…",
+                        "model_id": model_id,
+                        "created_at": "2026-01-01T00:00:05+00:00",
+                        "video_url": None,
+                        "saved_to": None,
+                    },
+                    {
+                        "request_id": first,
+                        "status": "completed",
+                        "prompt": "The first.",
+                        "model_id": model_id,
+                        "created_at": "2026-01-01T00:00:00+00:00",
+                        "video_url": f"{simulator.url}/outputs/{first}.mp4",
+                        "saved_to": None,
+                    },
+                ],
+                "total": 2,
+                "next_step": "Call check_status with the request_id of one that has not ended.",
+            }
+            assert text(result).splitlines()[0] == "total: 2"
+            assert f"request_id: {first}; status: completed; " in text(result)
+            only = await listed(client, status="completed", limit=1)
+            assert [job["request_id"] for job in only] == [first]
+
+
+async def test_a_list_is_refreshed_side_by_side_and_bounded_in_time(tmp_path: Path) -> None:
+    async with simulated(run_seconds=1000) as simulator, server(simulator, tmp_path) as client:
+        for number in range(12):
+            await generate(client, prompt=f"Clip {number}.", wait_seconds=0)
+        simulator.faults.append(Fault.delay("status", 4, times=100))
+        started_at = anyio.current_time()
+        result = await client.call_tool("list_jobs", {})
+        assert anyio.current_time() - started_at == pytest.approx(10, abs=0.1)
+        assert len(facts(result)["jobs"]) == 12
+        assert facts(result)["next_step"].startswith(
+            "RunComfy did not answer for 2 of these, which may have moved on: "
+        )
+
+
+async def test_a_call_that_was_given_up_gets_its_job_back_after_a_restart(tmp_path: Path) -> None:
+    async with simulated(run_seconds=60) as simulator:
+        async with server(simulator, tmp_path) as client:
+            with anyio.move_on_after(7):
+                await generate(client)
+        async with server(simulator, tmp_path) as client:
+            again = await generate(client, wait_seconds=100)
+            assert (facts(again)["status"], facts(again)["reused"]) == ("completed", True)
+        assert [job.request_id for job in simulator.accepted] == [facts(again)["request_id"]]
+
+
+async def test_an_answered_call_buys_anew_after_a_restart(tmp_path: Path) -> None:
+    async with simulated(run_seconds=60) as simulator:
+        async with server(simulator, tmp_path) as client:
+            await generate(client, wait_seconds=10)
+        async with server(simulator, tmp_path) as client:
+            again = await generate(client, wait_seconds=0)
+            assert facts(again)["reused"] is False
+        assert len(simulator.accepted) == 2
+
+
+async def test_a_result_is_answered_from_the_ledger_when_the_service_cannot(tmp_path: Path) -> None:
+    async with simulated() as simulator:
+        async with server(simulator, tmp_path) as client:
+            made = facts(await generate(client))
+            request_id = made["request_id"]
+        simulator.forget(request_id)
+        async with server(simulator, tmp_path) as client:
+            result = await client.call_tool("get_result", {"request_id": request_id})
+            assert (facts(result)["videos"], facts(result)["cost_usd"]) == (
+                [made["video_url"]],
+                0.2,
+            )
+            said = facts(result)["next_step"]
+            assert said.startswith("RunComfy knows no such request for this account (404001: ")
+            assert said.endswith(
+                "), so this is what was stored when the job ended: try whether the video URL still"
+                " works."
+            )
+            simulator.faults.append(Fault.answer("result", 500, times=9))
+            again = await client.call_tool("get_result", {"request_id": request_id})
+            assert facts(again)["videos"] == [made["video_url"]]
+
+
+async def test_a_job_from_elsewhere_enters_the_ledger_with_the_first_question(
+    tmp_path: Path,
+) -> None:
+    async with simulated(run_seconds=5) as simulator:
+        async with server(simulator, tmp_path / "here") as client:
+            request_id = facts(await generate(client, wait_seconds=0))["request_id"]
+        async with server(simulator, tmp_path / "there") as client:
+            assert await listed(client) == []
+            await client.call_tool("check_status", {"request_id": "no-such-request"})
+            assert await listed(client) == []
+            await client.call_tool("check_status", {"request_id": request_id, "wait_seconds": 30})
+            (job,) = await listed(client)
+            assert (job["request_id"], job["status"]) == (request_id, "completed")
+            assert (job["model_id"], job["prompt"]) == (None, "")
+
+
+async def test_jobs_of_another_token_are_not_seen(tmp_path: Path) -> None:
+    async with simulated() as simulator:
+        async with server(simulator, tmp_path) as client:
+            await generate(client)
+        async with server(simulator, tmp_path, token="another-token") as client:
+            assert await listed(client) == []
+
+
+async def test_the_hourly_limit_holds_over_restarts_and_force_new(tmp_path: Path) -> None:
+    async with simulated() as simulator:
+        for number in range(2):
+            async with server(simulator, tmp_path, max_jobs_per_hour=2) as client:
+                await generate(client, prompt=f"Clip {number}.", force_new=True)
+        async with server(simulator, tmp_path, max_jobs_per_hour=2) as client:
+            result = await generate(client, force_new=True)
+        assert result.is_error
+        assert text(result).startswith("SEEDANCE_MAX_JOBS_PER_HOUR is reached: 2 jobs were begun")
+        assert text(result).endswith(" in about 60 min. Nothing was charged.")
+        assert len(simulator.accepted) == 2
+
+
+async def test_a_call_that_waits_on_another_servers_request_hears_that_it_was_refused(
+    tmp_path: Path,
+) -> None:
+    async with simulated(balance_usd=0) as simulator:
+        async with server(simulator, tmp_path) as one, server(simulator, tmp_path) as other:
+            simulator.faults.append(Fault.delay("submit", 3))
+            heard: list[str] = []
+
+            async def call(client: Client) -> None:
+                result = await generate(client, wait_seconds=0)
+                heard.append(text(result) if result.is_error else "")
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call, one)
+                await anyio.sleep(1)
+                tasks.start_soon(call, other)
+        assert heard[0].startswith("The RunComfy account has no balance left (400002")
+        assert heard[1] == (
+            "RunComfy refused the same request, which another server of this machine had just"
+            " sent; call generate_video again to hear why. Nothing was charged."
+        )
+        assert (simulator.accepted, anyio.current_time() < 4) == ([], True)

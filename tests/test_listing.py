@@ -1,0 +1,96 @@
+"""What a client's model sees of the tools before it calls one, to the letter."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp_types import ListToolsResult
+
+from seedance_mcp.schema import load_models
+from seedance_mcp.server import INSTRUCTIONS, build_server
+from seedance_mcp.settings import load_settings
+
+pytestmark = pytest.mark.anyio
+
+SNAPSHOT = Path(__file__).parent / "snapshots" / "tools-list.json"
+MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
+OURS = {"wait_seconds", "force_new"}
+
+
+async def listed(mode: str = "legacy") -> dict[str, Any]:
+    async with Client(build_server(load_settings({})), mode=mode) as client:
+        return dumped(await client.list_tools())
+
+
+def dumped(result: ListToolsResult) -> dict[str, Any]:
+    return result.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+
+async def test_the_tools_are_listed_as_the_snapshot_has_them() -> None:
+    # After a change that is meant: python -m tests.test_listing
+    assert (await listed())["tools"] == json.loads(SNAPSHOT.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_the_list_of_tools_is_at_most_8192_bytes(mode: str) -> None:
+    compact = json.dumps(await listed(mode), separators=(",", ":"), ensure_ascii=False)
+    assert len(compact.encode()) <= 8192
+
+
+async def test_the_schema_of_generate_video_is_the_models_key_by_key() -> None:
+    (tool,) = [t for t in (await listed())["tools"] if t["name"] == "generate_video"]
+    schema = tool["inputSchema"]
+    assert list(schema["properties"]) == [*MODEL.properties, "wait_seconds", "force_new"]
+    for name, prop in MODEL.properties.items():
+        upstream = {key: value for key, value in prop.items() if key != "validations"}
+        shown = dict(schema["properties"][name])
+        if not upstream["description"]:
+            assert shown.pop("description")
+            del upstream["description"]
+        assert shown == upstream
+    rest = {key: value for key, value in schema.items() if key != "properties"}
+    assert rest == {k: v for k, v in MODEL.input_schema.items() if k != "properties"}
+
+
+async def test_every_tool_has_a_title_an_output_schema_and_all_four_hints() -> None:
+    for tool in (await listed())["tools"]:
+        assert tool["title"]
+        assert tool["outputSchema"]["type"] == "object"
+        assert set(tool["annotations"]) == {
+            "readOnlyHint",
+            "destructiveHint",
+            "idempotentHint",
+            "openWorldHint",
+        }
+
+
+async def test_every_description_fits_every_client_and_says_the_default_too() -> None:
+    for tool in (await listed())["tools"]:
+        assert len(tool["description"]) <= 300
+        for prop in tool["inputSchema"]["properties"].values():
+            assert 0 < len(prop["description"]) <= 200
+            if "default" in prop:
+                written = json.dumps(prop["default"]).strip('"')
+                assert f"Default {written}." in prop["description"]
+
+
+async def test_the_default_wait_is_the_configured_one() -> None:
+    async with Client(
+        build_server(load_settings({"SEEDANCE_WAIT_SECONDS": "7"})), mode="legacy"
+    ) as client:
+        tools = dumped(await client.list_tools())["tools"]
+    waits = [t["inputSchema"]["properties"].get("wait_seconds") for t in tools]
+    assert [wait["default"] for wait in waits if wait] == [7, 7]
+
+
+def test_the_instructions_fit_into_600_characters() -> None:
+    assert 0 < len(INSTRUCTIONS) <= 600
+
+
+if __name__ == "__main__":
+    import anyio
+
+    tools = anyio.run(listed)["tools"]
+    SNAPSHOT.write_text(json.dumps(tools, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -1,0 +1,186 @@
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from seedance_mcp.client import RunComfy
+from seedance_mcp.errors import (
+    BalanceEmpty,
+    OutcomeUnknown,
+    RateLimited,
+    RequestRefused,
+    SeedanceError,
+    ServiceUnavailable,
+    TokenRefused,
+)
+from seedance_mcp.exchange import ANSWER_LIMIT_BYTES
+
+from .scripted import BASE_URL, TOKEN, HeldTime, Scripted, Step, answer, exchanging
+
+pytestmark = pytest.mark.anyio
+
+MODEL = "bytedance/seedance-1-0/lite/image-to-video"
+ARGUMENTS = {"prompt": "Ein Fluß 🎬", "first_frame_image_url": "https://p.example/a", "duration": 5}
+ID = "0b4c6d0e-7a5f-4c1e-9a55-2f0f8f5c9d11"
+BOUGHT = {"request_id": ID}
+POST = f"POST {BASE_URL}/v1/models/{MODEL}"
+
+
+async def bought(network: Scripted, *, token: str = TOKEN) -> str | SeedanceError:
+    """Send the paid request; give the id or the error. It never pauses."""
+    time = HeldTime()
+    async with exchanging(network, time=time, token=token) as exchange:
+        try:
+            return await RunComfy(exchange).submit(MODEL, ARGUMENTS)
+        except SeedanceError as error:
+            return error
+        finally:
+            assert time.pauses == []
+            assert set(network.sent) <= {POST}
+
+
+async def test_the_paid_request_is_the_input_itself_sent_to_the_models_literal_path() -> None:
+    network = Scripted(answer(200, BOUGHT))
+
+    assert await bought(network) == ID
+    (request,) = network.requests
+    assert (request.method, request.url.raw_path.decode()) == ("POST", f"/v1/models/{MODEL}")
+    assert json.loads(request.content) == ARGUMENTS
+    assert request.headers.get_list("Authorization") == [f"Bearer {TOKEN}"]
+    assert request.headers["Content-Type"] == "application/json"
+
+
+EXTRA: list[dict[str, Any]] = [
+    {},
+    {"status": "in_queue", "status_url": "https://evil.example/", "cost": None, "new": [1]},
+    {"error_code": 400004, "error_message": "Odd"},
+    {"error_code": 500000},
+]
+
+
+@pytest.mark.parametrize("code", [200, 201, 202, 299])
+@pytest.mark.parametrize("extra", EXTRA)
+async def test_any_success_that_names_an_id_is_a_job_bought(
+    code: int, extra: dict[str, Any]
+) -> None:
+    assert await bought(Scripted(answer(code, BOUGHT | extra))) == ID
+
+
+LOST: list[tuple[Step, str]] = [
+    (httpx.ReadTimeout("slow"), "RunComfy did not answer (ReadTimeout)."),
+    (httpx.WriteTimeout("slow"), "RunComfy did not answer (WriteTimeout)."),
+    (httpx.WriteError("reset"), "RunComfy did not answer (WriteError)."),
+    (httpx.ReadError("reset"), "RunComfy did not answer (ReadError)."),
+    (httpx.CloseError("reset"), "RunComfy did not answer (CloseError)."),
+    (httpx.RemoteProtocolError("bad"), "RunComfy did not answer (RemoteProtocolError)."),
+    (httpx.ProxyError("no"), "RunComfy did not answer (ProxyError)."),
+    (httpx.DecodingError("not gzip"), "RunComfy did not answer (DecodingError)."),
+    *(
+        (answer(code, BOUGHT), f"RunComfy gave no usable answer ({code}).")
+        for code in (301, 302, 307, 308, 408, 409, 500, 502, 503, 504, 520)
+    ),
+    (
+        answer(302, {}, Location=f"https://evil.example/{MODEL}"),
+        "RunComfy gave no usable answer (302).",
+    ),
+    (
+        answer(200, {"error_code": 500001, "message": "Oops"}),
+        "RunComfy gave no usable answer (500001: Oops).",
+    ),
+    (httpx.Response(204), "RunComfy sent an answer that is no JSON object."),
+    (httpx.Response(200, content=b"<html>"), "RunComfy sent an answer that is no JSON object."),
+    (httpx.Response(200, content=b"[" * 9**6), "RunComfy sent an answer that is no JSON object."),
+    (answer(200, [BOUGHT]), "RunComfy sent an answer that is no JSON object."),
+    (answer(200, {}), "RunComfy accepted the request without a request_id."),
+    (answer(200, {"request_id": None}), "RunComfy accepted the request without a request_id."),
+    (answer(200, {"request_id": "../x"}), "RunComfy gave a request_id that cannot be used."),
+    (
+        httpx.Response(200, content=b" " * (ANSWER_LIMIT_BYTES + 1)),
+        "RunComfy sent an answer that is too long.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("step", "why"), LOST, ids=str)
+async def test_a_paid_request_whose_answer_was_lost_is_never_sent_again(
+    step: Step, why: str
+) -> None:
+    network = Scripted(step)
+    error = await bought(network)
+
+    assert isinstance(error, OutcomeUnknown)
+    assert error.line == (
+        f"The answer to the request was lost. {why}"
+        " RunComfy may have accepted it and may charge it; it was not sent again."
+    )
+    assert network.sent == [POST]
+
+
+NEVER_LEFT = [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow")]
+
+
+@pytest.mark.parametrize("fault", NEVER_LEFT, ids=lambda fault: type(fault).__name__)
+async def test_a_paid_request_that_never_left_is_sent_once_more(fault: Exception) -> None:
+    network = Scripted(fault, answer(200, BOUGHT))
+
+    assert await bought(network) == ID
+    first, second = network.requests
+    assert first.content == second.content
+
+
+@pytest.mark.parametrize("fault", NEVER_LEFT, ids=lambda fault: type(fault).__name__)
+async def test_a_paid_request_that_cannot_leave_is_given_up_as_never_sent(fault: Exception) -> None:
+    error = await bought(Scripted(fault, fault))
+
+    assert isinstance(error, ServiceUnavailable)
+    assert error.message == f"RunComfy did not answer ({type(fault).__name__})."
+    assert error.never_sent
+
+
+@pytest.mark.parametrize("step", [httpx.ReadTimeout("slow"), answer(503, {}), answer(200, {})])
+async def test_a_second_paid_request_whose_answer_was_lost_is_not_followed_by_a_third(
+    step: Step,
+) -> None:
+    network = Scripted(httpx.ConnectError("refused"), step)
+    assert isinstance(await bought(network), OutcomeUnknown)
+    assert network.sent == [POST] * 2
+
+
+REFUSED: list[tuple[int, Any, type[SeedanceError], str]] = [
+    (400, {"message": "No"}, RequestRefused, "RunComfy refused the request (400: No)."),
+    (400, BOUGHT, RequestRefused, "RunComfy refused the request (400)."),
+    (413, None, RequestRefused, "RunComfy refused the request (413)."),
+    (422, {"detail": "Bad"}, RequestRefused, "RunComfy refused the request (422: Bad)."),
+    (404, None, RequestRefused, "RunComfy refused the request (404)."),
+    (400, {"error_code": 400001}, RequestRefused, "RunComfy refused the request (400001)."),
+    (200, {"error_code": 400001}, RequestRefused, "RunComfy refused the request (400001)."),
+    (401, None, TokenRefused, "RunComfy does not take the token (401)."),
+    (403, None, TokenRefused, "RunComfy does not take the token (403)."),
+    (400, {"error_code": 400004}, TokenRefused, "RunComfy does not take the token (400004)."),
+    (402, None, BalanceEmpty, "The RunComfy account has no balance left (402)."),
+    (
+        400,
+        {"error_code": 400002},
+        BalanceEmpty,
+        "The RunComfy account has no balance left (400002).",
+    ),
+    (429, None, RateLimited, "RunComfy asks for fewer requests (429)."),
+]
+
+
+@pytest.mark.parametrize(("code", "body", "kind", "message"), REFUSED)
+async def test_a_refused_paid_request_says_why_and_is_sent_once(
+    code: int, body: object, kind: type[SeedanceError], message: str
+) -> None:
+    network = Scripted(answer(code, body, Retry_After="1"))
+    error = await bought(network)
+
+    assert isinstance(error, SeedanceError)
+    assert (type(error), error.message) == (kind, message)
+    assert network.sent == [POST]
+
+
+async def test_a_token_that_stands_in_the_id_by_chance_does_not_lose_the_job() -> None:
+    network = Scripted(answer(200, {"request_id": "test-1"}))
+    assert await bought(network, token="test") == "test-1"

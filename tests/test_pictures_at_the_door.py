@@ -1,0 +1,122 @@
+"""Pictures through the door: a bad one buys nothing, a local one just works over stdio."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from PIL import Image
+
+from seedance_mcp.server import build_server
+from seedance_mcp.settings import Settings
+from seedance_mcp.simulator import Simulator, running
+
+from .door import facts, text
+from .server_process import START_SECONDS, environment, started
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE_SECONDS = 20
+
+
+def picture(folder: Path, width: int, height: int) -> Path:
+    """Draw a picture."""
+    path = folder / f"{width}x{height}.png"
+    Image.new("RGB", (width, height), "teal").save(path)
+    return path
+
+
+def looking(simulator: Simulator, folder: Path, *, local_files: bool = False) -> Client:
+    """Open a server that looks at pictures, also at those of this machine's other servers."""
+    settings: dict[str, Any] = {
+        "token": simulator.token,
+        "base_url": simulator.url,
+        "state_dir": folder / "state",
+        "allow_private_urls": True,
+    }
+    return Client(build_server(Settings(**settings), local_files=local_files), mode="legacy")
+
+
+async def test_a_picture_that_breaks_a_rule_buys_nothing_in_the_services_own_words(
+    tmp_path: Path,
+) -> None:
+    small = picture(tmp_path, 300, 400)
+    with anyio.fail_after(PATIENCE_SECONDS):
+        async with running() as simulator, looking(simulator, tmp_path) as client:
+            arguments = {"prompt": "Mist.", "first_frame_image_url": simulator.publish(small)}
+            result = await client.call_tool("generate_video", arguments)
+            assert result.is_error
+            line = text(result)
+            assert line.startswith("first_frame_image_url")
+            assert "The uploaded image width and height must not be less than 300 pixels." in line
+            assert "300" in line
+            assert line.endswith(" Nothing was charged.")
+            assert (len(line.splitlines()), simulator.accepted) == (1, [])
+
+
+async def test_a_good_picture_passes_and_advice_comes_with_the_answer(tmp_path: Path) -> None:
+    good = picture(tmp_path, 400, 400)
+    with anyio.fail_after(PATIENCE_SECONDS):
+        async with running() as simulator, looking(simulator, tmp_path) as client:
+            url = simulator.publish(good)
+            arguments = {
+                "prompt": "Mist.",
+                "first_frame_image_url": url,
+                "last_frame_image_url": url,
+                "resolution": "1080p",
+                "wait_seconds": 0,
+            }
+            result = await client.call_tool("generate_video", arguments)
+            (warning,) = facts(result)["warnings"]
+            assert "last_frame_image_url" in warning
+            assert "1080" in warning
+            assert f"warnings: {warning}" in text(result)
+            assert simulator.accepted[0].arguments["first_frame_image_url"] == url
+
+
+async def test_a_local_picture_is_sent_within_the_request_and_kept_as_a_hash(
+    tmp_path: Path,
+) -> None:
+    good = picture(tmp_path, 640, 480)
+    with anyio.fail_after(PATIENCE_SECONDS):
+        async with (
+            running() as simulator,
+            looking(simulator, tmp_path, local_files=True) as client,
+        ):
+            arguments = {"prompt": "Mist.", "first_frame_image_url": str(good), "wait_seconds": 0}
+            result = await client.call_tool("generate_video", arguments)
+            sent = simulator.accepted[0].arguments["first_frame_image_url"]
+            assert sent.startswith("data:image/png;base64,")
+            assert any("URL" in warning for warning in facts(result)["warnings"])
+            assert sent[:2000].encode() not in (tmp_path / "state" / "ledger.db").read_bytes()
+
+
+async def test_a_local_file_is_refused_where_the_caller_may_be_anybody(tmp_path: Path) -> None:
+    with anyio.fail_after(PATIENCE_SECONDS):
+        async with running() as simulator, looking(simulator, tmp_path) as client:
+            for value in ("/etc/hostname", "file:///etc/hostname", "data:image/png;base64,AAAA"):
+                arguments = {"prompt": "Mist.", "first_frame_image_url": value}
+                result = await client.call_tool("generate_video", arguments)
+                assert result.is_error
+                assert text(result).startswith("first_frame_image_url must be an https URL")
+            assert simulator.requests == []
+
+
+async def test_a_file_that_is_no_picture_never_leaves_this_machine(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.png"
+    secret.write_text("not a picture, but a secret")
+    async with running() as simulator:
+        env = environment(
+            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
+        )
+        with anyio.fail_after(START_SECONDS):
+            async with started(env) as pipes:
+                await pipes.initialize()
+                arguments = {"prompt": "Mist.", "first_frame_image_url": str(secret)}
+                params = {"name": "generate_video", "arguments": arguments}
+                result = (await pipes.request(1, "tools/call", params))["result"]
+        assert result["isError"] is True
+        assert result["content"][0]["text"].startswith("first_frame_image_url")
+        assert result["content"][0]["text"].endswith(" Nothing was charged.")
+        assert simulator.requests == []

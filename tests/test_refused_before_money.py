@@ -1,0 +1,127 @@
+"""Whatever the schema rules out is refused in one line, and nothing leaves for the service."""
+
+from typing import Any
+
+import pytest
+
+from .door import ARGUMENTS, VIRTUAL_TIME, facts, opened, text
+
+pytestmark = pytest.mark.anyio
+
+URL = "first_frame_image_url must be an https URL that anyone can fetch; this one "
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return VIRTUAL_TIME
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"prompt": None}, "prompt must be a string of at most 1,900 characters."),
+        ({"prompt": "x" * 1901}, "prompt may have at most 1,900 characters; it has 1,901."),
+        ({"prompt": " \n"}, "prompt must not be empty: a string of at most 1,900 characters."),
+        ({"prompt": ["a"]}, "prompt must be a string of at most 1,900 characters."),
+        (
+            {"promt": "x"},
+            (
+                "promt is no argument of this tool; did you mean prompt? It takes prompt,"
+                " first_frame_image_url, last_frame_image_url, resolution, duration, wait_seconds,"
+                " force_new."
+            ),
+        ),
+        (
+            {"seed": 7},
+            (
+                "seed is no argument of this tool; it takes prompt, first_frame_image_url,"
+                " last_frame_image_url, resolution, duration, wait_seconds, force_new."
+            ),
+        ),
+        ({"duration": 7}, "duration must be one of 5, 10."),
+        ({"duration": "7"}, "duration must be one of 5, 10."),
+        ({"duration": True}, "duration must be one of 5, 10."),
+        (
+            {"resolution": "480"},
+            'resolution must be one of "480p", "720p", "1080p" (did you mean "480p"?).',
+        ),
+        ({"wait_seconds": 901}, "wait_seconds must be a whole number from 0 to 900."),
+        ({"wait_seconds": -1}, "wait_seconds must be a whole number from 0 to 900."),
+        ({"force_new": "yes"}, "force_new must be true or false."),
+        ({"first_frame_image_url": "http://a.example/b.png"}, URL + "begins with http:."),
+        ({"first_frame_image_url": "/etc/passwd"}, URL + "has no scheme."),
+        ({"first_frame_image_url": "file:///etc/passwd"}, URL + "begins with file:."),
+    ],
+    ids=str,
+)
+async def test_a_wrong_argument_is_refused_by_name_and_costs_nothing(
+    wrong: dict[str, Any], line: str
+) -> None:
+    async with opened() as door:
+        result = await door.generate(**wrong)
+        assert result.is_error
+        assert text(result) == f"{line} Nothing was charged."
+        assert door.simulator.requests == []
+
+
+@pytest.mark.parametrize("missing", ["prompt", "first_frame_image_url"])
+async def test_a_missing_argument_is_refused_by_name(missing: str) -> None:
+    arguments = {name: value for name, value in ARGUMENTS.items() if name != missing}
+    async with opened() as door:
+        result = await door.call("generate_video", **arguments)
+        assert text(result).startswith(f"{missing} is required: ")
+        assert (result.is_error, door.simulator.requests) == (True, [])
+
+
+@pytest.mark.parametrize(
+    "request_id",
+    ["", " ", "../../v2/deployments", "a/b", "a?b", "a%2Fb", "a\n", "ä", "x" * 129, "x" * 10**6],
+    ids=lambda value: repr(value[:20]),
+)
+async def test_an_id_of_the_wrong_shape_never_reaches_the_service(request_id: str) -> None:
+    async with opened() as door:
+        for tool in ("check_status", "get_result", "cancel_job"):
+            result = await door.call(tool, request_id=request_id)
+            assert result.is_error
+            assert text(result).startswith("request_id must ")
+            assert len(text(result)) < 200
+        assert door.simulator.requests == []
+
+
+async def test_a_stringified_number_is_taken_as_the_number() -> None:
+    async with opened() as door:
+        result = await door.generate(duration="10", wait_seconds="30", force_new="false")
+        assert facts(result)["status"] == "completed"
+        assert door.simulator.accepted[0].arguments["duration"] == 10
+
+
+async def test_the_longest_prompt_passes() -> None:
+    async with opened() as door:
+        assert facts(await door.generate(prompt="ü" * 1900))["status"] == "completed"
+
+
+async def test_plain_http_passes_where_private_urls_are_allowed() -> None:
+    async with opened(allow_private_urls=True) as door:
+        url = "http://127.0.0.1:9/a.png"
+        assert facts(await door.generate(first_frame_image_url=url))["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("generate_video", ARGUMENTS),
+        ("check_status", {"request_id": "abc"}),
+        ("get_result", {"request_id": "abc"}),
+        ("cancel_job", {"request_id": "abc"}),
+        ("list_jobs", {}),
+    ],
+)
+async def test_without_a_token_every_tool_says_how_to_set_one(
+    tool: str, arguments: dict[str, Any]
+) -> None:
+    async with opened(token=None) as door:
+        result = await door.call(tool, **arguments)
+        assert result.is_error
+        assert text(result).startswith("No RunComfy token is set. For Claude, put")
+        assert "export RUNCOMFY_API_TOKEN=<token>" in text(result)
+        assert door.simulator.requests == []

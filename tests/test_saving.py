@@ -1,0 +1,90 @@
+"""Saving a clip through the door: a file, once, that the ledger remembers."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from seedance_mcp.simulator import Behaviour, Fault
+
+from .door import Door, facts, opened, text
+
+pytestmark = pytest.mark.anyio
+
+
+def saved_files(folder: Path) -> list[str]:
+    """Name the files of a folder."""
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def remove(path: str) -> None:
+    """Remove a file."""
+    Path(path).unlink()
+
+
+async def made(door: Door) -> str:
+    """Make a clip and give its request_id."""
+    return facts(await door.generate(wait_seconds=5))["request_id"]
+
+
+async def saved(door: Door, request_id: str) -> Any:
+    """Ask for a clip to be saved."""
+    return await door.call("get_result", request_id=request_id, download=True)
+
+
+async def test_a_clip_is_saved_once_with_progress_and_saved_again_when_it_is_gone(
+    tmp_path: Path,
+) -> None:
+    async with opened(Behaviour(), output_dir=tmp_path / "videos") as door:
+        request_id = await made(door)
+        door.progress.clear()
+        first = await saved(door, request_id)
+        (name,) = saved_files(tmp_path / "videos")
+        path = tmp_path / "videos" / name
+        assert (first.is_error, facts(first)["saved_to"]) == (False, str(path))
+        assert facts(first)["next_step"] == "Tell the user where the video was saved."
+        size = path.stat().st_size
+        values = [progress for progress, _, _ in door.progress]
+        assert (values, door.progress[-1][:2]) == (sorted(set(values)), (size, size))
+        assert [part.type for part in first.content] == ["text", "resource_link", "image"]
+        picture = first.content[2]
+        assert (picture.mime_type, len(picture.data) < 80_000) == ("image/jpeg", True)
+        fetched = door.paths().count(f"{request_id}.mp4")
+        again = await saved(door, request_id)
+        assert facts(again)["saved_to"] == str(path)
+        assert door.paths().count(f"{request_id}.mp4") == fetched
+        jobs = facts(await door.call("list_jobs"))["jobs"]
+        assert [job["saved_to"] for job in jobs] == [str(path)]
+        remove(str(path))
+        assert facts(await saved(door, request_id))["saved_to"] == str(path)
+        assert saved_files(tmp_path / "videos") == [name]
+
+
+async def test_a_clip_that_cannot_be_saved_is_still_told_and_says_why(tmp_path: Path) -> None:
+    async with opened(Behaviour(), output_dir=tmp_path) as door:
+        request_id = await made(door)
+        door.simulator.faults.append(Fault.answer("output", 404, times=9))
+        result = await saved(door, request_id)
+        assert (result.is_error, facts(result)["status"]) == (True, "completed")
+        assert facts(result)["videos"] == [f"{door.simulator.url}/outputs/{request_id}.mp4"]
+        assert facts(result)["error"].endswith(" The clip is paid for and can be fetched again.")
+        assert f"error: {facts(result)['error']}" in text(result)
+        assert facts(result)["saved_to"] is None
+
+
+async def test_a_job_that_is_not_done_has_nothing_to_save(tmp_path: Path) -> None:
+    async with opened(Behaviour(run_seconds=600), output_dir=tmp_path) as door:
+        request_id = await made(door)
+        result = await saved(door, request_id)
+        assert (result.is_error, facts(result)["status"]) == (False, "in_progress")
+        assert saved_files(tmp_path) == []
+
+
+async def test_every_clip_is_saved_by_itself_where_that_is_set(tmp_path: Path) -> None:
+    async with opened(Behaviour(), output_dir=tmp_path, auto_download=True) as door:
+        request_id = await made(door)
+        with anyio.fail_after(20):
+            while not facts(await door.call("list_jobs"))["jobs"][0]["saved_to"]:
+                await anyio.lowlevel.checkpoint()
+        assert facts(await saved(door, request_id))["saved_to"].startswith(str(tmp_path))

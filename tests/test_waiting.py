@@ -1,0 +1,190 @@
+"""Waiting: bounded, reported, and ending in an answer that says what to do next."""
+
+from itertools import pairwise
+from typing import Any
+
+import anyio
+import pytest
+
+from seedance_mcp.simulator import Behaviour, Fault
+
+from .door import VIRTUAL_TIME, facts, opened, text
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return VIRTUAL_TIME
+
+
+async def test_a_short_job_is_made_waited_for_and_answered_in_one_call() -> None:
+    async with opened(Behaviour(queue_seconds=4, run_seconds=16)) as door:
+        result = await door.generate()
+        request_id = door.simulator.accepted[0].request_id
+        assert not result.is_error
+        assert facts(result) == {
+            "request_id": request_id,
+            "model_id": "bytedance/seedance-1-0/lite/image-to-video",
+            "status": "completed",
+            "queue_position": None,
+            "elapsed_seconds": pytest.approx(20, abs=2),
+            "video_url": f"{door.simulator.url}/outputs/{request_id}.mp4",
+            "error": None,
+            "reused": False,
+            "warnings": [],
+            "next_step": f"Give the user video_url; get_result with request_id {request_id}"
+            " tells the cost too.",
+        }
+        assert [job.arguments for job in door.simulator.accepted] == [
+            {
+                "prompt": "The mist drifts over the lake.",
+                "first_frame_image_url": "https://pictures.example/lake.jpg",
+                "resolution": "480p",
+                "duration": 5,
+            }
+        ]
+
+
+async def test_a_long_job_is_answered_within_the_budget_with_what_to_do_next() -> None:
+    async with opened(Behaviour(run_seconds=120)) as door:
+        result = await door.generate()
+        request_id = door.simulator.accepted[0].request_id
+        assert anyio.current_time() == pytest.approx(45, abs=0.1)
+        assert facts(result)["status"] == "in_progress"
+        assert facts(result)["next_step"] == (
+            f"Call check_status with request_id {request_id}; do not call generate_video again."
+        )
+        again = await door.call("check_status", request_id=request_id, wait_seconds=900)
+        assert anyio.current_time() == pytest.approx(120, abs=6)
+        assert facts(again)["status"] == "completed"
+        assert len(door.simulator.accepted) == 1
+
+
+@pytest.mark.parametrize("wait_seconds", [1, 7, 45, 300])
+async def test_no_wait_goes_over_its_budget(wait_seconds: int) -> None:
+    async with opened(Behaviour(run_seconds=10_000)) as door:
+        result = await door.generate(wait_seconds=wait_seconds)
+        assert anyio.current_time() == pytest.approx(wait_seconds, abs=0.1)
+        request_id = facts(result)["request_id"]
+        started = anyio.current_time()
+        await door.call("check_status", request_id=request_id, wait_seconds=wait_seconds)
+        assert anyio.current_time() - started == pytest.approx(wait_seconds, abs=0.1)
+
+
+async def test_a_call_that_does_not_wait_answers_as_soon_as_the_submit_is_answered() -> None:
+    async with opened(Behaviour(run_seconds=60)) as door:
+        door.simulator.faults.append(Fault(route="submit", kind="delay", seconds=9))
+        result = await door.generate(wait_seconds=0)
+        assert anyio.current_time() == pytest.approx(9, abs=0.1)
+        assert facts(result)["status"] == "in_queue"
+        assert facts(result)["request_id"] == door.simulator.accepted[0].request_id
+        assert door.paths() == ["image-to-video"]
+
+
+async def test_the_budget_holds_while_the_submit_is_slow_and_the_same_call_takes_it_up() -> None:
+    async with opened(Behaviour(run_seconds=1)) as door:
+        door.simulator.faults.append(Fault(route="submit", kind="delay", seconds=12))
+        early = await door.generate(wait_seconds=5)
+        assert anyio.current_time() == pytest.approx(5, abs=0.1)
+        assert (facts(early)["status"], facts(early)["request_id"]) == ("submitting", None)
+        assert "Call generate_video again with the same arguments" in facts(early)["next_step"]
+        late = await door.generate()
+        assert (facts(late)["status"], facts(late)["reused"]) == ("completed", True)
+        assert len(door.simulator.accepted) == 1
+
+
+async def test_the_budget_holds_while_the_service_does_not_answer_polls() -> None:
+    async with opened(Behaviour(run_seconds=60)) as door:
+        door.simulator.faults.append(Fault(route="status", kind="delay", seconds=600, times=50))
+        result = await door.generate(wait_seconds=30)
+        assert anyio.current_time() == pytest.approx(30, abs=0.1)
+        assert facts(result)["request_id"] == door.simulator.accepted[0].request_id
+        assert facts(result)["next_step"] == (
+            "RunComfy has not answered yet, so this may be old: call check_status with request_id"
+            f" {facts(result)['request_id']} again, and do not call generate_video again."
+        )
+
+
+async def test_progress_comes_at_every_change_and_every_five_seconds_and_always_rises() -> None:
+    async with opened(Behaviour(workers=1, run_seconds=30, queue_seconds=8)) as door:
+        await door.generate()
+        values = [progress for progress, _, _ in door.progress]
+        gaps = [after - before for before, after in pairwise(values)]
+        assert all(0 < gap <= 5 for gap in gaps)
+        assert {total for _, total, _ in door.progress} == {None}
+        said = [message or "" for _, _, message in door.progress]
+        assert said[0] == "submitting, 0 s"
+        assert "in queue, position 0, 1 s" in said
+        assert any(message.startswith("in progress, ") for message in said)
+        assert said[-1].startswith("completed, ")
+
+
+async def test_progress_goes_on_while_the_submit_and_the_polls_hang() -> None:
+    async with opened(Behaviour(run_seconds=60)) as door:
+        door.simulator.faults.append(Fault(route="submit", kind="delay", seconds=14))
+        door.simulator.faults.append(Fault(route="status", kind="delay", seconds=600, times=50))
+        await door.generate(wait_seconds=40)
+        values = [0.0, *(progress for progress, _, _ in door.progress), 40.0]
+        assert max(b - a for a, b in pairwise(values)) <= 5
+
+
+async def test_twenty_waiting_calls_do_not_delay_one_that_does_not_wait() -> None:
+    async with opened(Behaviour(run_seconds=10_000, workers=100)) as door:
+        request_id = facts(await door.generate(wait_seconds=0))["request_id"]
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(lambda: door.call("check_status", request_id=request_id))
+            await anyio.sleep(10)
+            before = anyio.current_time()
+            result = await door.call("check_status", request_id=request_id, wait_seconds=0)
+            assert anyio.current_time() - before < 0.1
+            assert facts(result)["status"] == "in_progress"
+        assert anyio.current_time() == pytest.approx(45, abs=0.1)
+
+
+async def test_a_cancelled_call_ends_the_waiting_and_the_job_goes_on() -> None:
+    async with opened(Behaviour(run_seconds=20)) as door:
+        with anyio.move_on_after(5):
+            await door.generate()
+        (job,) = door.simulator.accepted
+        result = await door.call("check_status", request_id=job.request_id)
+        assert facts(result)["status"] == "completed"
+        assert "cancel" not in door.paths()
+
+
+async def test_a_call_cancelled_during_the_submit_loses_no_id() -> None:
+    async with opened(Behaviour(run_seconds=20)) as door:
+        door.simulator.faults.append(Fault(route="submit", kind="delay", seconds=10))
+        with anyio.move_on_after(5):
+            await door.generate()
+        result = await door.generate()
+        assert (facts(result)["status"], facts(result)["reused"]) == ("completed", True)
+        assert len(door.simulator.accepted) == 1
+
+
+async def test_the_text_says_every_fact_of_the_structure_that_is_not_null() -> None:
+    async with opened(Behaviour(run_seconds=100)) as door:
+        for result in [
+            await door.generate(wait_seconds=5),
+            await door.generate(force_new=True, wait_seconds=5),
+            await door.call("get_result", request_id=door.simulator.accepted[0].request_id),
+            await door.call("cancel_job", request_id=door.simulator.accepted[1].request_id),
+        ]:
+            told = [value for value in facts(result).values() if value not in (None, [])]
+            written = [str(v).lower() if isinstance(v, bool) else str(v) for v in told]
+            assert all(value in text(result) for value in written)
+            assert len(text(result).splitlines()) <= 3
+
+
+async def test_a_paid_request_that_trickles_in_is_given_up_before_a_clients_clock_runs_out() -> (
+    None
+):
+    async with opened() as door:
+        door.simulator.faults.append(Fault.delay("submit", 10_000, after=True))
+        result = await door.generate(wait_seconds=0)
+        assert anyio.current_time() == pytest.approx(40, abs=0.1)
+        assert (result.is_error, facts(result)["status"]) == (True, "unknown")
+        assert facts(result)["error"] == (
+            "The answer to the request was lost. RunComfy did not answer within 40 s."
+        )
