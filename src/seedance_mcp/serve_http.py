@@ -1,0 +1,91 @@
+"""Serving many clients over Streamable HTTP, on this machine only."""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import anyio
+import uvicorn
+from mcp.server.transport_security import TransportSecuritySettings
+
+from .ending import until_signal
+from .errors import ConfigurationError
+from .server import SeedanceServer
+from .settings import is_loopback
+
+
+async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:
+    """Serve many clients over Streamable HTTP, on this machine only.
+
+    Args:
+        server: The server.
+        host: A loopback address or `localhost`.
+        port: The port; 0 takes a free one. Which it is goes to stderr.
+
+    Raises:
+        ConfigurationError: The address is not this machine's alone, or it cannot be had.
+    """
+    listening = _listen(host, port)
+    name = f"[{host}]" if ":" in host else host
+    names = sorted({name, "127.0.0.1", "localhost", "[::1]"})
+    app = server.streamable_http_app(
+        host=host,
+        transport_security=TransportSecuritySettings(
+            allowed_hosts=[form for name in names for form in (name, f"{name}:*")],
+            allowed_origins=[f"http://{name}{port}" for name in names for port in ("", ":*")],
+        ),
+    )
+    logging.getLogger("uvicorn.error").addFilter(_not_about_ending)
+    # Whatever is still open when the calls have answered is a stream that would stay for ever.
+    http = _HttpServer(
+        uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=0
+        )
+    )
+    print(f"Serving on http://{name}:{listening.getsockname()[1]}/mcp", file=sys.stderr, flush=True)  # noqa: T201
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(http.serve, [listening])
+        async with until_signal(server):
+            await anyio.sleep_forever()
+        http.should_exit = True
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn without its own handling of signals, which kills the process by one in the end."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave the signals to the caller."""
+        yield
+
+
+def _not_about_ending(record: logging.LogRecord) -> bool:
+    """Drop what uvicorn says of streams that the end of the process cuts off."""
+    cut_off = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not cut_off and "graceful shutdown" not in record.getMessage()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not is_loopback(host):
+        raise ConfigurationError(
+            f"--host must be an address of this machine alone, such as 127.0.0.1, and {host} is"
+            " not: whoever reaches this server spends your RunComfy balance."
+        )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns Nagle's algorithm off only where the protocol is named, and answers that are
+    # written in two parts would take 40 ms longer.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen()
+    except (OSError, OverflowError) as error:
+        listening.close()
+        reason = error.strerror if isinstance(error, OSError) else "no such port"
+        raise ConfigurationError(f"--port {port} cannot be had: {reason}.") from None
+    return listening

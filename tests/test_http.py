@@ -1,0 +1,143 @@
+"""The server on a port of this machine, for pipelines: who may talk to it, and how it ends."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+from anyio.abc import Process
+from mcp import Client
+
+from seedance_mcp.simulator import Behaviour, running
+
+from .server_process import COMMAND, INITIALIZE, START_SECONDS, environment
+
+pytestmark = pytest.mark.anyio
+
+ARGUMENTS = {"prompt": "Mist.", "first_frame_image_url": "https://pictures.example/lake.jpg"}
+
+
+@asynccontextmanager
+async def serving(env: dict[str, str]) -> AsyncGenerator[tuple[str, Process], None]:
+    """Serve over HTTP on a free port; gives the URL that the server says it serves on."""
+    command = [*COMMAND, "serve", "--transport", "http", "--port", "0"]
+    async with await anyio.open_process(command, env=env) as process:
+        try:
+            assert process.stderr
+            line = (await process.stderr.receive()).decode()
+            assert line.startswith("Serving on http://127.0.0.1:")
+            yield line.removeprefix("Serving on ").strip(), process
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_a_clip_is_made_over_http_in_both_eras(mode: str, tmp_path: Path) -> None:
+    async with running(Behaviour(pictures="never")) as simulator:
+        env = environment(
+            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
+        )
+        with anyio.fail_after(START_SECONDS):
+            async with serving(env) as (url, _), Client(url, mode=mode) as client:
+                seen: list[str | None] = []
+
+                async def collect(
+                    progress: float, total: float | None, message: str | None
+                ) -> None:
+                    del progress, total
+                    seen.append(message)
+
+                made = await client.call_tool(
+                    "generate_video", ARGUMENTS, progress_callback=collect
+                )
+        assert made.structured_content["status"] == "completed"
+        assert seen[0] == "submitting, 0 s"
+        assert len(simulator.accepted) == 1
+
+
+async def test_strangers_are_turned_away_by_their_host_and_origin(tmp_path: Path) -> None:
+    body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}
+    accept = {"Accept": "application/json, text/event-stream"}
+    with anyio.fail_after(START_SECONDS):
+        async with serving(environment(tmp_path)) as (url, _), httpx.AsyncClient() as http:
+            port = httpx.URL(url).port
+            for headers, status in [
+                ({}, 200),
+                ({"Origin": f"http://localhost:{port}"}, 200),
+                ({"Host": f"localhost:{port}"}, 200),
+                ({"Host": "evil.example"}, 421),
+                ({"Host": f"evil.example:{port}"}, 421),
+                ({"Origin": "https://evil.example"}, 403),
+                ({"Origin": "null"}, 403),
+            ]:
+                answer = await http.post(url, json=body, headers=accept | headers)
+                assert (headers, answer.status_code) == (headers, status)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.com"])  # noqa: S104
+async def test_an_address_that_others_can_reach_is_refused_with_the_reason(
+    host: str, tmp_path: Path
+) -> None:
+    command = [*COMMAND, "serve", "--transport", "http", "--host", host]
+    with anyio.fail_after(START_SECONDS):
+        process = await anyio.run_process(command, env=environment(tmp_path), check=False)
+    assert process.returncode == 1
+    assert process.stderr.decode() == (
+        "seedance-mcp: --host must be an address of this machine alone, such as 127.0.0.1, and"
+        f" {host} is not: whoever reaches this server spends your RunComfy balance.\n"
+    )
+
+
+async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with anyio.fail_after(START_SECONDS), socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [*COMMAND, "serve", "--transport", "http", "--port", port]
+        process = await anyio.run_process(command, env=environment(tmp_path), check=False)
+    assert process.returncode == 1
+    assert process.stderr.decode() == (
+        f"seedance-mcp: --port {port} cannot be had: {os.strerror(98)}.\n"
+    )
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+async def test_the_process_ends_within_a_second_while_a_call_is_waiting(
+    end: signal.Signals, tmp_path: Path
+) -> None:
+    async with running(Behaviour(pictures="never", run_seconds=600)) as simulator:
+        env = environment(
+            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
+        )
+        params = {"name": "generate_video", "arguments": ARGUMENTS}
+        with anyio.fail_after(START_SECONDS):
+            async with serving(env) as (url, process), httpx.AsyncClient(timeout=60) as http:
+                accept = {"Accept": "application/json, text/event-stream"}
+                body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}
+                answer = await http.post(url, json=body, headers=accept)
+                session = accept | {"Mcp-Session-Id": answer.headers["Mcp-Session-Id"]}
+                body = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+                await http.post(url, json=body, headers=session)
+                body = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}
+                async with http.stream("POST", url, json=body, headers=session):
+                    while not simulator.accepted:
+                        await anyio.lowlevel.checkpoint()
+                    started_at = time.monotonic()
+                    process.send_signal(end)
+                    assert await process.wait() == 0
+                    assert time.monotonic() - started_at < 1
+                assert process.stderr
+                assert b"Traceback" not in await _rest(process)
+
+
+async def _rest(process: Process) -> bytes:
+    assert process.stderr
+    try:
+        return await process.stderr.receive()
+    except anyio.EndOfStream:
+        return b""

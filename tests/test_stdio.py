@@ -1,0 +1,233 @@
+"""The server as a subprocess over stdio: both eras, a clean stdout, a prompt end."""
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio.abc import SocketStream
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+
+from seedance_mcp.simulator import Behaviour, Fault, running
+
+from .server_process import COMMAND, MODERN_META, START_SECONDS, environment, started
+
+pytestmark = pytest.mark.anyio
+
+TOOLS = ["generate_video", "check_status", "get_result", "cancel_job", "list_jobs"]
+ARGUMENTS = {"prompt": "Mist.", "first_frame_image_url": "https://pictures.example/lake.jpg"}
+GOOD: dict[str, dict[str, str]] = {"generate_video": ARGUMENTS, "list_jobs": {}}
+
+
+@pytest.mark.parametrize(("mode", "version"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
+async def test_a_clip_is_made_over_stdio_in_both_eras(
+    mode: str, version: str, tmp_path: Path
+) -> None:
+    async with running(Behaviour(pictures="never")) as simulator:
+        env = environment(
+            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
+        )
+        parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=env)
+        with anyio.fail_after(START_SECONDS):
+            async with Client(parameters, mode=mode) as client:
+                assert client.protocol_version == version
+                assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
+                made = await client.call_tool("generate_video", ARGUMENTS)
+                assert made.structured_content["status"] == "completed"
+                request_id = made.structured_content["request_id"]
+                result = await client.call_tool("get_result", {"request_id": request_id})
+                assert result.structured_content["videos"] == [
+                    f"{simulator.url}/outputs/{request_id}.mp4"
+                ]
+        assert [job.request_id for job in simulator.accepted] == [request_id]
+
+
+async def test_the_stateless_revision_needs_no_handshake(tmp_path: Path) -> None:
+    with anyio.fail_after(START_SECONDS):
+        async with started(environment(tmp_path)) as pipes:
+            listed = await pipes.request(1, "tools/list", {"_meta": MODERN_META})
+            assert [tool["name"] for tool in listed["result"]["tools"]] == TOOLS
+            params = {"name": "get_result", "arguments": {}, "_meta": MODERN_META}
+            answer = await pipes.request(2, "tools/call", params)
+            assert answer["result"]["isError"] is True
+            assert answer["result"]["content"][0]["text"].startswith("request_id is required")
+
+
+async def test_nothing_but_json_rpc_comes_out_of_stdout(tmp_path: Path) -> None:
+    async with running(Behaviour(pictures="never")) as simulator:
+        env = environment(
+            tmp_path,
+            RUNCOMFY_API_TOKEN=simulator.token,
+            RUNCOMFY_API_BASE_URL=simulator.url,
+            SEEDANCE_LOG_LEVEL="debug",
+            PYTHONUNBUFFERED="1",
+        )
+        with anyio.fail_after(START_SECONDS):
+            async with started(env) as pipes:
+                await pipes.initialize()
+                await pipes.send_raw(b"this is no JSON\n{}\n[]\n\xff\xfe\n")
+                await pipes.request(1, "tools/list")
+                await pipes.request(2, "no/such/method")
+                await pipes.request(3, "tools/call", {"name": "no_such_tool", "arguments": {}})
+                call: dict[str, Any] = {"name": "generate_video", "arguments": ARGUMENTS}
+                await pipes.request(4, "tools/call", {**call, "_meta": {"progressToken": "p"}})
+                await pipes.request(5, "tools/call", {**call, "arguments": {"promt": "x"}})
+                await pipes.stdin.aclose()
+                rest = await pipes.rest()
+                assert await pipes.process.wait() == 0
+        messages = [json.loads(line) for line in [*pipes.lines, *rest.splitlines()]]
+        assert {message["jsonrpc"] for message in messages} == {"2.0"}
+        answered = {message["id"] for message in messages if message.get("id") is not None}
+        assert answered == {0, 1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize("end", ["eof", signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("busy", ["idle", "waiting", "submitting"])
+async def test_the_process_ends_within_a_second_with_exit_code_0(
+    end: str | signal.Signals, busy: str, tmp_path: Path
+) -> None:
+    async with running(Behaviour(pictures="never", run_seconds=600)) as simulator:
+        if busy == "submitting":
+            simulator.faults.append(Fault.delay("submit", 20))
+        env = environment(
+            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
+        )
+        with anyio.fail_after(START_SECONDS):
+            async with started(env) as pipes:
+                await pipes.initialize()
+                if busy != "idle":
+                    call = {"name": "generate_video", "arguments": ARGUMENTS}
+                    meta = {"_meta": {"progressToken": 1}}
+                    await pipes.send(id=1, method="tools/call", params={**call, **meta})
+                    said = "in queue" if busy == "waiting" else "submitting"
+                    while said not in (await pipes.receive())["params"]["message"]:
+                        pass
+                started_at = time.monotonic()
+                if isinstance(end, signal.Signals):
+                    pipes.process.send_signal(end)
+                else:
+                    await pipes.stdin.aclose()
+                assert await pipes.process.wait() == 0
+                assert time.monotonic() - started_at < 1
+
+
+@pytest.mark.parametrize(
+    ("delay", "status", "is_error"), [(0.2, "in_queue", False), (20, "unknown", True)]
+)
+async def test_a_call_is_answered_before_the_end_with_what_is_known_of_its_paid_request(
+    *, delay: float, status: str, is_error: bool, tmp_path: Path
+) -> None:
+    async with running(Behaviour(pictures="never", run_seconds=60)) as simulator:
+        simulator.faults.append(Fault.delay("submit", delay, after=True))
+        env = environment(
+            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
+        )
+        with anyio.fail_after(START_SECONDS):
+            async with started(env) as pipes:
+                await pipes.initialize()
+                call = {"name": "generate_video", "arguments": ARGUMENTS}
+                await pipes.send(id=1, method="tools/call", params=call)
+                while not simulator.accepted:
+                    await anyio.lowlevel.checkpoint()
+                pipes.process.send_signal(signal.SIGTERM)
+                result = (await pipes.answer(1))["result"]
+                assert await pipes.process.wait() == 0
+        known = simulator.accepted[0].request_id if status == "in_queue" else None
+        structure = result["structuredContent"]
+        assert (structure["status"], structure["request_id"]) == (status, known)
+        assert result["isError"] is is_error
+
+
+async def test_a_client_that_is_gone_while_a_call_waits_is_no_fault(tmp_path: Path) -> None:
+    async with running(Behaviour(pictures="never", run_seconds=600)) as simulator:
+        env = environment(
+            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
+        )
+        log = tmp_path / "log"
+        with anyio.fail_after(START_SECONDS), log.open("wb") as stderr:
+            async with started(env, stderr=stderr) as pipes:
+                await pipes.initialize()
+                call = {"name": "generate_video", "arguments": ARGUMENTS}
+                meta = {"_meta": {"progressToken": 1}}
+                await pipes.send(id=1, method="tools/call", params={**call, **meta})
+                while not simulator.accepted:
+                    await anyio.lowlevel.checkpoint()
+                assert pipes.process.stdout
+                await pipes.process.stdout.aclose()
+                await pipes.stdin.aclose()
+                assert await pipes.process.wait() == 0
+        assert log.read_bytes() == b""
+
+
+async def test_a_proxy_of_the_environment_does_not_see_the_token(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    async def proxy(stream: SocketStream) -> None:
+        asked.append(await stream.receive())
+        await stream.aclose()
+
+    async with (
+        running(Behaviour(pictures="never")) as simulator,
+        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(listener.serve, proxy)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - no database
+        env = environment(
+            tmp_path,
+            RUNCOMFY_API_TOKEN=simulator.token,
+            RUNCOMFY_API_BASE_URL=simulator.url,
+            HTTP_PROXY=f"http://127.0.0.1:{port}",
+            ALL_PROXY=f"http://127.0.0.1:{port}",
+        )
+        with anyio.fail_after(START_SECONDS):
+            async with started(env) as pipes:
+                await pipes.initialize()
+                call = {"name": "generate_video", "arguments": ARGUMENTS | {"wait_seconds": 0}}
+                await pipes.request(1, "tools/call", call)
+        tasks.cancel_scope.cancel()
+    assert (len(simulator.accepted), asked) == (1, [])
+
+
+async def test_a_proxy_that_cannot_be_used_ends_the_start_with_one_line(tmp_path: Path) -> None:
+    env = environment(tmp_path, SSL_CERT_FILE=str(tmp_path / "no-such-file"))
+    log = tmp_path / "log"
+    with anyio.fail_after(START_SECONDS), log.open("wb") as stderr:
+        async with started(env, stderr=stderr) as pipes:
+            # stdin stays open: the end does not wait for the client.
+            assert await pipes.process.wait() == 1
+    (line,) = log.read_text("utf-8").splitlines()
+    assert line.startswith("seedance-mcp: The proxy or the certificates that the environment names")
+
+
+async def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(tmp_path: Path) -> None:
+    env = environment(tmp_path, SEEDANCE_WAIT_SECONDS="901")
+    with anyio.fail_after(START_SECONDS):
+        process = await anyio.run_process(COMMAND, env=env, check=False)
+    assert process.returncode == 1
+    assert process.stdout == b""
+    assert process.stderr == (
+        b"seedance-mcp: SEEDANCE_WAIT_SECONDS must be a whole number from 0 to 900.\n"
+    )
+
+
+async def test_no_token_is_needed_to_start_and_every_tool_says_how_to_set_it(
+    tmp_path: Path,
+) -> None:
+    with anyio.fail_after(START_SECONDS):
+        async with started(environment(tmp_path)) as pipes:
+            await pipes.initialize()
+            for number, tool in enumerate(TOOLS, 1):
+                params = {"name": tool, "arguments": GOOD.get(tool, {"request_id": "abc"})}
+                result = (await pipes.request(number, "tools/call", params))["result"]
+                assert result["isError"] is True
+                assert result["content"][0]["text"] == (
+                    'No RunComfy token is set. For Claude, put "env": {"RUNCOMFY_API_TOKEN":'
+                    ' "<token>"} into this server\'s entry in the configuration file; in a shell,'
+                    " export RUNCOMFY_API_TOKEN=<token>. Then restart the server. Tokens are made"
+                    " in your RunComfy profile. Nothing was charged."
+                )
