@@ -1,0 +1,168 @@
+"""The server as a real process, killed with -9 at every point between a call and its answer.
+
+Each round is a call of its own, a kill, a restart on the same folder, and an agent that repeats
+the identical call where it got no answer. Afterwards RunComfy's record (the simulator's) and the
+ledger must agree.
+"""
+
+import sqlite3
+import sys
+from collections.abc import Generator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("it forks, and makes pipes small", allow_module_level=True)
+
+from seedance_mcp.simulator import Fault
+
+from .crash_scene import (
+    NEVER,
+    POINTS,
+    Death,
+    Point,
+    Scene,
+    named,
+    opened_scene,
+    while_the_ledger_is_made,
+)
+from .nursery import Nursery, nursery, until
+
+pytestmark = pytest.mark.anyio
+
+ROUNDS = 19
+"""Kills at each point."""
+UNKNOWN: dict[str, Any] = {
+    "request_id": None,
+    "model_id": "bytedance/seedance-1-0/lite/image-to-video",
+    "status": "unknown",
+    "queue_position": None,
+    "video_url": None,
+    "error": None,
+    "reused": True,
+    "warnings": [],
+    "next_step": (
+        "RunComfy may have accepted this request and may charge it, and it was not sent again:"
+        " have the user look at the requests in their RunComfy account, and set force_new only to"
+        " pay for another."
+    ),
+}
+"""What a repeated call is told where its job may have been bought, the time apart."""
+
+
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Generator[Nursery, None, None]:
+    with nursery(tmp_path_factory.mktemp("nursery")) as forks:
+        yield forks
+    assert forks.stderr.read_text() == ""
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.__name__)
+async def test_no_job_is_lost_or_bought_twice_by_a_kill(
+    point: Point, forks: Nursery, tmp_path: Path
+) -> None:
+    async with opened_scene(forks, tmp_path) as scene:
+        await scene.server.call("list_jobs")
+        deaths = await _rounds(scene, point, ROUNDS)
+        expected = POINTS[point]
+        assert expected is None or deaths == [expected] * ROUNDS
+
+
+async def test_a_kill_while_the_ledger_is_made_leaves_one_that_works(
+    forks: Nursery, tmp_path: Path
+) -> None:
+    for number in range(ROUNDS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        async with opened_scene(forks, folder) as scene:
+            await _rounds(scene, while_the_ledger_is_made, 1)
+
+
+async def _rounds(scene: Scene, point: Point, number: int) -> list[Death]:
+    """Let the server die so often; then the ledger and RunComfy must agree on every call."""
+    deaths: list[Death] = []
+    bought: dict[str, str | None] = {}
+    for count in range(number):
+        scene.prompt = f"Mist, take {count}."
+        await point(scene)
+        deaths.append(await scene.death())
+        told = named(scene.server.received(scene.call))
+        scene.restart()
+        bought[scene.prompt] = told or await _repeated(scene)
+    await _audit(scene, bought)
+    return deaths
+
+
+async def _repeated(scene: Scene) -> str | None:
+    """Repeat a call as an agent does, and give the request_id; None where nobody knows it."""
+    for _ in range(5):
+        result = await scene.server.call("generate_video", **scene.arguments())
+        if request_id := named(result):
+            return request_id
+        if result.get("structuredContent", {}).get("status") == "unknown":
+            return None
+    raise AssertionError("five answers, and none says what became of the call")
+
+
+async def _audit(scene: Scene, bought: dict[str, str | None]) -> None:
+    """Compare what the agent knows, what a restarted server lists and what is paid for."""
+    scene.restart()
+    listing = (await scene.server.call("list_jobs", limit=100))["structuredContent"]
+    jobs = listing["jobs"]
+    assert {job["prompt"]: job["request_id"] for job in jobs} == bought
+    assert listing["total"] == len(jobs) == len(bought)
+    assert {job["status"] for job in jobs if not job["request_id"]} <= {"unknown"}
+    assert {job["status"] for job in jobs if job["request_id"]} <= {"in_queue", "completed"}
+    paid = [(job.arguments["prompt"], job.request_id) for job in scene.simulator.accepted]
+    assert len(dict(paid)) == len(paid)
+    assert {prompt: paid_for for prompt, paid_for in paid if bought[prompt]} == {
+        prompt: request_id for prompt, request_id in bought.items() if request_id
+    }
+    with closing(sqlite3.connect(scene.ledger)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+async def test_what_a_dead_process_was_about_to_buy_is_unknown_and_not_sent_again(
+    forks: Nursery, tmp_path: Path
+) -> None:
+    async with opened_scene(forks, tmp_path) as scene:
+        await scene.server.call("list_jobs")
+        scene.prompt = "Mist."
+        scene.simulator.faults.append(Fault.delay("submit", NEVER, after=True))
+        scene.begin()
+        await until(scene.is_accepted)
+        await scene.death()
+        scene.restart()
+        result = await scene.server.call("generate_video", **scene.arguments())
+        elapsed = result["structuredContent"]["elapsed_seconds"]
+        (content,) = result["content"]
+        assert result["isError"] is True
+        assert result["structuredContent"] == {**UNKNOWN, "elapsed_seconds": elapsed}
+        assert content["text"] == (
+            f"model_id: {UNKNOWN['model_id']}; status: unknown; elapsed_seconds: {elapsed};"
+            f" reused: true\nnext_step: {UNKNOWN['next_step']}"
+        )
+        assert scene.posts() == 1
+        forced = await scene.server.call("generate_video", **scene.arguments(force_new=True))
+        bought = [job.request_id for job in scene.simulator.accepted]
+        assert len(bought) == 2
+        assert (named(forced), forced["structuredContent"]["reused"]) == (bought[1], False)
+
+
+async def test_a_clip_that_was_finished_and_never_told_is_not_bought_again(
+    forks: Nursery, tmp_path: Path
+) -> None:
+    async with opened_scene(forks, tmp_path) as scene:
+        await scene.server.call("list_jobs")
+        scene.prompt = "Mist."
+        await scene.server.stuff()
+        scene.begin(wait_seconds=60)
+        await until(lambda: scene.row() == "completed")
+        assert await scene.death() == Death("completed", posted=True, accepted=True, told=False)
+        scene.restart()
+        again = await scene.server.call("generate_video", **scene.arguments())
+        bought = [job.request_id for job in scene.simulator.accepted]
+        assert (bought, again["structuredContent"]["reused"]) == ([named(again)], True)

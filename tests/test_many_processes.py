@@ -1,0 +1,157 @@
+"""Eight servers on one state folder, as eight chat windows start them, all buying at once."""
+
+import sqlite3
+import sys
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import ExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("it forks", allow_module_level=True)
+
+from seedance_mcp.simulator import Behaviour, Simulator, running
+
+from .nursery import Nursery, Served, nursery
+from .server_process import environment
+
+pytestmark = pytest.mark.anyio
+
+PROCESSES = 8
+ROUNDS = 25
+LIMIT = 5
+PICTURE = "https://pictures.example/lake.jpg"
+
+
+@dataclass(kw_only=True)
+class Crowd:
+    """Servers that share a brand-new state folder."""
+
+    simulator: Simulator
+    servers: Sequence[Served]
+    ledger: Path
+
+    async def generate_at_once(self, prompts: Sequence[str]) -> list[dict[str, Any]]:
+        """Let each server make a clip, all called before any has answered."""
+        calls = [
+            server.begin(
+                "generate_video", prompt=prompt, first_frame_image_url=PICTURE, wait_seconds=0
+            )
+            for server, prompt in zip(self.servers, prompts, strict=True)
+        ]
+        return [await server.answer(call) for server, call in zip(self.servers, calls, strict=True)]
+
+    def accepted(self) -> dict[str, str]:
+        """Give what RunComfy was paid for: request_ids by prompt."""
+        accepted = {job.arguments["prompt"]: job.request_id for job in self.simulator.accepted}
+        assert len(accepted) == len(self.simulator.accepted)
+        return accepted
+
+    def rows(self) -> dict[str, tuple[str, str]]:
+        """Give the ledger's rows: request_id and time of creation by prompt."""
+        query = (
+            "SELECT json_extract(arguments, '$.prompt'), request_id, created_at FROM jobs"
+            " ORDER BY created_at"
+        )
+        with closing(sqlite3.connect(self.ledger)) as connection:
+            rows = connection.execute(query).fetchall()
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert len({prompt for prompt, _, _ in rows}) == len(rows)
+        return {prompt: (request_id, created_at) for prompt, request_id, created_at in rows}
+
+
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Generator[Nursery, None, None]:
+    with nursery(tmp_path_factory.mktemp("nursery")) as forks:
+        yield forks
+    assert forks.stderr.read_text() == ""
+
+
+@asynccontextmanager
+async def _crowd(
+    forks: Nursery, folder: Path, *, number: int = PROCESSES, awake: bool, per_hour: int = 60
+) -> AsyncGenerator[Crowd, None]:
+    """Start servers on a new folder; they are called at once, or once all are awake."""
+    async with running(Behaviour(pictures="never")) as simulator:
+        env = environment(
+            folder,
+            RUNCOMFY_API_TOKEN=simulator.token,
+            RUNCOMFY_API_BASE_URL=simulator.url,
+            SEEDANCE_MAX_JOBS_PER_HOUR=str(per_hour),
+        )
+        with ExitStack() as stack:
+            servers = [stack.enter_context(forks.served(env)) for _ in range(number)]
+            if awake:
+                for server in servers:
+                    await server.answer(server.send("tools/list"))
+            yield Crowd(simulator=simulator, servers=servers, ledger=folder / "state" / "ledger.db")
+
+
+@pytest.mark.parametrize("awake", [False, True])
+async def test_eight_processes_that_buy_at_once_on_a_new_folder_lose_no_row(
+    *, awake: bool, forks: Nursery, tmp_path: Path
+) -> None:
+    prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
+    for count in range(ROUNDS // 2 + awake):
+        async with _crowd(forks, tmp_path / str(count), awake=awake) as crowd:
+            answers = await crowd.generate_at_once(prompts)
+            named = [answer["structuredContent"]["request_id"] for answer in answers]
+            bought = dict(zip(prompts, named, strict=True))
+            assert crowd.accepted() == bought
+            assert {prompt: row for prompt, (row, _) in crowd.rows().items()} == bought
+
+
+@pytest.mark.parametrize("awake", [False, True])
+async def test_eight_processes_that_buy_at_once_never_pass_the_hourly_limit(
+    *, awake: bool, forks: Nursery, tmp_path: Path
+) -> None:
+    prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
+    for count in range(ROUNDS // 2 + awake):
+        async with _crowd(forks, tmp_path / str(count), awake=awake, per_hour=LIMIT) as crowd:
+            answers = dict(zip(prompts, await crowd.generate_at_once(prompts), strict=True))
+            rows = crowd.rows()
+            refused = {p: answer for p, answer in answers.items() if answer["isError"]}
+            bought = {
+                prompt: answer["structuredContent"]["request_id"]
+                for prompt, answer in answers.items()
+                if prompt not in refused
+            }
+            assert len(bought) == LIMIT
+            assert crowd.accepted() == bought
+            assert {prompt: row for prompt, (row, _) in rows.items()} == bought
+            line = _limit_line(next(created_at for _, created_at in rows.values()))
+            assert [_lines(answer) for answer in refused.values()] == [[line]] * 3
+            posts = [request.method for request in crowd.simulator.requests]
+            assert posts == ["POST"] * LIMIT
+
+
+@pytest.mark.parametrize("number", [2, PROCESSES])
+async def test_identical_calls_that_race_in_several_processes_buy_one_clip(
+    number: int, forks: Nursery, tmp_path: Path
+) -> None:
+    for count in range(6):
+        folder = tmp_path / str(count)
+        async with _crowd(forks, folder, number=number, awake=True) as crowd:
+            answers = await crowd.generate_at_once(["Mist."] * number)
+            facts = [answer["structuredContent"] for answer in answers]
+            accepted = crowd.accepted()
+            assert {fact["request_id"] for fact in facts} == {accepted["Mist."]}
+            assert sorted(fact["reused"] for fact in facts) == [False] + [True] * (number - 1)
+            assert list(crowd.rows()) == ["Mist."]
+
+
+def _limit_line(oldest: str) -> str:
+    """Say what a refused call must be told, given when the oldest job of the hour was begun."""
+    allowed = datetime.fromisoformat(oldest) + timedelta(hours=1)
+    return (
+        f"SEEDANCE_MAX_JOBS_PER_HOUR is reached: {LIMIT} jobs were begun within the hour; the next"
+        f" is allowed at {allowed:%H:%M:%S} UTC, in about 60 min. Nothing was charged."
+    )
+
+
+def _lines(result: dict[str, Any]) -> list[str]:
+    return [part["text"] for part in result["content"]]
