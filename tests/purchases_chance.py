@@ -1,0 +1,47 @@
+"""What hypothesis chooses from in `test_purchases`: small sets, so that calls repeat."""
+
+from copy import copy
+from typing import Any
+
+from hypothesis import strategies as st
+
+from seedance_mcp.simulator import Fault
+
+from .door import ARGUMENTS
+from .purchases_world import TOKEN
+
+windows = st.sampled_from([0, 1])
+clips = st.sampled_from([ARGUMENTS, ARGUMENTS | {"duration": 5}, ARGUMENTS | {"prompt": "Rain."}])
+waits = st.sampled_from([0, 3, 45])
+moments = st.sampled_from([0.31, 2.17, 7.71, 21.3])
+nths = st.integers(0, 7)
+forces = st.sampled_from([False, False, False, True])
+
+
+def fault(route: Any, *, times: int = 1) -> st.SearchStrategy[Fault]:
+    empty = b'{"error_code": 400002, "error_message": "No balance left."}'
+    busy = b'{"error_code": 429, "error_message": "Slow down."}'
+    broken = b'{"message": "Broken by %s"}' % TOKEN.encode()
+    one_of = [
+        Fault.cut(route, times=times),
+        Fault.answer(route, 429, body=busy, times=times),
+        Fault.answer(route, 200, body=empty, times=times),
+        Fault.answer(route, 400, body=empty, times=times),
+    ]
+    for after in (False, True):
+        one_of += [
+            Fault.drop(route, after=after, times=times),
+            Fault.answer(route, 502, body=broken, after=after, times=times),
+            Fault.garbage(route, "cut_json", after=after, times=times),
+            Fault.garbage(route, "wrong_type", after=after, times=times),
+            *(Fault.delay(route, s, after=after, times=times) for s in (4.3, 12.7, 41.9)),
+        ]
+    return st.sampled_from(one_of).map(copy)
+
+
+def several(route: str) -> st.SearchStrategy[Fault]:
+    return st.sampled_from([1, 5]).flatmap(lambda times: fault(route, times=times))
+
+
+luck = st.none() | st.none() | fault("submit")
+"""What the next paid request meets, if anything."""

@@ -1,0 +1,199 @@
+"""The world of `test_purchases`: a simulator, and two chat windows that share a state folder.
+
+Their servers are to each other as two processes are, and each can be closed, in order or abruptly,
+and opened again.
+"""
+
+import asyncio
+import json
+import sqlite3
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+import anyio
+import httpx
+from mcp import Client
+from mcp_types import CallToolResult
+
+from seedance_mcp.exchange import SUBMIT_SECONDS
+from seedance_mcp.server import SeedanceServer, build_server
+from seedance_mcp.settings import Settings
+from seedance_mcp.simulator import Behaviour, Simulator, running
+
+from .virtual_time import virtual_now
+
+T = TypeVar("T")
+
+TOKEN = "tell-nobody-5e0c1b"
+LONGEST = {"generate_video": SUBMIT_SECONDS + 1, "list_jobs": 11}
+"""How long a call that does not wait may take, in seconds; 21 for those that only ask."""
+
+
+class Held(Generic[T]):
+    """A context that stays entered, in a task of its own, from one rule to the next."""
+
+    def __init__(self, context: AbstractAsyncContextManager[T]) -> None:
+        self._context = context
+        self._leave = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> T:
+        entered: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._hold(entered))
+        await asyncio.wait({self._task, entered}, return_when=asyncio.FIRST_COMPLETED)
+        return entered.result() if entered.done() else self._task.result() or entered.result()
+
+    async def close(self, *, abruptly: bool = False) -> None:
+        if self._task is not None:
+            _ = self._task.cancel() if abruptly else self._leave.set()
+            await asyncio.wait({self._task})
+
+    async def _hold(self, entered: "asyncio.Future[T]") -> None:
+        async with self._context as it:
+            entered.set_result(it)
+            await self._leave.wait()
+
+
+@dataclass(eq=False)
+class Window:
+    """A chat window: a client at a server of its own. `alive` ends with it."""
+
+    server: SeedanceServer = field(repr=False)
+    held: Held[Client] = field(repr=False)
+    client: Client = field(repr=False)
+    alive: bool = True
+
+
+class World:
+    """All that the rules act upon; everything in it lives on one loop in virtual time."""
+
+    simulator: Simulator
+
+    def __init__(self, state_dir: Path) -> None:
+        self.state_dir = state_dir
+        self.wall_offset = timedelta(0)
+        self.windows: list[Window] = []
+        behaviour = Behaviour(workers=3, pictures="never", balance_usd=1000.0)
+        self._held = Held(running(behaviour, token=TOKEN, clock=anyio.current_time))
+
+    async def open(self) -> None:
+        self.simulator = await self._held.open()
+        self.windows = [await self._window(), await self._window()]
+
+    async def close(self) -> None:
+        for window in self.windows:
+            await window.held.close()
+        await self._held.close()
+
+    async def reopen(self, window: Window, *, abruptly: bool) -> None:
+        """Close a window, in order or as if it crashed, and open another in its place."""
+        window.alive = False
+        if not abruptly:
+            await window.server.end_calls()
+        await window.held.close(abruptly=abruptly)
+        self.windows[self.windows.index(window)] = await self._window()
+
+    async def call(
+        self, window: Window, tool: str, arguments: dict[str, Any], patience: float | None = None
+    ) -> CallToolResult | None:
+        """Call a tool; None where the caller lost patience after so many seconds.
+
+        Every answer comes in time, says in its text what its structure says, and keeps the secret.
+        """
+        started, answer = anyio.current_time(), None
+        with anyio.move_on_after(patience or 100):
+            answer = await window.client.call_tool(tool, arguments)
+        waited = anyio.current_time() - started
+        if patience is None:
+            unsaid = 45 if tool == "check_status" else 0
+            allowed = arguments.get("wait_seconds", unsaid) or LONGEST.get(tool, 21)
+            assert waited <= allowed + 0.2, f"{tool} took {waited:.1f} s"
+        if answer is not None:
+            written = " ".join(part.text for part in answer.content if part.type == "text")
+            unsaid = [fact for fact in _leaves(said(answer)) if fact not in written]
+            assert not unsaid, f"{tool} does not say {unsaid} in {written!r}"
+            assert TOKEN not in answer.model_dump_json(), f"{tool} told the token"
+        return answer
+
+    def wall_clock(self) -> datetime:
+        return virtual_now() + self.wall_offset
+
+    async def truth(self, request_id: str) -> str:
+        """Ask the simulator behind everybody's back where a job stands."""
+        return (await self._behind("GET", f"/v1/requests/{request_id}/status")).get("status", "?")
+
+    async def buy_elsewhere(self, model_id: str, arguments: dict[str, Any]) -> str:
+        """Buy a clip on the service's web page, and give its request_id."""
+        return (await self._behind("POST", f"/v1/models/{model_id}", arguments))["request_id"]
+
+    async def _behind(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        faults, self.simulator.faults[:] = list(self.simulator.faults), []
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        forgotten = set(self.simulator.forgotten)
+        balance, self.simulator.behaviour.balance_usd = self.simulator.behaviour.balance_usd, 1000.0
+        self.simulator.forgotten.clear()
+        try:
+            async with httpx.AsyncClient(transport=_plain(), headers=headers) as http:
+                return (await http.request(method, self.simulator.url + path, json=body)).json()
+        finally:
+            self.simulator.faults[:] = faults
+            self.simulator.forgotten.update(forgotten)
+            self.simulator.behaviour.balance_usd = balance
+
+    def ledger(self) -> list[tuple[str | None, str, str | None]]:
+        """Read the ledger from beside: each job's request_id, state and video."""
+        path = (self.state_dir / "ledger.db").absolute()
+        if not path.exists():
+            return []
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            rows = connection.execute("SELECT request_id, status, videos FROM jobs").fetchall()
+        return [
+            (name, status, next(iter(json.loads(videos)), None)) for name, status, videos in rows
+        ]
+
+    async def _window(self) -> Window:
+        chosen: dict[str, Any] = {
+            "token": TOKEN,
+            "base_url": self.simulator.url,
+            "state_dir": self.state_dir,
+            "max_jobs_per_hour": 1000,
+            "check_images": False,
+        }
+        server = build_server(
+            Settings(**chosen), transport=_plain(), clock=self.wall_clock, random=lambda: 0.5
+        )
+        held = Held(_client(server))
+        return Window(server=server, held=held, client=await held.open())
+
+
+@asynccontextmanager
+async def _client(server: SeedanceServer) -> AsyncGenerator[Client, None]:
+    async with Client(server, mode="legacy") as client:
+        yield client
+
+
+def _plain() -> httpx.AsyncHTTPTransport:
+    """Give the network without the certificates, whose reading takes longer than all the rest."""
+    return httpx.AsyncHTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+
+def said(answer: CallToolResult) -> dict[str, Any]:
+    """Give an answer's structure, empty where it has none."""
+    return answer.structured_content or {}
+
+
+def _leaves(value: Any) -> list[str]:
+    """Give every fact of a structure, as its text should say it."""
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value).values()
+        return [leaf for part in fields for leaf in _leaves(part)]
+    if isinstance(value, list):
+        return [leaf for part in cast("list[Any]", value) for leaf in _leaves(part)]
+    if isinstance(value, bool):
+        return [str(value).lower()]
+    return [] if value is None else [str(value)]
