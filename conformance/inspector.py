@@ -1,0 +1,248 @@
+"""The MCP Inspector as an independent client, over stdio in both protocol eras: `make inspect`.
+
+The server is defined as in `examples/claude_config.json`, but for three things: the command is
+this checkout's, the token is made up, and what stands for RunComfy is on this machine.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from .surroundings import (
+    LOGS,
+    NODE,
+    PACKAGES,
+    ROOT,
+    SEEDANCE_MCP,
+    end_in_order,
+    refusing_url,
+    say,
+    settings,
+    started,
+    without_settings,
+)
+
+ERAS = ("legacy", "modern")
+TOOLS = {"generate_video", "check_status", "get_result", "cancel_job", "list_jobs"}
+TOKEN = "made-up"  # noqa: S105 - only the simulator takes it
+EXAMPLE = ROOT / "examples" / "claude_config.json"
+PICTURES = ROOT / "src" / "seedance_mcp" / "simulator" / "pictures"
+CLI = str(PACKAGES / "inspector" / "clients" / "launcher" / "build" / "index.js")
+CALL_SECONDS = 120.0
+IS_ERROR = 5
+"""The Inspector's exit code for a result with `isError`."""
+
+
+class Fault(Exception):
+    """Something is not as it must be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What one run of the Inspector gave.
+
+    Attributes:
+        exit_code: 0, or what kind of thing went wrong.
+        result: The MCP result.
+        findings: What it says about how portable the tools' schemas are.
+        said: What it wrote for people, the server's own log included.
+    """
+
+    exit_code: int
+    result: dict[str, Any]
+    findings: list[dict[str, Any]]
+    said: str
+
+    @property
+    def text(self) -> str:
+        """Give the text that a model may be shown."""
+        blocks: list[dict[str, Any]] = self.result.get("content", [])
+        return "\n".join(block["text"] for block in blocks if block["type"] == "text")
+
+    @property
+    def structure(self) -> dict[str, Any]:
+        """Give the structure that a model may be shown instead."""
+        return self.result.get("structuredContent", {})
+
+    def expect(self, what: str, *, holds: bool) -> None:
+        """See that something holds.
+
+        Raises:
+            Fault: It does not.
+        """
+        if not holds:
+            seen = json.dumps(self.result)[:1000]
+            raise Fault(f"{what}; exit code {self.exit_code}, result {seen}\n{self.said[-2000:]}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspector:
+    """The Inspector in one protocol era, with the definition of a server."""
+
+    era: str
+    config: Path
+    env: Mapping[str, str]
+
+    def ask(self, method: str, *options: str) -> Answer:
+        """Start the server and ask it one thing."""
+        command = [NODE, CLI, "--cli", "--config", str(self.config), "--server", "seedance"]
+        command += ["--protocol-era", self.era, "--format", "json", "--method", method, *options]
+        run = subprocess.run(  # noqa: S603 - the command is our own
+            command,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=CALL_SECONDS,
+            check=False,
+        )
+        envelope = json.loads(run.stdout or "{}")
+        return Answer(
+            exit_code=run.returncode,
+            result=envelope.get("result", {}),
+            findings=[f for tool in envelope.get("schemaFindings", ()) for f in tool["findings"]],
+            said=run.stderr,
+        )
+
+    def call(self, tool: str, **arguments: Any) -> Answer:
+        """Call a tool."""
+        options = ("--tool-name", tool, "--tool-args-json", json.dumps(arguments))
+        return self.ask("tools/call", *options)
+
+
+def main() -> None:
+    """Make every check in both eras, and exit with 1 if one fails."""
+    end_in_order()
+    # It keeps things in the home folder, and would ask the desktop for its keyring.
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        refusing_url() as nowhere,
+        simulator(folder) as service,
+        picture_url() as picture,
+        ThreadPoolExecutor(max_workers=4) as threads,
+    ):
+        env = without_settings(os.environ)
+        env |= {"HOME": folder, "MCP_INSPECTOR_SECRET_STORE": "memory"}
+        offline = definition(Path(folder, "offline.json"), settings(folder, nowhere))
+        online = definition(Path(folder, "online.json"), settings(folder, service))
+        checks = [
+            (check_list, offline),
+            (check_refusal, offline),
+            (check_unreachable, offline),
+            (partial(check_clip, picture=picture), online),
+        ]
+        outcomes = [
+            threads.submit(outcome, check, Inspector(era=era, config=config, env=env))
+            for era in ERAS
+            for check, config in checks
+        ]
+        for ended in outcomes:
+            say(ended.result())
+    failed = sum(ended.result().startswith("FAILED") for ended in outcomes)
+    if failed:
+        sys.exit(f"{failed} of {len(outcomes)} checks failed.")
+
+
+def outcome(check: Callable[[Inspector], str], inspector: Inspector) -> str:
+    """Make a check, and say in a line how it went."""
+    try:
+        return f"ok     {inspector.era}: {check(inspector)}"
+    except (Fault, OSError, ValueError, subprocess.SubprocessError) as fault:
+        return f"FAILED {inspector.era}: {fault}"
+
+
+def check_list(inspector: Inspector) -> str:
+    """The tools are these and no others, and their schemas have no fault."""
+    answer = inspector.ask("tools/list", "--strict")
+    names = {tool["name"] for tool in answer.result.get("tools", ())}
+    answer.expect("tools/list must give the tools", holds=names == TOOLS)
+    faults = [finding for finding in answer.findings if finding["severity"] == "error"]
+    answer.expect("--strict must find no error", holds=not faults and answer.exit_code == 0)
+    rules = ", ".join(sorted({finding["rule"] for finding in answer.findings}))
+    warned = f"{len(answer.findings)} warnings {f'({rules})' if rules else ''}".strip()
+    return f"tools/list --strict gives {len(names)} tools, 0 errors, {warned}"
+
+
+def check_refusal(inspector: Inspector) -> str:
+    """An argument that cannot be right is refused, in words that name it."""
+    answer = inspector.call("check_status", request_id="no/such id")
+    right = answer.exit_code == IS_ERROR and answer.text.startswith("request_id must ")
+    answer.expect("check_status must refuse the id", holds=right)
+    modern = "io.modelcontextprotocol/serverInfo" in answer.result.get("_meta", {})
+    answer.expect("the era must be the one asked for", holds=modern == (inspector.era == "modern"))
+    return f"check_status refuses an id: {answer.text}"
+
+
+def check_unreachable(inspector: Inspector) -> str:
+    """A service that cannot be reached is an error of the tool, and said to be what it is."""
+    answer = inspector.call("check_status", request_id="no-such-id", wait_seconds=0)
+    right = answer.exit_code == IS_ERROR and "RunComfy did not answer" in answer.text
+    answer.expect("check_status must say that RunComfy did not answer", holds=right)
+    return f"check_status with no service: {answer.text}"
+
+
+def check_clip(inspector: Inspector, *, picture: str) -> str:
+    """A clip is made, and had again by a server that has just been started."""
+    made = inspector.call(
+        "generate_video", prompt="Mist drifts.", first_frame_image_url=picture, wait_seconds=45
+    )
+    right = made.exit_code == 0 and made.structure.get("status") == "completed"
+    made.expect("generate_video must make a clip", holds=right)
+    had = inspector.call("get_result", request_id=made.structure["request_id"])
+    right = had.exit_code == 0 and had.structure.get("videos") == [made.structure["video_url"]]
+    had.expect("get_result must give the same clip", holds=right)
+    return f"generate_video, get_result: {had.text.splitlines()[0]}"
+
+
+def definition(path: Path, variables: Mapping[str, str]) -> Path:
+    """Write the example's definition of the server, with this checkout's command, to a file."""
+    example = json.loads(EXAMPLE.read_text("utf-8"))
+    server = example["mcpServers"]["seedance"]
+    server |= {"command": SEEDANCE_MCP, "args": []}
+    server["env"] |= {**variables, "RUNCOMFY_API_TOKEN": TOKEN}
+    # The picture's address is this machine's.
+    server["env"] |= {"SEEDANCE_ALLOW_PRIVATE_URLS": "true"}
+    path.write_text(json.dumps(example), "utf-8")
+    return path
+
+
+@contextmanager
+def simulator(folder: str) -> Generator[str]:
+    """Run the simulator, and give its URL."""
+    command = [SEEDANCE_MCP, "simulate", "--port", "0", "--token", TOKEN, "--run-seconds", "0.5"]
+    env = without_settings(os.environ) | settings(folder, "http://127.0.0.1")
+    with started(command, env=env, log=LOGS / "simulator.log") as url:
+        yield url
+
+
+@contextmanager
+def picture_url() -> Generator[str]:
+    """Put a picture where the simulator can fetch it."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(PICTURES))) as server:
+        Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/lake.jpg"
+        finally:
+            server.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files, and keeps no log."""
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
+        """Say nothing."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""What both checks stand on: where things lie, and servers that can spend nothing and always end.
+
+The tools are installed into `.conformance` by the Makefile, in the versions of `package.json`.
+"""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+INSTALLED = ROOT / ".conformance"
+LOGS = INSTALLED / "logs"
+NODE = str(INSTALLED / "node_modules" / ".bin" / "node")
+PACKAGES = INSTALLED / "node_modules" / "@modelcontextprotocol"
+SEEDANCE_MCP = str(Path(sys.executable).parent / "seedance-mcp")
+
+START_SECONDS = 30.0
+STOP_SECONDS = 5.0
+
+
+def say(line: str) -> None:
+    """Tell whoever runs the check."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def settings(folder: str, base_url: str) -> dict[str, str]:
+    """Give the variables that keep a server away from RunComfy and from the user's own files."""
+    return {
+        "RUNCOMFY_API_BASE_URL": base_url,
+        "RUNCOMFY_CONFIG_DIR": folder,
+        "SEEDANCE_STATE_DIR": folder,
+        "SEEDANCE_OUTPUT_DIR": folder,
+    }
+
+
+def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give an environment without what the user has set for this server."""
+    ours = ("RUNCOMFY_", "SEEDANCE_")
+    return {name: value for name, value in environ.items() if not name.startswith(ours)}
+
+
+def end_in_order() -> None:
+    """Let SIGTERM and SIGHUP end this process as an exception does, so that servers are stopped."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
+
+
+@contextmanager
+def refusing_url() -> Generator[str]:
+    """Hold a port of this machine that refuses every connection, and give its URL."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+@contextmanager
+def started(command: Sequence[str], *, env: Mapping[str, str], log: Path) -> Generator[str]:
+    """Run a server while the context lasts.
+
+    Args:
+        command: What to run; it says its URL once it listens.
+        env: Its environment.
+        log: Where its output goes.
+
+    Yields:
+        The URL.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(  # noqa: S603 - the commands are our own
+            command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        ) as process,
+    ):
+        try:
+            yield _announced_url(process, log)
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _announced_url(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if said := re.search(r"(http://127\.0\.0\.1:\d+\S*)\s", log.read_text("utf-8")):
+            return said[1]
+        time.sleep(0.05)
+    sys.exit(f"It did not start: {process.args!r}\n{log.read_text('utf-8')}")
