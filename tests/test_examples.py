@@ -1,0 +1,76 @@
+"""What the README and the examples promise, held against the program."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from pydantic import AliasChoices
+
+from seedance_mcp.listing import listed_tools
+from seedance_mcp.schema import load_models
+from seedance_mcp.settings import Settings
+
+from .server_process import START_SECONDS, environment
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parent.parent
+CONFIG = ROOT / "examples" / "claude_config.json"
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def server_entry() -> dict[str, Any]:
+    (entry,) = json.loads(CONFIG.read_text("utf-8"))["mcpServers"].values()
+    return entry
+
+
+async def test_the_server_of_the_example_configuration_starts_and_lists_its_tools(
+    tmp_path: Path,
+) -> None:
+    entry = server_entry()
+    assert (entry["command"], entry["args"]) == ("uvx", ["seedance-mcp"])
+    command = Path(sys.executable).with_name(entry["args"][0])
+    parameters = StdioServerParameters(
+        command=str(command), args=entry["args"][1:], env=environment(tmp_path, **entry["env"])
+    )
+    with anyio.fail_after(START_SECONDS):
+        async with Client(parameters) as client:
+            tools = [tool.name for tool in (await client.list_tools()).tools]
+    assert tools == ["generate_video", "check_status", "get_result", "cancel_job", "list_jobs"]
+
+
+def test_the_readme_shows_the_example_configuration() -> None:
+    assert CONFIG.read_text("utf-8") in README
+
+
+def test_the_readme_has_every_variable_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", README, re.MULTILINE))
+    expected: dict[str, str | None] = {}
+    for field in Settings.model_fields.values():
+        alias = field.validation_alias
+        name = str(alias.choices[0]) if isinstance(alias, AliasChoices) else str(alias)
+        plain = str(field.default).lower() if isinstance(field.default, bool) else field.default
+        given = field.default_factory is None and field.default is not None
+        expected[name] = f"`{plain}`" if given else None
+    assert list(rows) == list(expected)
+    assert {name: rows[name] for name, default in expected.items() if default} == {
+        name: default for name, default in expected.items() if default
+    }
+
+
+def test_the_readme_has_every_tool_and_every_argument_of_generate_video() -> None:
+    model = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
+    tools = listed_tools(model, wait_seconds=45)
+    names = re.findall(r"^\| `([a-z_]+)` \|", README, re.MULTILINE)
+    assert names == [tool.name for tool in tools] + list(tools[0].input_schema["properties"])
+
+
+def test_the_readme_shows_the_two_commands() -> None:
+    assert "make demo" in README
+    assert "make test" in README
