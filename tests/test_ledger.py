@@ -3,9 +3,10 @@
 import sqlite3
 import stat
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from seedance_mcp.jobs import (
     Status,
     Succeeded,
 )
+from seedance_mcp.migrations import migrate
 from seedance_mcp.presence import Presence
 from seedance_mcp.sqlite_store import SqliteStore
 from seedance_mcp.surroundings import Surroundings
@@ -327,6 +329,48 @@ async def test_a_file_that_cannot_be_used_is_explained_and_not_touched(
             assert refused.value.line.endswith(" Nothing was charged.")
     assert path.read_bytes() == before
     assert names(tmp_path) == ["ledger.db"]
+
+
+def _migrated_at_once(path: Path, instant: int) -> tuple[bool, bool]:
+    """Migrate a new file, and let another process do the same at one instant of it.
+
+    Returns:
+        Whether there is such an instant, and whether no lock kept the other process out then.
+    """
+    instants = 0
+    let_in = False
+    with (
+        closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as ours,
+        closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as theirs,
+    ):
+
+        def interfere() -> None:
+            nonlocal instants, let_in
+            instants += 1
+            if instants == instant:
+                with suppress(sqlite3.OperationalError):
+                    migrate(theirs)
+                    let_in = True
+
+        for connection in (ours, theirs):
+            connection.execute("PRAGMA synchronous = OFF")
+        # SQLite calls it before every instruction of its own.
+        ours.set_progress_handler(interfere, 1)
+        migrate(ours)
+        assert len(rows.secret(ours)) == 32
+    return instants >= instant, let_in
+
+
+def test_a_ledger_that_another_process_makes_at_any_instant_is_taken_for_ours(
+    tmp_path: Path,
+) -> None:
+    let_in: list[bool] = []
+    for instant in count(1):
+        there, was_let_in = _migrated_at_once(tmp_path / str(instant), instant)
+        if not there:
+            break
+        let_in.append(was_let_in)
+    assert (any(let_in), all(let_in)) == (True, False)
 
 
 async def test_the_presence_of_this_process_ends_with_it(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ Times are ISO 8601 in UTC with microseconds, so that they sort as text.
 """
 
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from secrets import token_bytes
 
 from .errors import LedgerError
@@ -68,6 +70,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection, *, writes: bool) -> Generator[None, None, None]:
+    """Take several statements as one step: all of them see one state, and all or none last.
+
+    Args:
+        connection: Outside of a transaction.
+        writes: Whether to keep other writers out from the beginning.
+    """
+    connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring a file up to the newest tables, in one transaction.
 
@@ -78,10 +98,10 @@ def migrate(connection: sqlite3.Connection) -> None:
         LedgerError: It is no ledger of ours, or a newer program's; it is not touched.
         sqlite3.Error: It cannot be read or written.
     """
-    if _version(connection) == len(MIGRATIONS):
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection, writes=False):
+        if _version(connection) == len(MIGRATIONS):
+            return
+    with transaction(connection, writes=True):
         # Another process may have done it since.
         for number in range(_version(connection), len(MIGRATIONS)):
             for statement in MIGRATIONS[number]:
@@ -90,14 +110,14 @@ def migrate(connection: sqlite3.Connection) -> None:
                 connection.execute("INSERT INTO secret VALUES (?)", (token_bytes(32),))
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {number + 1}")
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 def _version(connection: sqlite3.Connection) -> int:
-    """Read which tables a file has, 0 for none; refuse what this program must not touch."""
+    """Read which tables a file has, 0 for none; refuse what this program must not touch.
+
+    Within a transaction only: else the mark is read before, and the tables are counted after,
+    another process has made the ledger.
+    """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

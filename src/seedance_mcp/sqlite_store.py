@@ -23,7 +23,7 @@ import anyio
 from . import rows
 from .errors import LedgerError, SpendingLimitReached
 from .jobs import Job, Observation, OutcomeLost, Status, advance, is_owed
-from .migrations import migrate
+from .migrations import migrate, transaction
 from .presence import Presence
 from .store import Page
 from .surroundings import Surroundings
@@ -171,15 +171,8 @@ class SqliteStore:
 
     def _transaction(self, step: _Step[_T], *, writes: bool) -> _T:
         connection, _ = self._open()
-        connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-        try:
-            result = step(connection)
-            connection.execute("COMMIT")
-        finally:
-            if connection.in_transaction:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-        return result
+        with transaction(connection, writes=writes):
+            return step(connection)
 
     def _open(self) -> tuple[sqlite3.Connection, Presence]:
         if self._opened is None:
