@@ -1,20 +1,27 @@
 """An event loop whose time is virtual: waiting costs nothing, and every timer fires in order.
 
-Sockets are real. The loop lets what is under way on them arrive, and only when nothing happens any
-more does it jump to the next timer. So a server, a client and a simulator in one process can wait
-for minutes in a few milliseconds, and every deadline is met to the millisecond.
+Only when nothing is under way any more does the loop jump to the next timer. So a server, a client
+and a simulator in one process can wait for minutes in a few milliseconds, and every deadline is
+met to the millisecond, however busy the machine.
+
+For that, a connection to a port that the loop serves itself is a pair of sockets, on which what is
+sent is there at once; over TCP even the loopback interface takes its time. Threads are waited for.
 """
 
 import asyncio
 import selectors
+import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
+from anyio.to_thread import current_default_thread_limiter
 
-# How long, in real seconds, something sent over the loopback interface may take to arrive.
-SETTLE_SECONDS = 0.005
+TCP_SETTLES_SECONDS = 0.005
+"""How long, in real seconds, something sent over TCP on this machine may take to arrive."""
+THREAD_SECONDS = 1.0
+"""How long, in real seconds, until a thread is looked at again."""
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -27,11 +34,15 @@ class _JumpingSelector(selectors.BaseSelector):
     def __init__(self) -> None:
         self._real = selectors.DefaultSelector()
         self.now = 0.0
+        self.settles_seconds = 0.0
+        self.threads: anyio.CapacityLimiter | None = None
 
     def select(self, timeout: float | None = None) -> Events:
         if timeout is None or timeout <= 0:
             return self._real.select(timeout)
-        events = self._real.select(SETTLE_SECONDS)
+        if self.threads is not None and self.threads.borrowed_tokens:
+            return self._real.select(THREAD_SECONDS)
+        events = self._real.select(self.settles_seconds)
         if not events:
             self.now += timeout
         return events
@@ -58,9 +69,32 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
         super().__init__(self._jumping)
+        self._served: dict[int, tuple[asyncio.Server, Any]] = {}
+        self.call_soon(lambda: self.create_task(self._watch_threads()))
 
     def time(self) -> float:
         return self._jumping.now
+
+    async def create_server(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
+        server = await super().create_server(protocol_factory, *args, **options)
+        if not options.get("ssl"):
+            for listening in server.sockets:
+                self._served[listening.getsockname()[1]] = server, protocol_factory
+        return server
+
+    async def create_connection(
+        self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
+    ) -> Any:
+        served = self._served.get(port)
+        if served is None or not served[0].is_serving() or options.get("ssl"):
+            self._jumping.settles_seconds = TCP_SETTLES_SECONDS
+            return await super().create_connection(protocol_factory, host, port, **options)
+        ours, theirs = socket.socketpair()
+        await self.connect_accepted_socket(served[1], theirs)
+        return await super().create_connection(protocol_factory, sock=ours)
+
+    async def _watch_threads(self) -> None:
+        self._jumping.threads = current_default_thread_limiter()
 
 
 def virtual_now() -> datetime:

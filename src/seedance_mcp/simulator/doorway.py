@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableSequence
 from dataclasses import dataclass
-from typing import assert_never, cast
+from typing import TYPE_CHECKING, assert_never, cast
 
 from starlette.applications import Starlette
 from starlette.responses import Response
@@ -12,7 +12,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from .faults import Fault, RouteName
 
-Address = tuple[str, int]
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,8 +152,7 @@ def _seen(scope: Scope, route: RouteName, at: float) -> SeenRequest:
 
 def _transport(scope: Scope) -> asyncio.Transport:
     """Find the connection that a request came by, with what `server.py` put into the state."""
-    transport_of = cast("Callable[[Address], asyncio.Transport]", scope["state"]["transport_of"])
-    return transport_of(scope["client"])
+    return cast("H11Protocol", scope["state"]["connection"]).transport
 
 
 async def _arrived(receive: Receive) -> Receive:

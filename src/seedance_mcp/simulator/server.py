@@ -20,7 +20,7 @@ from seedance_mcp.schema import load_models
 
 from .api import Api
 from .behaviour import Behaviour, Seconds
-from .doorway import Address, Doorway, SeenRequest
+from .doorway import Doorway, SeenRequest
 from .faults import Fault
 from .jobs import Job
 from .queue import Queue
@@ -195,20 +195,17 @@ async def _listening(listener: socket.socket, doorway: Doorway) -> AsyncGenerato
         lifespan="off",
         log_config=None,
         access_log=False,
-        proxy_headers=False,  # they would hide which connection a fault is to break
+        proxy_headers=False,
     )
     config.load()
     state = ServerState()
 
-    def transport_of(client: Address) -> asyncio.Transport:
-        transports = (connection.transport for connection in state.connections)
-        return next(t for t in transports if t.get_extra_info("peername") == client)
-
     def connection() -> asyncio.Protocol:
         # What stands in `app_state` reaches the doorway with every request.
-        return H11Protocol(
-            config=config, server_state=state, app_state={"transport_of": transport_of}
-        )
+        app_state: dict[str, object] = {}
+        protocol = H11Protocol(config=config, server_state=state, app_state=app_state)
+        app_state["connection"] = protocol
+        return protocol
 
     server = await asyncio.get_running_loop().create_server(connection, sock=listener)
     try:
