@@ -72,6 +72,29 @@ async def test_no_wait_goes_over_its_budget(wait_seconds: int) -> None:
         assert anyio.current_time() - started == pytest.approx(wait_seconds, abs=0.1)
 
 
+@pytest.mark.parametrize("wait_seconds", [0, 15])
+async def test_a_call_that_got_no_answer_tells_an_end_that_another_call_has_seen(
+    wait_seconds: int,
+) -> None:
+    async with opened(Behaviour(run_seconds=5)) as door:
+        request_id = facts(await door.generate(wait_seconds=0))["request_id"]
+        door.simulator.faults.append(Fault.delay("status", 600, times=99))
+        answers: list[dict[str, Any]] = []
+
+        async def ask() -> None:
+            arguments = {"request_id": request_id, "wait_seconds": wait_seconds}
+            answers.append(facts(await door.call("check_status", **arguments)))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await anyio.sleep(9)
+            seen = facts(await door.call("get_result", request_id=request_id))
+            assert (seen["status"], answers) == ("completed", [])
+        assert [(told["status"], told["video_url"]) for told in answers] == [
+            ("completed", f"{door.simulator.url}/outputs/{request_id}.mp4")
+        ]
+
+
 async def test_a_call_that_does_not_wait_answers_as_soon_as_the_submit_is_answered() -> None:
     async with opened(Behaviour(run_seconds=60)) as door:
         door.simulator.faults.append(Fault(route="submit", kind="delay", seconds=9))

@@ -17,6 +17,9 @@ from .surroundings import Surroundings
 
 NOT_ANSWERED = "RunComfy has not answered yet."
 
+LAST_LOOK_SECONDS = 0.1
+"""How long a ledger that is locked may hold up an answer whose time has come."""
+
 NO_OUTPUT_SECONDS = 300.0
 """How long a run that ended well may take to list its output."""
 
@@ -80,7 +83,10 @@ class Follower:
                     if isinstance(error, Refusal) and not isinstance(error, RateLimited):
                         break
                 await watch(job)
-        return job, trouble
+        with anyio.move_on_after(LAST_LOOK_SECONDS):
+            # Another call, in this process or not, may have seen the end of it.
+            job = await self._records.current(job)
+        return job, None if job.status.final else trouble
 
     async def refresh(self, jobs: Iterable[Job]) -> int:
         """Ask about the jobs that have not ended, side by side, bounded in number and time.

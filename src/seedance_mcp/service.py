@@ -127,19 +127,18 @@ class Service:
             ServiceError: As for `status`.
         """
         deadline = anyio.current_time() + ASK_SECONDS
-        known = await self._records.find(request_id)
         try:
             with _patience(ASK_SECONDS):
                 seen = await self._client.result(request_id)
         except ServiceError as error:
+            known = await self._records.find(request_id)
             if known is None or not known.status.final:
                 raise
             return self._reported(known, trouble=error.message)
         if not isinstance(seen, FINAL_OBSERVATIONS):
             job, trouble = await self._asked(request_id, deadline - anyio.current_time())
             return self._reported(job, trouble=trouble)
-        job = known or await self._records.elsewhere(request_id)
-        return self._reported(await self._records.observe(job, seen))
+        return self._reported(await self._records.observe(await self._job(request_id), seen))
 
     async def save(self, report: Report, watch: BytesWatcher) -> Report:
         """Save the videos of a job that is done; of another one there is nothing to save.
@@ -161,7 +160,7 @@ class Service:
         Raises:
             ServiceError: The service refused, or gave no usable answer.
         """
-        job = await self._records.find(request_id) or await self._records.elsewhere(request_id)
+        job = await self._job(request_id)
         if job.status.final:
             return job
         deadline = anyio.current_time() + ASK_SECONDS
@@ -208,20 +207,24 @@ class Service:
         self._submissions.end(grace_seconds)
         self._follower.end_waits()
 
+    async def _job(self, request_id: str) -> Job:
+        """Give a job as the ledger has it, or take it up."""
+        return await self._records.find(request_id) or await self._records.elsewhere(request_id)
+
     async def _asked(self, request_id: str, patience: float) -> tuple[Job, str | None]:
         """Ask once about a job; where a known one gets no answer, give it as last known."""
-        known = await self._records.find(request_id)
-        if known and known.status.final:
-            return known, None
+        job = await self._job(request_id)
+        if job.status.final:
+            return job, None
         try:
             with _patience(patience):
-                return await self._follower.ask(
-                    known or await self._records.elsewhere(request_id)
-                ), None
+                return await self._follower.ask(job), None
         except (ServiceUnavailable, RateLimited) as error:
+            # By now another call may know more of it.
+            known = await self._records.find(request_id)
             if known is None:
                 raise
-            return known, error.message
+            return known, None if known.status.final else error.message
 
     def _reported(
         self,
