@@ -47,15 +47,18 @@ class Buyer:
         assert bought or not force_new, "a call that was to buy anew bought nothing"
         for purchase in [p for p, surely in owed.items() if surely and bought and not force_new]:
             assert not await book.owes(purchase), f"paid again for {purchase}"
-        for by, answer in zip(callers, answers, strict=True):
-            if answer is not None:
-                self.audit.hear(by, answer)
-        self.audit.reused_is_owed([answer for answer in answers if answer], [*owed], bought)
+        for by, answer in answers:
+            self.audit.hear(by, answer)
+        self.audit.reused_is_owed([answer for _, answer in answers], [*owed], bought)
 
     async def _called(
         self, callers: list[Window], given: Clip, **ending: Any
-    ) -> tuple[list[CallToolResult | None], list[Purchase]]:
-        """Call generate_video from these windows, and note the paid requests that this sends."""
+    ) -> tuple[list[tuple[Window, CallToolResult]], list[Purchase]]:
+        """Call generate_video from these windows, and note the paid requests that this sends.
+
+        Returns:
+            The answers in the order in which they came, and what was bought.
+        """
         book, faults, posts = self.book, self.book.faults(), len(self.book.posts())
         give_up, close = ending.get("give_up"), ending.get("close")
         patience = None if close else give_up
@@ -63,6 +66,9 @@ class Buyer:
             asyncio.create_task(self.world.call(by, "generate_video", given, patience))
             for by in callers
         ]
+        ended: list[asyncio.Task[CallToolResult | None]] = []
+        for call in calls:
+            call.add_done_callback(ended.append)
         await asyncio.wait(calls, timeout=give_up if close else None)
         answers = [call.result() if call.done() else None for call in calls]
         fresh = [a is not None and bool(said(a).get("reused") is False) for a in answers]
@@ -74,16 +80,17 @@ class Buyer:
         ]
         if close:
             await self.reopen(callers[0], abruptly=ending["abruptly"])
-            answers = [await _last_word(call) for call in calls]
-        return answers, bought
+            for call in calls:
+                call.cancel()
+            await asyncio.wait(calls)
+        told = [(callers[calls.index(call)], _last_word(call)) for call in ended]
+        return [(by, answer) for by, answer in told if answer], bought
 
     async def reopen(self, window: Window, *, abruptly: bool) -> None:
         self.book.window_closes(window, abruptly=abruptly)
         await self.world.reopen(window, abruptly=abruptly)
 
 
-async def _last_word(call: "asyncio.Task[CallToolResult | None]") -> CallToolResult | None:
-    """Give what a call in a window that has closed was answered, None for nothing."""
-    call.cancel()
-    await asyncio.wait({call})
+def _last_word(call: "asyncio.Task[CallToolResult | None]") -> CallToolResult | None:
+    """Give what a call that has ended was answered, None for nothing."""
     return None if call.cancelled() or call.exception() else call.result()
