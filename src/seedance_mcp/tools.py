@@ -19,7 +19,7 @@ from mcp_types import Tool as ListedTool
 from .answers import Answer, cancellation_answer, job_answer, listing_answer, result_answer
 from .arguments import check_arguments
 from .errors import SeedanceError
-from .jobs import Status
+from .jobs import Job, Status
 from .listing import listed_tools
 from .preview import middle_frame
 from .progress import BytesProgress, Notify, reported
@@ -30,6 +30,9 @@ from .surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
 
+Connected = Callable[[], Awaitable[bool]]
+"""Tells whether a caller can still be answered, as far as the transport knows."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
@@ -38,7 +41,13 @@ class Call:
     service: Service
     arguments: JSONObject
     notify: Notify
+    connected: Connected
     surroundings: Surroundings
+
+    async def deliver(self, *jobs: Job) -> None:
+        """Note that the answer which names these jobs is given, if there is anybody to take it."""
+        if await self.connected():
+            self.service.delivered(*jobs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +59,12 @@ class Tool:
     surroundings: Surroundings
 
     async def call(
-        self, service: Service, arguments: Mapping[str, Any], notify: Notify
+        self,
+        service: Service,
+        arguments: Mapping[str, Any],
+        *,
+        notify: Notify,
+        connected: Connected,
     ) -> CallToolResult:
         """Check the arguments and do what the tool does.
 
@@ -58,6 +72,7 @@ class Tool:
             service: The jobs.
             arguments: What the client sent, raw.
             notify: Carries progress notifications.
+            connected: Tells whether the caller can still be answered.
 
         Returns:
             The answer; an error that the model can act on is one, with `is_error`.
@@ -69,6 +84,7 @@ class Tool:
                     service=service,
                     arguments=checked,
                     notify=notify,
+                    connected=connected,
                     surroundings=self.surroundings,
                 )
             )
@@ -111,14 +127,14 @@ async def generate_video(call: Call) -> CallToolResult:
         report = await call.service.generate(
             arguments, wait_seconds=wait_seconds, force_new=force_new, watch=watch
         )
-    return _job_result(call, report, bad={Status.FAILED, Status.UNKNOWN})
+    return await _job_result(call, report, bad={Status.FAILED, Status.UNKNOWN})
 
 
 async def check_status(call: Call) -> CallToolResult:
     """Tell where a job stands, and wait for it to end."""
     async with reported(call.notify, call.surroundings) as watch:
         report = await call.service.status(**call.arguments, watch=watch)
-    return _job_result(call, report, bad=set())
+    return await _job_result(call, report, bad=set())
 
 
 async def get_result(call: Call) -> CallToolResult:
@@ -126,7 +142,7 @@ async def get_result(call: Call) -> CallToolResult:
     report = await call.service.result(call.arguments["request_id"])
     if call.arguments["download"]:
         report = await call.service.save(report, BytesProgress(call.notify))
-    call.service.delivered(report.job)
+    await call.deliver(report.job)
     links: list[ContentBlock] = [
         ResourceLink(name=f"{report.job.request_id}-{number}.mp4", uri=url, mime_type="video/mp4")
         for number, url in enumerate(report.job.outputs.videos, 1)
@@ -140,7 +156,7 @@ async def get_result(call: Call) -> CallToolResult:
 async def cancel_job(call: Call) -> CallToolResult:
     """Cancel a job that is still queued."""
     job = await call.service.cancel(**call.arguments)
-    call.service.delivered(job)
+    await call.deliver(job)
     return _result(cancellation_answer(job))
 
 
@@ -150,7 +166,7 @@ async def list_jobs(call: Call) -> CallToolResult:
     listing = await call.service.jobs(
         status=Status(status) if status else None, limit=call.arguments["limit"]
     )
-    call.service.delivered(*listing.page.jobs)
+    await call.deliver(*listing.page.jobs)
     return _result(listing_answer(listing))
 
 
@@ -163,8 +179,8 @@ async def _preview(path: Path) -> list[ContentBlock]:
     return [ImageContent(type="image", data=data, mime_type="image/jpeg")]
 
 
-def _job_result(call: Call, report: Report, *, bad: set[Status]) -> CallToolResult:
-    call.service.delivered(report.job)
+async def _job_result(call: Call, report: Report, *, bad: set[Status]) -> CallToolResult:
+    await call.deliver(report.job)
     elapsed = report.job.elapsed_seconds(call.surroundings.clock())
     answer = job_answer(report, elapsed_seconds=elapsed)
     return _result(answer, is_error=report.job.status in bad)
