@@ -16,9 +16,9 @@ from anyio.abc import TaskGroup
 from .client import RunComfy
 from .download import Downloads
 from .errors import DownloadFailed, RateLimited, ServiceError, ServiceUnavailable
-from .following import NOT_ANSWERED, Follower, Watcher
+from .following import NOT_ANSWERED, REFRESH_JOBS, Follower, Watcher
 from .images import ImageGate
-from .jobs import FINAL_OBSERVATIONS, Cancelled, Job, Running, Status
+from .jobs import FINAL_OBSERVATIONS, OPEN, Cancelled, Job, Running, Status
 from .records import Deliveries, Records
 from .reports import Limits, Listing, Report
 from .saving import BytesWatcher, Saving
@@ -67,7 +67,7 @@ class Service:
         self._limits = limits
         self._clock = surroundings.clock
         self._records = Records(store, token, surroundings.clock)
-        self._submissions = Submissions(client, store, self._records, tasks, surroundings)
+        self._submissions = Submissions(client, store, tasks, surroundings)
         self._deliveries = Deliveries(store, tasks, answers_left)
         self._gate = gate
         self._saving = Saving(downloads, self._records, tasks)
@@ -187,9 +187,11 @@ class Service:
             TokenMissing: There is no token.
         """
         owner = await self._records.owner()
-        page = await self._store.recent(owner, status=status, limit=limit)
-        stale = await self._follower.refresh(page.jobs)
-        page = await self._store.recent(owner, status=status, limit=limit)
+        # Before the choice: a job may have come into the wanted state while nobody looked.
+        still_open = await self._store.recent(owner, statuses=OPEN, limit=REFRESH_JOBS)
+        unanswered = await self._follower.refresh(still_open.jobs)
+        page = await self._store.recent(owner, statuses={status} if status else (), limit=limit)
+        stale = sum(job.id in unanswered for job in page.jobs)
         if self._limits.auto_download:
             for job in page.jobs:
                 self._saving.begin(job)
@@ -209,7 +211,7 @@ class Service:
 
     async def _job(self, request_id: str) -> Job:
         """Give a job as the ledger has it, or take it up."""
-        return await self._records.find(request_id) or await self._records.elsewhere(request_id)
+        return await self._records.find(request_id) or self._records.elsewhere(request_id)
 
     async def _asked(self, request_id: str, patience: float) -> tuple[Job, str | None]:
         """Ask once about a job; where a known one gets no answer, give it as last known."""
