@@ -91,8 +91,11 @@ class Service:
             ServiceUnavailable: The request certainly never left.
         """
         deadline = anyio.current_time() + wait_seconds if wait_seconds else inf
+        # Whoever cannot buy need not have pictures looked at.
+        owner = await self._records.owner()
         looked = await self._gate.look(arguments)
-        job, submission, reused = await self._begun(looked.arguments, force_new=force_new)
+        new = self._new_job(looked.arguments, owner)
+        job, submission, reused = await self._begun(new, force_new=force_new)
         await watch(job)
         job = await self._submissions.answered(job, submission, deadline)
         trouble = None
@@ -240,12 +243,8 @@ class Service:
             self._saving.begin(job)
         return Report(job=job, reused=reused, trouble=trouble, warnings=warnings)
 
-    async def _begun(
-        self, arguments: JSONObject, *, force_new: bool
-    ) -> tuple[Job, Submission | None, bool]:
+    async def _begun(self, new: Job, *, force_new: bool) -> tuple[Job, Submission | None, bool]:
         """Write a job down and send its request; or find the job that the call is owed."""
-        owner = await self._records.owner()
-        new = self._new_job(arguments, owner)
         job = new
         # From the ledger to the task that buys, nothing may come between.
         with anyio.CancelScope(shield=True):
