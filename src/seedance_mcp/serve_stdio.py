@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from math import inf
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import anyio
 from mcp.server.stdio import stdio_server
@@ -28,20 +28,23 @@ async def serve_stdio(server: SeedanceServer) -> None:
     """Serve one client on stdin and stdout."""
     with _stdout_for_protocol() as wire, _stdin_for_protocol() as inbox:
         server.answers_left = lambda: wire.clear
-        async with (
-            anyio.create_task_group() as tasks,
-            stdio_server(stdin=inbox, stdout=wire) as (reading, writing),
-        ):
-            tasks.start_soon(inbox.take_in, writing.send)
-            # Nothing but the end of stdin wakes the SDK's reader, so only that leaves this block.
-            try:
-                async with until_signal(server) as serving:
-                    await server.run(reading, writing, server.create_initialization_options())
-            except Exception as error:  # noqa: BLE001 - the process ends here
-                end_process(error)
-            if serving.cancelled_caught:
-                end_process(None)
+        async with anyio.create_task_group() as tasks:
+            async with stdio_server(stdin=inbox, stdout=wire) as (reading, writing):
+                tasks.start_soon(inbox.take_in, writing.send)
+                await _serve(server, reading, writing)
+            # Until here an answer that nobody reads may have held things up.
             tasks.cancel_scope.cancel()
+
+
+async def _serve(server: SeedanceServer, reading: Any, writing: Any) -> None:
+    # Nothing but the end of stdin wakes the SDK's reader, so only that leads back from here.
+    try:
+        async with until_signal(server) as serving:
+            await server.run(reading, writing, server.create_initialization_options())
+    except Exception as error:  # noqa: BLE001 - the process ends here
+        end_process(error)
+    if serving.cancelled_caught:
+        end_process(None)
 
 
 class _Inbox(anyio.AsyncFile[str]):

@@ -45,6 +45,8 @@ INSTRUCTIONS = (
 
 # What is left of the second that a server has to end, for a paid request still under way.
 SUBMIT_GRACE_SECONDS = 0.4
+# What then is known is written down and answered.
+ANSWER_GRACE_SECONDS = 0.25
 # An answer that is there still has its way through the SDK and the pipe before it.
 SEND_OFF_SECONDS = 0.05
 
@@ -131,7 +133,7 @@ class SeedanceServer(Server[Service]):
         """Let every waiting call answer with what it knows, and see the answers off."""
         for service in self._services:
             service.end(SUBMIT_GRACE_SECONDS)
-        with anyio.move_on_after(SUBMIT_GRACE_SECONDS):
+        with anyio.move_on_after(SUBMIT_GRACE_SECONDS + ANSWER_GRACE_SECONDS):
             if self._calls:
                 await self._idle.wait()
         await anyio.sleep(SEND_OFF_SECONDS)
