@@ -13,6 +13,7 @@ import anyio
 
 from seedance_mcp.download import Downloads
 from seedance_mcp.errors import DownloadFailed
+from seedance_mcp.jobs import Output
 from seedance_mcp.surroundings import Surroundings
 
 from .download_scene import JOB
@@ -40,9 +41,17 @@ async def main(url: str, folder: Path, count: int) -> None:
         if count == 1:
             say("report", size, total)
 
+    async def recorded(_: Path) -> bool:
+        return True
+
     async def save(number: int) -> None:
         try:
-            saved = await downloads.save(JOB, f"{url}/a.mp4", number=number, report=report)
+            saved = await downloads.save(
+                JOB,
+                Output(kind="video", number=number, url=f"{url}/a.mp4"),
+                report=report,
+                record=recorded,
+            )
         except DownloadFailed as error:
             say(error.line)
         else:

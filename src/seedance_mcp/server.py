@@ -19,6 +19,7 @@ from mcp_types import (
 )
 
 from . import __version__
+from .claims import Claims
 from .client import RunComfy
 from .download import Downloads
 from .errors import ConfigurationError, one_line
@@ -221,6 +222,7 @@ async def _service(  # noqa: PLR0913 - what build_server was given
                 transport=transport,
                 surroundings=surroundings,
             ),
+            claims=Claims(settings.state_dir / "saving"),
         )
 
 
