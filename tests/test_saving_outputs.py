@@ -1,5 +1,7 @@
 """Saving whatever a job made: once, however often and by how many it is asked for."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import anyio
 import pytest
 from mcp import Client
 
-from .door import VIRTUAL_TIME, facts
+from .door import ARGUMENTS, VIRTUAL_TIME, facts
 from .download_scene import PAID
 from .saving_service import (
     CLIP,
@@ -146,6 +148,21 @@ async def test_a_link_that_expires_in_the_background_gives_way_to_a_newer_one(
         result = await saved(client)
         assert facts(result)["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
         assert service.asked == ["/a.mp4?sig=1", "/a.mp4?sig=2"]
+
+
+async def test_a_ledger_that_cannot_be_written_makes_no_copies(tmp_path: Path) -> None:
+    service = Service()
+    path = str(tmp_path / "videos" / f"{NAME}.mp4")
+    async with serving(service, tmp_path) as client:
+        await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 0})
+        with closing(sqlite3.connect(tmp_path / "state" / "ledger.db")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for _ in range(2):
+                assert facts(await saved(client))["saved_to"] == path
+        for _ in range(2):
+            assert facts(await saved(client))["saved_to"] == path
+        assert files(tmp_path) == {f"{NAME}.mp4": len(CLIP)}
+        assert service.counted == {"/a.mp4": 1}
 
 
 async def test_a_cancel_that_comes_too_late_sees_the_clip_saved(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ class Saving:
         Returns:
             The report, with where the files are, why some are not, or how far it has come.
         """
-        job = await self._records.current(report.job)
+        job = await self._current(report.job)
         if job.status is not Status.COMPLETED or _is_saved(job):
             return replace(report, job=job)
         work = self._under_way.get(job.id) or self._begun(job)
@@ -124,6 +124,11 @@ class Saving:
         self._ending = True
         for work in self._under_way.values():
             work.scope.cancel()
+
+    async def _current(self, job: Job) -> Job:
+        """Give a job as the ledger has it, unless that could not be told how it ended."""
+        known = await self._records.current(job)
+        return known if known.status is job.status else job
 
     def _begun(self, job: Job) -> _Work:
         work = self._under_way[job.id] = _Work(job=job)
@@ -164,7 +169,7 @@ class Saving:
 
     async def _save_each(self, work: _Work) -> None:
         """Save every file of a job that is not there; one that cannot be had stops no other."""
-        work.job = await self._records.current(work.job)
+        work.job = await self._current(work.job)
         outputs = work.job.outputs.each
         size = 0
         for place, (output, path) in enumerate(zip(outputs, work.job.saved, strict=True)):
@@ -193,7 +198,7 @@ class Saving:
             path = await save(output)
         except LinkRefused:
             # Somebody may have asked the service since, which signs its links anew.
-            newest = (await self._records.current(work.job)).outputs.each[place]
+            newest = (await self._current(work.job)).outputs.each[place]
             if newest == output:
                 raise
             path = await save(newest)
