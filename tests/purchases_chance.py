@@ -1,5 +1,6 @@
 """What hypothesis chooses from in `test_purchases`: small sets, so that calls repeat."""
 
+from base64 import b64encode
 from copy import copy
 from typing import Any
 
@@ -8,10 +9,16 @@ from hypothesis import strategies as st
 from seedance_mcp.simulator import Fault
 
 from .door import ARGUMENTS
+from .image_samples import made
 from .purchases_world import TOKEN
 
 windows = st.sampled_from([0, 1])
-clips = st.sampled_from([ARGUMENTS, ARGUMENTS | {"duration": 5}, ARGUMENTS | {"prompt": "Rain."}])
+LOCAL = ARGUMENTS | {
+    "first_frame_image_url": f"data:image/png;base64,{b64encode(made('PNG')).decode()}"
+}
+clips = st.sampled_from(
+    [ARGUMENTS, ARGUMENTS | {"duration": 5}, ARGUMENTS | {"prompt": "Rain."}, LOCAL]
+)
 waits = st.sampled_from([0, 3, 45])
 moments = st.sampled_from([0.31, 2.17, 7.71, 21.3])
 nths = st.integers(0, 7)

@@ -163,6 +163,7 @@ class World:
             "state_dir": self.state_dir,
             "max_jobs_per_hour": 1000,
             "check_images": False,
+            "local_files": True,
         }
         server = build_server(
             Settings(**chosen), transport=_plain(), clock=self.wall_clock, random=lambda: 0.5

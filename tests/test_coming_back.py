@@ -1,5 +1,6 @@
 """Coming back to a job: after a restart, in a new chat, with an id from elsewhere."""
 
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ from mcp import Client
 from seedance_mcp.simulator import Fault
 
 from .door import VIRTUAL_TIME, facts, text
+from .image_samples import made
 from .restarts import generate, listed, server, simulated
 
 pytestmark = pytest.mark.anyio
+
+LOCAL_PICTURE = f"data:image/png;base64,{b64encode(made('PNG')).decode()}"
 
 
 @pytest.fixture
@@ -84,6 +88,70 @@ async def test_a_call_that_was_given_up_gets_its_job_back_after_a_restart(tmp_pa
             again = await generate(client, wait_seconds=100)
             assert (facts(again)["status"], facts(again)["reused"]) == ("completed", True)
         assert [job.request_id for job in simulator.accepted] == [facts(again)["request_id"]]
+
+
+async def test_a_call_with_a_local_picture_that_was_given_up_gets_its_job_back(
+    tmp_path: Path,
+) -> None:
+    given = {"first_frame_image_url": LOCAL_PICTURE}
+    async with simulated(run_seconds=60) as simulator:
+        async with server(simulator, tmp_path, local_files=True) as client:
+            with anyio.move_on_after(7):
+                await generate(client, **given)
+        async with server(simulator, tmp_path, local_files=True) as client:
+            again = facts(await generate(client, **given, wait_seconds=0))
+        bought = [job.request_id for job in simulator.accepted]
+        assert (bought, again["reused"]) == ([again["request_id"]], True)
+
+
+async def test_calls_with_one_local_picture_that_race_in_two_servers_buy_one_clip(
+    tmp_path: Path,
+) -> None:
+    answers: list[dict[str, Any]] = []
+    async with simulated(run_seconds=60) as simulator:
+        simulator.faults.append(Fault.delay("submit", 3))
+
+        async def call(client: Client) -> None:
+            given = {"first_frame_image_url": LOCAL_PICTURE, "wait_seconds": 0}
+            answers.append(facts(await generate(client, **given)))
+
+        async with (
+            server(simulator, tmp_path, local_files=True) as one,
+            server(simulator, tmp_path, local_files=True) as other,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(call, one)
+            await anyio.sleep(1)
+            tasks.start_soon(call, other)
+        (bought,) = simulator.accepted
+        assert [(told["request_id"], told["reused"]) for told in answers] == [
+            (bought.request_id, False),
+            (bought.request_id, True),
+        ]
+
+
+async def test_a_list_by_state_has_the_jobs_that_came_into_it_while_nobody_looked(
+    tmp_path: Path,
+) -> None:
+    async with simulated(run_seconds=10) as simulator:
+        async with server(simulator, tmp_path) as client:
+            request_id = facts(await generate(client, wait_seconds=0))["request_id"]
+        await anyio.sleep(60)
+        async with server(simulator, tmp_path) as client:
+            assert [job["request_id"] for job in await listed(client, status="completed")] == [
+                request_id
+            ]
+
+
+async def test_a_list_of_what_was_lost_alone_says_what_to_do_about_it(tmp_path: Path) -> None:
+    async with simulated() as simulator, server(simulator, tmp_path) as client:
+        simulator.faults.append(Fault.drop("submit", after=True))
+        lost = facts(await generate(client, wait_seconds=0))
+        listing = facts(await client.call_tool("list_jobs", {}))
+        assert (listing["jobs"][0]["status"], listing["next_step"]) == (
+            "unknown",
+            lost["next_step"],
+        )
 
 
 async def test_an_answered_call_buys_anew_after_a_restart(tmp_path: Path) -> None:

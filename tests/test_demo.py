@@ -53,32 +53,35 @@ async def test_the_demo_ends_with_a_clip_that_plays(tmp_path: Path) -> None:
         )
     told = run.stdout.decode()
     assert (run.returncode, run.stderr) == (0, b"")
-    path = tmp_path / "seedance-demo.mp4"
+    (path,) = (tmp_path / name for name in files(tmp_path))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d-the-mist-drifts-[a-z-]+-[0-9a-f]{8}\.mp4", path.name)
     assert re.search(rf"^saved +{re.escape(str(path))} ", told, re.MULTILINE)
     assert measured(path) == ("h264", "yuv420p", 24, 854, 480, 5)
     assert told.startswith("A simulated clip: no account is needed and nothing is charged.\n")
     assert (
         "tools           generate_video, check_status, get_result, cancel_job, list_jobs\n" in told
     )
+    assert (
+        "a bad picture   refused: first_frame_image_url: The uploaded image width and height must"
+        " not be less than 300 pixels. It is 240 x 160 pixels. Nothing was charged.\n"
+    ) in told
     assert "generate_video  … in queue, position 0, " in told
     assert "generate_video  … in progress, " in told
     assert "this client called generate_video and get_result over stdio" in told
+    assert "the server sent 1 paid POST and then" in told
     assert "examples/claude_config.json" in told
-    assert files(tmp_path) == ["seedance-demo.mp4"]
 
 
 async def test_the_demo_takes_pictures_resolution_and_duration(tmp_path: Path) -> None:
-    (tmp_path / "seedance-demo.mp4").write_bytes(b"an earlier one")
     options = ["--image", str(PICTURES / "lake.jpg"), "--resolution", "480p", "--duration", "5"]
     last = ["--last-image", str(PICTURES / "lake-dusk.jpg"), "--prompt", "Night falls."]
     with anyio.fail_after(PATIENCE_SECONDS):
         run = await anyio.run_process(
             [*COMMAND, "demo", *options, *last], cwd=tmp_path, env=environment(tmp_path)
         )
-    assert b"seedance-demo-2.mp4" in run.stdout
-    clip = measured(tmp_path / "seedance-demo-2.mp4")
-    assert clip == ("h264", "yuv420p", 24, 854, 480, 5)
-    assert (tmp_path / "seedance-demo.mp4").read_bytes() == b"an earlier one"
+    (name,) = files(tmp_path)
+    assert (name.encode() in run.stdout, "-night-falls-" in name) == (True, True)
+    assert measured(tmp_path / name) == ("h264", "yuv420p", 24, 854, 480, 5)
 
 
 @pytest.mark.parametrize(

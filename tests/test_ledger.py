@@ -235,7 +235,7 @@ async def test_a_row_of_a_dead_process_that_was_submitting_becomes_unknown(tmp_p
         assert left
         assert left.status is Status.UNKNOWN
     async with opened(tmp_path) as store:
-        page = await store.recent("o", status=Status.UNKNOWN, limit=5)
+        page = await store.recent("o", statuses=[Status.UNKNOWN], limit=5)
         assert [found.id for found in page.jobs] == ["job-1"]
 
 
@@ -260,10 +260,10 @@ async def test_a_job_asked_about_by_its_id_before_its_request_is_answered_is_one
         accepted = await store.observe(job(), Accepted(request_id="r"), NOON)
         expected = job(request_id="r", status=Status.IN_PROGRESS)
         assert accepted == expected
-        assert (await store.recent("o", status=None, limit=9)).jobs == [expected]
+        assert (await store.recent("o", limit=9)).jobs == [expected]
         done = await other_process.observe(seen, SUCCESS, NOON)
         assert (done.id, done.status) == ("job-1", Status.COMPLETED)
-        assert (await store.recent("o", status=None, limit=9)).jobs == [done]
+        assert (await store.recent("o", limit=9)).jobs == [done]
 
 
 async def test_old_finished_jobs_go_and_unfinished_and_unknown_ones_stay(tmp_path: Path) -> None:
@@ -274,9 +274,9 @@ async def test_old_finished_jobs_go_and_unfinished_and_unknown_ones_stay(tmp_pat
                 await store.observe(job(number), Accepted(request_id=f"r{number}"), NOON)
             await store.observe(job(number), seen, NOON)
     async with opened(tmp_path, now=NOON + timedelta(days=89)) as store:
-        assert (await store.recent("o", status=None, limit=9)).total == 4
+        assert (await store.recent("o", limit=9)).total == 4
     async with opened(tmp_path, now=NOON + timedelta(days=91)) as store:
-        page = await store.recent("o", status=None, limit=9)
+        page = await store.recent("o", limit=9)
         assert {found.id for found in page.jobs} == {"job-2", "job-3"}
 
 
@@ -285,9 +285,9 @@ async def test_the_newest_come_first_in_pages_with_a_total(tmp_path: Path) -> No
         for number in range(7):
             await begin(store, job(number, created_at=NOON + timedelta(seconds=number)))
         await store.observe(job(3), Accepted(request_id="r"), NOON)
-        page = await store.recent("o", status=None, limit=3)
+        page = await store.recent("o", limit=3)
         assert ([found.id for found in page.jobs], page.total) == (["job-6", "job-5", "job-4"], 7)
-        queued = await store.recent("o", status=Status.IN_QUEUE, limit=3)
+        queued = await store.recent("o", statuses=[Status.IN_QUEUE], limit=3)
         assert ([found.id for found in queued.jobs], queued.total) == (["job-3"], 1)
 
 

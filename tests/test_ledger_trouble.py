@@ -1,13 +1,17 @@
 """Where the ledger cannot be had nothing is bought, and no clip that is paid for is hidden."""
 
 import sqlite3
-from collections.abc import Callable
+import stat
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from mcp import Client
 
+from seedance_mcp.presence import Presence
 from seedance_mcp.simulator import Behaviour, Fault, running
 
 from .broken_ledgers import BROKEN
@@ -44,28 +48,169 @@ async def test_a_broken_ledger_buys_nothing_and_hides_no_clip(
         assert (tmp_path / "bad" / "ledger.db").read_bytes() == before
 
 
+@asynccontextmanager
+async def locked(
+    folder: Path, how: str = "EXCLUSIVE", *, after: float, seconds: float
+) -> AsyncGenerator[None, None]:
+    """Keep the ledger locked, as another program would, for some time from some time on."""
+
+    async def lock() -> None:
+        await anyio.sleep(after)
+        with closing(sqlite3.connect(folder / "ledger.db", isolation_level=None)) as other:
+            other.execute(f"BEGIN {how}")
+            other.execute("SELECT count(*) FROM jobs").fetchone()
+            await anyio.sleep(seconds)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lock)
+        yield
+
+
+@pytest.mark.parametrize("how", ["EXCLUSIVE", "DEFERRED"])
+@pytest.mark.parametrize("wait_seconds", [0, 20])
 async def test_an_id_that_cannot_be_written_down_reaches_the_caller_all_the_same(
-    tmp_path: Path,
+    wait_seconds: int, how: str, tmp_path: Path
 ) -> None:
     async with simulated(run_seconds=60) as simulator, server(simulator, tmp_path) as client:
+        await listed(client)
         simulator.faults.append(Fault.delay("submit", 3))
-        locked = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
-
-        async def lock() -> None:
-            await anyio.sleep(1)
-            locked.execute("BEGIN EXCLUSIVE")
-
         made: dict[str, Any] = {}
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lock)
-            made = facts(await generate(client, wait_seconds=0))
-            locked.close()
+        async with locked(tmp_path, how, after=1, seconds=40):
+            made |= facts(await generate(client, wait_seconds=wait_seconds))
+            assert anyio.current_time() < 22
         request_id = simulator.accepted[0].request_id
-        assert (made["request_id"], made["status"]) == (request_id, "in_queue")
-        await client.call_tool("check_status", {"request_id": request_id, "wait_seconds": 90})
-        assert [job["request_id"] for job in await listed(client, status="completed")] == [
-            request_id
+        assert made["request_id"] == request_id
+        await anyio.sleep(5)
+        assert [job["request_id"] for job in await listed(client)] == [request_id]
+
+
+async def test_an_id_that_nobody_waited_for_is_written_down_once_the_ledger_can_be_had(
+    tmp_path: Path,
+) -> None:
+    async with simulated(run_seconds=30) as simulator:
+        async with server(simulator, tmp_path) as client:
+            await listed(client)
+            simulator.faults.append(Fault.delay("submit", 3))
+            async with locked(tmp_path, after=1, seconds=20):
+                with anyio.move_on_after(2):
+                    await generate(client)
+            await anyio.sleep(5)
+        (bought,) = simulator.accepted
+        async with server(simulator, tmp_path) as client:
+            again = facts(await generate(client, wait_seconds=0))
+            assert (again["request_id"], again["reused"]) == (bought.request_id, True)
+            assert [job["request_id"] for job in await listed(client)] == [bought.request_id]
+
+
+async def test_an_id_that_came_while_the_server_ends_is_written_down_past_a_short_lock(
+    tmp_path: Path,
+) -> None:
+    async with simulated(run_seconds=30) as simulator:
+        async with server(simulator, tmp_path) as client:
+            await listed(client)
+        simulator.faults.append(Fault.delay("submit", 1.2))
+        async with locked(tmp_path, after=1.1, seconds=0.4):
+            async with server(simulator, tmp_path) as client:
+                with anyio.move_on_after(1):
+                    await generate(client)
+                await anyio.sleep(0.3)
+            assert anyio.current_time() == pytest.approx(1.5, abs=0.1)
+        async with server(simulator, tmp_path) as client:
+            assert [job["request_id"] for job in await listed(client)] == [
+                simulator.accepted[0].request_id
+            ]
+
+
+async def test_a_refused_request_that_cannot_be_forgotten_yet_holds_no_other_up(
+    tmp_path: Path,
+) -> None:
+    async with simulated(balance_usd=0) as simulator, server(simulator, tmp_path) as client:
+        await listed(client)
+        simulator.faults.append(Fault.delay("submit", 3))
+        async with locked(tmp_path, after=1, seconds=20):
+            refused = await generate(client, wait_seconds=0)
+            assert text(refused).endswith("Nothing was charged.")
+        simulator.behaviour.balance_usd = 100
+        await anyio.sleep(5)
+        with anyio.fail_after(5):
+            made = facts(await generate(client, wait_seconds=0))
+        assert [job.request_id for job in simulator.accepted] == [made["request_id"]]
+        assert [job["request_id"] for job in await listed(client)] == [made["request_id"]]
+
+
+async def test_whoever_waits_for_another_servers_request_is_not_told_that_nothing_was_charged(
+    tmp_path: Path,
+) -> None:
+    answers: list[dict[str, Any]] = []
+    async with (
+        simulated(run_seconds=30) as simulator,
+        server(simulator, tmp_path) as one,
+        server(simulator, tmp_path) as other,
+    ):
+        await listed(one)
+        await listed(other)
+        simulator.faults.append(Fault.delay("submit", 2, after=True))
+
+        async def call(client: Client) -> None:
+            answers.append(facts(await generate(client, wait_seconds=0)))
+
+        async with (
+            locked(tmp_path, after=1.5, seconds=9),
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(call, one)
+            await anyio.sleep(1)
+            tasks.start_soon(call, other)
+        (bought,) = simulator.accepted
+        assert [(told["request_id"], told["reused"]) for told in answers] == [
+            (bought.request_id, False),
+            (bought.request_id, True),
         ]
+
+
+@pytest.mark.parametrize("wait_seconds", [0, 10])
+async def test_nobody_waits_for_ever_for_the_request_of_a_process_that_hangs(
+    wait_seconds: int, tmp_path: Path
+) -> None:
+    async with simulated() as simulator, server(simulator, tmp_path) as client:
+        with anyio.move_on_after(0.5):
+            simulator.faults.append(Fault.drop("submit"))
+            await generate(client)
+        with (
+            closing(Presence(tmp_path / "processes")) as hung,
+            closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger,
+        ):
+            ledger.execute("UPDATE jobs SET status = 'submitting', process = ?", (hung.process,))
+            ledger.commit()
+            with anyio.fail_after((wait_seconds or 45) + 1):
+                told = facts(await generate(client, wait_seconds=wait_seconds))
+        assert (told["status"], told["reused"]) == ("submitting", True)
+        assert simulator.accepted == []
+
+
+async def test_a_job_from_elsewhere_that_came_while_the_ledger_was_locked_is_listed(
+    tmp_path: Path,
+) -> None:
+    async with simulated(run_seconds=100) as simulator:
+        async with server(simulator, tmp_path / "there") as client:
+            request_id = facts(await generate(client, wait_seconds=0))["request_id"]
+        async with server(simulator, tmp_path / "here") as client:
+            await listed(client)
+            simulator.faults.append(Fault.delay("status", 3))
+            async with locked(tmp_path / "here", after=0, seconds=10):
+                await anyio.sleep(0.1)
+                asked = {"request_id": request_id, "wait_seconds": 40}
+                await client.call_tool("check_status", asked)
+            assert [job["request_id"] for job in await listed(client)] == [request_id]
+
+
+async def test_a_ledger_that_others_could_read_is_its_owners_alone_from_now_on(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "ledger.db").touch(mode=0o644)
+    async with simulated() as simulator, server(simulator, tmp_path) as client:
+        await generate(client, wait_seconds=0)
+    assert stat.S_IMODE((tmp_path / "ledger.db").stat().st_mode) == 0o600
 
 
 class TestAsAProcess:

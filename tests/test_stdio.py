@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from seedance_mcp.simulator import Behaviour, Fault, running
 
+from .nursery import until
 from .server_process import COMMAND, MODERN_META, START_SECONDS, environment, started
 
 pytestmark = pytest.mark.anyio
@@ -113,6 +115,65 @@ async def test_the_process_ends_within_a_second_with_exit_code_0(
                     await pipes.stdin.aclose()
                 assert await pipes.process.wait() == 0
                 assert time.monotonic() - started_at < 1
+
+
+async def test_the_process_ends_with_stdin_though_nobody_reads_its_answers(tmp_path: Path) -> None:
+    with anyio.fail_after(START_SECONDS):
+        async with started(environment(tmp_path)) as pipes:
+            await pipes.initialize()
+            for number in range(1, 61):
+                await pipes.send(id=number, method="tools/list", params={})
+            started_at = time.monotonic()
+            await pipes.stdin.aclose()
+            assert await pipes.process.wait() == 0
+            assert time.monotonic() - started_at < 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the test looks for handlers in /proc")
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_a_process_in_order_that_is_still_starting(
+    end: signal.Signals, tmp_path: Path
+) -> None:
+    with anyio.fail_after(START_SECONDS):
+        async with started(environment(tmp_path)) as pipes:
+            status = Path(f"/proc/{pipes.process.pid}/status")
+            await until(lambda: _catches(status.read_text(), signal.SIGTERM))
+            pipes.process.send_signal(end)
+            assert await pipes.process.wait() == 0
+            assert await pipes.rest() == b""
+
+
+def _catches(status: str, number: signal.Signals) -> bool:
+    (caught,) = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")]
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "id_", "why"),
+    [
+        (rb'{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":"\ud83d"}}', 7, "surrogate"),
+        (rb'{"jsonrpc":"2.0","id":"x","method":"ping","params":{"a":"\ud83d"}}', "x", "surrogate"),
+        (rb'{"jsonrpc":"2.0","id":7,"method":"ping"', None, "EOF"),
+        (b'{"jsonrpc":"2.0","id":' + b"9" * 5000 + b',"method":"ping"}', None, ""),
+        (b"[" * 100_000, None, "recursion"),
+    ],
+    ids=["surrogate", "surrogate, named", "cut", "number", "deep"],
+)
+async def test_a_line_that_cannot_be_read_is_answered(
+    line: bytes, id_: str | int | None, why: str, tmp_path: Path
+) -> None:
+    with anyio.fail_after(START_SECONDS):
+        async with started(environment(tmp_path)) as pipes:
+            await pipes.send_raw(line + b"\n")
+            answer = await pipes.receive()
+            message = answer["error"].pop("message")
+            assert answer == {"jsonrpc": "2.0", "id": id_, "error": {"code": -32700}}
+            assert message.startswith("The line cannot be read as JSON-RPC: ")
+            assert why in message
+            assert message.endswith(". Nothing was done or charged.")
+            assert len(message) < 300
+            listed = await pipes.request(8, "tools/list", {"_meta": MODERN_META})
+            assert [tool["name"] for tool in listed["result"]["tools"]] == TOOLS
 
 
 @pytest.mark.parametrize(
@@ -219,7 +280,9 @@ async def test_no_token_is_needed_to_start_and_every_tool_says_how_to_set_it(
     tmp_path: Path,
 ) -> None:
     with anyio.fail_after(START_SECONDS):
-        async with started(environment(tmp_path)) as pipes:
+        # Not even a picture is looked at.
+        env = environment(tmp_path, SEEDANCE_CHECK_IMAGES="true")
+        async with started(env) as pipes:
             await pipes.initialize()
             for number, tool in enumerate(TOOLS, 1):
                 params = {"name": tool, "arguments": GOOD.get(tool, {"request_id": "abc"})}

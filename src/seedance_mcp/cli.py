@@ -3,21 +3,24 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import anyio
-from pydantic import SecretStr
+from typing import TYPE_CHECKING, cast
 
 from . import __version__
 from .errors import ConfigurationError, SeedanceError
-from .settings import load_settings
 
 if TYPE_CHECKING:
+    import io
+
+    from pydantic import SecretStr
+
     from .simulator import Simulator
+
+# No command imports what only another one needs, and none before a signal can end it in order.
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -32,8 +35,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    # No command imports what only another one needs.
+    if arguments.transport == "stdio" and (arguments.host, arguments.port) != (None, None):
+        raise ConfigurationError("--host and --port go with --transport http.")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Until it serves there is nothing to be closed.
+        signal.signal(number, lambda _, __: os._exit(0))
     from .server import build_server  # noqa: PLC0415
+    from .settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(os.environ)
     logging.basicConfig(
@@ -46,7 +54,9 @@ def _serve(arguments: argparse.Namespace) -> None:
     if arguments.transport == "http":
         from .serve_http import serve_http  # noqa: PLC0415
 
-        run = partial(serve_http, server, host=arguments.host, port=arguments.port)
+        host = arguments.host or "127.0.0.1"
+        port = 8000 if arguments.port is None else arguments.port
+        run = partial(serve_http, server, host=host, port=port)
     else:
         from .serve_stdio import serve_stdio  # noqa: PLC0415
 
@@ -56,7 +66,8 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 def _run_to_the_end(run: Callable[[], Awaitable[None]]) -> None:
     """Serve, and end the process at once whatever comes."""
-    # Only serving needs what this imports.
+    import anyio  # noqa: PLC0415
+
     from .ending import end_process  # noqa: PLC0415
 
     try:
@@ -68,7 +79,7 @@ def _run_to_the_end(run: Callable[[], Awaitable[None]]) -> None:
     end_process(None)
 
 
-def _redact(token: SecretStr | None) -> None:
+def _redact(token: "SecretStr | None") -> None:
     """Keep the token out of every line of the log, whichever library writes it."""
     if token is None:
         return
@@ -89,8 +100,12 @@ def _redact(token: SecretStr | None) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> None:
+    import anyio  # noqa: PLC0415
+
     from .demo import Wishes, demo  # noqa: PLC0415
 
+    # A terminal that has no sign for "…" shows another one.
+    cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="replace")
     wishes = Wishes(
         image=arguments.image,
         last_image=arguments.last_image,
@@ -103,6 +118,8 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 
 def _simulate(arguments: argparse.Namespace) -> None:
+    import anyio  # noqa: PLC0415
+
     from .simulator import serve  # noqa: PLC0415
 
     run = partial(
@@ -138,8 +155,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Make video clips with ByteDance Seedance on RunComfy, as an MCP server.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.set_defaults(run=_serve, transport="stdio")
-    commands = parser.add_subparsers(title="commands", metavar="")
+    parser.set_defaults(run=_serve, transport="stdio", host=None, port=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     _add_serve(commands.add_parser)
     _add_demo(commands.add_parser)
@@ -150,8 +167,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_serve(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     serve = add_parser("serve", help="serve MCP, over stdio unless told otherwise")
     serve.add_argument("--transport", choices=["stdio", "http"], default="stdio")
-    serve.add_argument("--host", default="127.0.0.1", help="for http; this machine only")
-    serve.add_argument("--port", type=_port, default=8000, help="for http; 0 takes a free one")
+    serve.add_argument("--host", help="for http; this machine only, 127.0.0.1 by default")
+    serve.add_argument("--port", type=_port, help="for http; 8000 by default, 0 takes a free one")
     serve.set_defaults(run=_serve)
 
 

@@ -4,7 +4,6 @@ The simulator runs in this process. The server is a subprocess, started with the
 as an assistant would start it, and knows the simulator as RunComfy.
 """
 
-import os
 import sys
 import tempfile
 from collections import Counter
@@ -16,16 +15,18 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, TextIO
 
-import httpx
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp_types import CallToolResult, TextContent
+from PIL import Image
 
-from .errors import ConfigurationError, SeedanceError
+from .errors import ConfigurationError, DownloadFailed, SeedanceError
 from .simulator import Behaviour, Simulator, running
 
 QUEUE_SECONDS = 1.5
 RUN_SECONDS = 3.0
+TOO_SMALL = (240, 160)
+"""Pixels of a picture that every model here refuses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +68,8 @@ async def demo(wishes: Wishes, out: TextIO) -> Path:
     behaviour = Behaviour(run_seconds=RUN_SECONDS, queue_seconds=QUEUE_SECONDS, render="eager")
     async with running(behaviour, token=token_hex(16)) as simulator:
         _say(out, f"simulator       {simulator.url}, in place of RunComfy")
-        arguments = _arguments(wishes, simulator)
-        async with _server(simulator) as client:
+        arguments = _arguments(wishes)
+        async with _server(simulator, wishes.folder) as client:
             _say(out, f"server          a subprocess, MCP {client.protocol_version} over stdio")
             tools = (await client.list_tools()).tools
             _say(out, f"tools           {', '.join(tool.name for tool in tools)}")
@@ -77,10 +78,9 @@ async def demo(wishes: Wishes, out: TextIO) -> Path:
         # Raised in there, the SDK's task groups would wrap the error in a group of errors.
         if isinstance(made, SeedanceError):
             raise made
-        path = await _save(made, wishes.folder)
-        _say(out, f"saved           {path} ({path.stat().st_size:,} bytes)\n")
+        _say(out, f"saved           {made} ({made.stat().st_size:,} bytes)\n")
         _say(out, _way(session.calls, simulator))
-    return path
+    return made
 
 
 class _Session:
@@ -91,21 +91,34 @@ class _Session:
         self._client = client
         self._out = out
 
-    async def make(self, arguments: dict[str, Any]) -> str | SeedanceError:
-        """Make the clip and give its URL, or the error that a tool answered."""
+    async def make(self, arguments: dict[str, Any]) -> Path | SeedanceError:
+        """Make the clip and give its file, or the error that a tool answered."""
         try:
             return await self._made(arguments)
         except SeedanceError as error:
             return error
 
-    async def _made(self, arguments: dict[str, Any]) -> str:
+    async def _made(self, arguments: dict[str, Any]) -> Path:
+        await self._refused(arguments)
         answer = await self._call("generate_video", arguments)
         while answer["status"] != "completed":
             answer = await self._call("check_status", {"request_id": answer["request_id"]})
-        result = await self._call("get_result", {"request_id": answer["request_id"]})
+        wanted = {"request_id": answer["request_id"], "download": True}
+        result = await self._call("get_result", wanted)
+        if not result["saved_to"]:
+            raise DownloadFailed(result["next_step"])
         cost = result["cost_usd"]
         _say(self._out, f"cost            {cost} USD, made up by the simulator")
-        return result["videos"][0]
+        return Path(result["saved_to"])
+
+    async def _refused(self, arguments: dict[str, Any]) -> None:
+        """Show what becomes of a picture that breaks a rule of the model."""
+        with tempfile.TemporaryDirectory(prefix="seedance-demo-") as folder:
+            picture = Path(folder) / "too-small.png"
+            Image.new("RGB", TOO_SMALL).save(picture)
+            bad = arguments | {"first_frame_image_url": str(picture)}
+            result = await self._client.call_tool("generate_video", bad)
+        _say(self._out, f"a bad picture   refused: {_text(result)}")
 
     async def _call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         line = _LiveLine(tool, self._out)
@@ -149,8 +162,8 @@ class _LiveLine:
 
 
 @asynccontextmanager
-async def _server(simulator: Simulator) -> AsyncGenerator[Client, None]:
-    """Start the server as an assistant would, and connect to it."""
+async def _server(simulator: Simulator, folder: Path) -> AsyncGenerator[Client, None]:
+    """Start the server as an assistant would, and connect to it; clips go into the folder."""
     with tempfile.TemporaryDirectory(prefix="seedance-demo-") as state:
         parameters = StdioServerParameters(
             command=sys.executable,
@@ -158,7 +171,7 @@ async def _server(simulator: Simulator) -> AsyncGenerator[Client, None]:
             env={
                 "RUNCOMFY_API_TOKEN": simulator.token,
                 "RUNCOMFY_API_BASE_URL": simulator.url,
-                "SEEDANCE_ALLOW_PRIVATE_URLS": "true",
+                "SEEDANCE_OUTPUT_DIR": str(folder),
                 "SEEDANCE_STATE_DIR": state,
             },
         )
@@ -166,41 +179,24 @@ async def _server(simulator: Simulator) -> AsyncGenerator[Client, None]:
             yield client
 
 
-def _arguments(wishes: Wishes, simulator: Simulator) -> dict[str, Any]:
-    """Write the wishes as the tool's arguments, the pictures put where they can be fetched."""
+def _arguments(wishes: Wishes) -> dict[str, Any]:
+    """Write the wishes as the tool's arguments; the pictures are files of this machine."""
     bundled = resources.files("seedance_mcp.simulator") / "pictures" / "lake.jpg"
-    arguments: dict[str, Any] = {
+    last_image = wishes.last_image and _local(wishes.last_image)
+    arguments = {
         "prompt": wishes.prompt,
-        "first_frame_image_url": _published(wishes.image or Path(str(bundled)), simulator),
+        "first_frame_image_url": _local(wishes.image or Path(str(bundled))),
+        "last_frame_image_url": last_image,
         "resolution": wishes.resolution,
         "duration": wishes.duration,
     }
-    if wishes.last_image:
-        arguments["last_frame_image_url"] = _published(wishes.last_image, simulator)
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _published(picture: Path, simulator: Simulator) -> str:
-    try:
-        return simulator.publish(picture)
-    except OSError:
-        raise ConfigurationError(f"There is no picture {picture}.") from None
-
-
-async def _save(video_url: str, folder: Path) -> Path:
-    """Fetch the clip into a new file of the folder; it has its name only once it is whole."""
-    path = _free_path(folder)
-    part = path.with_suffix(".part")
-    async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
-        response = (await http.get(video_url)).raise_for_status()
-    part.write_bytes(response.content)
-    os.replace(part, path)  # noqa: PTH105 - atomic on every system, as Path.replace does not say
-    return path
-
-
-def _free_path(folder: Path) -> Path:
-    names = ("seedance-demo.mp4", *(f"seedance-demo-{number}.mp4" for number in range(2, 1000)))
-    return next(path for name in names if not (path := folder / name).exists())
+def _local(picture: Path) -> str:
+    if not picture.is_file():
+        raise ConfigurationError(f"There is no picture {picture}.")
+    return str(picture.absolute())
 
 
 def _way(calls: list[str], simulator: Simulator) -> str:

@@ -1,8 +1,7 @@
 """Following a job: ask where it stands, read what came of it, ask again until it ends."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from math import inf
 from typing import Protocol
 
@@ -52,7 +51,7 @@ class Follower:
         self._surroundings = surroundings
         self._waits: set[anyio.CancelScope] = set()
         self._ending = False
-        self._ended_without_output: dict[str, datetime] = {}
+        self._ended_without_output: dict[str, float] = {}
 
     async def follow(
         self, job: Job, deadline: float, watch: Watcher, *, trouble: str | None = None
@@ -85,31 +84,30 @@ class Follower:
                 await watch(job)
         with anyio.move_on_after(LAST_LOOK_SECONDS):
             # Another call, in this process or not, may have seen the end of it.
-            job = await self._records.current(job)
+            stored = await self._records.current(job)
+            job = stored if stored.status.final else job
         return job, None if job.status.final else trouble
 
-    async def refresh(self, jobs: Iterable[Job]) -> int:
-        """Ask about the jobs that have not ended, side by side, bounded in number and time.
+    async def refresh(self, jobs: Collection[Job]) -> set[str]:
+        """Ask about jobs that have not ended, side by side, bounded in number and time.
 
         Returns:
-            How many of them were not answered, and may have moved on.
+            Our ids of those that were not answered, and may have moved on.
         """
-        open_jobs = [job for job in jobs if job.request_id and not job.status.final]
+        unanswered = {job.id for job in jobs}
         limiter = anyio.CapacityLimiter(REFRESH_AT_ONCE)
-        answered = 0
 
         async def ask(job: Job) -> None:
-            nonlocal answered
             async with limiter:
                 with suppress(ServiceError):
                     await self.ask(job)
-                    answered += 1
+                    unanswered.discard(job.id)
 
         with self._wait(anyio.current_time() + REFRESH_SECONDS):
             async with anyio.create_task_group() as tasks:
-                for job in open_jobs[:REFRESH_JOBS]:
+                for job in jobs:
                     tasks.start_soon(ask, job)
-        return len(open_jobs) - answered
+        return unanswered
 
     def end_waits(self) -> None:
         """Let every call that follows a job, now or later, answer with what is known."""
@@ -146,9 +144,9 @@ class Follower:
         if not isinstance(seen, Ended):
             self._ended_without_output.pop(request_id, None)
             return seen
-        now = self._surroundings.clock()
-        since = self._ended_without_output.setdefault(request_id, now)
-        if (now - since).total_seconds() < NO_OUTPUT_SECONDS:
+        # Not by the wall clock, which may jump: a clip that is only late must not be given up.
+        now = anyio.current_time()
+        if now - self._ended_without_output.setdefault(request_id, now) < NO_OUTPUT_SECONDS:
             return seen
         return Failed(error="RunComfy says that the job succeeded, and lists no output")
 

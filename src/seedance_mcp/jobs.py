@@ -38,6 +38,10 @@ class Status(StrEnum):
         return self in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
 
 
+OPEN = (Status.IN_QUEUE, Status.IN_PROGRESS)
+"""The states in which a job's end can be asked for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Output:
     """One file that a job made.
@@ -259,9 +263,10 @@ _KEPT_WHOLE = 10_000
 
 
 def _digested(value: Any) -> Any:
+    """Give what is kept of an argument; of what is kept, the same again."""
     if isinstance(value, str) and (value.startswith("data:image/") or len(value) > _KEPT_WHOLE):
         kind = value[:40].partition(",")[0]
-        return f"{kind} sha256:{hashlib.sha256(value.encode()).hexdigest()}"
+        return f"sha256:{hashlib.sha256(value.encode()).hexdigest()} of {kind}"
     return value
 
 

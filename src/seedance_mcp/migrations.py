@@ -8,6 +8,7 @@
              `process` is who sends the POST; a row of a dead process that is still `submitting`
              becomes `unknown`. A row whose POST was refused is deleted.
     events   every transition of a job: what it was (null for the first) and what it is since.
+    totals   how many jobs an owner has in each state, so that nobody counts them; triggers keep it.
     secret   the key of the hash by which owners are told apart.
 
 Times are ISO 8601 in UTC with microseconds, so that they sort as text.
@@ -22,6 +23,11 @@ from .errors import LedgerError
 
 APPLICATION_ID = 0x53444E43
 """What marks a file as a ledger of ours ("SDNC"), in SQLite's header."""
+
+_ONE_MORE = (
+    "INSERT INTO totals VALUES (new.owner, new.status, 1) ON CONFLICT DO UPDATE SET jobs = jobs + 1"
+)
+_ONE_LESS = "UPDATE totals SET jobs = jobs - 1 WHERE owner = old.owner AND status = old.status"
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -67,6 +73,23 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE secret (key BLOB NOT NULL)",
     ),
     ("ALTER TABLE jobs ADD COLUMN saved_to TEXT NOT NULL DEFAULT '[]'",),
+    (
+        """
+        CREATE TABLE totals (
+            owner TEXT NOT NULL,
+            status TEXT NOT NULL,
+            jobs INTEGER NOT NULL,
+            PRIMARY KEY (owner, status)
+        ) WITHOUT ROWID
+        """,
+        "INSERT INTO totals SELECT owner, status, count(*) FROM jobs GROUP BY owner, status",
+        f"CREATE TRIGGER job_came AFTER INSERT ON jobs BEGIN {_ONE_MORE}; END",
+        f"CREATE TRIGGER job_went AFTER DELETE ON jobs BEGIN {_ONE_LESS}; END",
+        f"""
+        CREATE TRIGGER job_changed AFTER UPDATE OF status ON jobs
+        BEGIN {_ONE_LESS}; {_ONE_MORE}; END
+        """,
+    ),
 )
 
 

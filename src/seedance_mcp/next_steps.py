@@ -87,4 +87,6 @@ def after_list(jobs: Sequence[Job], stale: int) -> str:
         return "There is no such job; call generate_video to make a clip."
     if any(job.request_id and not job.status.final for job in jobs):
         return f"{old}Call check_status with the request_id of one that has not ended."
-    return f"{old}Call get_result with the request_id of the one that is wanted."
+    if any(job.request_id for job in jobs):
+        return f"{old}Call get_result with the request_id of the one that is wanted."
+    return after_status(jobs[0], None)

@@ -6,7 +6,8 @@ kill -9 and a crash of the machine included, so a file that can be locked is a d
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,6 +21,21 @@ else:
 
     def _lock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def _taken(path: Path) -> Generator[None, None, None]:
+    """Hold the lock of a process that is dead.
+
+    Raises:
+        OSError: It is alive, or that cannot be told.
+    """
+    file = os.open(path, os.O_RDWR)
+    try:
+        _lock(file)
+        yield
+    finally:
+        os.close(file)
 
 
 class Presence:
@@ -44,25 +60,20 @@ class Presence:
         if process == self.process:
             return True
         try:
-            file = os.open(self._folder / process, os.O_RDWR)
+            with _taken(self._folder / process):
+                return False
         except FileNotFoundError:
             return False
         except OSError:
             # What cannot be looked at is not declared dead: its request may be on its way.
             return True
-        try:
-            _lock(file)
-        except OSError:
-            return True
-        finally:
-            os.close(file)
-        return False
 
     def sweep(self) -> None:
         """Remove what dead processes left."""
         for path in self._folder.iterdir():
-            if not self.is_alive(path.name):
-                with suppress(OSError):
+            if path.name != self.process:
+                # A process that is just starting finds its file gone, as it is locked meanwhile.
+                with suppress(OSError), _taken(path):
                     path.unlink()
 
     def close(self) -> None:

@@ -6,8 +6,9 @@ says of a job that is paid for must reach the caller even where the disk has fil
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
+from uuid import uuid4
 
 import anyio
 from anyio.abc import TaskGroup
@@ -59,16 +60,22 @@ class Records:
             logger.error("%s It is not known whether it has %s.", error.message, request_id)  # noqa: TRY400
             return None
 
-    async def elsewhere(self, request_id: str) -> Job:
-        """Take up a job that the ledger does not know, under the service's own id."""
-        with suppress(LedgerError):
-            return self._taken_up(request_id, await self.owner())
-        return self._taken_up(request_id, "")
+    def elsewhere(self, request_id: str) -> Job:
+        """Take up a job that the ledger does not know; its first observation writes it down."""
+        if not self._token:
+            raise TokenMissing
+        return Job(
+            id=uuid4().hex,
+            request_id=request_id,
+            created_at=self._clock(),
+            status=Status.IN_QUEUE,
+        )
 
     async def observe(self, job: Job, seen: Observation) -> Job:
         """Take the step that an observation calls for, in the ledger if it can be had."""
         try:
-            return await self._store.observe(job, seen, self._clock())
+            owned = job if job.owner else replace(job, owner=await self.owner())
+            return await self._store.observe(owned, seen, self._clock())
         except LedgerError as error:
             logger.error("%s What is known of %s is kept in memory.", error.message, job.request_id)  # noqa: TRY400
             return advance(job, seen, self._clock())
@@ -88,15 +95,6 @@ class Records:
             logger.error("%s The files of %s are saved.", error.message, job.request_id)  # noqa: TRY400
             return False
         return True
-
-    def _taken_up(self, request_id: str, owner: str) -> Job:
-        return Job(
-            id=request_id,
-            request_id=request_id,
-            owner=owner,
-            created_at=self._clock(),
-            status=Status.IN_QUEUE,
-        )
 
 
 class Deliveries:

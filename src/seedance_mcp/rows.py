@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,23 +36,17 @@ def undelivered_like(connection: sqlite3.Connection, job: Job) -> list[Job]:
 
 
 def newest(
-    connection: sqlite3.Connection, owner: str, *, status: Status | None, limit: int
+    connection: sqlite3.Connection, owner: str, *, statuses: Collection[Status], limit: int
 ) -> list[Job]:
-    """Give an owner's newest jobs, all or those in one state."""
-    if status is None:
-        where = "WHERE owner = ? ORDER BY created_at DESC, rowid DESC LIMIT ?"
-        return _select(connection, where, owner, limit)
-    where = "WHERE owner = ? AND status = ? ORDER BY created_at DESC, rowid DESC LIMIT ?"
-    return _select(connection, where, owner, status.value, limit)
+    """Give an owner's newest jobs, all or, where states are named, those in one of them."""
+    where = f"WHERE owner = ? {_among(statuses)} ORDER BY created_at DESC, rowid DESC LIMIT ?"
+    return _select(connection, where, owner, *statuses, limit)
 
 
-def count(connection: sqlite3.Connection, owner: str, *, status: Status | None) -> int:
-    """Count an owner's jobs, all or those in one state."""
-    if status is None:
-        query = "SELECT count(*) FROM jobs WHERE owner = ?"
-        return connection.execute(query, (owner,)).fetchone()[0]
-    query = "SELECT count(*) FROM jobs WHERE owner = ? AND status = ?"
-    return connection.execute(query, (owner, status.value)).fetchone()[0]
+def count(connection: sqlite3.Connection, owner: str, *, statuses: Collection[Status]) -> int:
+    """Count an owner's jobs, all or, where states are named, those in one of them."""
+    query = f"SELECT coalesce(sum(jobs), 0) FROM totals WHERE owner = ? {_among(statuses)}"  # noqa: S608 - of constants
+    return connection.execute(query, (owner, *statuses)).fetchone()[0]
 
 
 def begun_at(
@@ -133,6 +128,10 @@ def _note(connection: sqlite3.Connection, job: Job, *, was: Status | None, at: d
         "INSERT INTO events (job, at, was, became) VALUES (?, ?, ?, ?)",
         (job.id, _written(at), was.value if was else None, job.status.value),
     )
+
+
+def _among(statuses: Collection[Status]) -> str:
+    return f"AND status IN ({', '.join('?' * len(statuses))})" if statuses else ""
 
 
 def _select(connection: sqlite3.Connection, where: str, *values: Any) -> list[Job]:

@@ -4,6 +4,8 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 import anyio
 import httpx
@@ -17,6 +19,7 @@ from mcp_types import (
     ListToolsResult,
     PaginatedRequestParams,
 )
+from starlette.requests import Request
 
 from . import __version__
 from .claims import Claims
@@ -107,7 +110,10 @@ class SeedanceServer(Server[Service]):
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {one_line(params.name)}")
         with self._call_under_way():
             return await self._tools[params.name].call(
-                context.lifespan_context, params.arguments or {}, context.session.report_progress
+                context.lifespan_context,
+                params.arguments or {},
+                notify=context.session.report_progress,
+                connected=partial(_is_connected, context.request),
             )
 
     @contextmanager
@@ -130,6 +136,14 @@ class SeedanceServer(Server[Service]):
             if self._calls:
                 await self._idle.wait()
         await anyio.sleep(SEND_OFF_SECONDS)
+
+
+async def _is_connected(request: Any) -> bool:
+    """Tell whether a call's HTTP connection still stands; over stdio there is none.
+
+    In the older revision a connection that drops does not cancel the call.
+    """
+    return not isinstance(request, Request) or not await request.is_disconnected()
 
 
 def build_server(  # noqa: PLR0913 - each but the first has a default

@@ -16,9 +16,9 @@ from .claims import Claims
 from .client import RunComfy
 from .download import Downloads
 from .errors import RateLimited, ServiceError, ServiceUnavailable
-from .following import NOT_ANSWERED, Follower, Watcher
+from .following import NOT_ANSWERED, REFRESH_JOBS, Follower, Watcher
 from .images import ImageGate
-from .jobs import FINAL_OBSERVATIONS, Cancelled, Job, Running, Status
+from .jobs import FINAL_OBSERVATIONS, OPEN, Cancelled, Job, Running, Status
 from .records import Deliveries, Records
 from .reports import Limits, Listing, Report
 from .saving import Saving
@@ -70,7 +70,7 @@ class Service:
         self._per_hour = limits.jobs_per_hour
         self._clock = surroundings.clock
         self._records = Records(store, token, surroundings.clock)
-        self._submissions = Submissions(client, store, self._records, tasks, surroundings)
+        self._submissions = Submissions(client, store, tasks, surroundings)
         self._deliveries = Deliveries(store, tasks, answers_left)
         self._gate = gate
         self._saving = Saving(
@@ -96,8 +96,11 @@ class Service:
             ServiceUnavailable: The request certainly never left.
         """
         deadline = anyio.current_time() + wait_seconds if wait_seconds else inf
+        # Whoever cannot buy need not have pictures looked at.
+        owner = await self._records.owner()
         looked = await self._gate.look(arguments)
-        job, submission, reused = await self._begun(looked.arguments, force_new=force_new)
+        new = self._new_job(looked.arguments, owner)
+        job, submission, reused = await self._begun(new, force_new=force_new)
         await watch(job)
         job = await self._submissions.answered(job, submission, deadline)
         trouble = None
@@ -184,9 +187,11 @@ class Service:
             TokenMissing: There is no token.
         """
         owner = await self._records.owner()
-        page = await self._store.recent(owner, status=status, limit=limit)
-        stale = await self._follower.refresh(page.jobs)
-        page = await self._store.recent(owner, status=status, limit=limit)
+        # Before the choice: a job may have come into the wanted state while nobody looked.
+        still_open = await self._store.recent(owner, statuses=OPEN, limit=REFRESH_JOBS)
+        unanswered = await self._follower.refresh(still_open.jobs)
+        page = await self._store.recent(owner, statuses={status} if status else (), limit=limit)
+        stale = sum(job.id in unanswered for job in page.jobs)
         for job in page.jobs:
             self._saving.seen(job)
         return Listing(page=page, stale=stale)
@@ -205,7 +210,7 @@ class Service:
 
     async def _job(self, request_id: str) -> Job:
         """Give a job as the ledger has it, or take it up."""
-        return await self._records.find(request_id) or await self._records.elsewhere(request_id)
+        return await self._records.find(request_id) or self._records.elsewhere(request_id)
 
     async def _asked(self, request_id: str, patience: float) -> tuple[Job, str | None]:
         """Ask once about a job; where a known one gets no answer, give it as last known."""
@@ -233,12 +238,8 @@ class Service:
         self._saving.seen(job)
         return Report(job=job, reused=reused, trouble=trouble, warnings=warnings)
 
-    async def _begun(
-        self, arguments: JSONObject, *, force_new: bool
-    ) -> tuple[Job, Submission | None, bool]:
+    async def _begun(self, new: Job, *, force_new: bool) -> tuple[Job, Submission | None, bool]:
         """Write a job down and send its request; or find the job that the call is owed."""
-        owner = await self._records.owner()
-        new = self._new_job(arguments, owner)
         job = new
         # From the ledger to the task that buys, nothing may come between.
         with anyio.CancelScope(shield=True):

@@ -104,8 +104,9 @@ class Settings(BaseSettings):
     max_jobs_per_hour: int = Field(
         60,
         ge=1,
+        le=100_000,
         validation_alias="SEEDANCE_MAX_JOBS_PER_HOUR",
-        description="a whole number from 1",
+        description="a whole number from 1 to 100000",
     )
     history_days: int = Field(
         90,

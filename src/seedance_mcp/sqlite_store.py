@@ -131,13 +131,13 @@ class SqliteStore:
         """Give an owner's job by the service's id, None where the ledger has none."""
         return await self._step(partial(rows.by_request_id, request_id=request_id, owner=owner))
 
-    async def recent(self, owner: str, *, status: Status | None, limit: int) -> Page:
-        """Give an owner's newest jobs, all or those in one state."""
+    async def recent(self, owner: str, *, statuses: Collection[Status] = (), limit: int) -> Page:
+        """Give an owner's newest jobs, all or, where states are named, those in one of them."""
 
         def step(connection: sqlite3.Connection) -> Page:
             self._settle(connection)
-            jobs = rows.newest(connection, owner, status=status, limit=limit)
-            return Page(jobs=jobs, total=rows.count(connection, owner, status=status))
+            jobs = rows.newest(connection, owner, statuses=statuses, limit=limit)
+            return Page(jobs=jobs, total=rows.count(connection, owner, statuses=statuses))
 
         return await self._step(step)
 
@@ -177,8 +177,7 @@ class SqliteStore:
     def _open(self) -> tuple[sqlite3.Connection, Presence]:
         if self._opened is None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # SQLite would make the file readable for everybody.
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            _make_private(self._path)
             connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
             try:
                 # The most careful setting: a commit outlives the loss of power.
@@ -213,6 +212,16 @@ class SqliteStore:
     def _explained(self, error: sqlite3.Error) -> LedgerError:
         meaning = _MEANINGS.get(_primary_code(error), f"SQLite says {error}")
         return LedgerError(f"The ledger {self._path} cannot be used: {meaning}.")
+
+
+def _make_private(path: Path) -> None:
+    """Make a file that is its owner's alone, or make one so; SQLite lets everybody read."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        with suppress(OSError, AttributeError):
+            os.fchmod(file, 0o600)
+    finally:
+        os.close(file)
 
 
 def _primary_code(error: sqlite3.Error) -> int:

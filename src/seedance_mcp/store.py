@@ -79,8 +79,8 @@ class Store(Protocol):
         """Give an owner's job by the service's id, None where the ledger has none."""
         ...
 
-    async def recent(self, owner: str, *, status: Status | None, limit: int) -> Page:
-        """Give an owner's newest jobs, all or those in one state."""
+    async def recent(self, owner: str, *, statuses: Collection[Status] = (), limit: int) -> Page:
+        """Give an owner's newest jobs, all or, where states are named, those in one of them."""
         ...
 
     def close(self) -> None:

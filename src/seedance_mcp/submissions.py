@@ -1,6 +1,7 @@
 """Paid requests under way: each is sent once, outlives the call that began it, is written down."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -8,8 +9,8 @@ from anyio.abc import TaskGroup
 
 from .client import RunComfy
 from .errors import NOTHING_CHARGED, LedgerError, OutcomeUnknown, RequestRefused, SeedanceError
-from .jobs import Accepted, Job, OutcomeLost, Status
-from .records import Records
+from .exchange import SUBMIT_SECONDS
+from .jobs import Accepted, Job, OutcomeLost, Status, advance
 from .store import Store
 from .surroundings import Surroundings
 
@@ -17,6 +18,12 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.2
 """How often the ledger is asked about a request that another process sent."""
+LOOK_LONGEST_SECONDS = SUBMIT_SECONDS + 5
+"""How long at the most: no request is under way for longer than it may take."""
+WRITE_AGAIN_SECONDS = 2.0
+"""How often a ledger that could not be written is tried again."""
+WRITE_GRACE_SECONDS = 0.3
+"""How long writing may take when the process ends, once the answer is there."""
 
 
 @dataclass(kw_only=True)
@@ -28,12 +35,14 @@ class Submission:
         answered: Set when the request was answered, or will not be.
         scope: The request's own, since one that has left is not torn down with the server: its
             answer holds an id that is paid for.
+        writing: The same for writing that answer down.
         error: Why the job was not accepted, None where it may have been.
     """
 
     job: Job
     answered: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=lambda: anyio.CancelScope(shield=True))
+    writing: anyio.CancelScope = field(default_factory=lambda: anyio.CancelScope(shield=True))
     error: SeedanceError | None = None
 
 
@@ -42,8 +51,7 @@ class Submissions:
 
     Args:
         client: The Model API.
-        store: The ledger.
-        records: Where answers are written down.
+        store: The ledger, where answers are written down.
         tasks: Where the requests live, so that a cancelled call loses no answer.
         surroundings: Clock and pauses.
     """
@@ -52,13 +60,11 @@ class Submissions:
         self,
         client: RunComfy,
         store: Store,
-        records: Records,
         tasks: TaskGroup,
         surroundings: Surroundings,
     ) -> None:
         self._client = client
         self._store = store
-        self._records = records
         self._tasks = tasks
         self._surroundings = surroundings
         self._under_way: dict[str, Submission] = {}
@@ -102,11 +108,23 @@ class Submissions:
         """Give the requests under way so long to be answered, before the process ends."""
         for submission in self._under_way.values():
             submission.scope.deadline = anyio.current_time() + grace_seconds
+            submission.writing.deadline = submission.scope.deadline + WRITE_GRACE_SECONDS
 
     async def _answered_elsewhere(self, job: Job) -> Job:
         """Wait for the answer to a request that another process sent, as the ledger tells it."""
-        while (seen := await self._store.get(job)) and seen.status is Status.SUBMITTING:
-            await self._surroundings.sleep(LOOK_SECONDS)
+        with anyio.move_on_after(LOOK_LONGEST_SECONDS):
+            while job.status is Status.SUBMITTING:
+                job = await self._looked_up(job)
+                if job.status is Status.SUBMITTING:
+                    await self._surroundings.sleep(LOOK_SECONDS)
+        return job
+
+    async def _looked_up(self, job: Job) -> Job:
+        try:
+            seen = await self._store.get(job)
+        except LedgerError:
+            # It tells nothing now, and whether the request was accepted is another question.
+            return job
         if seen is None:
             refused = RequestRefused(
                 "RunComfy refused the same request, which another server of this machine had just"
@@ -118,21 +136,46 @@ class Submissions:
 
     async def _submit(self, submission: Submission) -> None:
         """Send the paid request and write down what came of it, whoever still waits."""
-        job = submission.job
         try:
             seen = OutcomeLost(why="The server was ended before RunComfy had answered.")
             with submission.scope:
-                seen = await self._bought(job)
+                seen = await self._bought(submission.job)
             if isinstance(seen, OutcomeLost):
                 logger.warning("The outcome of a paid request is unknown: %s", seen.why)
-            submission.job = await self._records.observe(job, seen)
+            await self._note(submission, seen)
         except SeedanceError as error:
             error.charge = NOTHING_CHARGED
             submission.error = error
-            await self._forget(job)
+            await self._written(submission, lambda: self._store.discard(submission.job))
         finally:
             submission.answered.set()
-            del self._under_way[job.id]
+            del self._under_way[submission.job.id]
+
+    async def _note(self, submission: Submission, seen: Accepted | OutcomeLost) -> None:
+        """Write the outcome down; the callers hear of it even if that takes long."""
+        before, now = submission.job, self._surroundings.clock()
+        submission.job = advance(before, seen, now)
+
+        async def note() -> None:
+            submission.job = await self._store.observe(before, seen, now)
+
+        await self._written(submission, note)
+
+    async def _written(self, submission: Submission, write: Callable[[], Awaitable[None]]) -> None:
+        """Write to the ledger until it takes it; a request stays under way until then.
+
+        Without that, an id that is paid for would be lost, or a refused request waited for.
+        """
+        with submission.writing:
+            while True:
+                try:
+                    return await write()
+                except LedgerError as error:
+                    if not submission.answered.is_set():
+                        what = submission.job.request_id or "a request that was refused"
+                        logger.error("%s What became of %s waits for it.", error.message, what)  # noqa: TRY400
+                submission.answered.set()
+                await self._surroundings.sleep(WRITE_AGAIN_SECONDS)
 
     async def _bought(self, job: Job) -> Accepted | OutcomeLost:
         try:
@@ -146,9 +189,3 @@ class Submissions:
             logger.exception("A paid request broke")
             return OutcomeLost(why="The request broke inside this server, and its log says how.")
         return Accepted(request_id=request_id)
-
-    async def _forget(self, job: Job) -> None:
-        try:
-            await self._store.discard(job)
-        except LedgerError as error:
-            logger.error("%s A refused job stays in it until this ends.", error.message)  # noqa: TRY400

@@ -19,7 +19,7 @@ from mcp_types import Tool as ListedTool
 from .answers import Answer, cancellation_answer, job_answer, listing_answer, result_answer
 from .arguments import check_arguments
 from .errors import SeedanceError
-from .jobs import Status
+from .jobs import Job, Status
 from .listing import listed_tools
 from .preview import middle_frame
 from .progress import BytesProgress, Notify, beating, reported
@@ -29,6 +29,9 @@ from .service import Service
 from .surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
+
+Connected = Callable[[], Awaitable[bool]]
+"""Tells whether a caller can still be answered, as far as the transport knows."""
 
 SAVE_SECONDS = 45.0
 """How long a call that saves a clip may take, asking where it lies included."""
@@ -43,7 +46,13 @@ class Call:
     service: Service
     arguments: JSONObject
     notify: Notify
+    connected: Connected
     surroundings: Surroundings
+
+    async def deliver(self, *jobs: Job) -> None:
+        """Note that the answer which names these jobs is given, if there is anybody to take it."""
+        if await self.connected():
+            self.service.delivered(*jobs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +64,12 @@ class Tool:
     surroundings: Surroundings
 
     async def call(
-        self, service: Service, arguments: Mapping[str, Any], notify: Notify
+        self,
+        service: Service,
+        arguments: Mapping[str, Any],
+        *,
+        notify: Notify,
+        connected: Connected,
     ) -> CallToolResult:
         """Check the arguments and do what the tool does.
 
@@ -63,6 +77,7 @@ class Tool:
             service: The jobs.
             arguments: What the client sent, raw.
             notify: Carries progress notifications.
+            connected: Tells whether the caller can still be answered.
 
         Returns:
             The answer; an error that the model can act on is one, with `is_error`.
@@ -74,6 +89,7 @@ class Tool:
                     service=service,
                     arguments=checked,
                     notify=notify,
+                    connected=connected,
                     surroundings=self.surroundings,
                 )
             )
@@ -116,20 +132,20 @@ async def generate_video(call: Call) -> CallToolResult:
         report = await call.service.generate(
             arguments, wait_seconds=wait_seconds, force_new=force_new, watch=watch
         )
-    return _job_result(call, report, bad={Status.FAILED, Status.UNKNOWN})
+    return await _job_result(call, report, bad={Status.FAILED, Status.UNKNOWN})
 
 
 async def check_status(call: Call) -> CallToolResult:
     """Tell where a job stands, and wait for it to end."""
     async with reported(call.notify, call.surroundings) as watch:
         report = await call.service.status(**call.arguments, watch=watch)
-    return _job_result(call, report, bad=set())
+    return await _job_result(call, report, bad=set())
 
 
 async def get_result(call: Call) -> CallToolResult:
     """Give what came of a job, with a link to every video, and save it if asked to."""
     report = await (_saved if call.arguments["download"] else _asked)(call)
-    call.service.delivered(report.job)
+    await call.deliver(report.job)
     job = report.job
     blocks: list[ContentBlock] = [
         ResourceLink(name=f"{job.request_id}-{number}.mp4", uri=url, mime_type="video/mp4")
@@ -156,7 +172,7 @@ async def _saved(call: Call) -> Report:
 async def cancel_job(call: Call) -> CallToolResult:
     """Cancel a job that is still queued."""
     job = await call.service.cancel(**call.arguments)
-    call.service.delivered(job)
+    await call.deliver(job)
     return _result(cancellation_answer(job))
 
 
@@ -166,7 +182,7 @@ async def list_jobs(call: Call) -> CallToolResult:
     listing = await call.service.jobs(
         status=Status(status) if status else None, limit=call.arguments["limit"]
     )
-    call.service.delivered(*listing.page.jobs)
+    await call.deliver(*listing.page.jobs)
     return _result(listing_answer(listing))
 
 
@@ -187,8 +203,8 @@ async def _preview(path: Path) -> list[ContentBlock]:
     return [ImageContent(type="image", data=data, mime_type="image/jpeg")]
 
 
-def _job_result(call: Call, report: Report, *, bad: set[Status]) -> CallToolResult:
-    call.service.delivered(report.job)
+async def _job_result(call: Call, report: Report, *, bad: set[Status]) -> CallToolResult:
+    await call.deliver(report.job)
     elapsed = report.job.elapsed_seconds(call.surroundings.clock())
     answer = job_answer(report, elapsed_seconds=elapsed)
     return _result(answer, is_error=report.job.status in bad)

@@ -84,7 +84,7 @@ class Api:
     async def _submit(self, request: Request) -> Response:
         try:
             arguments = json.loads(await request.body())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             message = "The body is not JSON."
             raise Refusal(Reason.INPUT, message, {"body": message}) from error
         job = await self.service.accept(request.path_params["model_id"], arguments)
@@ -114,7 +114,7 @@ class Api:
 
     async def _models(self, request: Request) -> Response:
         query = request.query_params
-        limit, offset = int(query.get("limit", "20")), int(query.get("offset", "0"))
+        limit, offset = _number(query.get("limit"), 20), _number(query.get("offset"), 0)
         found = [
             forms.catalogue_entry(model, self.behaviour)
             for model_id, model in self.service.models.items()
@@ -149,3 +149,7 @@ class Api:
     async def _accepted(self, _request: Request) -> Response:
         names = ("request_id", "model_id", "arguments", "accepted_at")
         return JSONResponse([{n: getattr(job, n) for n in names} for job in self.service.jobs])
+
+
+def _number(text: str | None, default: int) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() else default
