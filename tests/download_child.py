@@ -1,8 +1,12 @@
-"""A process that saves clips, to be killed and measured: URL, FOLDER, COUNT.
+"""A process that saves clips, to be killed and measured: URL, FOLDER, COUNT, and what befalls it.
 
-It prints a line for every report, and for every clip its name or why there is none.
+It prints a line for every report, and for every clip its name or why there is none. What befalls it
+is told by events of the interpreter (`sys.audit`), which come just before a step on files is taken:
+`fail:EVENT:ERRNO` lets every such step fail, and `die:EVENT,EVENT` kills the process at the last of
+them, once the others have come.
 """
 
+import errno
 import os
 import random
 import sys
@@ -13,6 +17,7 @@ import anyio
 
 from seedance_mcp.download import Downloads
 from seedance_mcp.errors import DownloadFailed
+from seedance_mcp.jobs import Output
 from seedance_mcp.surroundings import Surroundings
 
 from .download_scene import JOB
@@ -29,6 +34,22 @@ def memory(name: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 
 
+def befall(what: str) -> None:
+    """Let something befall this process."""
+    kind, events, *code = what.split(":")
+    left = events.split(",")
+
+    def heard(event: str, _: object) -> None:
+        if left and event == left[0]:
+            if kind == "fail":
+                raise OSError(getattr(errno, code[0]), os.strerror(getattr(errno, code[0])))
+            left.pop(0)
+            if not left:
+                os._exit(9)
+
+    sys.addaudithook(heard)
+
+
 async def main(url: str, folder: Path, count: int) -> None:
     """Save the clip so many times at once."""
     surroundings = Surroundings(
@@ -40,9 +61,17 @@ async def main(url: str, folder: Path, count: int) -> None:
         if count == 1:
             say("report", size, total)
 
+    async def recorded(_: Path) -> bool:
+        return True
+
     async def save(number: int) -> None:
         try:
-            saved = await downloads.save(JOB, f"{url}/a.mp4", number=number, report=report)
+            saved = await downloads.save(
+                JOB,
+                Output(kind="video", number=number, url=f"{url}/a.mp4"),
+                report=report,
+                record=recorded,
+            )
         except DownloadFailed as error:
             say(error.line)
         else:
@@ -56,4 +85,6 @@ async def main(url: str, folder: Path, count: int) -> None:
 
 
 if __name__ == "__main__":
+    for fate in sys.argv[4:]:
+        befall(fate)
     anyio.run(main, sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import httpx
 
 from seedance_mcp.download import Downloads
 from seedance_mcp.errors import DownloadFailed
-from seedance_mcp.jobs import Job
+from seedance_mcp.jobs import Job, Output
 
 from .scripted import HeldTime
 
@@ -33,6 +34,7 @@ class Scene:
         transport: How requests leave, None for the network.
         time: The pauses that were made.
         reports: What was reported, in order.
+        recorded: Whether where a file is can be written down.
     """
 
     folder: Path
@@ -40,12 +42,23 @@ class Scene:
     transport: httpx.AsyncBaseTransport | None = None
     time: HeldTime = field(default_factory=HeldTime)
     reports: list[tuple[int, int | None]] = field(default_factory=list[tuple[int, int | None]])
+    recorded: bool = True
 
-    async def save(self, path: str = "/a.mp4", *, job: Job = JOB, number: int = 1) -> str:
+    async def save(
+        self,
+        path: str = "/a.mp4",
+        *,
+        job: Job = JOB,
+        number: int = 1,
+        kind: Literal["video", "image"] = "video",
+    ) -> str:
         """Save what lies at a path of the host, or at a URL; give the file's name or the line."""
         url = self.base_url + path if path.startswith("/") else path
+        output = Output(kind=kind, number=number, url=url)
         try:
-            saved = await self._downloads.save(job, url, number=number, report=self._report)
+            saved = await self._downloads.save(
+                job, output, report=self._report, record=self._record
+            )
         except DownloadFailed as error:
             return error.line
         assert saved.parent == self.folder
@@ -59,6 +72,9 @@ class Scene:
             transport=self.transport,
             surroundings=self.time.surroundings,
         )
+
+    async def _record(self, _: Path) -> bool:
+        return self.recorded
 
     async def _report(self, size: int, total: int | None) -> None:
         self.reports.append((size, total))

@@ -1,5 +1,6 @@
 import asyncio
 import errno
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from seedance_mcp.download import existing
 from seedance_mcp.part_file import MOST_BYTES
 
-from .download_scene import NAME, PAID, Scene
+from .download_scene import JOB, NAME, PAID, Scene
 from .download_server import LAST_MODIFIED, ClipHost, Way, hosting, mp4
 
 pytestmark = pytest.mark.anyio
@@ -199,6 +200,59 @@ async def test_what_has_no_readable_note_is_not_gone_on_from(tmp_path: Path, not
         assert await scene.save() == f"{NAME}.mp4"
         assert [seen.range for seen in host.seen] == [ALL]
         assert scene.files == {f"{NAME}.mp4": 300_000}
+
+
+ORIGIN = f"{JOB.request_id} 1 URL/a.mp4"
+CORRUPT = {
+    "a validator that is no text": {"origin": ORIGIN, "validator": 5},
+    "a validator that is no ASCII": {"origin": ORIGIN, "validator": '"\xe9"'},
+    "a validator of two lines": {"origin": ORIGIN, "validator": "a\r\nb: c"},
+    "a length that is no number": {"origin": ORIGIN, "total": "z"},
+    "a length that is no length": {"origin": ORIGIN, "total": -1},
+    "a name that is a path": {"origin": ORIGIN, "named": "../a.mp4", "total": 300_000},
+    "a name that is no name": {"origin": ORIGIN, "named": "a\0b", "total": 300_000},
+}
+
+
+@pytest.mark.parametrize("what", [*CORRUPT, "depth"])
+async def test_a_corrupt_note_is_as_none(tmp_path: Path, what: str) -> None:
+    async with hosting(CLIP, ETag=ETAG) as host:
+        scene = Scene(tmp_path, host.url)
+        await leave_half(scene, host)
+        note = json.dumps(CORRUPT[what]) if what in CORRUPT else "[" * 100_000
+        (tmp_path / f"{NAME}.part.json").write_text(note.replace("URL", host.url))
+        assert await scene.save() == f"{NAME}.mp4"
+        assert [seen.range for seen in host.seen] == [ALL]
+        assert (tmp_path / f"{NAME}.mp4").read_bytes() == CLIP
+
+
+@pytest.mark.parametrize(
+    ("validators", "condition"),
+    [
+        ({"ETag": '"\xe9"'}, ALL),
+        ({"ETag": '"\xe9"', "Last_Modified": LAST_MODIFIED}, (f"bytes={HALF}-", LAST_MODIFIED)),
+        ({"Last_Modified": "gestern fr\xfch"}, ALL),
+        ({"ETag": "a\tb"}, ALL),
+    ],
+)
+async def test_only_what_a_header_can_hold_is_sent_back(
+    tmp_path: Path, validators: dict[str, str], condition: tuple[str | None, str | None]
+) -> None:
+    name, _, host = await saved(tmp_path, Way(drop_after=HALF), validators=validators)
+    assert (tmp_path / name).read_bytes() == CLIP
+    assert [seen.range for seen in host.seen] == [ALL, condition]
+
+
+async def test_a_clip_whose_place_could_not_be_written_down_is_found_again(tmp_path: Path) -> None:
+    async with hosting(CLIP) as host:
+        scene = Scene(tmp_path, host.url, recorded=False)
+        for _ in range(3):
+            assert await scene.save() == f"{NAME}.mp4"
+        assert scene.files == {f"{NAME}.mp4": 300_000, f"{NAME}.part.json": 0}
+        scene.recorded = True
+        assert await scene.save() == f"{NAME}.mp4"
+        assert scene.files == {f"{NAME}.mp4": 300_000}
+        assert len(host.seen) == 1
 
 
 async def test_a_clip_that_lacks_only_its_name_is_not_fetched_again(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from seedance_mcp.download import file_name
+from seedance_mcp.file_names import file_name
+from seedance_mcp.jobs import Output
 
 from .download_scene import JOB, NAME, Scene
 from .download_server import hosting, mp4
@@ -14,7 +15,8 @@ from .download_server import hosting, mp4
 def named(prompt: Any, *, request_id: str | None = JOB.request_id, number: int = 1) -> str:
     """Give what lies between the date and the extension."""
     job = replace(JOB, arguments={"prompt": prompt}, request_id=request_id)
-    return file_name(job, number).removeprefix("2026-11-23-")
+    output = Output(kind="video", number=number, url="")
+    return file_name(job, output).removeprefix("2026-11-23-")
 
 
 PROMPTS = {
@@ -49,7 +51,8 @@ def test_a_name_is_made_of_the_prompt_but_is_never_more_than_a_name(prompt: str)
 @pytest.mark.parametrize("prompt", [None, 5, ["a"], {"a": 1}])
 def test_a_job_without_a_prompt_has_a_name_too(prompt: Any) -> None:
     assert named(prompt) == "7c1f3a2b"
-    assert file_name(replace(JOB, arguments={}), 1) == "2026-11-23-7c1f3a2b"
+    output = Output(kind="video", number=1, url="")
+    assert file_name(replace(JOB, arguments={}), output) == "2026-11-23-7c1f3a2b"
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,15 @@ async def test_nothing_is_asked_of_any_other_place(tmp_path: Path, url: str) -> 
 
 
 @pytest.mark.parametrize(
-    "url", ["https://[::1/", "https://runcomfy.net:a/", "a\0b", "https://\u0130\u202e.net"]
+    "url",
+    [
+        "https://[::1/",
+        "https://runcomfy.net:a/",
+        "a\0b",
+        "https://\u0130\u202e.net",
+        "https://xn--/a.mp4",
+        "https://xn--a.runcomfy.net/a.mp4",
+    ],
 )
 async def test_what_is_no_url_is_refused(tmp_path: Path, url: str) -> None:
     assert await saved(tmp_path, url) == (f"The clip's URL cannot be read. {PAID}", [])
@@ -165,3 +173,9 @@ async def test_a_redirect_elsewhere_is_not_followed(
     said, sent = await saved(tmp_path, START, *[to("/b.mp4")] * before, to(location))
     assert said == refused(place)
     assert len(sent) == before + 1
+
+
+async def test_a_redirect_to_a_host_that_is_no_name_is_not_followed(tmp_path: Path) -> None:
+    said, sent = await saved(tmp_path, START, to("https://xn--/a.mp4"))
+    assert said == f"runcomfy.net redirected to a URL that cannot be read. {PAID}"
+    assert len(sent) == 1

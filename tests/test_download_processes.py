@@ -23,10 +23,16 @@ CLIP = mp4(2 * MIB)
 
 @asynccontextmanager
 async def saving(
-    url: str, folder: Path, *, count: int = 1, wrapper: tuple[str, ...] = ()
+    url: str,
+    folder: Path,
+    *,
+    count: int = 1,
+    wrapper: tuple[str, ...] = (),
+    befalls: tuple[str, ...] = (),
 ) -> AsyncGenerator[Process, None]:
     """Run a process that saves, and kill it at the end if it still runs."""
-    command = [*wrapper, sys.executable, "-m", "tests.download_child", url, str(folder), str(count)]
+    arguments = [url, str(folder), str(count), *befalls]
+    command = [*wrapper, sys.executable, "-m", "tests.download_child", *arguments]
     async with await anyio.open_process(
         command, stderr=None, cwd=Path(__file__).parents[1]
     ) as process:
@@ -123,6 +129,68 @@ async def test_a_full_disk_is_said_and_what_came_is_gone_on_from(tmp_path: Path)
         assert await scene.save() == f"{NAME}.mp4"
         assert host.seen[-1].range[0] == f"bytes={MIB}-"
         assert (tmp_path / f"{NAME}.mp4").read_bytes() == CLIP
+
+
+NO_LINKS = "fail:os.link:EPERM"
+
+
+@pytest.mark.parametrize(
+    "befalls",
+    [
+        # The part has both names; it has the clip's alone; the same where there are no links.
+        ("die:os.link,os.remove",),
+        ("die:os.link,os.remove,open",),
+        (NO_LINKS, "die:os.rename,open"),
+    ],
+)
+async def test_a_process_killed_just_after_naming_a_clip_leaves_it_to_be_found(
+    tmp_path: Path, befalls: tuple[str, ...]
+) -> None:
+    async with hosting(CLIP, ETag='"v1"') as host:
+        async with saving(host.url, tmp_path, befalls=befalls) as process:
+            await said(process)
+            assert await process.wait() == 9
+        scene = Scene(tmp_path, host.url)
+        assert f"{NAME}.mp4" in scene.files
+        assert await scene.save() == f"{NAME}.mp4"
+        assert scene.files == {f"{NAME}.mp4": len(CLIP)}
+        assert len(host.seen) == 1
+
+
+async def test_a_process_killed_just_before_naming_leaves_nothing_that_looks_finished(
+    tmp_path: Path,
+) -> None:
+    async with hosting(CLIP, ETag='"v1"') as host:
+        async with saving(host.url, tmp_path, befalls=(NO_LINKS, "die:os.rename")) as process:
+            await said(process)
+            assert await process.wait() == 9
+        scene = Scene(tmp_path, host.url)
+        assert scene.files == {f"{NAME}.part": len(CLIP), f"{NAME}.part.json": 0}
+        async with saving(host.url, tmp_path, befalls=(NO_LINKS,)) as process:
+            assert (await said(process))[-2] == f"saved {NAME}.mp4"
+        assert scene.files == {f"{NAME}.mp4": len(CLIP)}
+        assert len(host.seen) == 1
+
+
+async def test_without_links_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / f"{NAME}.mp4").write_bytes(b"mine")
+    async with hosting(CLIP) as host, saving(host.url, tmp_path, befalls=(NO_LINKS,)) as process:
+        assert (await said(process))[-2] == f"saved {NAME}-2.mp4"
+    assert (tmp_path / f"{NAME}.mp4").read_bytes() == b"mine"
+
+
+async def test_a_folder_without_locks_can_be_saved_to(tmp_path: Path) -> None:
+    befalls = ("fail:fcntl.flock:ENOLCK",)
+    async with hosting(CLIP) as host, saving(host.url, tmp_path, befalls=befalls) as process:
+        assert (await said(process))[-2] == f"saved {NAME}.mp4"
+    assert (tmp_path / f"{NAME}.mp4").read_bytes() == CLIP
+
+
+async def test_no_proxy_comes_between_where_the_service_is_on_this_machine(tmp_path: Path) -> None:
+    names = "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"
+    proxies = ("env", *(f"{name}=http://127.0.0.1:9" for name in names))
+    async with hosting(CLIP) as host, saving(host.url, tmp_path, wrapper=proxies) as process:
+        assert (await said(process))[-2] == f"saved {NAME}.mp4"
 
 
 @pytest.fixture

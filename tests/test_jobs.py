@@ -106,6 +106,28 @@ def test_a_cost_once_known_stays(state: str) -> None:
     assert advance(job, Succeeded(outputs=CLIP, cost_usd=9.0), NOW) == job
 
 
+AGAIN = Outputs(videos=("https://outputs.example/clip.mp4?signature=2",))
+MORE = Outputs(videos=(*CLIP.videos, *AGAIN.videos))
+OTHER = Outputs(images=CLIP.videos)
+
+
+def test_a_link_that_is_signed_anew_is_taken_and_changes_nothing_else() -> None:
+    job = replace(FINAL["completed"], cost_usd=0.2, saved_to=("/clip.mp4",))
+    assert advance(job, Succeeded(outputs=AGAIN), NOW) == replace(job, outputs=AGAIN)
+
+
+@pytest.mark.parametrize("outputs", [MORE, OTHER])
+def test_other_outputs_than_those_that_a_job_ended_with_are_not_believed(outputs: Outputs) -> None:
+    job = replace(FINAL["completed"], cost_usd=0.2)
+    assert advance(job, Succeeded(outputs=outputs), NOW) == job
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_a_job_that_made_nothing_has_no_links_later(state: str) -> None:
+    job = replace(FINAL[state], cost_usd=0.2)
+    assert advance(job, Succeeded(outputs=AGAIN), NOW) == job
+
+
 @pytest.mark.parametrize("state", ["in_queue", "in_progress"])
 def test_a_lost_answer_says_nothing_of_a_job_whose_id_is_known(state: str) -> None:
     assert advance(JOBS[state], OutcomeLost(), NOW) == JOBS[state]

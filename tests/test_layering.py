@@ -13,9 +13,11 @@ ROOT = Path(seedance_mcp.__file__).parent
 # Every module imports only from rows above its own; a new module must be given its row here.
 ROWS = [
     {"errors", "version"},
-    {"schema", "polling", "jobs", "addresses", "pictures", "part_file", "preview"},
+    {"schema", "polling", "jobs", "addresses", "pictures", "preview", "file_locks", "signatures"},
     {"refusals", "arguments", "surroundings", "image_rules", "local_files", "fetching"},
-    {"wire", "reading", "local_pictures"},
+    {"file_names", "claims"},
+    {"part_note"},
+    {"wire", "reading", "local_pictures", "part_file"},
     {"exchange", "settings", "images", "download"},
     {"client", "store", "migrations", "presence", "rows"},
     {"sqlite_store", "records", "reports"},

@@ -101,6 +101,24 @@ def test_what_cannot_be_read_gives_no_picture(tmp_path: Path) -> None:
     assert {name: middle_frame(tmp_path / name) for name in names} == dict.fromkeys(names)
 
 
+@pytest.mark.parametrize("what", [b"avc1", b"stsd", b"stco"])
+def test_a_clip_of_what_nobody_knows_gives_no_picture(tmp_path: Path, what: bytes) -> None:
+    path = film(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 3)
+    path.write_bytes(path.read_bytes().replace(what, b"zzz1"))
+    assert middle_frame(path) is None
+
+
+def test_when_nobody_waits_any_more_the_looking_ends(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 60)
+    asked: list[int] = []
+
+    def late() -> bool:
+        asked.append(1)
+        return len(asked) == 5
+
+    assert (middle_frame(path, late), len(asked)) == (None, 5)
+
+
 def test_sound_alone_gives_no_picture(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mp4"), "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=48000)

@@ -1,5 +1,7 @@
 """A full run at the loudest log level, and the token is nowhere."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +57,21 @@ async def test_the_token_is_in_no_file_no_log_and_no_answer(tmp_path: Path) -> N
         said = [log.read_bytes(), *pipes.lines]
         kept = contents(tmp_path)
         assert [text for text in said + kept if token.encode() in text] == []
+
+
+def test_a_traceback_in_the_log_has_no_token_either() -> None:
+    code = (
+        "import logging\n"
+        "from pydantic import SecretStr\n"
+        "from seedance_mcp import cli\n"
+        "logging.basicConfig()\n"
+        "cli._redact(SecretStr('rc-token-5f2c'))\n"
+        "try: raise ValueError('it broke with rc-token-5f2c in hand')\n"
+        "except ValueError: logging.exception('broken %s', 'rc-token-5f2c')\n"
+    )
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stderr.splitlines()[0] == "ERROR:root:broken [token]"
+    assert done.stderr.splitlines()[-1] == "ValueError: it broke with [token] in hand"
+    assert "rc-token" not in done.stderr

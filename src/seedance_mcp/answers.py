@@ -131,7 +131,7 @@ def result_answer(report: Report) -> ResultAnswer:
         cost_usd=job.cost_usd,
         created_at=job.created_at.isoformat(timespec="seconds"),
         finished_at=job.finished_at.isoformat(timespec="seconds") if job.finished_at else None,
-        saved_to=", ".join(job.saved_to) or None,
+        saved_to=", ".join(filter(None, job.saved_to)) or None,
         error=report.not_saved or job.error,
         next_step=after_result(report),
     )
@@ -165,7 +165,7 @@ def _listed(job: Job) -> ListedJob:
         model_id=job.model_id,
         created_at=job.created_at.isoformat(timespec="seconds"),
         video_url=next(iter(job.outputs.videos), None),
-        saved_to=", ".join(job.saved_to) or None,
+        saved_to=", ".join(filter(None, job.saved_to)) or None,
     )
 
 

@@ -89,6 +89,10 @@ def _redact(token: "SecretStr | None") -> None:
         message = record.getMessage()
         if secret in message:
             record.msg, record.args = message.replace(secret, "[token]"), None
+        if record.exc_info:
+            # The formatter takes this text instead of making its own.
+            text = logging.Formatter().formatException(record.exc_info)
+            record.exc_text = text.replace(secret, "[token]")
         return True
 
     for handler in logging.getLogger().handlers:

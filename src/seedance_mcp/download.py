@@ -2,7 +2,6 @@
 
 import errno
 import re
-import unicodedata
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from functools import cached_property
@@ -12,14 +11,15 @@ from pathlib import Path
 import anyio
 import httpx
 
-from .errors import DownloadFailed, one_line
-from .jobs import Job
+from .errors import DownloadFailed, LinkRefused, one_line
+from .file_names import file_name
+from .jobs import Job, Output
 from .part_file import BrokenOff, PartFile
+from .part_note import is_validator
 from .polling import RETRY_ATTEMPTS, retry_delay
 from .surroundings import Surroundings
 
 MOST_REDIRECTS = 3
-NAME_LETTERS = 48  # of the prompt
 LEAST_PROGRESS_BYTES = 64 * 1024  # an attempt that brought less was in vain
 
 _RUNCOMFY = re.compile(r"([a-z0-9-]{1,63}\.)*runcomfy\.(net|com)")
@@ -28,6 +28,9 @@ _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 Report = Callable[[int, int | None], Awaitable[None]]
 """Told the bytes so far and how many there are, None while unknown; a restart begins anew at 0."""
+
+Record = Callable[[Path], Awaitable[bool]]
+"""Told where a file lies; tells whether that is written down where it will be found again."""
 
 
 def existing(path: Path) -> bool:
@@ -61,31 +64,35 @@ class Downloads:
         self._transport = transport
         self._surroundings = surroundings
 
-    async def save(self, job: Job, url: str, *, number: int, report: Report) -> Path:
-        """Save the clip at a URL, going on from what an earlier attempt left of it.
+    async def save(self, job: Job, output: Output, *, report: Report, record: Record) -> Path:
+        """Save a file that a job made, going on from what an earlier attempt left of it.
 
         Args:
             job: Its date, prompt and request_id make the name.
-            url: Where the clip lies.
-            number: Which of the job's clips it is, from 1.
+            output: Which of its files, and where it lies.
             report: Hears of every piece.
+            record: Writes down where the file is; until it has, another attempt finds the file
+                by itself, also after a crash.
 
         Returns:
             The file, whole and safe on the disk, under a name that was free.
 
         Raises:
+            LinkRefused: It is not given out there.
             DownloadFailed: It cannot be had from there, or not written.
         """
-        try:
-            where = httpx.URL(url)
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise DownloadFailed("The clip's URL cannot be read.") from error
+        where = _parsed(output.url)
         self._check(where)
-        origin = f"{job.request_id or job.id} {number} {where.copy_with(query=None)}"
+        which = str(output.number) if output.kind == "video" else f"image {output.number}"
+        origin = f"{job.request_id or job.id} {which} {where.copy_with(query=None)}"
+        name = file_name(job, output)
         try:
-            with closing(PartFile(self._folder, file_name(job, number), origin)) as part:
+            with closing(PartFile(self._folder, name, origin, output.kind)) as part:
                 await self._fetch(where, part, report)
-                return await anyio.to_thread.run_sync(part.finish)
+                path = await anyio.to_thread.run_sync(part.finish)
+                if await record(path):
+                    part.remember()
+                return path
         except OSError as error:
             raise DownloadFailed(_disk_trouble(self._folder, error)) from error
 
@@ -98,6 +105,8 @@ class Downloads:
             limits=httpx.Limits(max_keepalive_connections=0),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             headers={"Accept-Encoding": "identity"},
+            # As for the service itself: no proxy may come between where it could read along.
+            trust_env=self._base_url.scheme == "https",
         )
 
     async def _fetch(self, url: httpx.URL, part: PartFile, report: Report) -> None:
@@ -129,12 +138,25 @@ class Downloads:
     ) -> AsyncGenerator[httpx.Response, None]:
         for _ in range(MOST_REDIRECTS + 1):
             self._check(url)
-            async with self._http.stream("GET", url, headers=headers) as response:
+            response = await self._sent(url, headers)
+            try:
                 if response.next_request is None:
                     yield _judged(response)
                     return
                 url = response.next_request.url
+            finally:
+                await response.aclose()
         raise DownloadFailed(f"{one_line(url.host)} redirected more than {MOST_REDIRECTS} times.")
+
+    async def _sent(self, url: httpx.URL, headers: dict[str, str]) -> httpx.Response:
+        request = self._http.build_request("GET", url, headers=headers)
+        try:
+            return await self._http.send(request, stream=True)
+        except UnicodeError as error:
+            # httpx looks at a redirect's host before it gives the answer out.
+            raise DownloadFailed(
+                f"{one_line(url.host)} redirected to a URL that cannot be read."
+            ) from error
 
     def _check(self, url: httpx.URL) -> None:
         theirs = _RUNCOMFY.fullmatch(url.host) and _origin(url) == ("https", url.host, None)
@@ -143,6 +165,16 @@ class Downloads:
                 "Clips are fetched only from https hosts under runcomfy.net or runcomfy.com and"
                 f" from RUNCOMFY_API_BASE_URL, not from {one_line(f'{url.scheme}://{url.netloc.decode()}')}."
             )
+
+
+def _parsed(url: str) -> httpx.URL:
+    """Parse a URL, its host included, which httpx decodes only when it is asked for."""
+    try:
+        parsed = httpx.URL(url)
+        parsed.host  # noqa: B018 - see above
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise DownloadFailed("The clip's URL cannot be read.") from error
+    return parsed
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -164,7 +196,7 @@ def _judged(response: httpx.Response) -> httpx.Response:
     if code in _PASSING:
         raise BrokenOff(str(code))
     if code in {401, 403, 404, 410}:
-        raise DownloadFailed(
+        raise LinkRefused(
             f"{host} does not give the clip out ({code}): its link may have expired; call"
             " get_result for a new one."
         )
@@ -173,33 +205,18 @@ def _judged(response: httpx.Response) -> httpx.Response:
 
 def _validator(headers: httpx.Headers) -> str | None:
     """Give what an If-Range may carry, which a weak ETag may not be (RFC 9110, 13.1.5)."""
-    etag = headers.get("ETag")
-    return etag if etag and not etag.startswith("W/") else headers.get("Last-Modified")
+    etag, date = headers.get("ETag", ""), headers.get("Last-Modified")
+    usable = (value for value in (etag, date) if is_validator(value) and value[:2] != "W/")
+    return next(usable, None)
 
 
 def _extent(response: httpx.Response) -> tuple[int | None, int | None]:
     """Read where an answer's body begins in the clip, and how long the clip is."""
     if response.status_code == 200:  # noqa: PLR2004 - the whole clip
         length = response.headers.get("Content-Length", "")
-        return 0, int(length) if length.isdecimal() else None
+        return 0, int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
     given = response.headers.get("Content-Range", "")
     found = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", given, re.ASCII)
     if not found:
         return None, None
     return int(found[1]), None if found[2] == "*" else int(found[2])
-
-
-def file_name(job: Job, number: int) -> str:
-    """Make a clip's name, without its extension, of letters, digits and hyphens alone.
-
-    It begins with the date, so that it is no name that Windows reserves.
-    """
-    prompt = job.arguments.get("prompt")
-    signs = unicodedata.normalize("NFKD", prompt) if isinstance(prompt, str) else ""
-    letters = "".join(sign for sign in signs.lower() if not unicodedata.combining(sign))
-    words = "-".join(re.findall(r"[a-z0-9]+", letters))
-    if len(words) > NAME_LETTERS:
-        words = words[: NAME_LETTERS + 1].rpartition("-")[0] or words[:NAME_LETTERS]
-    request = "".join(re.findall(r"[a-z0-9]+", (job.request_id or job.id).lower()))[:8]
-    which = f"v{number}" if number > 1 else ""
-    return "-".join(filter(None, [job.created_at.date().isoformat(), words, request, which]))

@@ -16,6 +16,7 @@
     │   └── ServiceUnavailable  no usable answer
     │       └── Unreadable      an answer that is not what it should be
     ├── DownloadFailed          a finished clip could not be fetched, or not written to the disk
+    │   └── LinkRefused         its link is not, or no longer, a way to it
     └── OutcomeUnknown          the paid request may or may not have been accepted
 
 A message is one line that says what is wrong and what is allowed. What it cost is said apart
@@ -151,6 +152,10 @@ class DownloadFailed(SeedanceError):
     """A finished clip could not be fetched, or not be written to the disk."""
 
     charge = "The clip is paid for and can be fetched again."
+
+
+class LinkRefused(DownloadFailed):
+    """The host does not give the clip out at this link (401, 403, 404, 410)."""
 
 
 class OutcomeUnknown(SeedanceError):

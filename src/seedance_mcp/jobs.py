@@ -5,7 +5,8 @@
                 └─> (deleted)     it certainly was not accepted
 
 `advance` is the only way a job changes. It does no I/O and knows no clock, and a final state
-never changes. The words are the service's, and two are ours: `submitting` and `unknown`.
+never changes; what is learned later of a job in one are its cost and newer links. The words are
+the service's, and two are ours: `submitting` and `unknown`.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 REQUEST_ID_PATTERN = "^[A-Za-z0-9_-]{1,128}$"
 """What a request id may be (client: the ids that RunComfy's own clients accept)."""
@@ -42,6 +43,21 @@ OPEN = (Status.IN_QUEUE, Status.IN_PROGRESS)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Output:
+    """One file that a job made.
+
+    Attributes:
+        kind: What it is.
+        number: Which of its kind, from 1.
+        url: Where it lies.
+    """
+
+    kind: Literal["video", "image"]
+    number: int
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outputs:
     """The URLs of what a job made.
 
@@ -56,6 +72,13 @@ class Outputs:
     def __bool__(self) -> bool:
         """Tell whether there is any output."""
         return bool(self.videos or self.images)
+
+    @property
+    def each(self) -> list[Output]:
+        """Give every output, the videos first."""
+        videos = [Output(kind="video", number=n, url=url) for n, url in enumerate(self.videos, 1)]
+        images = [Output(kind="image", number=n, url=url) for n, url in enumerate(self.images, 1)]
+        return videos + images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +98,8 @@ class Job:
         outputs: What it made.
         cost_usd: What it cost in USD, None while the service does not say.
         error: Why it failed, in the service's words, cut to one line.
-        saved_to: Where its videos were saved, in their order; empty while they were not.
+        saved_to: Where its outputs were saved, in the order of `Outputs.each`; "" for one that was
+            not, and the last ones may be missing.
         delivered: Whether an answer that names the request_id was given.
     """
 
@@ -93,6 +117,11 @@ class Job:
     error: str | None = None
     saved_to: tuple[str, ...] = ()
     delivered: bool = False
+
+    @property
+    def saved(self) -> list[str]:
+        """Give where each output was saved, "" for one that was not."""
+        return [*self.saved_to, *[""] * len(self.outputs.each)][: len(self.outputs.each)]
 
     @property
     def digest(self) -> dict[str, Any]:
@@ -206,7 +235,7 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
         The job as it is now; the same one where nothing changed or its state is final.
     """
     if job.status.final:
-        return _with_late_cost(job, seen)
+        return _with_newer_links(_with_late_cost(job, seen), seen)
     match seen:
         case Accepted() | OutcomeLost() if job.request_id:
             return job
@@ -262,3 +291,17 @@ def _with_late_cost(job: Job, seen: Observation) -> Job:
     if job.cost_usd is None and isinstance(seen, Succeeded | Failed) and seen.cost_usd is not None:
         return replace(job, cost_usd=seen.cost_usd)
     return job
+
+
+def _with_newer_links(job: Job, seen: Observation) -> Job:
+    """Take the links that the service names now for what a job made.
+
+    Links are signed and expire, and a service that signs anew names the same files. So that is no
+    change of state, and keeping the first ones would leave a paid clip out of reach. Another number
+    of outputs is not believed: what is stored and where it was saved would not fit together.
+    """
+    if job.status is not Status.COMPLETED or not isinstance(seen, Succeeded):
+        return job
+    old, new = job.outputs, seen.outputs
+    same = (len(old.videos), len(old.images)) == (len(new.videos), len(new.images))
+    return replace(job, outputs=new) if same else job

@@ -63,7 +63,7 @@ def _get_result() -> Tool:
         name="get_result",
         title="Get result",
         description=(
-            "Give a job's video URLs and cost, and save its videos if asked to; asked early,"
+            "Give a job's video URLs and cost, and save what it made if asked to; asked early,"
             " where it stands. Costs nothing."
         ),
         input_schema=_job_schema(download=_DOWNLOAD),
@@ -107,7 +107,7 @@ _FORCE_NEW: JSONObject = {
 
 _DOWNLOAD: JSONObject = {
     "title": "Download",
-    "description": "Save the videos as files of this machine. Default false.",
+    "description": "Save the videos and images as files of this machine. Default false.",
     "type": "boolean",
     "default": False,
 }

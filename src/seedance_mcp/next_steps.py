@@ -43,16 +43,22 @@ def after_result(report: Report) -> str:
     job, trouble = report.job, report.trouble
     if job.status is not Status.COMPLETED:
         return after_status(job, trouble)
+    made = "video" if job.outputs.videos else "image"
+    again = f"call get_result with request_id {job.request_id} and download true again"
+    if report.saving:
+        return f"It is not all there yet ({report.saving}): {again}, which goes on from there."
     if report.not_saved:
-        return "Give the user the video URL, and call get_result with download again to save it."
-    if job.saved_to:
-        return "Tell the user where the video was saved."
+        return f"Give the user the {made} URL, and call get_result with download again to save it."
+    if any(job.saved_to):
+        return f"Tell the user where the {made} was saved."
     if trouble:
         return (
             f"{trouble.rstrip('.')}, so this is what was stored when the job ended: try whether"
-            " the video URL still works."
+            f" the {made} URL still works."
         )
-    return "Give the user the video URL, which may expire; get_result with download true saves it."
+    return (
+        f"Give the user the {made} URL, which may expire; get_result with download true saves it."
+    )
 
 
 def after_cancel(job: Job) -> str:

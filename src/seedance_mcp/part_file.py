@@ -1,58 +1,23 @@
-"""The file that a clip comes into: a `.part` file first, gone on with later, named when whole.
+"""The file that a clip comes into: a `.part` file first, gone on with later, named when whole."""
 
-Beside a `.part` file lies its note, `.part.json`: which content the bytes belong to. The note is
-locked while bytes are added, by a lock that ends with the process, so that what a killed one left
-is continued by one other and never by two.
-"""
-
-import errno
 import io
-import json
 import os
 import stat
-import sys
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from itertools import count
+from dataclasses import replace
 from pathlib import Path
 
 from .errors import DownloadFailed
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: int) -> None:
-        os.lseek(file, 0, os.SEEK_SET)
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
+from .file_names import numbered, renamed, synced
+from .part_note import Content, claimed
+from .signatures import HEAD_BYTES, extension
 
 MOST_BYTES = 2 * 1024**3  # as much as RunComfy's own CLI takes (client)
-_TAKEN = {errno.EAGAIN, errno.EACCES, errno.EDEADLK, errno.ENOENT}
+_NOUNS = {"video": "MP4", "image": "picture"}
 
 
 class BrokenOff(Exception):
     """An attempt ended before the clip was whole; another one may help."""
-
-
-@dataclass(frozen=True)
-class Content:
-    """What the bytes of a `.part` file belong to.
-
-    Attributes:
-        origin: Whose clip it is and where it lies.
-        validator: What tells this content from another at the same place, None where nothing does.
-        total: How long it is, in bytes, None while unknown.
-    """
-
-    origin: str
-    validator: str | None = None
-    total: int | None = None
 
 
 class PartFile:
@@ -62,17 +27,21 @@ class PartFile:
         folder: Where they lie.
         name: What the clip will be called, without its extension, where that is free.
         origin: Whose clip it is and where it lies; what another origin left is not continued.
+        kind: What it must turn out to be, a video or an image.
     """
 
-    def __init__(self, folder: Path, name: str, origin: str) -> None:
+    def __init__(self, folder: Path, name: str, origin: str, kind: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._name = folder, name
-        self._path, self._note = _claimed(folder, name)
-        self._content = _noted(self._note)
+        self._folder, self._name, self._kind = folder, name, kind
+        self._note = claimed(folder, name)
+        self._path = self._note.part
+        self._named = self._named_before(origin)
+        self._known = False
         if self._content.origin != origin or not _is_plain(self._path):
             # Not emptied: after a crash within `finish` it is the other name of a finished clip.
             self._path.unlink(missing_ok=True)
-            self._content = Content(origin)
+            if not self._named:
+                self._note.content = Content(origin)
         self._file = io.FileIO(self._path, "a+")
         self.size = self._file.seek(0, os.SEEK_END)  # in bytes
 
@@ -80,11 +49,15 @@ class PartFile:
         """Let go of both files; what came of a clip stays for the next attempt."""
         self._file.close()
         with suppress(OSError):
-            if not self.size:
+            if not self.size or self._named:
                 self._path.unlink(missing_ok=True)
-            if not self._path.exists():
-                Path(self._note.name).unlink(missing_ok=True)
+            if not self._path.exists() and (self._known or not self._named):
+                self._note.remove()
         self._note.close()
+
+    @property
+    def _content(self) -> Content:
+        return self._note.content
 
     @property
     def total(self) -> int | None:
@@ -94,7 +67,7 @@ class PartFile:
     @property
     def whole(self) -> bool:
         """Whether every byte is there."""
-        return self.total is not None and 0 < self.size == self.total
+        return self._named is not None or (self.total is not None and 0 < self.size == self.total)
 
     def wanted(self) -> dict[str, str]:
         """Give the headers that ask for what is missing; none where all must come again."""
@@ -122,7 +95,7 @@ class PartFile:
         if start != self.size or replace(old, total=old.total or total) != new:
             self._restart(Content(old.origin))
             raise BrokenOff("another part was sent")
-        self._note_down(new)
+        self._note.write(new)
 
     def add(self, chunk: bytes) -> None:
         """Write a piece of the body down.
@@ -147,73 +120,74 @@ class PartFile:
             BrokenOff: It ended too early.
         """
         if self.total is None:
-            self._content = replace(self._content, total=self.size)
+            self._note.content = replace(self._content, total=self.size)
         if not self.whole:
             raise BrokenOff("less was sent than promised")
 
     def finish(self) -> Path:
         """Give the whole file a name that is free, for good; it blocks.
 
+        The note remembers the name, for whoever comes after a crash, until `remember`.
+
         Raises:
-            DownloadFailed: It is no MP4.
+            DownloadFailed: It is not what it should be.
         """
-        self._file.seek(0)
-        if self._file.read(12)[4:8] != b"ftyp":
-            self.size = 0
-            raise DownloadFailed("What came is no MP4 and was not kept.")
+        if self._named:
+            return self._named
+        ending = self._ending()
         os.fsync(self._file.fileno())
         self._file.close()
-        final = next(
-            path for path in _names(self._folder, self._name, ".mp4") if _named(self._path, path)
-        )
-        _sync(self._folder)
-        return final
+        for path in numbered(self._folder, self._name, ending):
+            if os.path.lexists(path):
+                continue
+            self._note.write(replace(self._content, total=self.size, named=path.name))
+            if renamed(self._path, path):
+                self._named = path
+                break
+        synced(self._folder)
+        return self._named or self._path
+
+    def remember(self) -> None:
+        """Take note that where the finished file lies is known elsewhere."""
+        self._known = True
+
+    def _ending(self) -> str:
+        self._file.seek(0)
+        ending = extension(self._kind, self._file.read(HEAD_BYTES))
+        if ending is None:
+            self.size = 0
+            raise DownloadFailed(f"What came is no {_NOUNS[self._kind]} and was not kept.")
+        if self._file.seek(0, os.SEEK_END) != self.size:
+            # Only where the folder has no locks.
+            self.size = 0
+            raise DownloadFailed("Another program wrote into the clip's file, which was not kept.")
+        return ending
+
+    def _named_before(self, origin: str) -> Path | None:
+        """Find the finished file where whoever finished it was killed before anybody knew."""
+        content = self._content
+        if content.origin != origin or not content.named:
+            return None
+        final = self._folder / content.named
+        with suppress(OSError, ValueError):
+            status = final.lstat()
+            if os.path.lexists(self._path):
+                return final if os.path.samestat(status, self._path.lstat()) else None
+            return (
+                final if stat.S_ISREG(status.st_mode) and status.st_size == content.total else None
+            )
+        return None
 
     def _restart(self, content: Content) -> None:
         self._bound(content.total or 0)
         self._file.truncate(0)
         self.size = 0
-        self._note_down(content)
-
-    def _note_down(self, content: Content) -> None:
-        self._content = content
-        self._note.truncate(0)
-        self._note.write(json.dumps(asdict(content)).encode())
+        self._note.write(content)
 
     def _bound(self, size: int) -> None:
         if size > MOST_BYTES:
             self.size = 0
             raise DownloadFailed("The clip is longer than 2 GiB, the most that is saved.")
-
-
-def _names(folder: Path, name: str, extension: str) -> Iterator[Path]:
-    yield folder / f"{name}{extension}"
-    yield from (folder / f"{name}-{number}{extension}" for number in count(2))
-
-
-def _claimed(folder: Path, name: str) -> tuple[Path, io.FileIO]:
-    """Claim a `.part` file that nobody adds to; give its path and its note, locked."""
-    for path in _names(folder, name, ".part"):
-        note = io.FileIO(f"{path}.json", "a+")
-        try:
-            _lock(note.fileno())
-            # Whoever had it before may have taken the name away between the two calls above.
-            if os.path.samestat(os.fstat(note.fileno()), Path(note.name).stat()):
-                return path, note
-        except OSError as error:
-            note.close()
-            if error.errno not in _TAKEN:
-                raise
-        note.close()
-    raise AssertionError("there are endless names")
-
-
-def _noted(note: io.FileIO) -> Content:
-    note.seek(0)
-    try:
-        return Content(**json.loads(note.readall()))
-    except (ValueError, TypeError):
-        return Content("")
 
 
 def _is_plain(path: Path) -> bool:
@@ -222,29 +196,3 @@ def _is_plain(path: Path) -> bool:
         status = path.lstat()
         return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
     return False
-
-
-def _named(part: Path, final: Path) -> bool:
-    """Move a file to a name unless that is taken."""
-    try:
-        os.link(part, final)
-    except FileExistsError:
-        return False
-    except OSError:
-        # exFAT and others have no links: there the name is taken first, and then filled.
-        with suppress(FileExistsError):
-            final.open("xb").close()
-            part.replace(final)
-            return True
-        return False
-    part.unlink()
-    return True
-
-
-def _sync(folder: Path) -> None:
-    with suppress(OSError):  # Windows cannot open a folder
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

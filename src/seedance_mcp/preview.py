@@ -5,6 +5,8 @@ It needs PyAV and Pillow (the extra `preview`), which are imported only when a c
 
 # PyAV's stubs leave types out.
 # pyright: reportUnknownMemberType=false
+import logging
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
     from PIL.Image import Image
+
+logger = logging.getLogger(__name__)
 
 MOST_BYTES = 60_000
 MOST_SIDE = 640
@@ -23,19 +27,24 @@ _MOST_PIXELS = 8192 * 4320
 _ATTEMPTS = [(side, quality) for side in (MOST_SIDE, 480, 320, 160) for quality in (80, 60, 40)]
 
 
-def middle_frame(path: Path) -> bytes | None:
+def never() -> bool:
+    """Say that there is time for all of it."""
+    return False
+
+
+def middle_frame(path: Path, late: Callable[[], bool] = never) -> bytes | None:
     """Make a JPEG of the frame in the middle of an MP4; it blocks for a moment.
 
     Args:
         path: The clip.
+        late: Whether nobody waits for it any more, asked before every frame.
 
     Returns:
-        At most 60 KB and 640 pixels a side; None where the clip cannot be read, or what reads it
-        is not installed.
+        At most 60 KB and 640 pixels a side; None where the clip cannot be read, what reads it
+        is not installed, or it got late.
     """
     try:
         import av  # noqa: PLC0415 - see the module's docstring
-        import av.error  # noqa: PLC0415
         import PIL.Image  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport] - for PyAV
     except ImportError:
         return None
@@ -44,13 +53,14 @@ def middle_frame(path: Path) -> bytes | None:
         with av.open(
             str(path), "r", format="mp4", options={"protocol_whitelist": "file"}
         ) as container:
-            frame = _middle(container)
+            frame = _middle(container, late)
             return frame and _small(_image(frame))
-    except (av.error.FFmpegError, OSError, ValueError, MemoryError):
+    except Exception as error:  # noqa: BLE001 - PyAV raises whatever it stumbles over
+        logger.info("%s has no frame to show: %r", path, error)
         return None
 
 
-def _middle(container: "InputContainer") -> "VideoFrame | None":
+def _middle(container: "InputContainer", late: Callable[[], bool]) -> "VideoFrame | None":
     """Give the frame that is shown when half of the clip is over."""
     stream = next(iter(container.streams.video), None)
     if stream is None or not 0 < stream.width * stream.height <= _MOST_PIXELS:
@@ -60,6 +70,8 @@ def _middle(container: "InputContainer") -> "VideoFrame | None":
     container.seek(middle, stream=stream)
     shown = None
     for frame in container.decode(stream):
+        if late():
+            return None
         if shown and (frame.pts is None or frame.pts > middle):
             break
         shown = frame

@@ -8,12 +8,11 @@ from typing import Protocol
 import anyio
 
 from .jobs import Job
+from .reports import Tally
 from .surroundings import Surroundings
 
 # A second less than is promised, for a machine that is busy.
 HEARTBEAT_SECONDS = 4.0
-
-BYTES_STEP = 256 * 1024
 
 
 class Notify(Protocol):
@@ -62,7 +61,9 @@ class Progress:
 
 
 class BytesProgress:
-    """The notifications of a call that saves a clip: bytes so far, out of how many.
+    """The notifications of a call that saves files: bytes so far, out of how many.
+
+    `progress` strictly increases: where no byte has come since, by a thousandth of one.
 
     Args:
         notify: Carries a notification to the client.
@@ -70,14 +71,21 @@ class BytesProgress:
 
     def __init__(self, notify: Notify) -> None:
         self._notify = notify
-        self._last = -1
+        self._tally: Tally | None = None
+        self._last = -1.0
 
-    async def __call__(self, size: int, total: int | None) -> None:
-        """Hear how many bytes there are, and notify of every further step and of the last."""
-        if size >= self._last + BYTES_STEP or (size == total and size > self._last):
-            self._last = size
-            whole = f" of {total:,}" if total is not None else ""
-            await self._notify(size, total, f"saved {size:,}{whole} bytes")
+    async def __call__(self, tally: Tally) -> None:
+        """Hear how far it is, and notify if that is news."""
+        before, self._tally = self._tally, tally
+        if tally != before:
+            await self.beat()
+
+    async def beat(self) -> None:
+        """Notify of how far it is; before that is known, RunComfy is asked where the files lie."""
+        tally = self._tally or Tally()
+        self._last = round(max(tally.size, self._last + 0.001), 3)
+        message = f"saved {tally}" if self._tally else "asking RunComfy"
+        await self._notify(self._last, tally.total, message)
 
 
 def describe(job: Job, elapsed_seconds: float) -> str:
@@ -90,17 +98,26 @@ def describe(job: Job, elapsed_seconds: float) -> str:
 async def reported(notify: Notify, surroundings: Surroundings) -> AsyncGenerator[Progress, None]:
     """Report the progress of a call for as long as it runs."""
     progress = Progress(notify, surroundings.clock)
+    async with beating(progress.beat, surroundings):
+        yield progress
+
+
+@asynccontextmanager
+async def beating(
+    beat: Callable[[], Awaitable[None]], surroundings: Surroundings
+) -> AsyncGenerator[None, None]:
+    """Beat at least every 5 seconds for as long as a call runs."""
 
     async def heartbeat() -> None:
         while True:
             await surroundings.sleep(HEARTBEAT_SECONDS)
-            await progress.beat()
+            await beat()
 
     broken: Exception | None = None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(heartbeat)
         try:
-            yield progress
+            yield
         except Exception as error:  # noqa: BLE001 - raised again outside of the group
             broken = error
         tasks.cancel_scope.cancel()

@@ -87,13 +87,14 @@ class Records:
         except LedgerError:
             return job
 
-    async def save(self, job: Job) -> Job:
-        """Note where a job's videos were saved, in the ledger if it can be had."""
+    async def save(self, job: Job) -> bool:
+        """Note where a job's files were saved, and tell whether the ledger could be had."""
         try:
             await self._store.save(job)
         except LedgerError as error:
-            logger.error("%s The videos of %s are saved.", error.message, job.request_id)  # noqa: TRY400
-        return job
+            logger.error("%s The files of %s are saved.", error.message, job.request_id)  # noqa: TRY400
+            return False
+        return True
 
 
 class Deliveries:

@@ -7,6 +7,28 @@ from .store import Page
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tally:
+    """How far the saving of what a job made has come.
+
+    Attributes:
+        size: Bytes that have come, of all files.
+        total: Bytes that there are, None while that is not known.
+        elsewhere: Whether another server of this machine saves it.
+    """
+
+    size: int = 0
+    total: int | None = None
+    elsewhere: bool = False
+
+    def __str__(self) -> str:
+        """Say how much is there, in a few words."""
+        if self.elsewhere:
+            return "another server of this machine is saving it"
+        whole = f" of {self.total:,}" if self.total is not None else ""
+        return f"{self.size:,}{whole} bytes"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """What a call learned of a job.
 
@@ -15,7 +37,8 @@ class Report:
         reused: Whether an identical earlier call began it.
         trouble: Why the job may have moved on since, in one line; None where it is fresh.
         warnings: What the caller should know of the arguments, a line each.
-        not_saved: Why its videos could not be saved, in one line; None where they were or need not.
+        not_saved: Why its files could not be saved, in one line; None where they were or need not.
+        saving: How far the saving of its files has come; None where it has ended, or not begun.
     """
 
     job: Job
@@ -23,6 +46,7 @@ class Report:
     trouble: str | None = None
     warnings: tuple[str, ...] = ()
     not_saved: str | None = None
+    saving: Tally | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,7 +102,7 @@ def deliver(connection: sqlite3.Connection, job: Job) -> None:
 
 
 def save(connection: sqlite3.Connection, job: Job) -> None:
-    """Note where a job's videos were saved."""
+    """Note where a job's files were saved."""
     saved_to = json.dumps(job.saved_to)
     connection.execute("UPDATE jobs SET saved_to = ? WHERE id = ?", (saved_to, job.id))
 

@@ -22,6 +22,7 @@ from mcp_types import (
 from starlette.requests import Request
 
 from . import __version__
+from .claims import Claims
 from .client import RunComfy
 from .download import Downloads
 from .errors import ConfigurationError, one_line
@@ -237,6 +238,7 @@ async def _service(  # noqa: PLR0913 - what build_server was given
                 transport=transport,
                 surroundings=surroundings,
             ),
+            claims=Claims(settings.state_dir / "saving"),
         )
 
 

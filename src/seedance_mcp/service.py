@@ -6,22 +6,23 @@ call that began it, so a caller that gives up ends its own waiting and nothing e
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import replace
 from math import inf
 from uuid import uuid4
 
 import anyio
 from anyio.abc import TaskGroup
 
+from .claims import Claims
 from .client import RunComfy
 from .download import Downloads
-from .errors import DownloadFailed, RateLimited, ServiceError, ServiceUnavailable
+from .errors import RateLimited, ServiceError, ServiceUnavailable
 from .following import NOT_ANSWERED, REFRESH_JOBS, Follower, Watcher
 from .images import ImageGate
 from .jobs import FINAL_OBSERVATIONS, OPEN, Cancelled, Job, Running, Status
 from .records import Deliveries, Records
 from .reports import Limits, Listing, Report
-from .saving import BytesWatcher, Saving
+from .saving import Saving
+from .saving import Watcher as SavingWatcher
 from .schema import JSONObject, Model
 from .store import Store
 from .submissions import Submission, Submissions
@@ -45,6 +46,7 @@ class Service:
         answers_left: Tells whether every answer so far has left for the client.
         gate: What the pictures of a call must pass.
         downloads: How clips are saved.
+        claims: Which other process saves one.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that server.py puts together
@@ -60,17 +62,20 @@ class Service:
         answers_left: Callable[[], bool],
         gate: ImageGate,
         downloads: Downloads,
+        claims: Claims,
     ) -> None:
         self._client = client
         self._store = store
         self._model = model
-        self._limits = limits
+        self._per_hour = limits.jobs_per_hour
         self._clock = surroundings.clock
         self._records = Records(store, token, surroundings.clock)
         self._submissions = Submissions(client, store, tasks, surroundings)
         self._deliveries = Deliveries(store, tasks, answers_left)
         self._gate = gate
-        self._saving = Saving(downloads, self._records, tasks)
+        self._saving = Saving(
+            downloads, self._records, claims, tasks, surroundings, unasked=limits.auto_download
+        )
         self._follower = Follower(client, self._records, surroundings)
 
     async def generate(
@@ -143,19 +148,9 @@ class Service:
             return self._reported(job, trouble=trouble)
         return self._reported(await self._records.observe(await self._job(request_id), seen))
 
-    async def save(self, report: Report, watch: BytesWatcher) -> Report:
-        """Save the videos of a job that is done; of another one there is nothing to save.
-
-        Args:
-            report: What is known of the job.
-            watch: Who is told of the bytes.
-        """
-        if report.job.status is not Status.COMPLETED:
-            return report
-        try:
-            return replace(report, job=await self._saving.save(report.job, watch))
-        except DownloadFailed as error:
-            return replace(report, not_saved=error.line)
+    async def save(self, report: Report, *, deadline: float, watch: SavingWatcher) -> Report:
+        """Save what a job made; see `Saving.save`."""
+        return await self._saving.save(report, deadline=deadline, watch=watch)
 
     async def cancel(self, request_id: str) -> Job:
         """Cancel a job that is still queued; another one goes on and is given as it is now.
@@ -165,6 +160,7 @@ class Service:
         """
         job = await self._job(request_id)
         if job.status.final:
+            self._saving.seen(job)
             return job
         deadline = anyio.current_time() + ASK_SECONDS
         with _patience(ASK_SECONDS):
@@ -176,6 +172,7 @@ class Service:
         except ServiceError:
             # Only a job that runs, or ran, is not cancellable (page).
             job = await self._records.observe(job, Running())
+        self._saving.seen(job)
         return job
 
     async def jobs(self, *, status: Status | None, limit: int) -> Listing:
@@ -195,9 +192,8 @@ class Service:
         unanswered = await self._follower.refresh(still_open.jobs)
         page = await self._store.recent(owner, statuses={status} if status else (), limit=limit)
         stale = sum(job.id in unanswered for job in page.jobs)
-        if self._limits.auto_download:
-            for job in page.jobs:
-                self._saving.begin(job)
+        for job in page.jobs:
+            self._saving.seen(job)
         return Listing(page=page, stale=stale)
 
     def delivered(self, *jobs: Job) -> None:
@@ -239,8 +235,7 @@ class Service:
         trouble: str | None = None,
         warnings: tuple[str, ...] = (),
     ) -> Report:
-        if self._limits.auto_download:
-            self._saving.begin(job)
+        self._saving.seen(job)
         return Report(job=job, reused=reused, trouble=trouble, warnings=warnings)
 
     async def _begun(self, new: Job, *, force_new: bool) -> tuple[Job, Submission | None, bool]:
@@ -252,7 +247,7 @@ class Service:
                 new,
                 force_new=force_new,
                 named=self._deliveries.named,
-                per_hour=self._limits.jobs_per_hour,
+                per_hour=self._per_hour,
             )
             if job.id == new.id:
                 return job, self._submissions.begin(job), False

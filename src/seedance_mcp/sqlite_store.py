@@ -115,7 +115,7 @@ class SqliteStore:
         await self._step(partial(rows.deliver, job=job), writes=True)
 
     async def save(self, job: Job) -> None:
-        """Note where a job's videos were saved."""
+        """Note where a job's files were saved."""
         await self._step(partial(rows.save, job=job), writes=True)
 
     async def get(self, job: Job) -> Job | None:

@@ -68,7 +68,7 @@ class Store(Protocol):
         ...
 
     async def save(self, job: Job) -> None:
-        """Note where a job's videos were saved."""
+        """Note where a job's files were saved."""
         ...
 
     async def get(self, job: Job) -> Job | None:

@@ -22,7 +22,7 @@ from .errors import SeedanceError
 from .jobs import Job, Status
 from .listing import listed_tools
 from .preview import middle_frame
-from .progress import BytesProgress, Notify, reported
+from .progress import BytesProgress, Notify, beating, reported
 from .reports import Report
 from .schema import JSONObject, Model
 from .service import Service
@@ -32,6 +32,11 @@ logger = logging.getLogger(__name__)
 
 Connected = Callable[[], Awaitable[bool]]
 """Tells whether a caller can still be answered, as far as the transport knows."""
+
+SAVE_SECONDS = 45.0
+"""How long a call that saves a clip may take, asking where it lies included."""
+PREVIEW_SECONDS = 4.0
+"""How long it may look for the middle of the clip after that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,19 +143,30 @@ async def check_status(call: Call) -> CallToolResult:
 
 
 async def get_result(call: Call) -> CallToolResult:
-    """Give what came of a job, with a link to every video."""
-    report = await call.service.result(call.arguments["request_id"])
-    if call.arguments["download"]:
-        report = await call.service.save(report, BytesProgress(call.notify))
+    """Give what came of a job, with a link to every video, and save it if asked to."""
+    report = await (_saved if call.arguments["download"] else _asked)(call)
     await call.deliver(report.job)
-    links: list[ContentBlock] = [
-        ResourceLink(name=f"{report.job.request_id}-{number}.mp4", uri=url, mime_type="video/mp4")
-        for number, url in enumerate(report.job.outputs.videos, 1)
+    job = report.job
+    blocks: list[ContentBlock] = [
+        ResourceLink(name=f"{job.request_id}-{number}.mp4", uri=url, mime_type="video/mp4")
+        for number, url in enumerate(job.outputs.videos, 1)
     ]
-    if call.arguments["download"] and report.job.saved_to:
-        links += await _preview(Path(report.job.saved_to[0]))
-    failed = report.job.status is Status.FAILED or report.not_saved is not None
-    return _result(result_answer(report), links, is_error=failed)
+    if call.arguments["download"] and job.outputs.videos and job.saved[0]:
+        blocks += await _preview(Path(job.saved[0]))
+    failed = job.status is Status.FAILED or report.not_saved is not None
+    return _result(result_answer(report), blocks, is_error=failed)
+
+
+async def _asked(call: Call) -> Report:
+    return await call.service.result(call.arguments["request_id"])
+
+
+async def _saved(call: Call) -> Report:
+    deadline = anyio.current_time() + SAVE_SECONDS
+    progress = BytesProgress(call.notify)
+    async with beating(progress.beat, call.surroundings):
+        report = await _asked(call)
+        return await call.service.save(report, deadline=deadline, watch=progress)
 
 
 async def cancel_job(call: Call) -> CallToolResult:
@@ -172,7 +188,15 @@ async def list_jobs(call: Call) -> CallToolResult:
 
 async def _preview(path: Path) -> list[ContentBlock]:
     """Show the middle of a saved clip, if what decodes it is installed."""
-    picture = await anyio.to_thread.run_sync(middle_frame, path)
+    late = anyio.Event()
+    picture = None
+    with anyio.move_on_after(PREVIEW_SECONDS):
+        try:
+            picture = await anyio.to_thread.run_sync(
+                middle_frame, path, late.is_set, abandon_on_cancel=True
+            )
+        finally:
+            late.set()
     if picture is None:
         return []
     data = b64encode(picture).decode()

@@ -1,0 +1,151 @@
+"""A call that saves is bounded, and what it began goes on without it, whatever breaks."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from .door import VIRTUAL_TIME, facts
+from .download_scene import PAID
+from .saving_service import (
+    CLIP,
+    HOST,
+    NAME,
+    PIECE,
+    REQUEST_ID,
+    TOKEN,
+    File,
+    Service,
+    bought,
+    files,
+    saved,
+    serving,
+)
+
+pytestmark = pytest.mark.anyio
+
+AGAIN = f"call get_result with request_id {REQUEST_ID} and download true again, which goes on"
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return VIRTUAL_TIME
+
+
+Seen = list[tuple[float, float, float | None]]
+
+
+def seeing(seen: Seen) -> Callable[[float, float | None, str | None], Awaitable[None]]:
+    """Write down when each notification came, and what it said."""
+
+    async def see(progress: float, total: float | None, _: str | None) -> None:
+        seen.append((anyio.current_time(), progress, total))
+
+    return see
+
+
+async def test_a_slow_host_is_answered_for_in_time_and_the_next_call_takes_it_up(
+    tmp_path: Path,
+) -> None:
+    service = Service(files={"/a.mp4": File(piece_seconds=12)})
+    async with serving(service, tmp_path) as client:
+        await bought(client)
+        began, seen = anyio.current_time(), Seen()
+        result = await saved(client, progress_callback=seeing(seen))
+        assert anyio.current_time() - began == pytest.approx(45, abs=0.1)
+        assert (result.is_error, facts(result)["saved_to"]) == (False, None)
+        assert facts(result)["next_step"] == (
+            f"It is not all there yet (150,000 of 300,000 bytes): {AGAIN} from there."
+        )
+        times = [began, *(time for time, _, _ in seen), began + 45]
+        assert max(after - before for before, after in pairwise(times)) <= 5
+        values = [progress for _, progress, _ in seen]
+        assert values == sorted(set(values))
+        assert {total for _, _, total in seen} == {None, 300_000}
+        again = await saved(client, progress_callback=seeing(seen))
+        assert facts(again)["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
+        assert anyio.current_time() - began == pytest.approx(72, abs=1)
+        assert seen[-1][1:] == (300_000, 300_000)
+        assert service.counted == {"/a.mp4": 1}
+
+
+async def test_a_host_that_hangs_is_given_up_in_the_background_and_asked_again(
+    tmp_path: Path,
+) -> None:
+    service = Service(files={"/a.mp4": File(hangs_after=PIECE)})
+    async with serving(service, tmp_path) as client:
+        await bought(client)
+        began, seen = anyio.current_time(), Seen()
+        for elapsed in 45, 90:
+            result = await saved(client, progress_callback=seeing(seen))
+            assert anyio.current_time() - began == pytest.approx(elapsed, abs=0.1)
+            assert f" of 300,000 bytes): {AGAIN}" in facts(result)["next_step"]
+        times = [began, *(time for time, _, _ in seen), began + 90]
+        assert max(after - before for before, after in pairwise(times)) <= 5
+        result = await saved(client)
+        assert (result.is_error, anyio.current_time() - began < 130) == (True, True)
+        assert "files.runcomfy.net did not send the whole clip" in facts(result)["error"]
+        service.files["/a.mp4"] = File()
+        assert not (await saved(client)).is_error
+        assert files(tmp_path) == {f"{NAME}.mp4": len(CLIP)}
+
+
+async def test_a_call_that_is_cancelled_loses_nothing_that_came(tmp_path: Path) -> None:
+    service = Service(files={"/a.mp4": File(piece_seconds=5)})
+    async with serving(service, tmp_path) as client:
+        await bought(client)
+        with anyio.move_on_after(17):
+            await saved(client)
+        began = anyio.current_time()
+        assert facts(await saved(client))["saved_to"].endswith(f"{NAME}.mp4")
+        assert anyio.current_time() - began == pytest.approx(13, abs=1)
+        assert service.counted == {"/a.mp4": 1}
+
+
+async def test_progress_comes_while_the_service_itself_does_not_answer(tmp_path: Path) -> None:
+    service = Service()
+    async with serving(service, tmp_path) as client:
+        await bought(client)
+        service.thinks_seconds = 9
+        began, seen = anyio.current_time(), Seen()
+        await saved(client, progress_callback=seeing(seen))
+        times = [began, *(time for time, _, _ in seen)]
+        assert times[-1] - began >= 9
+        assert max(after - before for before, after in pairwise(times)) <= 5
+
+
+STRANGE = {
+    "a host that is no name": Service(videos=["https://xn--/a.mp4"]),
+    "a fault of ours": Service(
+        files={"/a.mp4": File(error=RuntimeError(f"broken with {TOKEN} in hand"))}
+    ),
+    "a validator that is no text": Service(
+        files={"/a.mp4": File(hangs_after=PIECE, headers={"ETag": b'"\xe9"'})}
+    ),
+}
+
+
+@pytest.mark.parametrize("what", STRANGE)
+async def test_whatever_breaks_while_a_clip_is_saved_unasked_the_server_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    caplog.set_level(logging.WARNING)
+    async with serving(STRANGE[what], tmp_path, auto_download=True) as client:
+        await bought(client)
+        await anyio.sleep(200)
+        for _ in range(2):
+            (job,) = facts(await client.call_tool("list_jobs", {}))["jobs"]
+            assert (job["status"], job["saved_to"]) == ("completed", None)
+        assert f"{REQUEST_ID} was not saved: " in caplog.text
+        if what == "a fault of ours":
+            await anyio.sleep(1)
+            result = await saved(client)
+            assert (result.is_error, facts(result)["error"]) == (
+                True,
+                f"Saving broke inside this server, and its log says how. {PAID}",
+            )
+            assert facts(result)["videos"] == [f"{HOST}/a.mp4"]
