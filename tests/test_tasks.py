@@ -1,7 +1,8 @@
 """The Tasks extension, in virtual time: what a task tells, who is given one, what is refused."""
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,15 @@ import anyio
 import pytest
 from mcp.client.extension import ClientExtension, advertise
 
+from seedance_mcp.jobs import Outputs, Succeeded
 from seedance_mcp.simulator import Behaviour, Fault, Simulator
+from seedance_mcp.sqlite_store import SqliteStore
+from seedance_mcp.surroundings import Surroundings
 
 from . import restarts
-from .door import ARGUMENTS, VIRTUAL_TIME, Door, facts, opened, text
+from .door import ARGUMENTS, PICTURE_URL, VIRTUAL_TIME, Door, facts, opened, text
 from .task_client import MISSING, TASKS, TaskPolling, ask, begin, refusal
+from .virtual_time import virtual_now
 
 pytestmark = pytest.mark.anyio
 
@@ -243,13 +248,50 @@ async def test_a_request_whose_outcome_is_unknown_is_no_task() -> None:
         assert (polling.created, len(door.simulator.accepted)) == ([], 1)
 
 
+async def cut_off(door: Door) -> None:
+    """Call generate_video and hang up before the job has its id."""
+    door.simulator.faults.append(Fault.delay("submit", 5))
+    with anyio.move_on_after(2):
+        await begin(door.client, ARGUMENTS)
+    await anyio.sleep(10)
+
+
 async def test_a_call_that_was_cut_off_gets_its_own_task_when_it_is_repeated() -> None:
     async with knowing(Behaviour(run_seconds=60)) as door:
-        door.simulator.faults.append(Fault.delay("submit", 5))
-        with anyio.move_on_after(2):
-            await begin(door.client, ARGUMENTS)
+        await cut_off(door)
         created = await begin(door.client, ARGUMENTS)
         assert [job.request_id for job in door.simulator.accepted] == [created.task_id]
+        await anyio.sleep(60)
+        state = await asked(door, "get", created.task_id)
+        assert state["result"]["structuredContent"]["reused"] is True
+
+
+async def test_a_job_that_ended_unseen_is_no_task_but_given_at_once(tmp_path: Path) -> None:
+    around = Surroundings(clock=virtual_now, sleep=anyio.sleep, random=lambda: 0.5)
+    with closing(SqliteStore(tmp_path, around, history=timedelta(days=90))) as ledger:
+        polling = TaskPolling()
+        async with knowing(extensions=[polling], state_dir=tmp_path) as door:
+            await cut_off(door)
+            owner = await ledger.owner(door.simulator.token)
+            job = await ledger.find(door.simulator.accepted[0].request_id, owner)
+            assert job is not None
+            ended = Succeeded(outputs=Outputs(videos=("https://a.example/1.mp4",)))
+            await ledger.observe(job, ended, virtual_now())
+            result = await door.generate()
+            assert facts(result)["video_url"] == "https://a.example/1.mp4"
+            assert (polling.created, len(door.simulator.accepted)) == ([], 1)
+
+
+async def test_what_is_remarked_when_a_task_is_begun_stands_in_its_result_too() -> None:
+    without_effect = {"last_frame_image_url": PICTURE_URL, "resolution": "1080p"}
+    async with knowing(Behaviour(run_seconds=10)) as door:
+        created = await begin(door.client, ARGUMENTS | without_effect)
+        remark = "last_frame_image_url: "
+        assert remark in created.wire()["statusMessage"]
+        await anyio.sleep(20)
+        state = await asked(door, "get", created.task_id)
+        (warning,) = state["result"]["structuredContent"]["warnings"]
+        assert warning.startswith(remark)
 
 
 async def test_a_task_counts_as_an_answer_that_names_the_job(tmp_path: Path) -> None:

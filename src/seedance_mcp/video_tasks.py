@@ -26,6 +26,7 @@ from .tools import Call, Connected, Tool, generate, generated, is_connected
 
 TOOL = "generate_video"
 MESSAGE_LENGTH = 500
+REMARKS_KEPT = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,28 @@ class TaskForms:
         return ceil(1000 * poll_delay(job.elapsed_seconds(now), self.surroundings.random))
 
 
+class Remarks:
+    """What was remarked when tasks were begun, so that their results say it too.
+
+    No ledger holds it. After a restart a result goes without, as the answer of check_status does.
+    """
+
+    def __init__(self) -> None:
+        self._begun: dict[str | None, Report] = {}
+
+    def note(self, report: Report) -> None:
+        """Keep what was remarked on a job; the oldest of too many is let go."""
+        if report.reused or report.warnings:
+            self._begun[report.job.request_id] = report
+        if len(self._begun) > REMARKS_KEPT:
+            del self._begun[next(iter(self._begun))]
+
+    def added(self, report: Report) -> Report:
+        """Add to a report what was remarked when its job was begun."""
+        begun = self._begun.get(report.job.request_id, report)
+        return replace(report, reused=begun.reused, warnings=begun.warnings)
+
+
 @dataclass(frozen=True, kw_only=True)
 class VideoTasks:
     """The jobs of generate_video as the work behind tasks, for one request.
@@ -80,6 +103,7 @@ class VideoTasks:
         notify: Carries progress notifications.
         connected: Tells whether the caller can still be answered.
         forms: How a job is told as a task.
+        remarks: What was remarked when tasks were begun.
     """
 
     service: Service
@@ -87,6 +111,7 @@ class VideoTasks:
     notify: Notify
     connected: Connected
     forms: TaskForms
+    remarks: Remarks
 
     async def begin(self, params: CallToolRequestParams) -> Result:
         """Buy a clip, and answer with its task; without one where there is nothing to wait for."""
@@ -101,6 +126,7 @@ class VideoTasks:
     async def state(self, task_id: str) -> TaskState:
         """Ask where a job stands."""
         report = await self.service.status(task_id, wait_seconds=0, watch=_unwatched)
+        report = self.remarks.added(report)
         return self.forms.state(report, await generated(self._call, report))
 
     async def cancel(self, task_id: str) -> None:
@@ -117,6 +143,7 @@ class VideoTasks:
         if report.job.request_id is None or report.job.status.final:
             return await generated(call, report)
         await call.deliver(report.job)
+        self.remarks.note(report)
         return self.forms.created(report)
 
     @property
@@ -157,7 +184,7 @@ def video_tasks(tools: Iterable[Tool], surroundings: Surroundings, *, kept: time
         kept: How long a job can be had after it has ended.
     """
     (tool,) = [tool for tool in tools if tool.listed.name == TOOL]
-    forms = TaskForms(surroundings=surroundings, kept=kept)
+    forms, remarks = TaskForms(surroundings=surroundings, kept=kept), Remarks()
 
     def work(context: ServerRequestContext[Service]) -> VideoTasks:
         return VideoTasks(
@@ -166,6 +193,7 @@ def video_tasks(tools: Iterable[Tool], surroundings: Surroundings, *, kept: time
             notify=context.session.report_progress,
             connected=partial(is_connected, context.request),
             forms=forms,
+            remarks=remarks,
         )
 
     return Tasks(work, tools={TOOL})
