@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .surroundings import (
@@ -129,7 +130,7 @@ def run(subject: str, url: str, option: str, values: Sequence[str]) -> Verdict:
     shutil.rmtree(results, ignore_errors=True)
     common = ["--url", url, "--expected-failures", str(baseline), "--output-dir", str(results)]
     with ThreadPoolExecutor(max_workers=3) as threads:
-        codes = list(threads.map(lambda value: suite([*common, option, value], value), values))
+        codes = list(threads.map(partial(suite, common, option), values))
     checks = read_results(results)
     ran = checks.passed | checks.failed
     unexpected = {c for c in checks.failed if not any(_covers(e, c) for e in entries)}
@@ -144,11 +145,11 @@ def run(subject: str, url: str, option: str, values: Sequence[str]) -> Verdict:
     )
 
 
-def suite(options: Sequence[str], name: str) -> int:
-    """Run the suite with its output in a log of this name, and give its exit code."""
-    with (LOGS / f"{name}.log").open("wb") as output:
+def suite(common: Sequence[str], option: str, value: str) -> int:
+    """Run the suite with its words in a log named after the value, and give its exit code."""
+    with (LOGS / f"{value}.log").open("wb") as output:
         return subprocess.run(  # noqa: S603 - the command is our own
-            [NODE, SUITE, "server", *options],
+            [NODE, SUITE, "server", *common, option, value],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

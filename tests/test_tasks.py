@@ -127,6 +127,8 @@ async def test_a_task_tells_of_the_queue_of_the_run_and_of_the_clip() -> None:
         status = await door.call("check_status", request_id=task_id, wait_seconds=0)
         ordinary = status.model_dump(mode="json", by_alias=True, exclude_none=True)
         assert result == {name: value for name, value in ordinary.items() if name != "_meta"}
+        await anyio.sleep(1000)
+        assert await asked(door, "get", task_id) == {**state, "result": result}
 
 
 async def test_a_job_that_failed_is_a_completed_task_whose_result_is_an_error() -> None:

@@ -1,6 +1,7 @@
 """The Tasks extension over stdio and over HTTP: real processes, which come and go."""
 
 import base64
+import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from seedance_mcp.simulator import Behaviour, Simulator, running
+from seedance_mcp.simulator import Behaviour, Fault, Simulator, running
 
 from .server_process import COMMAND, INITIALIZE, MODERN_META, START_SECONDS, environment, started
 from .task_client import MISSING, TASKS, TaskPolling, ask, begin, refusal
@@ -110,6 +111,23 @@ async def test_over_http_every_request_declares_for_itself(tmp_path: Path) -> No
             seen = await post(http, url, "tasks/get", params, "any-task")
             error = seen.json()["error"]
             assert (seen.status_code, error["code"], error["data"]) == (400, -32021, MISSING)
+
+
+async def test_a_task_that_is_being_begun_is_answered_before_the_process_ends(
+    tmp_path: Path,
+) -> None:
+    async with running(Behaviour(pictures="never", run_seconds=600)) as simulator:
+        simulator.faults.append(Fault.delay("submit", 0.2, after=True))
+        with anyio.fail_after(START_SECONDS):
+            async with started(account(simulator, tmp_path)) as pipes:
+                call = {"name": "generate_video", "arguments": ARGUMENTS, "_meta": KNOWING_META}
+                await pipes.send(id=1, method="tools/call", params=call)
+                while not simulator.accepted:
+                    await anyio.lowlevel.checkpoint()
+                pipes.process.send_signal(signal.SIGTERM)
+                result = (await pipes.answer(1))["result"]
+                assert result["taskId"] == simulator.accepted[0].request_id
+                assert await pipes.process.wait() == 0
 
 
 async def test_a_client_of_an_older_revision_is_given_no_task_whatever_it_declares(
