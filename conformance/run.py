@@ -3,6 +3,8 @@
 Each protocol revision has its baseline, a list of the checks that are expected to fail, each with
 its reason. The suite judges the scenarios that a revision requires. Here every check counts that
 it ran, also of those that it does not score, and every entry of the baseline must have failed.
+
+The scenarios of the Tasks extension run against `task_server.py`, which has the tools they call.
 """
 
 import json
@@ -12,7 +14,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .surroundings import (
@@ -29,8 +34,22 @@ from .surroundings import (
 )
 
 REVISIONS = ("2026-07-28", "2025-11-25")
+TASKS = (
+    "tasks-lifecycle",
+    "tasks-capability-negotiation",
+    "tasks-wire-fields",
+    "tasks-request-state-removal",
+    "tasks-mrtr-input",
+    "tasks-request-headers",
+    "tasks-dispatch-and-envelope",
+    "tasks-required-task-error",
+    "tasks-mrtr-composition",
+)
+"""The scenarios of the Tasks extension, asked for by name since no revision requires them."""
 SUITE = str(PACKAGES / "conformance" / "dist" / "index.js")
 SUITE_SECONDS = 300.0
+BROKEN = r"Traceback| ERROR | CRITICAL "
+"""What the log of a server that broke has in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,17 +62,17 @@ class Checks:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """How a revision went.
+    """How a revision, or an extension, went.
 
     Attributes:
-        revision: The protocol revision.
+        subject: The protocol revision, or the extension.
         checks: What passed and what failed.
         unexpected: The failed checks that the baseline does not expect.
         stale: The entries of the baseline that nothing failed for.
-        exit_code: The suite's own.
+        exit_code: The suite's own, the highest of several.
     """
 
-    revision: str
+    subject: str
     checks: Checks
     unexpected: list[str]
     stale: list[str]
@@ -68,7 +87,7 @@ class Verdict:
         """Say what went wrong, then the whole in a line."""
         passed, failed = len(self.checks.passed), len(self.checks.failed)
         summary = (
-            f"{'ok    ' if self.good else 'FAILED'} {self.revision}: {passed} checks passed,"
+            f"{'ok    ' if self.good else 'FAILED'} {self.subject}: {passed} checks passed,"
             f" {failed - len(self.unexpected)} failed as expected,"
             f" {len(self.unexpected)} failed unexpectedly;"
             f" {len(self.stale)} stale entries in the baseline;"
@@ -82,56 +101,68 @@ class Verdict:
 
 
 def main() -> None:
-    """Start the server, run the suite for each revision, and exit with 1 if anything is wrong."""
+    """Start the servers, run the suite against them, and exit with 1 if anything is wrong."""
     end_in_order()
-    log = LOGS / "server.log"
+    logs = [LOGS / "server.log", LOGS / "task-server.log"]
     with tempfile.TemporaryDirectory() as folder, refusing_url() as nowhere:
         command = [SEEDANCE_MCP, "serve", "--transport", "http", "--port", "0"]
         env = without_settings(os.environ) | settings(folder, nowhere)
-        with started(command, env=env, log=log) as url:
-            verdicts = [run(revision, url) for revision in REVISIONS]
+        with started(command, env=env, log=logs[0]) as url:
+            verdicts = [run(revision, url, "--requirements", [revision]) for revision in REVISIONS]
+        command = [sys.executable, "-m", "conformance.task_server"]
+        with started(command, env=env, log=logs[1]) as url:
+            verdicts.append(run("tasks", url, "--scenario", TASKS))
     for verdict in verdicts:
         for line in verdict.lines():
             say(line)
-    broke = re.search(r"Traceback| ERROR | CRITICAL ", log.read_text("utf-8"))
-    if broke:
-        say(f"FAILED the server logged an error: {log}")
+    broke = [log for log in logs if re.search(BROKEN, log.read_text("utf-8"))]
+    for log in broke:
+        say(f"FAILED a server logged an error: {log}")
     if broke or not all(verdict.good for verdict in verdicts):
         sys.exit(f"The suite's own words are in {LOGS}.")
 
 
-def run(revision: str, url: str) -> Verdict:
-    """Run the suite for a revision and hold what it found against the baseline."""
-    baseline = Path(__file__).with_name(f"baseline-{revision}.yml")
+def run(subject: str, url: str, option: str, values: Sequence[str]) -> Verdict:
+    """Run the suite once for each value of an option, and hold what it found to the baseline."""
+    baseline = Path(__file__).with_name(f"baseline-{subject}.yml")
     entries = read_baseline(baseline)
-    results = LOGS / revision
+    results = LOGS / subject
     shutil.rmtree(results, ignore_errors=True)
-    command = [NODE, SUITE, "server", "--url", url, "--requirements", revision]
-    command += ["--expected-failures", str(baseline), "--output-dir", str(results)]
-    with (LOGS / f"{revision}.log").open("wb") as output:
-        suite = subprocess.run(  # noqa: S603 - the command is our own
-            command,
+    common = ["--url", url, "--expected-failures", str(baseline), "--output-dir", str(results)]
+    with ThreadPoolExecutor(max_workers=3) as threads:
+        codes = list(threads.map(partial(suite, common, option), values))
+    checks = read_results(results)
+    ran = checks.passed | checks.failed
+    unexpected = {c for c in checks.failed if not any(_covers(e, c) for e in entries)}
+    if option == "--scenario":
+        unexpected |= {f"{s} did not run" for s in values if not any(_covers(s, c) for c in ran)}
+    return Verdict(
+        subject=subject,
+        checks=checks,
+        unexpected=sorted(unexpected),
+        stale=[e for e in entries if not any(_covers(e, c) for c in checks.failed)],
+        exit_code=max(codes),
+    )
+
+
+def suite(common: Sequence[str], option: str, value: str) -> int:
+    """Run the suite with its words in a log named after the value, and give its exit code."""
+    with (LOGS / f"{value}.log").open("wb") as output:
+        return subprocess.run(  # noqa: S603 - the command is our own
+            [NODE, SUITE, "server", *common, option, value],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             timeout=SUITE_SECONDS,
             check=False,
-        )
-    checks = read_results(results)
-    return Verdict(
-        revision=revision,
-        checks=checks,
-        unexpected=sorted(c for c in checks.failed if not any(_covers(e, c) for e in entries)),
-        stale=[e for e in entries if not any(_covers(e, c) for c in checks.failed)],
-        exit_code=suite.returncode,
-    )
+        ).returncode
 
 
 def read_baseline(path: Path) -> list[str]:
     """Read the entries of a baseline, and see that each has its reason beside it."""
     entries: list[str] = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        if line.startswith("#") or line == "server:":
+        if line.startswith("#") or line in {"server:", "server: []"}:
             continue
         entry = re.fullmatch(r"  - (\S+)  # \S.*", line)
         if entry is None:

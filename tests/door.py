@@ -1,6 +1,6 @@
 """The public door: an MCP client at a server whose service is the simulator, in virtual time."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 from mcp import Client
+from mcp.client.extension import ClientExtension
 from mcp_types import CallToolResult, TextContent
 
 from seedance_mcp.server import build_server
@@ -56,6 +57,7 @@ async def opened(
     behaviour: Behaviour | None = None,
     *,
     mode: str = "legacy",
+    extensions: Sequence[ClientExtension] = (),
     state_dir: Path | None = None,
     **settings: Any,
 ) -> AsyncGenerator[Door, None]:
@@ -64,6 +66,7 @@ async def opened(
     Args:
         behaviour: The simulator's; its pictures are not looked at unless it says so.
         mode: The client's protocol era.
+        extensions: What the client knows besides the protocol.
         state_dir: The state folder, None for a new one.
         settings: What differs from a configuration that works.
     """
@@ -71,13 +74,17 @@ async def opened(
     behaviour.pictures = "never"
     async with running(behaviour, clock=anyio.current_time) as simulator:
         given = {"token": simulator.token, "base_url": simulator.url} | settings
-        async with served(state_dir, mode=mode, **given) as client:
+        async with served(state_dir, mode=mode, extensions=extensions, **given) as client:
             yield Door(client, simulator)
 
 
 @asynccontextmanager
 async def served(
-    state_dir: Path | None = None, *, mode: str = "legacy", **settings: Any
+    state_dir: Path | None = None,
+    *,
+    mode: str = "legacy",
+    extensions: Sequence[ClientExtension] = (),
+    **settings: Any,
 ) -> AsyncGenerator[Client, None]:
     """Open a server in this process, in virtual time, with a client at it."""
     with TemporaryDirectory(prefix="seedance-test-") as folder:
@@ -88,7 +95,7 @@ async def served(
             **settings,
         }
         server = build_server(Settings(**chosen), clock=virtual_now, random=lambda: 0.5)
-        async with Client(server, mode=mode) as client:
+        async with Client(server, mode=mode, extensions=extensions) as client:
             yield client
 
 

@@ -21,7 +21,7 @@ def simulated(**switches: Any) -> AbstractAsyncContextManager[Simulator, bool | 
 def server(
     simulator: Simulator, folder: Path, **settings: Any
 ) -> AbstractAsyncContextManager[Client, bool | None]:
-    """Open a server on a state folder, with a client at it."""
+    """Open a server on a state folder, with a client at it, as `served` does."""
     given: dict[str, Any] = {"token": simulator.token, "base_url": simulator.url, **settings}
     return served(folder, **given)
 

@@ -25,7 +25,8 @@ ROWS = [
     {"service", "next_steps"},
     {"answers"},
     {"listing"},
-    {"tools"},
+    {"tools", "tasks"},
+    {"video_tasks"},
     {"server"},
     {"ending"},
     {"serve_stdio", "serve_http"},
@@ -35,7 +36,7 @@ ROWS = [
     {"__main__"},
 ]
 PURE = {"errors", "schema", "polling", "jobs", "refusals", "arguments", "surroundings", "wire"}
-MCP = {"listing", "tools", "server", "serve_stdio", "serve_http", "demo"}
+MCP = {"listing", "tools", "tasks", "video_tasks", "server", "serve_stdio", "serve_http", "demo"}
 READS_THE_ENVIRONMENT = {"settings", "cli"}
 # What does I/O or is foreign to arithmetic on values: no pure module imports it.
 EFFECTS = {"httpx", "anyio", "asyncio", "sqlite3", "os", "sys", "socket", "subprocess", "threading"}

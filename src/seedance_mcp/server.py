@@ -5,21 +5,19 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequ
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 import anyio
 import httpx
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import HandlerResult, ServerRequestContext
+from mcp.server.extension import Extension, compose_tool_call_handler
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
     CallToolRequestParams,
-    CallToolResult,
     ListToolsResult,
     PaginatedRequestParams,
 )
-from starlette.requests import Request
 
 from . import __version__
 from .claims import Claims
@@ -35,7 +33,8 @@ from .settings import Settings
 from .sqlite_store import SqliteStore
 from .store import Store
 from .surroundings import Surroundings
-from .tools import Tool, build_tools
+from .tools import Tool, build_tools, is_connected
+from .video_tasks import video_tasks
 
 INSTRUCTIONS = (
     "Makes video clips from pictures with ByteDance Seedance on RunComfy. Each generate_video"
@@ -66,10 +65,11 @@ class SeedanceServer(Server[Service]):
 
     Args:
         tools: What it offers.
+        extension: What answers some calls of them in a form of its own.
         lifespan: What opens the service that the tools call, and closes it.
     """
 
-    def __init__(self, tools: Sequence[Tool], lifespan: Lifespan) -> None:
+    def __init__(self, tools: Sequence[Tool], extension: Extension, lifespan: Lifespan) -> None:
         super().__init__(
             "seedance-mcp",
             title="Seedance video",
@@ -77,9 +77,13 @@ class SeedanceServer(Server[Service]):
             instructions=INSTRUCTIONS,
             lifespan=lambda _: lifespan(self),
             on_list_tools=self._list_tools,
-            on_call_tool=self._call_tool,
         )
         self._tools = {tool.listed.name: tool for tool in tools}
+        self._answer = compose_tool_call_handler([extension], self._ordinary_answer)
+        self.add_request_handler("tools/call", CallToolRequestParams, self._call_tool)
+        for method in extension.methods():
+            self.add_request_handler(method.method, method.params_type, method.handler)
+        self.extensions[extension.identifier] = extension.settings()
         self._services: set[Service] = set()
         self._calls = 0
         self._idle = anyio.Event()
@@ -107,16 +111,21 @@ class SeedanceServer(Server[Service]):
 
     async def _call_tool(
         self, context: ServerRequestContext[Service], params: CallToolRequestParams
-    ) -> CallToolResult:
+    ) -> HandlerResult:
         if params.name not in self._tools:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {one_line(params.name)}")
         with self._call_under_way():
-            return await self._tools[params.name].call(
-                context.lifespan_context,
-                params.arguments or {},
-                notify=context.session.report_progress,
-                connected=partial(_is_connected, context.request),
-            )
+            return await self._answer(context, params)
+
+    async def _ordinary_answer(
+        self, context: ServerRequestContext[Service], params: CallToolRequestParams
+    ) -> HandlerResult:
+        return await self._tools[params.name].call(
+            context.lifespan_context,
+            params.arguments or {},
+            notify=context.session.report_progress,
+            connected=partial(is_connected, context.request),
+        )
 
     @contextmanager
     def _call_under_way(self) -> Generator[None, None, None]:
@@ -138,14 +147,6 @@ class SeedanceServer(Server[Service]):
             if self._calls:
                 await self._idle.wait()
         await anyio.sleep(SEND_OFF_SECONDS)
-
-
-async def _is_connected(request: Any) -> bool:
-    """Tell whether a call's HTTP connection still stands; over stdio there is none.
-
-    In the older revision a connection that drops does not cancel the call.
-    """
-    return not isinstance(request, Request) or not await request.is_disconnected()
 
 
 def build_server(  # noqa: PLR0913 - each but the first has a default
@@ -174,6 +175,7 @@ def build_server(  # noqa: PLR0913 - each but the first has a default
     model = _model(settings.model)
     surroundings = Surroundings(clock=clock, sleep=sleep, random=random)
     tools = build_tools(model, surroundings, wait_seconds=settings.wait_seconds)
+    tasks = video_tasks(tools, surroundings, kept=timedelta(days=settings.history_days))
     local = local_files if settings.local_files is None else settings.local_files
 
     @asynccontextmanager
@@ -184,7 +186,7 @@ def build_server(  # noqa: PLR0913 - each but the first has a default
             with server.running(service):
                 yield service
 
-    return SeedanceServer(tools, lifespan)
+    return SeedanceServer(tools, tasks, lifespan)
 
 
 def _model(model_id: str) -> Model:

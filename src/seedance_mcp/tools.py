@@ -13,8 +13,9 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-from mcp_types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
+from mcp_types import CallToolResult, ContentBlock, ImageContent, ResourceLink, Result, TextContent
 from mcp_types import Tool as ListedTool
+from starlette.requests import Request
 
 from .answers import Answer, cancellation_answer, job_answer, listing_answer, result_answer
 from .arguments import check_arguments
@@ -39,6 +40,14 @@ PREVIEW_SECONDS = 4.0
 """How long it may look for the middle of the clip after that."""
 
 
+async def is_connected(request: Any) -> bool:
+    """Tell whether a call's HTTP connection still stands; over stdio there is none.
+
+    In the older revision a connection that drops does not cancel the call.
+    """
+    return not isinstance(request, Request) or not await request.is_disconnected()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """One call of a tool, its arguments checked and completed."""
@@ -60,7 +69,7 @@ class Tool:
     """A tool as it is listed, and what a call of it does."""
 
     listed: ListedTool
-    handle: Callable[[Call], Awaitable[CallToolResult]]
+    handle: Callable[[Call], Awaitable[Result]]
     surroundings: Surroundings
 
     async def call(
@@ -70,7 +79,7 @@ class Tool:
         *,
         notify: Notify,
         connected: Connected,
-    ) -> CallToolResult:
+    ) -> Result:
         """Check the arguments and do what the tool does.
 
         Args:
@@ -126,12 +135,22 @@ def build_tools(model: Model, surroundings: Surroundings, *, wait_seconds: int) 
 
 async def generate_video(call: Call) -> CallToolResult:
     """Buy a clip, or take up the identical call's, and wait for it."""
-    arguments = dict(call.arguments)
-    wait_seconds, force_new = arguments.pop("wait_seconds"), arguments.pop("force_new")
+    return await generated(call, await generate(call, wait_seconds=call.arguments["wait_seconds"]))
+
+
+async def generate(call: Call, *, wait_seconds: float) -> Report:
+    """Buy the clip that a call of generate_video asks for, and wait so many seconds for it."""
+    arguments = {**call.arguments}
+    force_new = arguments.pop("force_new")
+    del arguments["wait_seconds"]
     async with reported(call.notify, call.surroundings) as watch:
-        report = await call.service.generate(
+        return await call.service.generate(
             arguments, wait_seconds=wait_seconds, force_new=force_new, watch=watch
         )
+
+
+async def generated(call: Call, report: Report) -> CallToolResult:
+    """Answer a call of generate_video with what is known of its job."""
     return await _job_result(call, report, bad={Status.FAILED, Status.UNKNOWN})
 
 

@@ -1,0 +1,203 @@
+"""Jobs as tasks: generate_video for a client that knows the Tasks extension.
+
+A task is a job under its request_id and has no life of its own, so it outlives this process: the
+ledger and the service hold it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from math import ceil
+from typing import Any
+
+from mcp.server.context import ServerRequestContext
+from mcp_types import CallToolRequestParams, CallToolResult, Result
+
+from .errors import one_line
+from .jobs import Job, Status
+from .polling import poll_delay
+from .progress import Notify, describe
+from .reports import Report
+from .service import Service
+from .surroundings import Surroundings
+from .tasks import CreatedTask, Tasks, TaskState, TaskStatus
+from .tools import Call, Connected, Tool, generate, generated, is_connected
+
+TOOL = "generate_video"
+MESSAGE_LENGTH = 500
+REMARKS_KEPT = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskForms:
+    """How a job is told as a task.
+
+    Attributes:
+        surroundings: Clock and chance.
+        kept: How long a job can be had after it has ended.
+    """
+
+    surroundings: Surroundings
+    kept: timedelta
+
+    def created(self, report: Report) -> CreatedTask:
+        """Tell of a job that has begun, in the place of the call's result."""
+        return CreatedTask(**self._told(report))
+
+    def state(self, report: Report, result: CallToolResult) -> TaskState:
+        """Tell where a job stands.
+
+        Args:
+            report: What is known of the job.
+            result: What would answer its call now.
+        """
+        told = self._told(report)
+        return TaskState(**told, result=result if told["status"] == "completed" else None)
+
+    def _told(self, report: Report) -> dict[str, Any]:
+        job, now = report.job, self.surroundings.clock()
+        return {
+            "task_id": job.request_id,
+            "status": _task_status(job.status),
+            "status_message": _message(report, now),
+            "created_at": job.created_at,
+            "last_updated_at": job.finished_at or now,
+            "ttl_ms": self.kept // timedelta(milliseconds=1),
+            "poll_interval_ms": None if job.status.final else self._poll_interval_ms(job, now),
+        }
+
+    def _poll_interval_ms(self, job: Job, now: datetime) -> int:
+        return ceil(1000 * poll_delay(job.elapsed_seconds(now), self.surroundings.random))
+
+
+class Remarks:
+    """What was remarked when tasks were begun, so that their results say it too.
+
+    No ledger holds it. After a restart a result goes without, as the answer of check_status does.
+    """
+
+    def __init__(self) -> None:
+        self._begun: dict[str | None, Report] = {}
+
+    def note(self, report: Report) -> None:
+        """Keep what was remarked on a job; the oldest of too many is let go."""
+        if report.reused or report.warnings:
+            self._begun[report.job.request_id] = report
+        if len(self._begun) > REMARKS_KEPT:
+            del self._begun[next(iter(self._begun))]
+
+    def added(self, report: Report) -> Report:
+        """Add to a report what was remarked when its job was begun."""
+        begun = self._begun.get(report.job.request_id, report)
+        return replace(report, reused=begun.reused, warnings=begun.warnings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoTasks:
+    """The jobs of generate_video as the work behind tasks, for one request.
+
+    Attributes:
+        service: The jobs.
+        tool: The tool generate_video.
+        notify: Carries progress notifications.
+        connected: Tells whether the caller can still be answered.
+        forms: How a job is told as a task.
+        remarks: What was remarked when tasks were begun.
+    """
+
+    service: Service
+    tool: Tool
+    notify: Notify
+    connected: Connected
+    forms: TaskForms
+    remarks: Remarks
+
+    async def begin(self, params: CallToolRequestParams) -> Result:
+        """Buy a clip, and answer with its task; without one where there is nothing to wait for."""
+        tool = replace(self.tool, handle=self._begin)
+        return await tool.call(
+            self.service,
+            params.arguments or {},
+            notify=self.notify,
+            connected=self.connected,
+        )
+
+    async def state(self, task_id: str) -> TaskState:
+        """Ask where a job stands."""
+        report = await self.service.status(task_id, wait_seconds=0, watch=_unwatched)
+        report = self.remarks.added(report)
+        return self.forms.state(report, await generated(self._call, report))
+
+    async def cancel(self, task_id: str) -> None:
+        """Cancel a job that is still queued; another one goes on."""
+        await self._call.deliver(await self.service.cancel(task_id))
+
+    async def update(self, task_id: str, answers: Mapping[str, Any]) -> None:
+        """See that there is such a job; it asks for nothing, so that no answer is waited for."""
+        del answers
+        await self.state(task_id)
+
+    async def _begin(self, call: Call) -> Result:
+        report = await generate(call, wait_seconds=0)
+        if report.job.request_id is None or report.job.status.final:
+            return await generated(call, report)
+        await call.deliver(report.job)
+        self.remarks.note(report)
+        return self.forms.created(report)
+
+    @property
+    def _call(self) -> Call:
+        return Call(
+            service=self.service,
+            arguments={},
+            notify=self.notify,
+            connected=self.connected,
+            surroundings=self.forms.surroundings,
+        )
+
+
+def _task_status(status: Status) -> TaskStatus:
+    """Map a job's state: whatever came of a clip, its call was answered, and so is completed."""
+    match status:
+        case Status.COMPLETED | Status.FAILED:
+            return "completed"
+        case Status.CANCELLED:
+            return "cancelled"
+        case Status.SUBMITTING | Status.UNKNOWN | Status.IN_QUEUE | Status.IN_PROGRESS:
+            return "working"
+
+
+def _message(report: Report, now: datetime) -> str:
+    """Say where a job stands, and what else there is to know, in one line for a person."""
+    job = report.job
+    said = [describe(job, job.elapsed_seconds(now)), report.trouble, job.error, *report.warnings]
+    return one_line("; ".join(part for part in said if part), MESSAGE_LENGTH)
+
+
+def video_tasks(tools: Iterable[Tool], surroundings: Surroundings, *, kept: timedelta) -> Tasks:
+    """Make the extension that answers generate_video with tasks.
+
+    Args:
+        tools: The tools.
+        surroundings: Clock and chance.
+        kept: How long a job can be had after it has ended.
+    """
+    (tool,) = [tool for tool in tools if tool.listed.name == TOOL]
+    forms, remarks = TaskForms(surroundings=surroundings, kept=kept), Remarks()
+
+    def work(context: ServerRequestContext[Service]) -> VideoTasks:
+        return VideoTasks(
+            service=context.lifespan_context,
+            tool=tool,
+            notify=context.session.report_progress,
+            connected=partial(is_connected, context.request),
+            forms=forms,
+            remarks=remarks,
+        )
+
+    return Tasks(work, tools={TOOL})
+
+
+async def _unwatched(job: Job) -> None:
+    """Tell nobody."""

@@ -1,0 +1,86 @@
+"""A client that knows the Tasks extension: it claims tasks, polls them, and asks about them raw."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import anyio
+from mcp import Client
+from mcp.client import ClientSession
+from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult, Request, Result
+from pydantic import RootModel
+
+TASKS = "io.modelcontextprotocol/tasks"
+MISSING: dict[str, Any] = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
+"""What -32021 says is missing."""
+
+
+class TaskAnswer(Result, extra="allow"):
+    """An answer of the shape `task`, as it came."""
+
+    result_type: Literal["task"]
+    task_id: str
+    poll_interval_ms: int
+
+    def wire(self) -> dict[str, Any]:
+        """Give the answer as it came, without what the SDK puts beside it."""
+        return self.model_dump(by_alias=True, exclude={"meta"})
+
+
+class TaskRequest(Request[dict[str, Any], str]):
+    """A request about a task, which the header Mcp-Name repeats over HTTP."""
+
+    name_param = "taskId"
+
+
+class Wire(RootModel[dict[str, Any]]):
+    """A result as it came."""
+
+
+class TaskPolling(ClientExtension):
+    """What waits for tasks as the extension has it, and keeps what it was answered."""
+
+    identifier = TASKS
+
+    def __init__(self) -> None:
+        self.created: list[TaskAnswer] = []
+        self.states: list[dict[str, Any]] = []
+
+    def claims(self) -> Sequence[ResultClaim[Any]]:
+        return [ResultClaim(result_type="task", model=TaskAnswer, resolve=self._resolve)]
+
+    async def _resolve(self, created: TaskAnswer, context: ClaimContext) -> CallToolResult:
+        self.created.append(created)
+        state: dict[str, Any] = created.wire()
+        while state["status"] == "working":
+            await anyio.sleep(state["pollIntervalMs"] / 1000)
+            state = await ask(context.session, "get", created.task_id)
+            self.states.append(state)
+        assert state["status"] == "completed"
+        return CallToolResult.model_validate(state["result"])
+
+
+async def begin(client: Client, arguments: dict[str, Any]) -> TaskAnswer:
+    """Call generate_video, which must be answered with a task; nobody waits for it."""
+    answer = await client.session.call_tool("generate_video", arguments, allow_claimed=True)
+    assert isinstance(answer, TaskAnswer), answer
+    return answer
+
+
+async def ask(session: ClientSession, verb: str, task_id: str, **params: Any) -> dict[str, Any]:
+    """Send a request about a task, and give the result as it came, without `_meta`."""
+    request = TaskRequest(method=f"tasks/{verb}", params={"taskId": task_id, **params})
+    answer = (await session.send_request(request, Wire)).root
+    assert answer.pop("_meta")["io.modelcontextprotocol/serverInfo"]["name"] == "seedance-mcp"
+    return answer
+
+
+async def refusal(session: ClientSession, verb: str, task_id: str) -> tuple[int, str, Any]:
+    """Send a request about a task that must be refused: code, message, data."""
+    params: dict[str, Any] = {"inputResponses": {}} if verb == "update" else {}
+    try:
+        answer = await ask(session, verb, task_id, **params)
+    except MCPError as error:
+        return error.code, error.message, error.data
+    raise AssertionError(answer)
