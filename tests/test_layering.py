@@ -14,12 +14,12 @@ ROOT = Path(seedance_mcp.__file__).parent
 ROWS = [
     {"errors", "version"},
     {"schema", "polling", "jobs", "addresses", "pictures", "part_file", "preview"},
-    {"refusals", "arguments", "surroundings", "image_rules", "local_files", "fetching"},
-    {"wire", "reading", "local_pictures"},
+    {"refusals", "arguments", "surroundings", "image_rules", "local_files", "fetching", "pricing"},
+    {"wire", "reading", "local_pictures", "spending"},
     {"exchange", "settings", "images", "download"},
     {"client", "store", "migrations", "presence", "rows"},
     {"sqlite_store", "records", "reports"},
-    {"following", "submissions", "progress", "saving"},
+    {"following", "submissions", "progress", "saving", "catalogue"},
     {"service", "next_steps"},
     {"answers"},
     {"listing"},
@@ -32,7 +32,10 @@ ROWS = [
     {"cli"},
     {"__main__"},
 ]
-PURE = {"errors", "schema", "polling", "jobs", "refusals", "arguments", "surroundings", "wire"}
+PURE = {"errors", "schema", "polling", "jobs", "refusals", "arguments", "surroundings", "wire"} | {
+    "pricing",
+    "spending",
+}
 MCP = {"listing", "tools", "server", "serve_stdio", "serve_http", "demo"}
 READS_THE_ENVIRONMENT = {"settings", "cli"}
 # What does I/O or is foreign to arithmetic on values: no pure module imports it.

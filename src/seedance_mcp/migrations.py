@@ -67,6 +67,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE secret (key BLOB NOT NULL)",
     ),
     ("ALTER TABLE jobs ADD COLUMN saved_to TEXT NOT NULL DEFAULT '[]'",),
+    ("ALTER TABLE jobs ADD COLUMN estimated_microdollars INTEGER",),
 )
 
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 import anyio
 from anyio.abc import TaskGroup
 
+from .catalogue import Catalogue
 from .client import RunComfy
 from .download import Downloads
 from .errors import DownloadFailed, RateLimited, ServiceError, ServiceUnavailable
@@ -72,6 +73,7 @@ class Service:
         self._gate = gate
         self._saving = Saving(downloads, self._records, tasks)
         self._follower = Follower(client, self._records, surroundings)
+        self._catalogue = Catalogue(client, model, tasks)
 
     async def generate(
         self, arguments: JSONObject, *, wait_seconds: float, force_new: bool, watch: Watcher
@@ -89,10 +91,13 @@ class Service:
             TokenMissing: There is no token.
             Refusal: The service refused the request.
             ServiceUnavailable: The request certainly never left.
+            SpendingLimitReached: The guard against runaway agents stops it.
         """
         deadline = anyio.current_time() + wait_seconds if wait_seconds else inf
         looked = await self._gate.look(arguments)
-        job, submission, reused = await self._begun(looked.arguments, force_new=force_new)
+        job, submission, reused = await self._begun(
+            looked.arguments, force_new=force_new, deadline=deadline
+        )
         await watch(job)
         job = await self._submissions.answered(job, submission, deadline)
         trouble = None
@@ -206,6 +211,7 @@ class Service:
         self._saving.end()
         self._submissions.end(grace_seconds)
         self._follower.end_waits()
+        self._catalogue.end()
 
     async def _job(self, request_id: str) -> Job:
         """Give a job as the ledger has it, or take it up."""
@@ -236,22 +242,21 @@ class Service:
     ) -> Report:
         if self._limits.auto_download:
             self._saving.begin(job)
+        job = self._catalogue.estimated(job)
         return Report(job=job, reused=reused, trouble=trouble, warnings=warnings)
 
     async def _begun(
-        self, arguments: JSONObject, *, force_new: bool
+        self, arguments: JSONObject, *, force_new: bool, deadline: float
     ) -> tuple[Job, Submission | None, bool]:
         """Write a job down and send its request; or find the job that the call is owed."""
         owner = await self._records.owner()
-        new = self._new_job(arguments, owner)
+        allowance = await self._catalogue.allowance(self._limits.allowance, deadline)
+        new = self._catalogue.estimated(self._new_job(arguments, owner))
         job = new
         # From the ledger to the task that buys, nothing may come between.
         with anyio.CancelScope(shield=True):
             job = await self._store.begin(
-                new,
-                force_new=force_new,
-                named=self._deliveries.named,
-                per_hour=self._limits.jobs_per_hour,
+                new, force_new=force_new, named=self._deliveries.named, allowance=allowance
             )
             if job.id == new.id:
                 return job, self._submissions.begin(job), False
