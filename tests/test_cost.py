@@ -105,11 +105,13 @@ async def test_a_price_that_is_not_understood_changes_nothing_but_the_estimate(
 
 @pytest.mark.parametrize("fault", TROUBLE, ids=lambda fault: f"{fault.kind} {fault.status}")
 async def test_a_catalogue_that_is_slow_down_or_garbled_changes_nothing_but_the_estimate(
-    fault: Fault,
+    fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened(Behaviour(run_seconds=8)) as door:
         door.simulator.faults.append(fault)
         await _made_without_an_estimate(door)
+    ours = [record for record in caplog.records if record.name.startswith("seedance_mcp")]
+    assert [record.getMessage() for record in ours if record.levelname != "INFO"] == []
 
 
 async def _made_without_an_estimate(door: Door) -> None:

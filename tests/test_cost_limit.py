@@ -148,6 +148,16 @@ async def test_a_price_that_a_limit_needs_is_waited_for_a_few_seconds_and_asked_
         assert facts(made)["estimated_cost_usd"] == 0.2
 
 
+async def test_calls_that_wait_for_a_price_at_once_ask_for_it_once() -> None:
+    async with opened(Behaviour(workers=9), max_cost_usd_per_day="100") as door:
+        door.simulator.faults.append(Fault.delay("catalogue", 3))
+        async with anyio.create_task_group() as tasks:
+            for number in range(5):
+                tasks.start_soon(bought, door, number)
+        assert (posts(door.simulator), anyio.current_time() < 3.1) == (5, True)
+        assert [seen.route for seen in door.simulator.requests].count("catalogue") == 1
+
+
 async def test_a_price_that_comes_while_it_is_waited_for_buys_the_clip() -> None:
     async with opened(max_cost_usd_per_day="0.2") as door:
         door.simulator.faults.append(Fault.delay("catalogue", 3))
