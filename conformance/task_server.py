@@ -35,6 +35,7 @@ from mcp_types import (
 from seedance_mcp.errors import JobNotFound
 from seedance_mcp.jobs import Cancelled, Failed, Job, Observation, Outputs, Status, Succeeded
 from seedance_mcp.reports import Report
+from seedance_mcp.spending import Allowance
 from seedance_mcp.sqlite_store import SqliteStore
 from seedance_mcp.surroundings import Surroundings
 from seedance_mcp.tasks import Tasks, TaskState
@@ -135,7 +136,8 @@ class Fixtures:
             created_at=self.forms.surroundings.clock(),
             status=Status.IN_PROGRESS,
         )
-        return await self.store.begin(job, force_new=True, named=(), per_hour=PER_HOUR)
+        allowance = Allowance(jobs_per_hour=PER_HOUR)
+        return await self.store.begin(job, force_new=True, named=(), allowance=allowance)
 
     async def _job(self, task_id: str) -> Job:
         job = await self.store.find(task_id, self.owner)

@@ -48,8 +48,9 @@ class Door:
         return await self.call("generate_video", **(ARGUMENTS | arguments))
 
     def paths(self) -> list[str]:
-        """Say what was asked of the service: the last part of each path, in order."""
-        return [request.path.split("?")[0].split("/")[-1] for request in self.simulator.requests]
+        """Say what was asked of the service about jobs: the last part of each path, in order."""
+        asked = [request for request in self.simulator.requests if request.route != "catalogue"]
+        return [request.path.split("?")[0].split("/")[-1] for request in asked]
 
 
 @asynccontextmanager

@@ -89,6 +89,8 @@ class Service:
         await anyio.sleep(self.thinks_seconds)
         if request.method == "POST":
             return httpx.Response(200, json={"request_id": REQUEST_ID})
+        if request.url.path.startswith("/v1/models/"):
+            return httpx.Response(404)
         if request.url.path.endswith("/status"):
             return httpx.Response(200, json={"status": "completed"})
         self.signed += 1

@@ -14,14 +14,14 @@ ROOT = Path(seedance_mcp.__file__).parent
 ROWS = [
     {"errors", "version"},
     {"schema", "polling", "jobs", "addresses", "pictures", "preview", "file_locks", "signatures"},
-    {"refusals", "arguments", "surroundings", "image_rules", "local_files", "fetching"},
+    {"refusals", "arguments", "surroundings", "image_rules", "local_files", "fetching", "pricing"},
     {"file_names", "claims"},
     {"part_note"},
-    {"wire", "reading", "local_pictures", "part_file"},
+    {"wire", "reading", "local_pictures", "part_file", "spending"},
     {"exchange", "settings", "images", "download"},
     {"client", "store", "migrations", "presence", "rows"},
     {"sqlite_store", "records", "reports"},
-    {"following", "submissions", "progress", "saving"},
+    {"following", "submissions", "progress", "saving", "catalogue"},
     {"service", "next_steps"},
     {"answers"},
     {"listing"},
@@ -35,7 +35,10 @@ ROWS = [
     {"cli"},
     {"__main__"},
 ]
-PURE = {"errors", "schema", "polling", "jobs", "refusals", "arguments", "surroundings", "wire"}
+PURE = {"errors", "schema", "polling", "jobs", "refusals", "arguments", "surroundings", "wire"} | {
+    "pricing",
+    "spending",
+}
 MCP = {"listing", "tools", "tasks", "video_tasks", "server", "serve_stdio", "serve_http", "demo"}
 READS_THE_ENVIRONMENT = {"settings", "cli"}
 # What does I/O or is foreign to arithmetic on values: no pure module imports it.

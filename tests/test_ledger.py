@@ -29,6 +29,7 @@ from seedance_mcp.jobs import (
 )
 from seedance_mcp.migrations import migrate
 from seedance_mcp.presence import Presence
+from seedance_mcp.spending import Allowance
 from seedance_mcp.sqlite_store import SqliteStore
 from seedance_mcp.surroundings import Surroundings
 
@@ -66,7 +67,8 @@ async def opened(folder: Path, *, now: datetime = NOON) -> AsyncGenerator[Sqlite
 
 async def begin(store: SqliteStore, new: Job, **options: Any) -> Job:
     """Begin a job with options that let it pass."""
-    chosen: dict[str, Any] = {"force_new": False, "named": (), "per_hour": 99, **options}
+    allowance = Allowance(jobs_per_hour=99)
+    chosen: dict[str, Any] = {"force_new": False, "named": (), "allowance": allowance, **options}
     return await store.begin(new, **chosen)
 
 
@@ -84,7 +86,7 @@ def raw(tmp_path: Path) -> Generator[sqlite3.Connection, None, None]:
 
 
 async def test_a_job_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    new = job()
+    new = job(estimated_microdollars=200_000)
     async with opened(tmp_path) as store:
         await begin(store, new)
         await store.observe(new, Accepted(request_id="r-1"), NOON)
@@ -202,23 +204,24 @@ async def test_a_job_that_ended_unseen_is_owed_for_a_day(tmp_path: Path) -> None
 async def test_the_hourly_limit_counts_what_was_begun_and_says_when_the_next_is_allowed(
     tmp_path: Path,
 ) -> None:
+    three = Allowance(jobs_per_hour=3)
     async with opened(tmp_path) as store:
         for number in range(3):
             at = NOON + timedelta(minutes=number)
-            await begin(store, job(number, created_at=at), per_hour=3)
+            await begin(store, job(number, created_at=at), allowance=three)
         fourth = job(4, created_at=NOON + timedelta(minutes=30))
         with pytest.raises(SpendingLimitReached) as refused:
-            await begin(store, fourth, per_hour=3)
+            await begin(store, fourth, allowance=three)
         assert refused.value.line == (
             "SEEDANCE_MAX_JOBS_PER_HOUR is reached: 3 jobs were begun within the hour; the next is"
             " allowed at 13:00:00 UTC, in about 30 min. Nothing was charged."
         )
         stranger = replace(fourth, id="stranger", owner="p")
-        assert await begin(store, stranger, per_hour=3) == stranger
+        assert await begin(store, stranger, allowance=three) == stranger
         await store.discard(job(2))
-        assert await begin(store, fourth, per_hour=3) == fourth
+        assert await begin(store, fourth, allowance=three) == fourth
         late = job(5, created_at=NOON + timedelta(hours=1))
-        assert await begin(store, late, per_hour=3) == late
+        assert await begin(store, late, allowance=three) == late
 
 
 async def test_a_row_of_a_dead_process_that_was_submitting_becomes_unknown(tmp_path: Path) -> None:
@@ -253,12 +256,13 @@ async def test_an_id_that_could_not_be_written_when_it_came_is_written_later(
 async def test_a_job_asked_about_by_its_id_before_its_request_is_answered_is_one_job(
     tmp_path: Path,
 ) -> None:
+    new = job(estimated_microdollars=200_000)
     async with opened(tmp_path) as store, opened(tmp_path) as other_process:
-        await begin(store, job())
+        await begin(store, new)
         seen = Job(id="r", request_id="r", owner="o", created_at=NOON, status=Status.IN_QUEUE)
         await other_process.observe(seen, Running(), NOON)
         accepted = await store.observe(job(), Accepted(request_id="r"), NOON)
-        expected = job(request_id="r", status=Status.IN_PROGRESS)
+        expected = replace(new, request_id="r", status=Status.IN_PROGRESS)
         assert accepted == expected
         assert (await store.recent("o", limit=9)).jobs == [expected]
         done = await other_process.observe(seen, SUCCESS, NOON)

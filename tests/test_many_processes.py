@@ -2,7 +2,7 @@
 
 import sqlite3
 import sys
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -73,7 +73,12 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Generator[Nursery, None, 
 
 @asynccontextmanager
 async def _crowd(
-    forks: Nursery, folder: Path, *, number: int = PROCESSES, awake: bool, per_hour: int = 60
+    forks: Nursery,
+    folder: Path,
+    *,
+    number: int = PROCESSES,
+    awake: bool,
+    limit: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Crowd, None]:
     """Start servers on a new folder; they are called at once, or once all are awake."""
     async with running(Behaviour(pictures="never")) as simulator:
@@ -81,7 +86,7 @@ async def _crowd(
             folder,
             RUNCOMFY_API_TOKEN=simulator.token,
             RUNCOMFY_API_BASE_URL=simulator.url,
-            SEEDANCE_MAX_JOBS_PER_HOUR=str(per_hour),
+            **(limit or {}),
         )
         with ExitStack() as stack:
             servers = [stack.enter_context(forks.served(env)) for _ in range(number)]
@@ -111,22 +116,20 @@ async def test_eight_processes_that_buy_at_once_never_pass_the_hourly_limit(
 ) -> None:
     prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
     for count in range(ROUNDS // 2 + awake):
-        async with _crowd(forks, tmp_path / str(count), awake=awake, per_hour=LIMIT) as crowd:
-            answers = dict(zip(prompts, await crowd.generate_at_once(prompts), strict=True))
-            rows = crowd.rows()
-            refused = {p: answer for p, answer in answers.items() if answer["isError"]}
-            bought = {
-                prompt: answer["structuredContent"]["request_id"]
-                for prompt, answer in answers.items()
-                if prompt not in refused
-            }
-            assert len(bought) == LIMIT
-            assert crowd.accepted() == bought
-            assert {prompt: row for prompt, (row, _) in rows.items()} == bought
-            line = _limit_line(next(created_at for _, created_at in rows.values()))
-            assert [_lines(answer) for answer in refused.values()] == [[line]] * 3
-            posts = [request.method for request in crowd.simulator.requests]
-            assert posts == ["POST"] * LIMIT
+        limit = {"SEEDANCE_MAX_JOBS_PER_HOUR": str(LIMIT)}
+        async with _crowd(forks, tmp_path / str(count), awake=awake, limit=limit) as crowd:
+            assert await _limited(crowd, prompts) == _hourly_line(crowd)
+
+
+@pytest.mark.parametrize("awake", [False, True])
+async def test_eight_processes_that_buy_at_once_never_pass_the_daily_limit_on_money(
+    *, awake: bool, forks: Nursery, tmp_path: Path
+) -> None:
+    prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
+    for count in range(3):
+        limit = {"SEEDANCE_MAX_COST_USD_PER_DAY": "1.1"}
+        async with _crowd(forks, tmp_path / str(count), awake=awake, limit=limit) as crowd:
+            assert await _limited(crowd, prompts) == _daily_line(crowd)
 
 
 @pytest.mark.parametrize("number", [2, PROCESSES])
@@ -144,12 +147,44 @@ async def test_identical_calls_that_race_in_several_processes_buy_one_clip(
             assert list(crowd.rows()) == ["Mist."]
 
 
-def _limit_line(oldest: str) -> str:
-    """Say what a refused call must be told, given when the oldest job of the hour was begun."""
-    allowed = datetime.fromisoformat(oldest) + timedelta(hours=1)
+async def _limited(crowd: Crowd, prompts: Sequence[str]) -> str:
+    """Buy as many clips as may be bought, and give the line that all other calls are told."""
+    answers = dict(zip(prompts, await crowd.generate_at_once(prompts), strict=True))
+    refused = {prompt: answer for prompt, answer in answers.items() if answer["isError"]}
+    bought = {
+        prompt: answer["structuredContent"]["request_id"]
+        for prompt, answer in answers.items()
+        if prompt not in refused
+    }
+    assert len(bought) == LIMIT
+    assert crowd.accepted() == bought
+    assert {prompt: row for prompt, (row, _) in crowd.rows().items()} == bought
+    assert [seen.route for seen in crowd.simulator.requests].count("submit") == LIMIT
+    lines = [_lines(answer) for answer in refused.values()]
+    assert lines == [lines[0]] * (PROCESSES - LIMIT)
+    (line,) = lines[0]
+    return line
+
+
+def _oldest(crowd: Crowd) -> datetime:
+    """Tell when the first of the jobs was begun."""
+    return min(datetime.fromisoformat(created_at) for _, created_at in crowd.rows().values())
+
+
+def _hourly_line(crowd: Crowd) -> str:
+    allowed = _oldest(crowd) + timedelta(hours=1)
     return (
         f"SEEDANCE_MAX_JOBS_PER_HOUR is reached: {LIMIT} jobs were begun within the hour; the next"
         f" is allowed at {allowed:%H:%M:%S} UTC, in about 60 min. Nothing was charged."
+    )
+
+
+def _daily_line(crowd: Crowd) -> str:
+    allowed = _oldest(crowd) + timedelta(days=1, microseconds=999_999)
+    return (
+        "SEEDANCE_MAX_COST_USD_PER_DAY is 1.1: the jobs of the last 24 h come to 1 USD, and this"
+        " clip is estimated at 0.2 USD; enough of that is 24 h old at"
+        f" {allowed:%Y-%m-%d %H:%M:%S} UTC. Nothing was charged."
     )
 
 

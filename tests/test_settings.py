@@ -1,4 +1,5 @@
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def test_with_nothing_set_everything_has_its_documented_default(home: dict[str, 
         "output_dir": platformdirs.user_videos_path() / "seedance",
         "wait_seconds": 45,
         "max_jobs_per_hour": 60,
+        "max_cost_usd_per_day": None,
         "history_days": 90,
         "allow_private_urls": False,
         "check_images": True,
@@ -62,6 +64,7 @@ def test_every_variable_is_read(home: dict[str, str], tmp_path: Path) -> None:
             "SEEDANCE_OUTPUT_DIR": str(tmp_path / "videos"),
             "SEEDANCE_WAIT_SECONDS": "0",
             "SEEDANCE_MAX_JOBS_PER_HOUR": "1",
+            "SEEDANCE_MAX_COST_USD_PER_DAY": "2.50",
             "SEEDANCE_HISTORY_DAYS": "7",
             "SEEDANCE_CHECK_IMAGES": "false",
             "SEEDANCE_LOCAL_FILES": "true",
@@ -78,6 +81,7 @@ def test_every_variable_is_read(home: dict[str, str], tmp_path: Path) -> None:
         "output_dir": tmp_path / "videos",
         "wait_seconds": 0,
         "max_jobs_per_hour": 1,
+        "max_cost_usd_per_day": Decimal("2.50"),
         "history_days": 7,
         "allow_private_urls": True,
         "check_images": False,
@@ -182,6 +186,10 @@ LEVELS = "one of debug, info, warning, error, critical"
         ("SEEDANCE_WAIT_SECONDS", "forever", "a whole number from 0 to 900"),
         ("SEEDANCE_MAX_JOBS_PER_HOUR", "0", "a whole number from 1 to 100000"),
         ("SEEDANCE_MAX_JOBS_PER_HOUR", "many", "a whole number from 1 to 100000"),
+        *(
+            ("SEEDANCE_MAX_COST_USD_PER_DAY", value, "a number of USD over 0 and up to 1000000")
+            for value in ("0", "-1", "1,5", "5 USD", "$5", "nan", "inf", "1000000.01", "1e999999")
+        ),
         ("SEEDANCE_ALLOW_PRIVATE_URLS", "perhaps", "true or false"),
         ("SEEDANCE_LOG_LEVEL", "loud", LEVELS),
         ("SEEDANCE_STATE_DIR", "~no-such-user-here/state", FOLDER),

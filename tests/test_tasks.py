@@ -62,6 +62,7 @@ async def test_a_clip_takes_one_call_of_a_tool_and_questions_at_the_pace_that_wa
             "queue_position": None,
             "elapsed_seconds": pytest.approx(120, abs=5),
             "video_url": f"{door.simulator.url}/outputs/{job.request_id}.mp4",
+            "estimated_cost_usd": 0.2,
             "error": None,
             "reused": False,
             "warnings": [],

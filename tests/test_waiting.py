@@ -33,6 +33,7 @@ async def test_a_short_job_is_made_waited_for_and_answered_in_one_call() -> None
             "error": None,
             "reused": False,
             "warnings": [],
+            "estimated_cost_usd": 0.2,
             "next_step": f"Give the user video_url; get_result with request_id {request_id}"
             " tells the cost too.",
         }

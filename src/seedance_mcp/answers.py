@@ -5,18 +5,25 @@ less than the other. The text is made from the structure; nulls stay out of it.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from .errors import one_line
 from .jobs import Job, Status
 from .next_steps import after_cancel, after_list, after_result, after_status
+from .pricing import dollars
 from .reports import Listing, Report
 from .schema import JSONObject
 
 StatusWord = Literal[
     "submitting", "unknown", "in_queue", "in_progress", "completed", "failed", "cancelled"
+]
+
+
+# Left out where it is not known, and so a plain number: every byte of `tools/list` counts.
+_Estimate = Annotated[
+    float | None, Field(exclude_if=lambda usd: usd is None), WithJsonSchema({"type": "number"})
 ]
 
 
@@ -51,6 +58,7 @@ class JobAnswer(Answer):
     error: str | None
     reused: bool
     warnings: list[str]
+    estimated_cost_usd: _Estimate = None
     next_step: str
 
 
@@ -106,6 +114,7 @@ class JobListAnswer(Answer):
 def job_answer(report: Report, *, elapsed_seconds: float) -> JobAnswer:
     """Answer where a job stands."""
     job = report.job
+    estimate = job.estimated_microdollars
     return JobAnswer(
         request_id=job.request_id,
         model_id=job.model_id,
@@ -116,6 +125,7 @@ def job_answer(report: Report, *, elapsed_seconds: float) -> JobAnswer:
         error=job.error,
         reused=report.reused,
         warnings=list(report.warnings),
+        estimated_cost_usd=None if estimate is None else dollars(estimate),
         next_step=after_status(job, report.trouble),
     )
 
@@ -177,7 +187,7 @@ def output_schema(answer: type[BaseModel]) -> JSONObject:
 
 
 def _plain_schema(part: Any, definitions: Mapping[str, Any]) -> Any:
-    """Write references out, which several clients do not follow, and leave titles out."""
+    """Write references out, which several clients do not follow, and leave out what only tells."""
     if isinstance(part, list):
         return [_plain_schema(value, definitions) for value in cast("list[Any]", part)]
     if not isinstance(part, dict):
@@ -185,7 +195,7 @@ def _plain_schema(part: Any, definitions: Mapping[str, Any]) -> Any:
     fields = cast("dict[str, Any]", part)
     if "$ref" in fields:
         return _plain_schema(definitions[fields["$ref"].rsplit("/", 1)[-1]], definitions)
-    named = {"title", "description", "$defs"}
+    named = {"title", "description", "default", "$defs"}
     return {k: _plain_schema(v, definitions) for k, v in fields.items() if k not in named}
 
 

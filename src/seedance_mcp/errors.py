@@ -4,7 +4,9 @@
     ├── InputError              the caller: an argument is missing, misspelt or not allowed
     ├── ConfigurationError      the user: a setting is missing or wrong
     │   └── TokenMissing        no RunComfy token is set
-    ├── SpendingLimitReached    the guard against runaway agents
+    ├── SpendingLimitReached    the guard against runaway agents: too many jobs within an hour
+    │   ├── CostLimitReached    too much money within a day
+    │   └── PriceUnknown        what a job costs is not known, so that limit cannot be held
     ├── LedgerError             the disk, or another program: the ledger cannot be read or written
     ├── ServiceError            RunComfy answered with an error, or not at all
     │   ├── Refusal             a clear no: nothing was accepted
@@ -76,6 +78,14 @@ class TokenMissing(ConfigurationError):
 
 class SpendingLimitReached(SeedanceError):
     """So many jobs were begun within the hour that no other may be."""
+
+
+class CostLimitReached(SpendingLimitReached):
+    """The jobs of the last 24 hours and the new one would cost more than is allowed."""
+
+
+class PriceUnknown(SpendingLimitReached):
+    """What a day may cost is limited, and what a job costs is not known."""
 
 
 class LedgerError(SeedanceError):

@@ -97,6 +97,8 @@ class Job:
         finished_at: When it ended, None before.
         outputs: What it made.
         cost_usd: What it cost in USD, None while the service does not say.
+        estimated_microdollars: What the catalogue's price made of it when it was begun, in
+            millionths of a USD; None where none was known.
         error: Why it failed, in the service's words, cut to one line.
         saved_to: Where its outputs were saved, in the order of `Outputs.each`; "" for one that was
             not, and the last ones may be missing.
@@ -114,6 +116,7 @@ class Job:
     finished_at: datetime | None = None
     outputs: Outputs = field(default_factory=Outputs)
     cost_usd: float | None = None
+    estimated_microdollars: int | None = None
     error: str | None = None
     saved_to: tuple[str, ...] = ()
     delivered: bool = False

@@ -90,6 +90,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         BEGIN {_ONE_LESS}; {_ONE_MORE}; END
         """,
     ),
+    ("ALTER TABLE jobs ADD COLUMN estimated_microdollars INTEGER",),
 )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from .jobs import Job
+from .spending import Allowance
 from .store import Page
 
 
@@ -67,9 +68,9 @@ class Limits:
     """What the configuration allows.
 
     Attributes:
-        jobs_per_hour: How many jobs may be begun within an hour.
+        allowance: What may be begun, as far as it is set and not learned.
         auto_download: Whether every clip is saved as soon as its completion is seen.
     """
 
-    jobs_per_hour: int
+    allowance: Allowance
     auto_download: bool

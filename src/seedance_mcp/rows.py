@@ -10,7 +10,7 @@ from .jobs import Job, Outputs, Status
 
 _COLUMNS = (
     "id, request_id, owner, model_id, arguments, status, queue_position, created_at, finished_at,"
-    " videos, images, cost_usd, error, saved_to, delivered"
+    " videos, images, cost_usd, error, saved_to, delivered, estimated_microdollars"
 )
 
 
@@ -64,6 +64,18 @@ def begun_at(
     return datetime.fromisoformat(row[0]) if row else None
 
 
+def begun_since(connection: sqlite3.Connection, owner: str, *, since: datetime) -> list[Job]:
+    """Give the jobs that were begun after a time and not cancelled, the oldest first.
+
+    Jobs begun elsewhere, whose model is not known, do not count.
+    """
+    where = (
+        "WHERE owner = ? AND created_at > ? AND model_id IS NOT NULL AND status != 'cancelled'"
+        " ORDER BY created_at"
+    )
+    return _select(connection, where, owner, _written(since))
+
+
 def submitting_processes(connection: sqlite3.Connection) -> list[str]:
     """Name the processes that are about to buy something, as far as the ledger knows."""
     query = "SELECT DISTINCT process FROM jobs WHERE status = 'submitting'"
@@ -79,7 +91,7 @@ def insert(connection: sqlite3.Connection, job: Job, *, process: str, at: dateti
     """Write a new job down, and that it is what it is."""
     connection.execute(
         f"INSERT INTO jobs ({_COLUMNS}, fingerprint, submitted_at, changed_at, process)"  # noqa: S608
-        f" VALUES ({', '.join('?' * 19)})",
+        f" VALUES ({', '.join('?' * 20)})",
         (*_values(job), job.fingerprint, None, _written(at), process),
     )
     _note(connection, job, was=None, at=at)
@@ -88,7 +100,7 @@ def insert(connection: sqlite3.Connection, job: Job, *, process: str, at: dateti
 def update(connection: sqlite3.Connection, job: Job, *, was: Status, at: datetime) -> None:
     """Write down what a job is now, and the transition if it is one."""
     connection.execute(
-        f"UPDATE jobs SET ({_COLUMNS}) = ({', '.join('?' * 15)}), changed_at = ?,"  # noqa: S608
+        f"UPDATE jobs SET ({_COLUMNS}) = ({', '.join('?' * 16)}), changed_at = ?,"  # noqa: S608
         " submitted_at = coalesce(submitted_at, iif(? = 'submitting', ?, NULL)) WHERE id = ?",
         (*_values(job), _written(at), was.value, _written(at), job.id),
     )
@@ -161,6 +173,7 @@ def _values(job: Job) -> tuple[Any, ...]:
         job.error,
         json.dumps(job.saved_to),
         int(job.delivered),
+        job.estimated_microdollars,
     )
 
 
@@ -180,6 +193,7 @@ def _job(row: tuple[Any, ...]) -> Job:
         error=row[12],
         saved_to=tuple(json.loads(row[13])),
         delivered=bool(row[14]),
+        estimated_microdollars=row[15],
     )
 
 

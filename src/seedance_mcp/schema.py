@@ -1,14 +1,15 @@
 """The model as data: what the service publishes, and the tool's schema made from it.
 
 Nothing about a model stands in Python. A file in `models/` holds what the service publishes,
-verbatim (`model_id`, `input_schema`, `output_schema`), and beside it `descriptions`: ours, used
-where the service leaves a description empty. Adding a model is adding a file.
+verbatim (`model_id`, `input_schema`, `output_schema`), and beside it two parts of ours:
+`descriptions`, used where the service leaves one empty, and `pricing`, which names the argument
+that a price is multiplied with. Adding a model is adding a file.
 """
 
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal, cast
 
@@ -48,12 +49,14 @@ class Model:
         input_schema: The service's input schema, verbatim.
         output_schema: The service's output schema, verbatim.
         descriptions: Our descriptions, by property, where the service's are empty.
+        pricing: By unit, the property that holds how many of them a clip has, such as `seconds`.
     """
 
     model_id: str
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
     descriptions: Mapping[str, str]
+    pricing: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def properties(self) -> Mapping[str, Mapping[str, Any]]:

@@ -30,6 +30,7 @@ from .reports import Limits
 from .schema import Model, load_models
 from .service import Service
 from .settings import Settings
+from .spending import Allowance
 from .sqlite_store import SqliteStore
 from .store import Store
 from .surroundings import Surroundings
@@ -223,7 +224,11 @@ async def _service(  # noqa: PLR0913 - what build_server was given
             model=model,
             token=token,
             limits=Limits(
-                jobs_per_hour=settings.max_jobs_per_hour, auto_download=settings.auto_download
+                allowance=Allowance(
+                    jobs_per_hour=settings.max_jobs_per_hour,
+                    usd_per_day=settings.max_cost_usd_per_day,
+                ),
+                auto_download=settings.auto_download,
             ),
             tasks=tasks,
             surroundings=surroundings,

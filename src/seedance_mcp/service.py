@@ -12,6 +12,7 @@ from uuid import uuid4
 import anyio
 from anyio.abc import TaskGroup
 
+from .catalogue import Catalogue
 from .claims import Claims
 from .client import RunComfy
 from .download import Downloads
@@ -24,6 +25,7 @@ from .reports import Limits, Listing, Report
 from .saving import Saving
 from .saving import Watcher as SavingWatcher
 from .schema import JSONObject, Model
+from .spending import Allowance
 from .store import Store
 from .submissions import Submission, Submissions
 from .surroundings import Surroundings
@@ -67,7 +69,7 @@ class Service:
         self._client = client
         self._store = store
         self._model = model
-        self._per_hour = limits.jobs_per_hour
+        self._allowance = limits.allowance
         self._clock = surroundings.clock
         self._records = Records(store, token, surroundings.clock)
         self._submissions = Submissions(client, store, tasks, surroundings)
@@ -77,6 +79,7 @@ class Service:
             downloads, self._records, claims, tasks, surroundings, unasked=limits.auto_download
         )
         self._follower = Follower(client, self._records, surroundings)
+        self._catalogue = Catalogue(client, model, tasks)
 
     async def generate(
         self, arguments: JSONObject, *, wait_seconds: float, force_new: bool, watch: Watcher
@@ -94,13 +97,15 @@ class Service:
             TokenMissing: There is no token.
             Refusal: The service refused the request.
             ServiceUnavailable: The request certainly never left.
+            SpendingLimitReached: The guard against runaway agents stops it.
         """
         deadline = anyio.current_time() + wait_seconds if wait_seconds else inf
         # Whoever cannot buy need not have pictures looked at.
         owner = await self._records.owner()
         looked = await self._gate.look(arguments)
-        new = self._new_job(looked.arguments, owner)
-        job, submission, reused = await self._begun(new, force_new=force_new)
+        allowance = await self._catalogue.allowance(self._allowance, deadline)
+        new = self._catalogue.estimated(self._new_job(looked.arguments, owner))
+        job, submission, reused = await self._begun(new, allowance, force_new=force_new)
         await watch(job)
         job = await self._submissions.answered(job, submission, deadline)
         trouble = None
@@ -207,6 +212,7 @@ class Service:
         self._saving.end()
         self._submissions.end(grace_seconds)
         self._follower.end_waits()
+        self._catalogue.end()
 
     async def _job(self, request_id: str) -> Job:
         """Give a job as the ledger has it, or take it up."""
@@ -236,18 +242,18 @@ class Service:
         warnings: tuple[str, ...] = (),
     ) -> Report:
         self._saving.seen(job)
+        job = self._catalogue.estimated(job)
         return Report(job=job, reused=reused, trouble=trouble, warnings=warnings)
 
-    async def _begun(self, new: Job, *, force_new: bool) -> tuple[Job, Submission | None, bool]:
+    async def _begun(
+        self, new: Job, allowance: Allowance, *, force_new: bool
+    ) -> tuple[Job, Submission | None, bool]:
         """Write a job down and send its request; or find the job that the call is owed."""
         job = new
         # From the ledger to the task that buys, nothing may come between.
         with anyio.CancelScope(shield=True):
             job = await self._store.begin(
-                new,
-                force_new=force_new,
-                named=self._deliveries.named,
-                per_hour=self._per_hour,
+                new, force_new=force_new, named=self._deliveries.named, allowance=allowance
             )
             if job.id == new.id:
                 return job, self._submissions.begin(job), False

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -107,6 +108,13 @@ class Settings(BaseSettings):
         le=100_000,
         validation_alias="SEEDANCE_MAX_JOBS_PER_HOUR",
         description="a whole number from 1 to 100000",
+    )
+    max_cost_usd_per_day: Decimal | None = Field(
+        None,
+        gt=0,
+        le=1_000_000,
+        validation_alias="SEEDANCE_MAX_COST_USD_PER_DAY",
+        description="a number of USD over 0 and up to 1000000",
     )
     history_days: int = Field(
         90,

@@ -21,10 +21,11 @@ from typing import TypeVar
 import anyio
 
 from . import rows
-from .errors import LedgerError, SpendingLimitReached
+from .errors import LedgerError
 from .jobs import Job, Observation, OutcomeLost, Status, advance, is_owed
 from .migrations import migrate, transaction
 from .presence import Presence
+from .spending import DAY, HOUR, Allowance, check_day, check_hour
 from .store import Page
 from .surroundings import Surroundings
 
@@ -71,7 +72,7 @@ class SqliteStore:
         return hmac.new(key, token.encode(), sha256).hexdigest()
 
     async def begin(
-        self, job: Job, *, force_new: bool, named: Collection[str], per_hour: int
+        self, job: Job, *, force_new: bool, named: Collection[str], allowance: Allowance
     ) -> Job:
         """Write a job down, or find the one that an identical call is owed."""
 
@@ -80,7 +81,7 @@ class SqliteStore:
             for other in [] if force_new else rows.undelivered_like(connection, job):
                 if other.id not in named and is_owed(other, job):
                     return other
-            _check_limit(connection, job, per_hour)
+            _check_limits(connection, job, allowance)
             rows.insert(connection, job, process=self._presence.process, at=job.created_at)
             return job
 
@@ -244,18 +245,14 @@ def _merged(job: Job, twin: Job) -> Job:
         model_id=job.model_id,
         arguments=job.arguments,
         created_at=job.created_at,
+        estimated_microdollars=job.estimated_microdollars,
     )
 
 
-def _check_limit(connection: sqlite3.Connection, job: Job, per_hour: int) -> None:
-    """Refuse a job where so many were begun within the hour, counting all processes."""
-    hour = timedelta(hours=1)
-    since = job.created_at - hour
-    oldest = rows.begun_at(connection, job.owner, since=since, number=per_hour)
-    if oldest is not None:
-        allowed = oldest + hour
-        minutes = max(1, round((allowed - job.created_at).total_seconds() / 60))
-        raise SpendingLimitReached(
-            f"SEEDANCE_MAX_JOBS_PER_HOUR is reached: {per_hour} jobs were begun within the hour;"
-            f" the next is allowed at {allowed:%H:%M:%S} UTC, in about {minutes} min."
-        )
+def _check_limits(connection: sqlite3.Connection, job: Job, allowance: Allowance) -> None:
+    """Refuse a job that its owner may not begin, counting all processes."""
+    number, now = allowance.jobs_per_hour, job.created_at
+    oldest = rows.begun_at(connection, job.owner, since=now - HOUR, number=number)
+    check_hour(job, oldest, allowance)
+    if allowance.usd_per_day is not None:
+        check_day(job, rows.begun_since(connection, job.owner, since=now - DAY), allowance)

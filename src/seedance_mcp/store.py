@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from .jobs import Job, Observation, Status
+from .spending import Allowance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class Store(Protocol):
         ...
 
     async def begin(
-        self, job: Job, *, force_new: bool, named: Collection[str], per_hour: int
+        self, job: Job, *, force_new: bool, named: Collection[str], allowance: Allowance
     ) -> Job:
         """Write a job down, or find the one that an identical call is owed.
 
@@ -42,13 +43,13 @@ class Store(Protocol):
             job: The new job, in the state `submitting`.
             force_new: Whether to write it down whatever is owed.
             named: Our ids of jobs that were named in an answer which the ledger need not know of.
-            per_hour: How many jobs an owner may begin within an hour.
+            allowance: What its owner may begin, held over all processes.
 
         Returns:
             The same job where it is new, else the one found.
 
         Raises:
-            SpendingLimitReached: The owner has begun as many as may be.
+            SpendingLimitReached: The owner may not begin another one now.
         """
         ...
 

@@ -144,6 +144,34 @@ async def test_a_result_may_lag_behind_its_status_and_its_cost_behind_the_result
         assert ["cost" in result for result in results] == [False, False, False, True]
 
 
+@pytest.mark.parametrize(
+    ("switches", "price"),
+    [
+        ({}, {"base_price_usd": 0.04, "price_unit": "second"}),
+        ({"price_form": "string"}, {"base_price_usd": "0.04", "price_unit": "second"}),
+        ({"price_form": "negative"}, {"base_price_usd": -0.04, "price_unit": "second"}),
+        ({"price_form": "null"}, {"base_price_usd": None, "price_unit": "second"}),
+        ({"price_form": "absent"}, {"price_unit": "second"}),
+        ({"price_unit": "output"}, {"base_price_usd": 0.04, "price_unit": "output"}),
+        ({"price_unit": None}, {"base_price_usd": 0.04, "price_unit": None}),
+    ],
+    ids=str,
+)
+async def test_the_catalogues_price_may_take_any_form(
+    switches: dict[str, Any], price: dict[str, Any]
+) -> None:
+    async with calling(switched(**switches)) as caller:
+        entry = (await caller.http.get(f"/v1/models/{MODEL}")).json()
+        assert {key: value for key, value in entry.items() if "price" in key} == price
+
+
+@pytest.mark.parametrize(("unit", "cost"), [("second", 0.4), ("output", 0.04)])
+async def test_a_price_is_that_of_a_second_or_of_a_clip(unit: str, cost: float) -> None:
+    async with calling(switched(price_unit=unit)) as caller:
+        request_id = await caller.job(duration=10)
+        assert (await caller.result(request_id))["cost"] == pytest.approx(cost)
+
+
 async def test_a_cost_is_given_when_asked_for_and_may_be_absent() -> None:
     async with calling(switched()) as caller:
         request_id = await caller.job()

@@ -30,7 +30,11 @@ class Behaviour:
         outcome: What becomes of a run; read when a job is accepted. [client]
         failure_text: What a failed run says. [unknown]
         balance_usd: The account before the accepted jobs were paid; may be negative. [client]
-        price_usd: Made-up price of a second of video; read when a job is accepted. [unknown]
+        price_usd: Made-up price of a second of video, or of a whole one where `price_unit` says
+            so; read when a job is accepted. [unknown]
+        price_unit: What the catalogue's price is of: "second", "output", a word nobody knows, or
+            None for none. [client, unknown]
+        price_form: The form of the price in the catalogue. [client number, unknown]
 
         pictures: When input pictures are fetched and judged: when the run starts, which makes a
             bad one a failed job; at submit, which makes it a refusal; or never, and the bundled
@@ -83,6 +87,8 @@ class Behaviour:
     failure_text: str = "The model could not make this clip."
     balance_usd: float = 25.0
     price_usd: float = 0.04
+    price_unit: str | None = "second"
+    price_form: Literal["number", "string", "negative", "null", "absent"] = "number"
 
     pictures: Literal["at_run", "at_submit", "never"] = "at_run"
     data_uris: bool = True

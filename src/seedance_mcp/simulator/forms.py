@@ -143,17 +143,20 @@ def refusal(refused: Refusal, behaviour: Behaviour) -> tuple[int, JSONObject]:
 
 def catalogue_entry(model: Model, behaviour: Behaviour) -> JSONObject:
     """Describe a model as the catalogue does."""
-    return {
+    entry: JSONObject = {
         "model_id": model.model_id,
         "display_name": model.model_id.replace("/", " ").replace("-", " ").title(),
         "description": "A model of the simulator. It makes no real clips.",
         "categories": ["image-to-video"],
         "kind": "video",
-        "base_price_usd": behaviour.price_usd,
-        "price_unit": "second",
+        "base_price_usd": _price(behaviour),
+        "price_unit": behaviour.price_unit,
         "pricing_note": "SIMULATED: this price is made up, and nobody is charged.",
         "input_schema": dict(model.input_schema),
     }
+    if behaviour.price_form == "absent":
+        del entry["base_price_usd"]
+    return entry
 
 
 def balance(usd: float) -> JSONObject:
@@ -176,6 +179,11 @@ def retry_after(now: float, behaviour: Behaviour) -> dict[str, str]:
         moment = datetime.fromtimestamp(now + behaviour.retry_after, UTC)
         return {"retry-after": format_datetime(moment, usegmt=True)}
     return {"retry-after": str(behaviour.retry_after)} if behaviour.rate_limit == "seconds" else {}
+
+
+def _price(behaviour: Behaviour) -> float | str | None:
+    forms = {"string": str(behaviour.price_usd), "negative": -behaviour.price_usd, "null": None}
+    return forms.get(behaviour.price_form, behaviour.price_usd)
 
 
 def _addresses(request_id: str, url: str) -> dict[str, str]:

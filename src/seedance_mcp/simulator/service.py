@@ -156,7 +156,8 @@ class Service:
             price_usd=0.0,
             failure=behaviour.failure_text if behaviour.outcome == "fail" else None,
         )
-        job.price_usd = behaviour.price_usd * float(job.argument("duration", 5))
+        seconds = float(job.argument("duration", 5))
+        job.price_usd = behaviour.price_usd * (1 if behaviour.price_unit == "output" else seconds)
         self.queue.accept(
             job.request_id,
             now,

@@ -1,0 +1,184 @@
+"""The price of a clip: told where it is known, in the way of nothing, and its cost told later."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from seedance_mcp.simulator import Behaviour, Fault
+
+from .door import VIRTUAL_TIME, Door, facts, opened, text
+from .restarts import generate, server, simulated
+
+pytestmark = pytest.mark.anyio
+
+HOUR = 3600
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return VIRTUAL_TIME
+
+
+def asked_at(door: Door) -> list[float]:
+    """Say when the catalogue was asked."""
+    return [seen.at for seen in door.simulator.requests if seen.route == "catalogue"]
+
+
+@pytest.mark.parametrize(
+    ("price", "duration", "usd"),
+    [
+        ({}, 5, 0.2),
+        ({}, 10, 0.4),
+        ({"price_usd": 0.35}, 10, 3.5),
+        ({"price_usd": 0.1, "price_unit": "output"}, 10, 0.1),
+    ],
+    ids=str,
+)
+async def test_a_clip_is_answered_with_what_it_is_estimated_to_cost_and_later_with_what_it_did(
+    price: dict[str, Any], duration: int, usd: float
+) -> None:
+    async with opened(Behaviour(run_seconds=9, **price)) as door:
+        made = await door.generate(duration=duration)
+        assert facts(made)["estimated_cost_usd"] == usd
+        assert f"; estimated_cost_usd: {usd}\n" in text(made)
+        request_id = facts(made)["request_id"]
+        result = await door.call("get_result", request_id=request_id)
+        assert facts(result)["cost_usd"] == usd
+        assert f"; cost_usd: {usd}; " in text(result)
+
+
+async def test_the_catalogue_is_asked_once_an_hour_whatever_it_answers() -> None:
+    async with opened(Behaviour(workers=9)) as door:
+        door.simulator.faults.append(Fault.answer("catalogue", 500))
+        for _ in range(3):
+            await door.generate(force_new=True, wait_seconds=0)
+            await anyio.sleep(HOUR / 2 - 1)
+        assert asked_at(door) == pytest.approx([0], abs=0.1)
+        await anyio.sleep(HOUR / 2)
+        priced = await door.generate(force_new=True)
+        assert len(asked_at(door)) == 2
+        assert facts(priced)["estimated_cost_usd"] == 0.2
+        door.simulator.behaviour.price_usd = 1
+        dear = await door.generate(force_new=True)
+        assert (facts(dear)["estimated_cost_usd"], len(asked_at(door))) == (0.2, 2)
+        await anyio.sleep(HOUR)
+        # Not even the first job of the next hour is held up, so it has the price of the last one.
+        known = await door.generate(force_new=True)
+        assert (facts(known)["estimated_cost_usd"], len(asked_at(door))) == (0.2, 3)
+        dearer = await door.generate(force_new=True)
+        assert (facts(dearer)["estimated_cost_usd"], len(asked_at(door))) == (5.0, 3)
+
+
+async def test_what_is_refused_before_money_or_only_asked_about_asks_for_no_price() -> None:
+    async with opened() as door:
+        await door.generate(duration=7)
+        await door.generate(first_frame_image_url="http://a.example/b.png")
+        await door.call("list_jobs")
+        await door.call("check_status", request_id="r-1", wait_seconds=0)
+        assert asked_at(door) == []
+
+
+TROUBLE = [
+    *(Fault.delay("catalogue", 10_000, times=9), Fault.drop("catalogue", times=9)),
+    *(Fault.delay("catalogue", 10_000, after=True, times=9), Fault.cut("catalogue", times=9)),
+    *(Fault.answer("catalogue", status, times=9) for status in (204, 400, 401, 404, 429, 500, 503)),
+    *(Fault.garbage("catalogue", "not_json"), Fault.garbage("catalogue", "cut_json")),
+    *(Fault.garbage("catalogue", "wrong_type"), Fault.garbage("catalogue", "huge")),
+    *(Fault.redirect("catalogue", "/v1/models"), Fault.answer("catalogue", 200, body=b"[[[")),
+]
+FORMS: list[dict[str, Any]] = [
+    *({"price_form": form} for form in ("string", "negative", "null", "absent")),
+    *({"price_unit": unit} for unit in (None, "", "token")),
+    {"price_usd": 0.0},
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+async def test_a_price_that_is_not_understood_changes_nothing_but_the_estimate(
+    form: dict[str, Any],
+) -> None:
+    async with opened(Behaviour(run_seconds=8, **form)) as door:
+        await _made_without_an_estimate(door)
+
+
+@pytest.mark.parametrize("fault", TROUBLE, ids=lambda fault: f"{fault.kind} {fault.status}")
+async def test_a_catalogue_that_is_slow_down_or_garbled_changes_nothing_but_the_estimate(
+    fault: Fault, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(Behaviour(run_seconds=8)) as door:
+        door.simulator.faults.append(fault)
+        await _made_without_an_estimate(door)
+    ours = [record for record in caplog.records if record.name.startswith("seedance_mcp")]
+    assert [record.getMessage() for record in ours if record.levelname != "INFO"] == []
+
+
+async def _made_without_an_estimate(door: Door) -> None:
+    at_once = await door.generate(wait_seconds=0)
+    assert anyio.current_time() == pytest.approx(0, abs=0.1)
+    (job,) = door.simulator.accepted
+    assert facts(at_once) == {
+        "request_id": job.request_id,
+        "model_id": "bytedance/seedance-1-0/lite/image-to-video",
+        "status": "in_queue",
+        "queue_position": None,
+        "elapsed_seconds": 0.0,
+        "video_url": None,
+        "error": None,
+        "reused": False,
+        "warnings": [],
+        "next_step": f"Call check_status with request_id {job.request_id};"
+        " do not call generate_video again.",
+    }
+    made = await door.call("check_status", request_id=job.request_id)
+    assert anyio.current_time() == pytest.approx(8, abs=1.5)
+    assert facts(made)["status"] == "completed"
+    assert "estimated_cost_usd" not in facts(made)
+    assert "estimated" not in text(made)
+
+
+async def test_a_server_ends_at_once_though_the_catalogue_has_not_answered() -> None:
+    async with opened() as door:
+        door.simulator.faults.append(Fault.delay("catalogue", 10_000, times=9))
+        await door.generate(wait_seconds=0)
+        assert len(asked_at(door)) == 1
+    assert anyio.current_time() < 2
+
+
+async def test_a_price_that_comes_late_is_in_the_next_answer() -> None:
+    async with opened(Behaviour(run_seconds=60)) as door:
+        door.simulator.faults.append(Fault.delay("catalogue", 6))
+        at_once = await door.generate(wait_seconds=0)
+        assert "estimated_cost_usd" not in facts(at_once)
+        request_id = facts(at_once)["request_id"]
+        later = await door.call("check_status", request_id=request_id, wait_seconds=7)
+        assert facts(later)["estimated_cost_usd"] == 0.2
+
+
+async def test_an_estimate_is_kept_with_the_job_and_does_not_follow_the_price(
+    tmp_path: Path,
+) -> None:
+    async with simulated(workers=9, run_seconds=60) as simulator:
+        async with server(simulator, tmp_path) as client:
+            await generate(client, wait_seconds=1)
+            kept = facts(await generate(client, prompt="Another.", wait_seconds=0))
+        simulator.behaviour.price_usd = 0.1
+        async with server(simulator, tmp_path) as client:
+            new = facts(await generate(client, prompt="A third.", wait_seconds=1))
+            again = await client.call_tool("check_status", {"request_id": kept["request_id"]})
+        assert (new["estimated_cost_usd"], facts(again)["estimated_cost_usd"]) == (0.5, 0.2)
+
+
+@pytest.mark.parametrize("outcome", ["succeed", "fail"])
+async def test_a_cost_that_was_missing_is_asked_for_again_and_then_kept(outcome: Any) -> None:
+    async with opened(Behaviour(cost_lag=3, outcome=outcome)) as door:
+        request_id = facts(await door.generate())["request_id"]
+        costs = [
+            facts(await door.call("get_result", request_id=request_id))["cost_usd"]
+            for _ in range(4)
+        ]
+        assert costs == [None, None, 0.2, 0.2]
+        door.simulator.forget(request_id)
+        kept = await door.call("get_result", request_id=request_id)
+        assert facts(kept)["cost_usd"] == 0.2

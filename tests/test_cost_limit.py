@@ -1,0 +1,251 @@
+"""`SEEDANCE_MAX_COST_USD_PER_DAY`: what 24 hours may cost, held before any money leaves."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp_types import CallToolResult
+
+from seedance_mcp.migrations import APPLICATION_ID, MIGRATIONS
+from seedance_mcp.simulator import Behaviour, Fault, Simulator
+
+from .door import VIRTUAL_TIME, Door, facts, opened, text
+from .restarts import generate, server, simulated
+
+pytestmark = pytest.mark.anyio
+
+DAY = 24 * 3600
+NO_PRICE = (
+    "SEEDANCE_MAX_COST_USD_PER_DAY cannot be held: RunComfy's catalogue gave no price for"
+    " bytedance/seedance-1-0/lite/image-to-video that can be used; try again later, or have the"
+    " user unset it. Nothing was charged."
+)
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return VIRTUAL_TIME
+
+
+def limit_line(most: str, total: str, estimate: str, when: str) -> str:
+    """Say what a call must be told that would go over the limit."""
+    return (
+        f"SEEDANCE_MAX_COST_USD_PER_DAY is {most}: the jobs of the last 24 h come to {total} USD,"
+        f" and this clip is estimated at {estimate} USD; {when}. Nothing was charged."
+    )
+
+
+def at(time: str) -> str:
+    """Say when there is room again."""
+    return f"enough of that is 24 h old at {time} UTC"
+
+
+def posts(simulator: Simulator) -> int:
+    """Count the requests that could have cost money."""
+    return sum(seen.route == "submit" for seen in simulator.requests)
+
+
+async def bought(door: Door, number: int, **arguments: Any) -> str:
+    """Buy a clip of its own without waiting for it, and give its request_id."""
+    made = await door.generate(prompt=f"Clip {number}.", wait_seconds=0, **arguments)
+    assert not made.is_error
+    return facts(made)["request_id"]
+
+
+def refused(result: CallToolResult) -> str:
+    """Give the one line of an answer that must be an error."""
+    assert (result.is_error, result.structured_content) == (True, None)
+    return text(result)
+
+
+async def test_the_job_that_would_go_over_the_limit_is_refused_until_enough_is_a_day_old() -> None:
+    # Three times 0.2 are more than 0.6 as floats.
+    async with opened(Behaviour(run_seconds=10**6), max_cost_usd_per_day="0.6") as door:
+        for number in range(3):
+            await bought(door, number)
+            await anyio.sleep(600)
+        over = await door.generate(wait_seconds=0)
+        assert refused(over) == limit_line("0.6", "0.6", "0.2", at("2026-01-02 00:00:00"))
+        twice = await door.generate(duration=10, wait_seconds=0)
+        assert refused(twice) == limit_line("0.6", "0.6", "0.4", at("2026-01-02 00:10:00"))
+        assert posts(door.simulator) == 3
+        await anyio.sleep(DAY - 1 - anyio.current_time())
+        assert (await door.generate(wait_seconds=0)).is_error
+        await anyio.sleep(1)
+        await bought(door, 4)
+        assert refused(await door.generate()) == limit_line(
+            "0.6", "0.6", "0.2", at("2026-01-02 00:10:00")
+        )
+        assert posts(door.simulator) == 4
+
+
+async def test_a_clip_that_alone_is_over_the_limit_is_never_bought() -> None:
+    async with opened(max_cost_usd_per_day="0.3") as door:
+        await bought(door, 1)
+        over = await door.generate(duration=10)
+        assert refused(over) == limit_line("0.3", "0.2", "0.4", "this clip alone is over it")
+
+
+async def test_a_job_counts_with_what_it_did_cost_as_soon_as_that_is_known() -> None:
+    async with opened(Behaviour(run_seconds=10), max_cost_usd_per_day="1") as door:
+        await bought(door, 0)
+        door.simulator.behaviour.price_usd = 0.18
+        dear = await bought(door, 1)
+        assert facts(await door.call("check_status", request_id=dear))["status"] == "completed"
+        assert refused(await door.generate()) == limit_line(
+            "1", "1.1", "0.2", at("2026-01-02 00:00:00")
+        )
+
+
+async def test_what_was_cancelled_or_refused_counts_nothing_and_what_failed_or_was_lost_does() -> (
+    None
+):
+    async with opened(
+        Behaviour(run_seconds=100, outcome="fail", cost="absent"), max_cost_usd_per_day="0.6"
+    ) as door:
+        failed = await bought(door, 0)
+        await door.call("cancel_job", request_id=await bought(door, 1))
+        door.simulator.faults.append(Fault.answer("submit", 422))
+        assert (await door.generate()).is_error
+        door.simulator.faults.append(Fault.drop("submit", after=True))
+        assert facts(await door.generate(prompt="Lost.", wait_seconds=0))["status"] == "unknown"
+        ended = await door.call("check_status", request_id=failed, wait_seconds=200)
+        assert facts(ended)["status"] == "failed"
+        await bought(door, 2)
+        assert refused(await door.generate()) == limit_line(
+            "0.6", "0.6", "0.2", at("2026-01-02 00:00:00")
+        )
+
+
+@pytest.mark.parametrize(
+    "form",
+    [{"price_form": "string"}, {"price_form": "absent"}, {"price_unit": "token"}],
+    ids=str,
+)
+async def test_a_limit_on_a_price_that_is_not_understood_buys_nothing(form: dict[str, Any]) -> None:
+    async with opened(Behaviour(**form), max_cost_usd_per_day="100") as door:
+        for _ in range(2):
+            assert refused(await door.generate()) == NO_PRICE
+        assert [seen.route for seen in door.simulator.requests] == ["catalogue"]
+        assert anyio.current_time() == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize(("wait_seconds", "patience"), [(0, 5), (45, 5), (2, 2)])
+async def test_a_price_that_a_limit_needs_is_waited_for_a_few_seconds_and_asked_for_again(
+    wait_seconds: int, patience: int
+) -> None:
+    async with opened(max_cost_usd_per_day="100") as door:
+        door.simulator.faults.append(Fault.delay("catalogue", 10_000, times=9))
+        assert refused(await door.generate(wait_seconds=wait_seconds)) == NO_PRICE
+        assert anyio.current_time() == pytest.approx(patience, abs=0.1)
+        await anyio.sleep(120)
+        assert posts(door.simulator) == 0
+        door.simulator.faults.clear()
+        made = await door.generate(wait_seconds=wait_seconds)
+        assert facts(made)["estimated_cost_usd"] == 0.2
+
+
+async def test_calls_that_wait_for_a_price_at_once_ask_for_it_once() -> None:
+    async with opened(Behaviour(workers=9), max_cost_usd_per_day="100") as door:
+        door.simulator.faults.append(Fault.delay("catalogue", 3))
+        async with anyio.create_task_group() as tasks:
+            for number in range(5):
+                tasks.start_soon(bought, door, number)
+        assert (posts(door.simulator), anyio.current_time() < 3.1) == (5, True)
+        assert [seen.route for seen in door.simulator.requests].count("catalogue") == 1
+
+
+async def test_a_price_that_comes_while_it_is_waited_for_buys_the_clip() -> None:
+    async with opened(max_cost_usd_per_day="0.2") as door:
+        door.simulator.faults.append(Fault.delay("catalogue", 3))
+        made = await door.generate(wait_seconds=0)
+        assert anyio.current_time() == pytest.approx(3, abs=0.1)
+        assert facts(made)["estimated_cost_usd"] == 0.2
+        assert refused(await door.generate()) == limit_line(
+            "0.2", "0.2", "0.2", at("2026-01-02 00:00:03")
+        )
+
+
+async def test_a_call_that_is_owed_its_job_gets_it_over_the_limit_and_without_a_price(
+    tmp_path: Path,
+) -> None:
+    async with simulated(run_seconds=60) as simulator:
+        async with server(simulator, tmp_path) as client:
+            with anyio.move_on_after(3):
+                await generate(client)
+        simulator.faults.append(Fault.answer("catalogue", 500, times=9))
+        async with server(simulator, tmp_path, max_cost_usd_per_day="0.1") as client:
+            again = await generate(client, wait_seconds=100)
+        assert (facts(again)["status"], facts(again)["reused"]) == ("completed", True)
+        assert posts(simulator) == 1
+
+
+async def test_the_limit_holds_over_servers_restarts_and_force_new(tmp_path: Path) -> None:
+    async with simulated(run_seconds=60, workers=9) as simulator:
+        for number in range(2):
+            async with _limited(simulator, tmp_path) as client:
+                await generate(client, prompt=f"Clip {number}.", force_new=True)
+        async with _limited(simulator, tmp_path) as client:
+            assert "SEEDANCE_MAX_COST_USD_PER_DAY is 0.4: " in refused(
+                await generate(client, force_new=True)
+            )
+        assert posts(simulator) == 2
+
+
+@pytest.mark.parametrize("older", [False, True])
+async def test_a_job_that_was_begun_before_any_price_was_known_counts_with_the_price_of_now(
+    *, older: bool, tmp_path: Path
+) -> None:
+    async with simulated(run_seconds=10**6) as simulator:
+        simulator.faults.append(Fault.answer("catalogue", 500))
+        async with server(simulator, tmp_path) as client:
+            await generate(client, duration=10, wait_seconds=0)
+        if older:
+            _make_older(tmp_path / "ledger.db")
+        async with _limited(simulator, tmp_path) as client:
+            assert refused(await generate(client, prompt="Another.")) == limit_line(
+                "0.4", "0.4", "0.2", at("2026-01-02 00:00:00")
+            )
+
+
+async def test_a_job_of_a_price_that_cannot_be_known_stops_the_buying_until_its_cost_is(
+    tmp_path: Path,
+) -> None:
+    async with simulated(cost_lag=2) as simulator:
+        simulator.faults.append(Fault.answer("catalogue", 500))
+        async with server(simulator, tmp_path) as client:
+            request_id = facts(await generate(client))["request_id"]
+        with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger, ledger:
+            ledger.execute("UPDATE jobs SET model_id = 'someone/another-model'")
+        async with _limited(simulator, tmp_path) as client:
+            line = refused(await generate(client))
+            assert line == (
+                "SEEDANCE_MAX_COST_USD_PER_DAY cannot be held: what a job of 2026-01-01 00:00:00"
+                f" UTC costs is not known; get_result with request_id {request_id} asks for it, or"
+                " have the user unset it. Nothing was charged."
+            )
+            for _ in range(2):
+                await client.call_tool("get_result", {"request_id": request_id})
+            assert not (await generate(client)).is_error
+
+
+def _limited(simulator: Simulator, folder: Path) -> Any:
+    """Open a server with room for two clips a day."""
+    return server(simulator, folder, max_cost_usd_per_day="0.4")
+
+
+def _make_older(ledger: Path) -> None:
+    """Write a ledger as the program wrote it before it knew of estimates."""
+    newer = ledger.rename(ledger.with_name("newer.db"))
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
+        for statement in (*MIGRATIONS[0], *MIGRATIONS[1]):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 2")
+        connection.execute("ATTACH ? AS newer", (str(newer),))
+        columns = ", ".join(row[1] for row in connection.execute("PRAGMA main.table_info(jobs)"))
+        connection.execute(f"INSERT INTO jobs SELECT {columns} FROM newer.jobs")  # noqa: S608
+        connection.execute("INSERT INTO secret SELECT key FROM newer.secret")

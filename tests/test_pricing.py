@@ -1,0 +1,215 @@
+"""Money: what the catalogue's price makes of a clip, and what a day may cost; exact and pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seedance_mcp.errors import CostLimitReached, PriceUnknown
+from seedance_mcp.jobs import Job
+from seedance_mcp.pricing import Price, dollars, read_price, spent, written
+from seedance_mcp.schema import load_models
+from seedance_mcp.spending import DAY, Allowance, check_day
+
+from .json_values import json_values
+
+MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+PER_SECOND: dict[str, Any] = {"base_price_usd": 0.04, "price_unit": "second"}
+PRICE = Price(model_id=MODEL.model_id, usd=Decimal("0.04"), seconds="duration")
+
+
+def clip(*, duration: Any = 5, age: timedelta = timedelta(), **changes: Any) -> Job:
+    """Make a job of the model, begun before noon."""
+    arguments = {"prompt": "Mist.", "duration": duration}
+    made = Job(id="j", model_id=MODEL.model_id, arguments=arguments, created_at=NOON - age)
+    return replace(made, **changes)
+
+
+@pytest.mark.parametrize(
+    ("entry", "amounts"),
+    [
+        (PER_SECOND, [200_000, 400_000]),
+        ({"base_price_usd": 1, "price_unit": "second", "new": [1]}, [5_000_000, 10_000_000]),
+        ({"base_price_usd": 0.35, "price_unit": "output"}, [350_000, 350_000]),
+        ({"base_price_usd": 0.1 + 0.2, "price_unit": "second"}, [1_500_000, 3_000_000]),
+        ({"base_price_usd": 1e-06, "price_unit": "second"}, [5, 10]),
+    ],
+    ids=str,
+)
+def test_a_clip_costs_its_seconds_or_one_output(entry: dict[str, Any], amounts: list[int]) -> None:
+    price = read_price(entry, MODEL)
+    assert price
+    assert [price.estimate(clip(duration=length)) for length in (5, 10)] == amounts
+
+
+NO_PRICES: list[Any] = [
+    *(None, "0.04", "free", True, [1], {}, -0.04, 0, 0.0, -0.0, 1e-7, 1e7, 10**400),
+    *map(float, ("nan", "inf", "-inf")),
+]
+NO_UNITS: list[Any] = [None, "", "token", "minute", 1, ["second"]]
+NOT_UNDERSTOOD: list[dict[str, Any]] = [
+    *({}, {"base_price_usd": 0.04}, {"price_unit": "second"}),
+    *(PER_SECOND | {"base_price_usd": usd} for usd in NO_PRICES),
+    *(PER_SECOND | {"price_unit": unit} for unit in NO_UNITS),
+]
+
+
+@pytest.mark.parametrize("entry", NOT_UNDERSTOOD, ids=lambda entry: str(entry)[:60])
+def test_a_price_that_is_not_understood_is_unknown(entry: dict[str, Any]) -> None:
+    assert read_price(entry, MODEL) is None
+
+
+def test_a_price_a_second_is_unknown_where_the_models_file_names_no_seconds() -> None:
+    nameless = replace(MODEL, pricing={})
+    assert read_price(PER_SECOND, nameless) is None
+    assert read_price(PER_SECOND | {"price_unit": "output"}, nameless)
+    elsewhere = replace(MODEL, pricing={"seconds": "length"})
+    price = read_price(PER_SECOND, elsewhere)
+    assert price
+    assert price.estimate(clip(arguments={"length": 7, "duration": 5})) == 280_000
+
+
+@pytest.mark.parametrize("duration", [None, 0, -1, "5", True, [5], float("nan"), 10**400])
+def test_a_clip_of_no_plausible_length_has_no_estimate(duration: Any) -> None:
+    assert PRICE.estimate(clip(duration=duration)) is None
+
+
+def test_a_price_says_nothing_of_another_model_or_of_a_job_begun_elsewhere() -> None:
+    assert PRICE.estimate(clip(model_id="another")) is None
+    assert PRICE.estimate(clip(model_id=None)) is None
+
+
+@given(st.dictionaries(st.sampled_from([*PER_SECOND]), json_values()), json_values())
+def test_whatever_the_catalogue_and_a_call_say_an_estimate_is_money_or_none(
+    entry: dict[str, Any], duration: Any
+) -> None:
+    price = read_price(PER_SECOND | entry, MODEL)
+    amount = price and price.estimate(clip(duration=duration))
+    assert amount is None or (type(amount) is int and 0 <= amount < 2**63)
+
+
+@given(st.integers(1, 10**12), st.integers(1, 1000))
+def test_an_estimate_is_exact_to_the_microdollar(micro: int, seconds: int) -> None:
+    price = read_price(PER_SECOND | {"base_price_usd": micro / 10**6}, MODEL)
+    assert price
+    assert price.estimate(clip(duration=seconds)) == micro * seconds
+
+
+@given(st.integers(0, 10**13))
+def test_dollars_are_written_with_all_their_digits_and_no_other(amount: int) -> None:
+    assert Decimal(written(amount)) * 10**6 == amount
+    assert not re.search(r"[^0-9.]|\.$|\.\d*0$", written(amount))
+    assert Decimal(str(dollars(amount))) * 10**6 == amount
+
+
+def test_a_job_counts_with_its_cost_else_its_estimate_else_what_it_is_estimated_at_now() -> None:
+    job = clip()
+    assert spent(replace(job, estimated_microdollars=7, cost_usd=0.0), PRICE) == 0
+    assert spent(replace(job, estimated_microdollars=7, cost_usd=0.1 * 3), PRICE) == 300_000
+    assert spent(replace(job, estimated_microdollars=7), PRICE) == 7
+    assert spent(job, PRICE) == 200_000
+    assert spent(job, None) is None
+    assert spent(clip(cost_usd=1e300), PRICE)
+
+
+def refusal(new: Job, begun: Sequence[Job], usd: str, price: Price | None = None) -> str | None:
+    """Give the line that a job is refused with for its cost, None where it is not."""
+    allowance = Allowance(jobs_per_hour=1, usd_per_day=Decimal(usd), price=price)
+    try:
+        check_day(new, begun, allowance)
+    except CostLimitReached as error:
+        return error.line
+    return None
+
+
+def test_ten_jobs_of_a_tenth_fill_a_limit_of_one_to_the_last_microdollar() -> None:
+    tenth = clip(estimated_microdollars=100_000)
+    # As floats, nine of them add up to 0.8999999999999999 and three to 0.30000000000000004.
+    assert refusal(tenth, [replace(tenth, cost_usd=0.1)] * 9, "1.0") is None
+    assert refusal(tenth, [tenth] * 2, "0.3") is None
+    assert refusal(tenth, [tenth] * 9, "0.999999") == (
+        "SEEDANCE_MAX_COST_USD_PER_DAY is 0.999999: the jobs of the last 24 h come to 0.9 USD, and"
+        " this clip is estimated at 0.1 USD; enough of that is 24 h old at 2026-05-02 12:00:00 UTC."
+        " Nothing was charged."
+    )
+
+
+def test_a_clip_that_is_dearer_than_the_limit_is_told_so() -> None:
+    assert refusal(clip(estimated_microdollars=400_000), [clip(cost_usd=0.2)], "0.3") == (
+        "SEEDANCE_MAX_COST_USD_PER_DAY is 0.3: the jobs of the last 24 h come to 0.2 USD, and this"
+        " clip is estimated at 0.4 USD; this clip alone is over it. Nothing was charged."
+    )
+
+
+@pytest.mark.parametrize(
+    ("new", "begun", "line"),
+    [
+        (
+            clip(),
+            [],
+            (
+                f"RunComfy's catalogue gave no price for {MODEL.model_id} that can be used; try"
+                " again later, or have the user unset it."
+            ),
+        ),
+        (
+            clip(estimated_microdollars=1),
+            [clip(model_id="another", request_id="r-1")],
+            (
+                "what a job of 2026-05-01 12:00:00 UTC costs is not known; get_result with"
+                " request_id r-1 asks for it, or have the user unset it."
+            ),
+        ),
+        (
+            clip(estimated_microdollars=1),
+            [clip(model_id="another")],
+            (
+                "what a job of 2026-05-01 12:00:00 UTC costs is not known; wait, or have the user"
+                " unset it."
+            ),
+        ),
+    ],
+    ids=["its own price", "an earlier cost", "an earlier cost for ever"],
+)
+def test_a_limit_that_cannot_be_held_lets_nothing_pass(
+    new: Job, begun: list[Job], line: str
+) -> None:
+    allowance = Allowance(jobs_per_hour=1, usd_per_day=Decimal(9), price=PRICE)
+    with pytest.raises(PriceUnknown) as refused:
+        check_day(new, begun, allowance)
+    assert refused.value.line == (
+        f"SEEDANCE_MAX_COST_USD_PER_DAY cannot be held: {line} Nothing was charged."
+    )
+
+
+AMOUNTS = st.integers(0, 3_000_000)
+AGES = st.integers(0, 24 * 3600 * 10**6 - 1).map(lambda micro: timedelta(microseconds=micro))
+
+
+@given(st.lists(st.tuples(AMOUNTS, AGES), max_size=8), AMOUNTS, st.integers(1, 9_000_000))
+def test_a_job_passes_where_the_sum_does_and_else_when_it_will(
+    earlier: list[tuple[int, timedelta]], estimate: int, most: int
+) -> None:
+    new = clip(estimated_microdollars=estimate)
+    begun = [clip(age=age, estimated_microdollars=a) for a, age in earlier]
+    begun.sort(key=lambda job: job.created_at)
+
+    def fits(at: datetime) -> bool:
+        left = [a for a, age in earlier if NOON - age > at - DAY]
+        return sum(left) + estimate <= most
+
+    line = refusal(new, begun, written(most))
+    assert (line is None) == fits(NOON)
+    if line and (said := re.search(r"24 h old at (.+) UTC\.", line)):
+        at = datetime.fromisoformat(said[1]).replace(tzinfo=UTC)
+        assert fits(at)
+        assert not fits(at - timedelta(seconds=1))
+    elif line:
+        assert estimate > most
