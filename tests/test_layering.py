@@ -22,7 +22,7 @@ ROWS = [
     {"following", "submissions", "progress", "saving"},
     {"service", "next_steps"},
     {"answers", "opening"},
-    {"listing"},
+    {"listing", "prompts"},
     {"tools"},
     {"server"},
     {"ending"},
@@ -32,8 +32,25 @@ ROWS = [
     {"cli"},
     {"__main__"},
 ]
-PURE = {"errors", "schema", "polling", "jobs", "refusals", "arguments", "surroundings", "wire"}
-MCP = {"listing", "tools", "server", "serve_stdio", "serve_http", "demo"}
+PURE = {
+    "errors",
+    "schema",
+    "polling",
+    "jobs",
+    "refusals",
+    "arguments",
+    "surroundings",
+    "wire",
+}
+MCP = {
+    "listing",
+    "tools",
+    "prompts",
+    "server",
+    "serve_stdio",
+    "serve_http",
+    "demo",
+}
 READS_THE_ENVIRONMENT = {"settings", "cli"}
 # What does I/O or is foreign to arithmetic on values: no pure module imports it.
 EFFECTS = {"httpx", "anyio", "asyncio", "sqlite3", "os", "sys", "socket", "subprocess", "threading"}

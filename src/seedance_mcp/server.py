@@ -1,4 +1,4 @@
-"""The MCP server: the parts put together, and the two requests that it answers about tools."""
+"""The MCP server: the parts put together, and the requests that it answers."""
 
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
@@ -24,6 +24,7 @@ from starlette.requests import Request
 from . import __version__
 from .errors import ConfigurationError, one_line
 from .opening import opened_service
+from .prompts import Prompts
 from .schema import Model, load_models
 from .service import Service
 from .settings import Settings
@@ -34,7 +35,7 @@ INSTRUCTIONS = (
     "Makes video clips from pictures with ByteDance Seedance on RunComfy. Each generate_video"
     " buys a job that costs money and takes minutes. It answers with a request_id: follow that"
     " with check_status until it is completed, then get_result. A call that timed out is resumed"
-    " with check_status and not repeated."
+    " with check_status and not repeated; list_jobs has the request_id where it never came."
 )
 
 # What is left of the second that a server has to end, for a paid request still under way.
@@ -56,11 +57,12 @@ class SeedanceServer(Server[Service]):
     """The SDK's server with our tools, which can also be asked to end its calls.
 
     Args:
-        tools: What it offers.
+        tools: What it does.
+        prompts: What a user can pick.
         lifespan: What opens the service that the tools call, and closes it.
     """
 
-    def __init__(self, tools: Sequence[Tool], lifespan: Lifespan) -> None:
+    def __init__(self, tools: Sequence[Tool], prompts: Prompts, lifespan: Lifespan) -> None:
         super().__init__(
             "seedance-mcp",
             title="Seedance video",
@@ -69,6 +71,8 @@ class SeedanceServer(Server[Service]):
             lifespan=lambda _: lifespan(self),
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
+            on_list_prompts=prompts.list,
+            on_get_prompt=prompts.get,
         )
         self._tools = {tool.listed.name: tool for tool in tools}
         self._services: set[Service] = set()
@@ -169,13 +173,20 @@ def build_server(  # noqa: PLR0913 - each but the first has a default
 
     @asynccontextmanager
     async def lifespan(server: SeedanceServer) -> AsyncGenerator[Service, None]:
-        left = server.have_answers_left
-        opened = opened_service(settings, model, surroundings, transport, left, local_files=local)
-        async with opened as service:
+        async with (
+            opened_service(
+                settings,
+                model,
+                surroundings,
+                transport,
+                answers_left=server.have_answers_left,
+                local_files=local,
+            ) as service,
+        ):
             with server.running(service):
                 yield service
 
-    return SeedanceServer(tools, lifespan)
+    return SeedanceServer(tools, Prompts(model), lifespan)
 
 
 def _model(model_id: str) -> Model:
