@@ -22,9 +22,11 @@ from mcp_types import (
 from starlette.requests import Request
 
 from . import __version__
+from .completion import Completions
 from .errors import ConfigurationError, one_line
 from .opening import opened_service
 from .prompts import Prompts
+from .resources import Resources
 from .schema import Model, load_models
 from .service import Service
 from .settings import Settings
@@ -58,11 +60,14 @@ class SeedanceServer(Server[Service]):
 
     Args:
         tools: What it does.
+        resources: What can be read.
         prompts: What a user can pick.
         lifespan: What opens the service that the tools call, and closes it.
     """
 
-    def __init__(self, tools: Sequence[Tool], prompts: Prompts, lifespan: Lifespan) -> None:
+    def __init__(
+        self, tools: Sequence[Tool], resources: Resources, prompts: Prompts, lifespan: Lifespan
+    ) -> None:
         super().__init__(
             "seedance-mcp",
             title="Seedance video",
@@ -71,8 +76,12 @@ class SeedanceServer(Server[Service]):
             lifespan=lambda _: lifespan(self),
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
+            on_list_resources=resources.list,
+            on_list_resource_templates=resources.list_templates,
+            on_read_resource=resources.read,
             on_list_prompts=prompts.list,
             on_get_prompt=prompts.get,
+            on_completion=Completions(prompts.offered).complete,
         )
         self._tools = {tool.listed.name: tool for tool in tools}
         self._services: set[Service] = set()
@@ -169,6 +178,7 @@ def build_server(  # noqa: PLR0913 - each but the first has a default
     model = _model(settings.model)
     surroundings = Surroundings(clock=clock, sleep=sleep, random=random)
     tools = build_tools(model, surroundings, wait_seconds=settings.wait_seconds)
+    resources = Resources(model, surroundings)
     local = local_files if settings.local_files is None else settings.local_files
 
     @asynccontextmanager
@@ -186,7 +196,7 @@ def build_server(  # noqa: PLR0913 - each but the first has a default
             with server.running(service):
                 yield service
 
-    return SeedanceServer(tools, Prompts(model), lifespan)
+    return SeedanceServer(tools, resources, Prompts(model), lifespan)
 
 
 def _model(model_id: str) -> Model:

@@ -23,7 +23,7 @@ from .records import Deliveries, Records
 from .reports import Limits, Listing, Report
 from .saving import BytesWatcher, Saving
 from .schema import JSONObject, Model
-from .store import Store
+from .store import Page, Store
 from .submissions import Submission, Submissions
 from .surroundings import Surroundings
 
@@ -199,6 +199,15 @@ class Service:
             for job in page.jobs:
                 self._saving.begin(job)
         return Listing(page=page, stale=stale)
+
+    async def known(self, *, limit: int) -> Page:
+        """Give the newest jobs as the ledger has them, asking nobody.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+            TokenMissing: There is no token.
+        """
+        return await self._store.recent(await self._records.owner(), limit=limit)
 
     def delivered(self, *jobs: Job) -> None:
         """Note that an answer which names these jobs is given now."""
