@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 from mcp import Client
+from mcp.client.session import MessageHandlerFnT
 from mcp_types import CallToolResult, TextContent
 
 from seedance_mcp.server import build_server
@@ -57,6 +58,7 @@ async def opened(
     *,
     mode: str = "legacy",
     state_dir: Path | None = None,
+    heard: MessageHandlerFnT | None = None,
     **settings: Any,
 ) -> AsyncGenerator[Door, None]:
     """Open the door: simulator, server and client in one process, in virtual time.
@@ -65,19 +67,24 @@ async def opened(
         behaviour: The simulator's; its pictures are not looked at unless it says so.
         mode: The client's protocol era.
         state_dir: The state folder, None for a new one.
+        heard: Who is told of what the server sends unasked.
         settings: What differs from a configuration that works.
     """
     behaviour = behaviour or Behaviour()
     behaviour.pictures = "never"
     async with running(behaviour, clock=anyio.current_time) as simulator:
         given = {"token": simulator.token, "base_url": simulator.url} | settings
-        async with served(state_dir, mode=mode, **given) as client:
+        async with served(state_dir, mode=mode, heard=heard, **given) as client:
             yield Door(client, simulator)
 
 
 @asynccontextmanager
 async def served(
-    state_dir: Path | None = None, *, mode: str = "legacy", **settings: Any
+    state_dir: Path | None = None,
+    *,
+    mode: str = "legacy",
+    heard: MessageHandlerFnT | None = None,
+    **settings: Any,
 ) -> AsyncGenerator[Client, None]:
     """Open a server in this process, in virtual time, with a client at it."""
     with TemporaryDirectory(prefix="seedance-test-") as folder:
@@ -88,7 +95,7 @@ async def served(
             **settings,
         }
         server = build_server(Settings(**chosen), clock=virtual_now, random=lambda: 0.5)
-        async with Client(server, mode=mode) as client:
+        async with Client(server, mode=mode, message_handler=heard) as client:
             yield client
 
 

@@ -14,7 +14,7 @@ ROOT = Path(seedance_mcp.__file__).parent
 ROWS = [
     {"errors", "version"},
     {"schema", "polling", "jobs", "addresses", "pictures", "part_file", "preview"},
-    {"resource_uris"},
+    {"changes", "resource_uris"},
     {"refusals", "arguments", "surroundings", "image_rules", "local_files", "fetching"},
     {"wire", "reading", "local_pictures"},
     {"exchange", "settings", "images", "download"},
@@ -23,7 +23,7 @@ ROWS = [
     {"following", "submissions", "progress", "saving"},
     {"service", "next_steps"},
     {"answers", "opening"},
-    {"listing", "completion", "prompts"},
+    {"listing", "announcements", "completion", "prompts"},
     {"tools", "resources"},
     {"server"},
     {"ending"},
@@ -38,6 +38,7 @@ PURE = {
     "schema",
     "polling",
     "jobs",
+    "changes",
     "resource_uris",
     "refusals",
     "arguments",
@@ -47,6 +48,7 @@ PURE = {
 MCP = {
     "listing",
     "tools",
+    "announcements",
     "resources",
     "completion",
     "prompts",

@@ -18,6 +18,7 @@ from mcp_types import (
 from seedance_mcp.simulator import Behaviour, Fault
 
 from .door import VIRTUAL_TIME, Door, facts, opened, served
+from .hearing import subscribe
 from .restarts import generate, server, simulated
 
 pytestmark = pytest.mark.anyio
@@ -173,6 +174,8 @@ async def test_another_owner_on_the_same_ledger_is_given_nothing(tmp_path: Path)
             assert completed.completion.values == []
             with pytest.raises(MCPError, match="token"):
                 await client.read_resource(f"seedance://jobs/{made}")
+            with pytest.raises(MCPError, match="Resource not found"):
+                await subscribe(client, f"seedance://jobs/{made}")
 
 
 @both_eras

@@ -8,6 +8,7 @@ import anyio
 import httpx
 
 from . import __version__
+from .changes import Listener
 from .client import RunComfy
 from .download import Downloads
 from .errors import ConfigurationError, one_line
@@ -28,8 +29,9 @@ async def opened_service(  # noqa: PLR0913 - what build_server was given
     model: Model,
     surroundings: Surroundings,
     transport: httpx.AsyncBaseTransport | None,
-    answers_left: Callable[[], bool],
     *,
+    answers_left: Callable[[], bool],
+    changed: Listener,
     local_files: bool,
 ) -> AsyncGenerator[Service, None]:
     """Open the connections and the ledger, and end paid requests in order when all is over.
@@ -40,6 +42,7 @@ async def opened_service(  # noqa: PLR0913 - what build_server was given
         surroundings: Clock, sleep and randomness.
         transport: How HTTP requests leave; None for the network.
         answers_left: Tells whether every answer so far has left for the client.
+        changed: Who is told of every change of a job that is seen here.
         local_files: Whether pictures may be files of this machine.
 
     Raises:
@@ -78,6 +81,7 @@ async def opened_service(  # noqa: PLR0913 - what build_server was given
                 transport=transport,
                 surroundings=surroundings,
             ),
+            changed=changed,
         )
 
 

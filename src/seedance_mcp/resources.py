@@ -13,6 +13,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
+    EmptyResult,
     ListResourcesResult,
     ListResourceTemplatesResult,
     PaginatedRequestParams,
@@ -20,10 +21,13 @@ from mcp_types import (
     ReadResourceResult,
     Resource,
     ResourceTemplate,
+    SubscribeRequestParams,
     TextResourceContents,
+    UnsubscribeRequestParams,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from .announcements import Announcements
 from .answers import job_answer, listing_answer
 from .errors import JobNotFound, SeedanceError, one_line
 from .jobs import Job
@@ -43,7 +47,7 @@ Context = ServerRequestContext[Service]
 
 
 class Resources:
-    """The resources of a server.
+    """The resources of a server, and who wants to hear of their changes.
 
     Args:
         model: The model that clips are made with.
@@ -51,6 +55,7 @@ class Resources:
     """
 
     def __init__(self, model: Model, surroundings: Surroundings) -> None:
+        self.announcements = Announcements()
         self._model = model
         self._clock = surroundings.clock
 
@@ -82,6 +87,27 @@ class Resources:
         return ReadResourceResult(
             contents=[TextResourceContents(uri=params.uri, mime_type=JSON_TYPE, text=text)]
         )
+
+    async def subscribe(self, context: Context, params: SubscribeRequestParams) -> EmptyResult:
+        """Announce the changes of a resource to a client of 2025-11-25.
+
+        Raises:
+            MCPError: There is no such resource, or the ledger does not know the job.
+        """
+        request_id = request_id_of(params.uri)
+        try:
+            known = request_id and await context.lifespan_context.knows(request_id)
+        except SeedanceError as error:
+            raise MCPError(INTERNAL_ERROR, error.line) from error
+        if not known and params.uri not in {JOBS_URI, MODEL_URI}:
+            raise _not_found(context, params.uri)
+        self.announcements.subscribe(context.session, params.uri)
+        return EmptyResult()
+
+    async def unsubscribe(self, context: Context, params: UnsubscribeRequestParams) -> EmptyResult:
+        """Announce the changes of a resource to a client of 2025-11-25 no longer."""
+        self.announcements.unsubscribe(context.session, params.uri)
+        return EmptyResult()
 
     async def _facts(self, service: Service, uri: str) -> Mapping[str, Any] | None:
         """Give what a resource says, None where there is no such resource."""

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import httpx
 from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel import Server
+from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -18,6 +18,7 @@ from mcp_types import (
     CallToolResult,
     ListToolsResult,
     PaginatedRequestParams,
+    ServerCapabilities,
 )
 from starlette.requests import Request
 
@@ -79,10 +80,14 @@ class SeedanceServer(Server[Service]):
             on_list_resources=resources.list,
             on_list_resource_templates=resources.list_templates,
             on_read_resource=resources.read,
+            on_subscribe_resource=resources.subscribe,
+            on_unsubscribe_resource=resources.unsubscribe,
+            on_subscriptions_listen=resources.announcements.listen,
             on_list_prompts=prompts.list,
             on_get_prompt=prompts.get,
             on_completion=Completions(prompts.offered).complete,
         )
+        self._announcements = resources.announcements
         self._tools = {tool.listed.name: tool for tool in tools}
         self._services: set[Service] = set()
         self._calls = 0
@@ -93,6 +98,26 @@ class SeedanceServer(Server[Service]):
     def have_answers_left(self) -> bool:
         """Tell whether every answer has left, as far as the transport knows."""
         return self.answers_left is None or self.answers_left()
+
+    def get_capabilities(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+        *,
+        protocol_version: str | None = None,
+    ) -> ServerCapabilities:
+        """Say what is offered; no list changes, as the SDK would have it of whoever streams."""
+        capabilities = super().get_capabilities(
+            notification_options,
+            experimental_capabilities,
+            extensions,
+            protocol_version=protocol_version,
+        )
+        for lists in (capabilities.tools, capabilities.prompts, capabilities.resources):
+            if lists is not None:
+                lists.list_changed = False
+        return capabilities
 
     @contextmanager
     def running(self, service: Service) -> Generator[Service, None, None]:
@@ -138,6 +163,7 @@ class SeedanceServer(Server[Service]):
         """Let every waiting call answer with what it knows, and see the answers off."""
         for service in self._services:
             service.end(SUBMIT_GRACE_SECONDS)
+        self._announcements.end()
         with anyio.move_on_after(SUBMIT_GRACE_SECONDS):
             if self._calls:
                 await self._idle.wait()
@@ -184,12 +210,14 @@ def build_server(  # noqa: PLR0913 - each but the first has a default
     @asynccontextmanager
     async def lifespan(server: SeedanceServer) -> AsyncGenerator[Service, None]:
         async with (
+            resources.announcements.running() as changed,
             opened_service(
                 settings,
                 model,
                 surroundings,
                 transport,
                 answers_left=server.have_answers_left,
+                changed=changed,
                 local_files=local,
             ) as service,
         ):

@@ -13,6 +13,7 @@ from uuid import uuid4
 import anyio
 from anyio.abc import TaskGroup
 
+from .changes import Changes, Listener
 from .client import RunComfy
 from .download import Downloads
 from .errors import DownloadFailed, RateLimited, ServiceError, ServiceUnavailable
@@ -45,6 +46,7 @@ class Service:
         answers_left: Tells whether every answer so far has left for the client.
         gate: What the pictures of a call must pass.
         downloads: How clips are saved.
+        changed: Who is told of every change of a job that is seen here.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that server.py puts together
@@ -60,14 +62,16 @@ class Service:
         answers_left: Callable[[], bool],
         gate: ImageGate,
         downloads: Downloads,
+        changed: Listener,
     ) -> None:
         self._client = client
         self._store = store
         self._model = model
         self._limits = limits
         self._clock = surroundings.clock
-        self._records = Records(store, token, surroundings.clock)
-        self._submissions = Submissions(client, store, tasks, surroundings)
+        changes = Changes(changed)
+        self._records = Records(store, token, surroundings.clock, changes)
+        self._submissions = Submissions(client, store, changes, tasks, surroundings)
         self._deliveries = Deliveries(store, tasks, answers_left)
         self._gate = gate
         self._saving = Saving(downloads, self._records, tasks)
@@ -208,6 +212,14 @@ class Service:
             TokenMissing: There is no token.
         """
         return await self._store.recent(await self._records.owner(), limit=limit)
+
+    async def knows(self, request_id: str) -> bool:
+        """Tell whether the ledger has a job, asking nobody.
+
+        Raises:
+            TokenMissing: There is no token.
+        """
+        return await self._records.find(request_id) is not None
 
     def delivered(self, *jobs: Job) -> None:
         """Note that an answer which names these jobs is given now."""
