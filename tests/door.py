@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 from mcp import Client
 from mcp.client.extension import ClientExtension
+from mcp.client.session import MessageHandlerFnT
 from mcp_types import CallToolResult, TextContent
 
 from seedance_mcp.server import build_server
@@ -60,6 +61,7 @@ async def opened(
     mode: str = "legacy",
     extensions: Sequence[ClientExtension] = (),
     state_dir: Path | None = None,
+    heard: MessageHandlerFnT | None = None,
     **settings: Any,
 ) -> AsyncGenerator[Door, None]:
     """Open the door: simulator, server and client in one process, in virtual time.
@@ -69,13 +71,16 @@ async def opened(
         mode: The client's protocol era.
         extensions: What the client knows besides the protocol.
         state_dir: The state folder, None for a new one.
+        heard: Who is told of what the server sends unasked.
         settings: What differs from a configuration that works.
     """
     behaviour = behaviour or Behaviour()
     behaviour.pictures = "never"
     async with running(behaviour, clock=anyio.current_time) as simulator:
         given = {"token": simulator.token, "base_url": simulator.url} | settings
-        async with served(state_dir, mode=mode, extensions=extensions, **given) as client:
+        async with served(
+            state_dir, mode=mode, extensions=extensions, heard=heard, **given
+        ) as client:
             yield Door(client, simulator)
 
 
@@ -85,6 +90,7 @@ async def served(
     *,
     mode: str = "legacy",
     extensions: Sequence[ClientExtension] = (),
+    heard: MessageHandlerFnT | None = None,
     **settings: Any,
 ) -> AsyncGenerator[Client, None]:
     """Open a server in this process, in virtual time, with a client at it."""
@@ -96,7 +102,9 @@ async def served(
             **settings,
         }
         server = build_server(Settings(**chosen), clock=virtual_now, random=lambda: 0.5)
-        async with Client(server, mode=mode, extensions=extensions) as client:
+        async with Client(
+            server, mode=mode, extensions=extensions, message_handler=heard
+        ) as client:
             yield client
 
 

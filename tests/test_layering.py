@@ -14,6 +14,7 @@ ROOT = Path(seedance_mcp.__file__).parent
 ROWS = [
     {"errors", "version"},
     {"schema", "polling", "jobs", "addresses", "pictures", "preview", "file_locks", "signatures"},
+    {"changes", "resource_uris"},
     {"refusals", "arguments", "surroundings", "image_rules", "local_files", "fetching", "pricing"},
     {"file_names", "claims"},
     {"part_note"},
@@ -23,9 +24,9 @@ ROWS = [
     {"sqlite_store", "records", "reports"},
     {"following", "submissions", "progress", "saving", "catalogue"},
     {"service", "next_steps"},
-    {"answers"},
-    {"listing"},
-    {"tools", "tasks"},
+    {"answers", "opening"},
+    {"listing", "announcements", "completion", "prompts"},
+    {"tools", "tasks", "resources"},
     {"video_tasks"},
     {"server"},
     {"ending"},
@@ -35,11 +36,34 @@ ROWS = [
     {"cli"},
     {"__main__"},
 ]
-PURE = {"errors", "schema", "polling", "jobs", "refusals", "arguments", "surroundings", "wire"} | {
+PURE = {
+    "errors",
+    "schema",
+    "polling",
+    "jobs",
+    "changes",
+    "resource_uris",
+    "refusals",
+    "arguments",
+    "surroundings",
+    "wire",
     "pricing",
     "spending",
 }
-MCP = {"listing", "tools", "tasks", "video_tasks", "server", "serve_stdio", "serve_http", "demo"}
+MCP = {
+    "listing",
+    "tools",
+    "tasks",
+    "video_tasks",
+    "announcements",
+    "resources",
+    "completion",
+    "prompts",
+    "server",
+    "serve_stdio",
+    "serve_http",
+    "demo",
+}
 READS_THE_ENVIRONMENT = {"settings", "cli"}
 # What does I/O or is foreign to arithmetic on values: no pure module imports it.
 EFFECTS = {"httpx", "anyio", "asyncio", "sqlite3", "os", "sys", "socket", "subprocess", "threading"}
@@ -123,6 +147,7 @@ def test_only_the_network_seam_knows_httpx() -> None:
         "exchange",
         "client",
         "server",
+        "opening",
         "images",
         "fetching",
         "reading",

@@ -13,6 +13,7 @@ from uuid import uuid4
 import anyio
 from anyio.abc import TaskGroup
 
+from .changes import Changes
 from .errors import LedgerError, TokenMissing
 from .jobs import Job, Observation, Status, advance
 from .store import Store
@@ -30,12 +31,16 @@ class Records:
         store: The ledger.
         token: Whose jobs these are; None for nobody's.
         clock: What time it is.
+        changes: Who is told of what is observed.
     """
 
-    def __init__(self, store: Store, token: str | None, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, token: str | None, clock: Callable[[], datetime], changes: Changes
+    ) -> None:
         self._store = store
         self._token = token
         self._clock = clock
+        self._changes = changes
 
     async def owner(self) -> str:
         """Give whose jobs these are, as the ledger tells owners apart.
@@ -75,10 +80,12 @@ class Records:
         """Take the step that an observation calls for, in the ledger if it can be had."""
         try:
             owned = job if job.owner else replace(job, owner=await self.owner())
-            return await self._store.observe(owned, seen, self._clock())
+            became = await self._store.observe(owned, seen, self._clock())
         except LedgerError as error:
             logger.error("%s What is known of %s is kept in memory.", error.message, job.request_id)  # noqa: TRY400
-            return advance(job, seen, self._clock())
+            became = advance(job, seen, self._clock())
+        self._changes.seen(job, became)
+        return became
 
     async def current(self, job: Job) -> Job:
         """Give a job as the ledger has it, and as it is known where the ledger cannot be had."""
@@ -94,6 +101,8 @@ class Records:
         except LedgerError as error:
             logger.error("%s The files of %s are saved.", error.message, job.request_id)  # noqa: TRY400
             return False
+        finally:
+            self._changes.seen(replace(job, saved_to=()), job)
         return True
 
 

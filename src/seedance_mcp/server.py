@@ -1,38 +1,35 @@
-"""The MCP server: the parts put together, and the two requests that it answers about tools."""
+"""The MCP server: the parts put together, and the requests that it answers."""
 
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import anyio
 import httpx
 from mcp.server.context import HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, compose_tool_call_handler
-from mcp.server.lowlevel import Server
+from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     ListToolsResult,
     PaginatedRequestParams,
+    ServerCapabilities,
 )
 
 from . import __version__
-from .claims import Claims
-from .client import RunComfy
-from .download import Downloads
+from .completion import Completions
 from .errors import ConfigurationError, one_line
-from .exchange import Exchange
-from .images import ImageGate
-from .reports import Limits
+from .opening import opened_service
+from .prompts import Prompts
+from .resources import Resources
 from .schema import Model, load_models
 from .service import Service
 from .settings import Settings
-from .spending import Allowance
-from .sqlite_store import SqliteStore
-from .store import Store
 from .surroundings import Surroundings
 from .tools import Tool, build_tools, is_connected
 from .video_tasks import video_tasks
@@ -41,7 +38,7 @@ INSTRUCTIONS = (
     "Makes video clips from pictures with ByteDance Seedance on RunComfy. Each generate_video"
     " buys a job that costs money and takes minutes. It answers with a request_id: follow that"
     " with check_status until it is completed, then get_result. A call that timed out is resumed"
-    " with check_status and not repeated."
+    " with check_status and not repeated; list_jobs has the request_id where it never came."
 )
 
 # What is left of the second that a server has to end, for a paid request still under way.
@@ -65,12 +62,21 @@ class SeedanceServer(Server[Service]):
     """The SDK's server with our tools, which can also be asked to end its calls.
 
     Args:
-        tools: What it offers.
+        tools: What it does.
         extension: What answers some calls of them in a form of its own.
+        resources: What can be read.
+        prompts: What a user can pick.
         lifespan: What opens the service that the tools call, and closes it.
     """
 
-    def __init__(self, tools: Sequence[Tool], extension: Extension, lifespan: Lifespan) -> None:
+    def __init__(
+        self,
+        tools: Sequence[Tool],
+        extension: Extension,
+        resources: Resources,
+        prompts: Prompts,
+        lifespan: Lifespan,
+    ) -> None:
         super().__init__(
             "seedance-mcp",
             title="Seedance video",
@@ -78,7 +84,17 @@ class SeedanceServer(Server[Service]):
             instructions=INSTRUCTIONS,
             lifespan=lambda _: lifespan(self),
             on_list_tools=self._list_tools,
+            on_list_resources=resources.list,
+            on_list_resource_templates=resources.list_templates,
+            on_read_resource=resources.read,
+            on_subscribe_resource=resources.subscribe,
+            on_unsubscribe_resource=resources.unsubscribe,
+            on_subscriptions_listen=resources.announcements.listen,
+            on_list_prompts=prompts.list,
+            on_get_prompt=prompts.get,
+            on_completion=Completions(prompts.offered).complete,
         )
+        self._announcements = resources.announcements
         self._tools = {tool.listed.name: tool for tool in tools}
         self._answer = compose_tool_call_handler([extension], self._ordinary_answer)
         self.add_request_handler("tools/call", CallToolRequestParams, self._call_tool)
@@ -94,6 +110,26 @@ class SeedanceServer(Server[Service]):
     def have_answers_left(self) -> bool:
         """Tell whether every answer has left, as far as the transport knows."""
         return self.answers_left is None or self.answers_left()
+
+    def get_capabilities(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+        *,
+        protocol_version: str | None = None,
+    ) -> ServerCapabilities:
+        """Say what is offered; no list changes, as the SDK would have it of whoever streams."""
+        capabilities = super().get_capabilities(
+            notification_options,
+            experimental_capabilities,
+            extensions,
+            protocol_version=protocol_version,
+        )
+        for lists in (capabilities.tools, capabilities.prompts, capabilities.resources):
+            if lists is not None:
+                lists.list_changed = False
+        return capabilities
 
     @contextmanager
     def running(self, service: Service) -> Generator[Service, None, None]:
@@ -144,6 +180,7 @@ class SeedanceServer(Server[Service]):
         """Let every waiting call answer with what it knows, and see the answers off."""
         for service in self._services:
             service.end(SUBMIT_GRACE_SECONDS)
+        self._announcements.end()
         with anyio.move_on_after(SUBMIT_GRACE_SECONDS + ANSWER_GRACE_SECONDS):
             if self._calls:
                 await self._idle.wait()
@@ -177,17 +214,27 @@ def build_server(  # noqa: PLR0913 - each but the first has a default
     surroundings = Surroundings(clock=clock, sleep=sleep, random=random)
     tools = build_tools(model, surroundings, wait_seconds=settings.wait_seconds)
     tasks = video_tasks(tools, surroundings, kept=timedelta(days=settings.history_days))
+    resources = Resources(model, surroundings)
     local = local_files if settings.local_files is None else settings.local_files
 
     @asynccontextmanager
     async def lifespan(server: SeedanceServer) -> AsyncGenerator[Service, None]:
-        left = server.have_answers_left
-        opened = _service(settings, model, surroundings, transport, left, local_files=local)
-        async with opened as service:
+        async with (
+            resources.announcements.running() as changed,
+            opened_service(
+                settings,
+                model,
+                surroundings,
+                transport,
+                answers_left=server.have_answers_left,
+                changed=changed,
+                local_files=local,
+            ) as service,
+        ):
             with server.running(service):
                 yield service
 
-    return SeedanceServer(tools, tasks, lifespan)
+    return SeedanceServer(tools, tasks, resources, Prompts(model), lifespan)
 
 
 def _model(model_id: str) -> Model:
@@ -195,84 +242,3 @@ def _model(model_id: str) -> Model:
     if model_id not in models:
         raise ConfigurationError(f"SEEDANCE_MODEL must be one of: {', '.join(models)}.")
     return models[model_id]
-
-
-@asynccontextmanager
-async def _service(  # noqa: PLR0913 - what build_server was given
-    settings: Settings,
-    model: Model,
-    surroundings: Surroundings,
-    transport: httpx.AsyncBaseTransport | None,
-    answers_left: Callable[[], bool],
-    *,
-    local_files: bool,
-) -> AsyncGenerator[Service, None]:
-    """Open the connections and the ledger, and end paid requests in order when all is over."""
-    token = settings.token.get_secret_value() if settings.token else None
-    history = timedelta(days=settings.history_days)
-    async with (
-        _connections(settings, transport) as http,
-        _closing(SqliteStore(settings.state_dir, surroundings, history=history)) as store,
-        anyio.create_task_group() as tasks,
-    ):
-        exchange = Exchange(
-            http, base_url=settings.base_url, token=token, surroundings=surroundings
-        )
-        yield Service(
-            client=RunComfy(exchange),
-            store=store,
-            model=model,
-            token=token,
-            limits=Limits(
-                allowance=Allowance(
-                    jobs_per_hour=settings.max_jobs_per_hour,
-                    usd_per_day=settings.max_cost_usd_per_day,
-                ),
-                auto_download=settings.auto_download,
-            ),
-            tasks=tasks,
-            surroundings=surroundings,
-            answers_left=answers_left,
-            gate=ImageGate(
-                model,
-                check=settings.check_images,
-                allow_private=settings.allow_private_urls,
-                local_files=local_files,
-            ),
-            downloads=Downloads(
-                settings.output_dir,
-                base_url=settings.base_url,
-                transport=transport,
-                surroundings=surroundings,
-            ),
-            claims=Claims(settings.state_dir / "saving"),
-        )
-
-
-def _connections(
-    settings: Settings, transport: httpx.AsyncBaseTransport | None
-) -> httpx.AsyncClient:
-    """Make the connections to the service; a proxy is used only where it cannot read along.
-
-    Raises:
-        ConfigurationError: The environment's proxy or certificates cannot be used.
-    """
-    try:
-        return httpx.AsyncClient(
-            transport=transport,
-            headers={"User-Agent": f"seedance-mcp/{__version__}"},
-            trust_env=settings.base_url.startswith("https:"),
-        )
-    except (ImportError, OSError, ValueError) as error:
-        raise ConfigurationError(
-            "The proxy or the certificates that the environment names (HTTPS_PROXY, ALL_PROXY,"
-            f" SSL_CERT_FILE, SSL_CERT_DIR) cannot be used: {one_line(str(error), 200)}."
-        ) from error
-
-
-@asynccontextmanager
-async def _closing(store: Store) -> AsyncGenerator[Store, None]:
-    try:
-        yield store
-    finally:
-        store.close()

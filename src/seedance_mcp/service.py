@@ -13,6 +13,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .catalogue import Catalogue
+from .changes import Changes, Listener
 from .claims import Claims
 from .client import RunComfy
 from .download import Downloads
@@ -26,7 +27,7 @@ from .saving import Saving
 from .saving import Watcher as SavingWatcher
 from .schema import JSONObject, Model
 from .spending import Allowance
-from .store import Store
+from .store import Page, Store
 from .submissions import Submission, Submissions
 from .surroundings import Surroundings
 
@@ -49,6 +50,7 @@ class Service:
         gate: What the pictures of a call must pass.
         downloads: How clips are saved.
         claims: Which other process saves one.
+        changed: Who is told of every change of a job that is seen here.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that server.py puts together
@@ -65,14 +67,16 @@ class Service:
         gate: ImageGate,
         downloads: Downloads,
         claims: Claims,
+        changed: Listener,
     ) -> None:
         self._client = client
         self._store = store
         self._model = model
         self._allowance = limits.allowance
         self._clock = surroundings.clock
-        self._records = Records(store, token, surroundings.clock)
-        self._submissions = Submissions(client, store, tasks, surroundings)
+        changes = Changes(changed)
+        self._records = Records(store, token, surroundings.clock, changes)
+        self._submissions = Submissions(client, store, changes, tasks, surroundings)
         self._deliveries = Deliveries(store, tasks, answers_left)
         self._gate = gate
         self._saving = Saving(
@@ -200,6 +204,23 @@ class Service:
         for job in page.jobs:
             self._saving.seen(job)
         return Listing(page=page, stale=stale)
+
+    async def known(self, *, limit: int) -> Page:
+        """Give the newest jobs as the ledger has them, asking nobody.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+            TokenMissing: There is no token.
+        """
+        return await self._store.recent(await self._records.owner(), limit=limit)
+
+    async def knows(self, request_id: str) -> bool:
+        """Tell whether the ledger has a job, asking nobody.
+
+        Raises:
+            TokenMissing: There is no token.
+        """
+        return await self._records.find(request_id) is not None
 
     def delivered(self, *jobs: Job) -> None:
         """Note that an answer which names these jobs is given now."""

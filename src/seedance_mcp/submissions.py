@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.abc import TaskGroup
 
+from .changes import Changes
 from .client import RunComfy
 from .errors import NOTHING_CHARGED, LedgerError, OutcomeUnknown, RequestRefused, SeedanceError
 from .exchange import SUBMIT_SECONDS
@@ -52,6 +53,7 @@ class Submissions:
     Args:
         client: The Model API.
         store: The ledger, where answers are written down.
+        changes: Who is told of what is written down.
         tasks: Where the requests live, so that a cancelled call loses no answer.
         surroundings: Clock and pauses.
     """
@@ -60,11 +62,13 @@ class Submissions:
         self,
         client: RunComfy,
         store: Store,
+        changes: Changes,
         tasks: TaskGroup,
         surroundings: Surroundings,
     ) -> None:
         self._client = client
         self._store = store
+        self._changes = changes
         self._tasks = tasks
         self._surroundings = surroundings
         self._under_way: dict[str, Submission] = {}
@@ -158,6 +162,7 @@ class Submissions:
 
         async def note() -> None:
             submission.job = await self._store.observe(before, seen, now)
+            self._changes.seen(before, submission.job)
 
         await self._written(submission, note)
 

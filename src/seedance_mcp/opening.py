@@ -1,0 +1,121 @@
+"""Opening what a service needs, and closing it again: the connections and the ledger."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import anyio
+import httpx
+
+from . import __version__
+from .changes import Listener
+from .claims import Claims
+from .client import RunComfy
+from .download import Downloads
+from .errors import ConfigurationError, one_line
+from .exchange import Exchange
+from .images import ImageGate
+from .reports import Limits
+from .schema import Model
+from .service import Service
+from .settings import Settings
+from .spending import Allowance
+from .sqlite_store import SqliteStore
+from .store import Store
+from .surroundings import Surroundings
+
+
+@asynccontextmanager
+async def opened_service(  # noqa: PLR0913 - what build_server was given
+    settings: Settings,
+    model: Model,
+    surroundings: Surroundings,
+    transport: httpx.AsyncBaseTransport | None,
+    *,
+    answers_left: Callable[[], bool],
+    changed: Listener,
+    local_files: bool,
+) -> AsyncGenerator[Service, None]:
+    """Open the connections and the ledger, and end paid requests in order when all is over.
+
+    Args:
+        settings: The configuration.
+        model: The model that is bought from.
+        surroundings: Clock, sleep and randomness.
+        transport: How HTTP requests leave; None for the network.
+        answers_left: Tells whether every answer so far has left for the client.
+        changed: Who is told of every change of a job that is seen here.
+        local_files: Whether pictures may be files of this machine.
+
+    Raises:
+        ConfigurationError: The environment's proxy or certificates cannot be used.
+    """
+    token = settings.token.get_secret_value() if settings.token else None
+    history = timedelta(days=settings.history_days)
+    async with (
+        _connections(settings, transport) as http,
+        _closing(SqliteStore(settings.state_dir, surroundings, history=history)) as store,
+        anyio.create_task_group() as tasks,
+    ):
+        exchange = Exchange(
+            http, base_url=settings.base_url, token=token, surroundings=surroundings
+        )
+        yield Service(
+            client=RunComfy(exchange),
+            store=store,
+            model=model,
+            token=token,
+            limits=Limits(
+                allowance=Allowance(
+                    jobs_per_hour=settings.max_jobs_per_hour,
+                    usd_per_day=settings.max_cost_usd_per_day,
+                ),
+                auto_download=settings.auto_download,
+            ),
+            tasks=tasks,
+            surroundings=surroundings,
+            answers_left=answers_left,
+            gate=ImageGate(
+                model,
+                check=settings.check_images,
+                allow_private=settings.allow_private_urls,
+                local_files=local_files,
+            ),
+            downloads=Downloads(
+                settings.output_dir,
+                base_url=settings.base_url,
+                transport=transport,
+                surroundings=surroundings,
+            ),
+            claims=Claims(settings.state_dir / "saving"),
+            changed=changed,
+        )
+
+
+def _connections(
+    settings: Settings, transport: httpx.AsyncBaseTransport | None
+) -> httpx.AsyncClient:
+    """Make the connections to the service; a proxy is used only where it cannot read along.
+
+    Raises:
+        ConfigurationError: The environment's proxy or certificates cannot be used.
+    """
+    try:
+        return httpx.AsyncClient(
+            transport=transport,
+            headers={"User-Agent": f"seedance-mcp/{__version__}"},
+            trust_env=settings.base_url.startswith("https:"),
+        )
+    except (ImportError, OSError, ValueError) as error:
+        raise ConfigurationError(
+            "The proxy or the certificates that the environment names (HTTPS_PROXY, ALL_PROXY,"
+            f" SSL_CERT_FILE, SSL_CERT_DIR) cannot be used: {one_line(str(error), 200)}."
+        ) from error
+
+
+@asynccontextmanager
+async def _closing(store: Store) -> AsyncGenerator[Store, None]:
+    try:
+        yield store
+    finally:
+        store.close()

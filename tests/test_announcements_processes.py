@@ -1,0 +1,123 @@
+"""Announcements and resources of the server as a real process, over stdio and over HTTP."""
+
+import json
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+
+from seedance_mcp.simulator import Behaviour, Simulator, running
+
+from .hearing import Heard
+from .server_process import MODERN_META, START_SECONDS, Pipes, environment, started
+from .test_http import serving
+
+pytestmark = pytest.mark.anyio
+
+ARGUMENTS = {"prompt": "Mist.", "first_frame_image_url": "https://pictures.example/lake.jpg"}
+
+
+@asynccontextmanager
+async def talking(folder: Path) -> AsyncGenerator[tuple[Pipes, Simulator], None]:
+    """Start the server before a simulator whose jobs take half a second."""
+    async with running(Behaviour(pictures="never", run_seconds=0.5)) as simulator:
+        env = environment(
+            folder, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
+        )
+        with anyio.fail_after(START_SECONDS):
+            async with started(env) as pipes:
+                yield pipes, simulator
+
+
+async def call(pipes: Pipes, number: int, tool: str, **params: Any) -> dict[str, Any]:
+    """Call a tool, and give its structure."""
+    answer = await pipes.request(number, "tools/call", {"name": tool, **params})
+    facts: dict[str, Any] = answer["result"]["structuredContent"]
+    return facts
+
+
+def announced(pipes: Pipes) -> list[dict[str, Any]]:
+    """Give what was announced so far."""
+    messages = [json.loads(line) for line in pipes.lines]
+    method = "notifications/resources/updated"
+    return [message["params"] for message in messages if message.get("method") == method]
+
+
+async def test_a_subscriber_of_2025_11_25_hears_of_the_end_and_reads_it(tmp_path: Path) -> None:
+    async with talking(tmp_path) as (pipes, simulator):
+        shaken = await pipes.initialize()
+        assert shaken["result"]["capabilities"]["resources"]["subscribe"] is True
+        made = await call(pipes, 1, "generate_video", arguments={**ARGUMENTS, "wait_seconds": 0})
+        uri = f"seedance://jobs/{made['request_id']}"
+        assert (await pipes.request(2, "resources/subscribe", {"uri": uri}))["result"] == {}
+        waited = {"request_id": made["request_id"], "wait_seconds": 15}
+        ended = await call(pipes, 3, "check_status", arguments=waited)
+        assert ended["status"] == "completed"
+        read = await pipes.request(4, "resources/read", {"uri": uri})
+        (content,) = read["result"]["contents"]
+        assert json.loads(content["text"]) == ended
+        told = announced(pipes)
+        assert told in ([{"uri": uri}], [{"uri": uri}] * 2)
+        missing = await pipes.request(5, "resources/read", {"uri": "seedance://jobs/../model"})
+        assert missing["error"]["code"] == -32002
+        assert [job.request_id for job in simulator.accepted] == [made["request_id"]]
+
+
+async def test_a_listener_of_2026_07_28_hears_of_the_end_and_the_process_ends_at_once(
+    tmp_path: Path,
+) -> None:
+    async with talking(tmp_path) as (pipes, _):
+        meta = {"_meta": MODERN_META}
+        given = {**ARGUMENTS, "wait_seconds": 0}
+        made = await call(pipes, 1, "generate_video", arguments=given, **meta)
+        uri = f"seedance://jobs/{made['request_id']}"
+        wanted = {"notifications": {"resourceSubscriptions": [uri]}}
+        await pipes.send(id=2, method="subscriptions/listen", params={**wanted, **meta})
+        acknowledged = await pipes.receive()
+        assert acknowledged["method"] == "notifications/subscriptions/acknowledged"
+        assert acknowledged["params"]["notifications"] == wanted["notifications"]
+        waited = {"request_id": made["request_id"], "wait_seconds": 15}
+        ended = await call(pipes, 3, "check_status", arguments=waited, **meta)
+        assert ended["status"] == "completed"
+        missing = {"uri": "seedance://jobs/../model", **meta}
+        refused = await pipes.request(4, "resources/read", missing)
+        assert (refused["error"]["code"], refused["error"]["data"]) == (
+            -32602,
+            {"uri": "seedance://jobs/../model"},
+        )
+        told = announced(pipes)
+        stamped = {"uri": uri, "_meta": {"io.modelcontextprotocol/subscriptionId": 2}}
+        assert told in ([stamped], [stamped] * 2)
+        started_at = time.monotonic()
+        await pipes.stdin.aclose()
+        assert await pipes.process.wait() == 0
+        assert time.monotonic() - started_at < 1
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_clients_over_http_hear_of_it_too_and_do_not_hold_up_the_end(
+    mode: str, tmp_path: Path
+) -> None:
+    heard = Heard()
+    async with running(Behaviour(pictures="never", run_seconds=0.5)) as simulator:
+        env = environment(
+            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
+        )
+        with anyio.fail_after(START_SECONDS):
+            async with (
+                serving(env) as (url, process),
+                Client(url, mode=mode, message_handler=heard) as client,
+                heard.hearing(client, "seedance://jobs", to_the_end=True),
+            ):
+                made = await client.call_tool("generate_video", ARGUMENTS)
+                assert made.structured_content["status"] == "completed"
+                await heard.any.wait()
+                assert set(heard.uris) == {"seedance://jobs"}
+                process.terminate()
+                with anyio.fail_after(1.5):
+                    assert await process.wait() == 0

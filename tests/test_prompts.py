@@ -1,0 +1,102 @@
+"""The prompt that turns a picture and an idea into a clip, and what the server says of itself."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from mcp.shared.exceptions import MCPError
+from mcp_types import GetPromptRequestParams, TextContent
+
+from seedance_mcp.prompts import Prompts
+from seedance_mcp.schema import load_models
+from seedance_mcp.server import INSTRUCTIONS
+
+from .door import PICTURE_URL, VIRTUAL_TIME, opened
+
+pytestmark = pytest.mark.anyio
+
+MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
+SAID = {"image": PICTURE_URL, "idea": "The mist drifts and {nothing} else moves."}
+both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return VIRTUAL_TIME
+
+
+@both_eras
+async def test_the_prompt_is_listed_with_its_arguments(mode: str) -> None:
+    async with opened(mode=mode) as door:
+        (prompt,) = (await door.client.list_prompts()).prompts
+    assert (prompt.name, prompt.title) == ("animate_image", "Animate an image")
+    assert [(a.name, a.required) for a in prompt.arguments or []] == [
+        ("image", True),
+        ("idea", True),
+    ]
+
+
+@both_eras
+async def test_the_prompt_says_what_a_good_one_has_and_which_arguments_to_call_with(
+    mode: str,
+) -> None:
+    async with opened(mode=mode) as door:
+        (message,) = (await door.client.get_prompt("animate_image", SAID)).messages
+    assert message.role == "user"
+    assert isinstance(message.content, TextContent)
+    said = message.content.text
+    assert f"Picture: {SAID['image']}\nIdea: {SAID['idea']}\n" in said
+    for part in ["the subject", "the movement", "the camera", "one shot", "must not change"]:
+        assert f". {part}" in said or f"what {part}" in said
+    assert "at most 1900 characters" in said
+    assert "call generate_video once, with prompt: the prompt you wrote, and" in said
+    assert "first_frame_image_url: the picture exactly as it is given above." in said
+    assert "Leave last_frame_image_url, resolution, duration out" in said
+    assert "costs money" in said
+
+
+async def test_the_names_of_the_arguments_are_the_models() -> None:
+    names = {"prompt": "words", "first_frame_image_url": "opening", "duration": "length"}
+    schema = {
+        "required": [names.get(name, name) for name in MODEL.input_schema["required"]],
+        "properties": {names.get(name, name): prop for name, prop in MODEL.properties.items()},
+    }
+    prompts = Prompts(replace(MODEL, input_schema=schema))
+    params = GetPromptRequestParams(name="animate_image", arguments=SAID)
+    (message,) = (await prompts.get(None, params)).messages  # type: ignore[arg-type]
+    assert isinstance(message.content, TextContent)
+    assert "with words: the prompt" in message.content.text
+    assert "opening: the picture" in message.content.text
+    assert "Leave last_frame_image_url, resolution, length out" in message.content.text
+    assert "first_frame_image_url" not in message.content.text
+
+
+@both_eras
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("animate", SAID, "Unknown prompt: animate"),
+        ("animate_image", {"idea": "Mist."}, "image is required"),
+        ("animate_image", {"image": PICTURE_URL, "idea": " "}, "idea is required"),
+        ("animate_image", None, "image is required"),
+    ],
+)
+async def test_a_prompt_that_cannot_be_given_is_refused(
+    mode: str, name: str, arguments: dict[str, str] | None, message: str
+) -> None:
+    async with opened(mode=mode) as door:
+        with pytest.raises(MCPError, match=message) as refused:
+            await door.client.get_prompt(name, arguments)
+    assert refused.value.code == -32602
+
+
+@both_eras
+async def test_the_instructions_say_the_order_the_cost_and_how_to_resume(mode: str) -> None:
+    async with opened(mode=mode) as door:
+        said = door.client.instructions or ""
+    assert said == INSTRUCTIONS
+    assert len(said) <= 600
+    order = [said.index(name) for name in ["generate_video", "check_status", "get_result"]]
+    assert order == sorted(order)
+    assert "costs money" in said
+    assert "resumed with check_status and not repeated" in said

@@ -1,0 +1,228 @@
+"""Reading jobs and the model without calling a tool, in both protocol eras."""
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    PromptReference,
+    ResourceTemplateReference,
+    TextResourceContents,
+)
+
+from seedance_mcp.simulator import Behaviour, Fault
+
+from .door import VIRTUAL_TIME, Door, facts, opened, served
+from .hearing import subscribe
+from .restarts import generate, server, simulated
+
+pytestmark = pytest.mark.anyio
+
+JOB = ResourceTemplateReference(uri="seedance://jobs/{request_id}")
+NOT_FOUND = {"legacy": -32002, "auto": -32602}
+both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return VIRTUAL_TIME
+
+
+async def read(client: Client, uri: str) -> dict[str, Any]:
+    """Read a resource, which must be one piece of JSON under its own name."""
+    (content,) = (await client.read_resource(uri)).contents
+    assert isinstance(content, TextResourceContents)
+    assert (content.uri, content.mime_type) == (uri, "application/json")
+    parsed: dict[str, Any] = json.loads(content.text)
+    return parsed
+
+
+async def request_id(door: Door) -> str:
+    """Begin a job, and give its id."""
+    made: str = facts(await door.generate(wait_seconds=0, force_new=True))["request_id"]
+    return made
+
+
+@both_eras
+async def test_what_can_be_read_is_listed(mode: str) -> None:
+    async with opened(mode=mode) as door:
+        listed = (await door.client.list_resources()).resources
+        templates = (await door.client.list_resource_templates()).resource_templates
+    assert [(r.uri, r.mime_type) for r in listed] == [
+        ("seedance://model", "application/json"),
+        ("seedance://jobs", "application/json"),
+    ]
+    assert [(t.uri_template, t.mime_type) for t in templates] == [
+        ("seedance://jobs/{request_id}", "application/json")
+    ]
+
+
+@both_eras
+@pytest.mark.parametrize("seconds", [3, 30])
+async def test_a_job_is_read_as_check_status_tells_it(mode: str, seconds: float) -> None:
+    async with opened(Behaviour(queue_seconds=5, run_seconds=10), mode=mode) as door:
+        made = await request_id(door)
+        await anyio.sleep(seconds)
+        seen = await read(door.client, f"seedance://jobs/{made}")
+        assert seen == facts(await door.call("check_status", request_id=made, wait_seconds=0))
+        assert seen["status"] == ("in_queue" if seconds < 5 else "completed")
+
+
+async def test_reading_asks_once_while_a_job_goes_on_and_never_when_it_has_ended() -> None:
+    async with opened(Behaviour(run_seconds=10)) as door:
+        uri = f"seedance://jobs/{await request_id(door)}"
+        await read(door.client, uri)
+        assert door.paths() == ["image-to-video", "status"]
+        await anyio.sleep(11)
+        seen = [(await read(door.client, uri))["status"] for _ in range(3)]
+        assert seen == ["completed"] * 3
+        assert door.paths() == ["image-to-video", "status", "status", "result"]
+
+
+async def test_reading_is_bounded_and_gives_what_is_known_when_the_service_hangs() -> None:
+    async with opened(Behaviour(run_seconds=10)) as door:
+        uri = f"seedance://jobs/{await request_id(door)}"
+        door.simulator.faults.append(Fault.delay("status", 600, times=99))
+        started = anyio.current_time()
+        seen = await read(door.client, uri)
+        assert anyio.current_time() - started <= 20.1
+        assert seen["status"] == "in_queue"
+        assert "so this may be old" in seen["next_step"]
+
+
+@both_eras
+async def test_the_recent_jobs_are_read_as_list_jobs_tells_them(mode: str) -> None:
+    async with opened(Behaviour(run_seconds=10), mode=mode) as door:
+        made = [await request_id(door) for _ in range(2)]
+        seen = await read(door.client, "seedance://jobs")
+        assert seen == facts(await door.call("list_jobs"))
+        assert [job["request_id"] for job in seen["jobs"]] == made[::-1]
+
+
+@both_eras
+async def test_the_model_is_read_word_for_word_with_its_rules_for_pictures(mode: str) -> None:
+    (file,) = (resources.files("seedance_mcp") / "models").iterdir()
+    published = json.loads(file.read_text("utf-8"))
+    async with opened(mode=mode, token=None) as door:
+        seen = await read(door.client, "seedance://model")
+    assert json.dumps(seen) == json.dumps(
+        {"model_id": published["model_id"], "input_schema": published["input_schema"]}
+    )
+    assert seen["input_schema"]["properties"]["first_frame_image_url"]["validations"]
+
+
+@both_eras
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "seedance://jobs/../model",
+        "seedance://jobs/../../v2/deployments",
+        "seedance://jobs/..%2F..%2Fv2",
+        "seedance://jobs/",
+        "seedance://jobs/a/b",
+        "seedance://jobs/a?b",
+        "seedance://jobs/a\n",
+        "seedance://jobs/" + "a" * 129,
+        "seedance://jobsx",
+        "SEEDANCE://jobs/abc",
+        "file:///etc/hostname",
+        "",
+    ],
+)
+async def test_what_names_no_resource_is_refused_and_asks_nobody(mode: str, uri: str) -> None:
+    async with opened(mode=mode) as door:
+        with pytest.raises(MCPError) as refused:
+            await door.client.read_resource(uri)
+        assert (refused.value.code, refused.value.data) == (NOT_FOUND[mode], {"uri": uri})
+        assert refused.value.message.startswith("Resource not found: ")
+        assert len(refused.value.message) <= 80
+        assert door.paths() == []
+
+
+@both_eras
+async def test_an_id_that_nobody_knows_is_not_found_after_asking_once(mode: str) -> None:
+    async with opened(mode=mode) as door:
+        with pytest.raises(MCPError) as refused:
+            await door.client.read_resource("seedance://jobs/nobody-knows-me")
+        assert refused.value.code == NOT_FOUND[mode]
+        assert refused.value.data == {"uri": "seedance://jobs/nobody-knows-me"}
+        assert door.paths() == ["status"]
+
+
+async def test_without_a_token_jobs_cannot_be_read_and_it_says_how_to_set_one() -> None:
+    async with opened(token=None) as door:
+        for uri in ["seedance://jobs", "seedance://jobs/abc"]:
+            with pytest.raises(MCPError, match="No RunComfy token is set") as refused:
+                await door.client.read_resource(uri)
+            assert refused.value.code == -32603
+        completed = await door.client.complete(JOB, {"name": "request_id", "value": ""})
+        assert completed.completion.values == []
+
+
+async def test_another_owner_on_the_same_ledger_is_given_nothing(tmp_path: Path) -> None:
+    async with simulated(run_seconds=10) as simulator:
+        async with server(simulator, tmp_path) as client:
+            made = facts(await generate(client, wait_seconds=0))["request_id"]
+        async with served(tmp_path, token="another-token", base_url=simulator.url) as client:
+            assert (await read(client, "seedance://jobs"))["jobs"] == []
+            completed = await client.complete(JOB, {"name": "request_id", "value": ""})
+            assert completed.completion.values == []
+            with pytest.raises(MCPError, match="token"):
+                await client.read_resource(f"seedance://jobs/{made}")
+            with pytest.raises(MCPError, match="Resource not found"):
+                await subscribe(client, f"seedance://jobs/{made}")
+
+
+@both_eras
+async def test_a_request_id_is_completed_from_the_ledger_the_newest_first(mode: str) -> None:
+    async with opened(Behaviour(run_seconds=10), mode=mode) as door:
+        made = [await request_id(door) for _ in range(3)]
+        asked = len(door.simulator.requests)
+
+        async def completed(value: str) -> Any:
+            given = {"name": "request_id", "value": value}
+            return (await door.client.complete(JOB, given)).completion
+
+        everything = await completed("")
+        assert (everything.values, everything.total, everything.has_more) == (made[::-1], 3, False)
+        beginning = made[1][:12]
+        fitting = [other for other in made[::-1] if other.startswith(beginning)]
+        assert (await completed(beginning)).values == fitting
+        assert len(fitting) < 3
+        assert (await completed("none begins so")).values == []
+        assert len(door.simulator.requests) == asked
+
+
+@pytest.mark.parametrize(
+    ("ref", "argument", "message"),
+    [
+        (JOB, "job", "Unknown argument: job"),
+        (ResourceTemplateReference(uri="seedance://x"), "request_id", "Unknown resource template"),
+        (PromptReference(name="no_such"), "request_id", "Unknown prompt: no_such"),
+        (PromptReference(name="animate_image"), "request_id", "Unknown argument: request_id"),
+    ],
+)
+async def test_what_cannot_be_completed_is_said_to_be_unknown(
+    ref: ResourceTemplateReference | PromptReference, argument: str, message: str
+) -> None:
+    async with opened() as door:
+        with pytest.raises(MCPError, match=message) as refused:
+            await door.client.complete(ref, {"name": argument, "value": ""})
+    assert refused.value.code == -32602
+
+
+async def test_reading_a_job_does_not_count_as_the_answer_that_its_call_is_owed() -> None:
+    async with opened(Behaviour(run_seconds=60)) as door:
+        with anyio.move_on_after(3):
+            door.simulator.faults.append(Fault.delay("submit", 2))
+            await door.generate()
+        (listed,) = (await read(door.client, "seedance://jobs"))["jobs"]
+        await read(door.client, f"seedance://jobs/{listed['request_id']}")
+        again = facts(await door.generate(wait_seconds=0))
+        assert (again["request_id"], again["reused"]) == (listed["request_id"], True)
+        assert len(door.simulator.accepted) == 1
