@@ -22,6 +22,7 @@ class Page:
         ranges: Whether ranges are honoured.
         length: How the length is said: truly, too large, not at all, or in chunks.
         hangs: Whether nothing comes after the head.
+        chunk: How many bytes a chunk has, where it is sent in chunks.
     """
 
     body: bytes = b""
@@ -30,6 +31,7 @@ class Page:
     ranges: bool = False
     length: str = "true"
     hangs: bool = False
+    chunk: int = 16384
 
 
 @dataclass
@@ -76,11 +78,15 @@ class PictureHost:
             await anyio.sleep_forever()
         for at in range(0, len(body), 16384):
             part = body[at : at + 16384]
-            frame = b"%x\r\n%b\r\n" % (len(part), part) if page.length == "chunked" else part
-            await stream.send(frame)
+            await stream.send(_chunked(part, page.chunk) if page.length == "chunked" else part)
             self.sent += len(part)
         if page.length == "chunked":
             await stream.send(b"0\r\n\r\n")
+
+
+def _chunked(body: bytes, size: int) -> bytes:
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
 
 
 def _span(request: str) -> tuple[int, int | None]:

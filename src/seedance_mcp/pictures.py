@@ -197,7 +197,10 @@ def _tiff(data: bytes | bytearray) -> Size:
     order = "<" if data[:1] == b"I" else ">"
     at = unpack_from(order + "I", data, 4)[0]
     found: dict[int, int] = {}
-    for number in range(unpack_from(order + "H", data, at)[0]):
+    entries = unpack_from(order + "H", data, at)[0]
+    if entries > _STEPS:
+        raise ValueError("an absurd directory")
+    for number in range(entries):
         entry = at + 2 + 12 * number
         tag, form = unpack_from(order + "HH", data, entry)
         if tag in (256, 257):  # width and height, as 16 or 32 bits
@@ -221,7 +224,7 @@ def _heif(data: bytes | bytearray) -> Size:
         raise IndexError("cut off")
     sizes: list[Size] = []
     found = data.find(b"ispe", at, at + length)
-    while found >= 0:
+    while found >= 0 and len(sizes) < _STEPS:
         width, height = unpack_from(">II", data, found + 8)
         sizes.append((width, height))
         found = data.find(b"ispe", found + 4, at + length)

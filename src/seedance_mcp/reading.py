@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 
 import httpx
+from anyio.lowlevel import checkpoint
 
 from .errors import one_line
 from .fetching import Fetcher, Unseen, broken_off
@@ -13,8 +14,11 @@ from .pictures import Header, NoPicture, Unfit, Unmeasured, read_header
 FIRST_BYTES = 64 * 1024
 """What is asked for first; few pictures have their size further in."""
 
-AT_EVERY_CHUNK = 256 * 1024
-"""Up to where every chunk that comes is looked at; further on, each doubling."""
+LOOK_STEP = 16 * 1024
+"""How much more may come before what is there is looked at again, up to `STEPS_END`."""
+
+STEPS_END = 256 * 1024
+"""Up to where there is a look at every step; further on, at each doubling."""
 
 _PARTIAL, _NO_SUCH_RANGE = 206, 416
 _REFUSING = frozenset({400, 401, 402, 403, 404, 410, 414, 451})
@@ -55,24 +59,33 @@ class Reading:
             Closed: It leads where nothing may be fetched.
             Unseen: It cannot be told what there is.
         """
-        data, again = bytearray(), 0
         try:
-            async for chunk in self.chunks:
-                data += chunk
-                self._read += len(chunk)
-                if len(data) >= again:
-                    if header := read_header(data, whole=False):
-                        return header
-                    # Beginning anew at every chunk of a long head would take quadratic time.
-                    again = 2 * len(data) if len(data) > AT_EVERY_CHUNK else 0
-                if self._read > limit:
-                    return None
-            return read_header(data, whole=True)
+            return await self._told(limit)
         except NoPicture as error:
             kind = f" ({self.content_type})" if self.content_type else ""
             raise Unfit(f"it is {error}{kind}") from None
         except Unmeasured as error:
             raise Unseen(f"it is of type {error}, which is not measured here") from None
+
+    async def _told(self, limit: float) -> Header | None:
+        data, again = bytearray(), 0
+        try:
+            async for chunk in self.chunks:
+                # What has come is given without a pause: here a deadline, and other calls, get in.
+                await checkpoint()
+                data += chunk
+                self._read += len(chunk)
+                if len(data) >= again:
+                    if header := read_header(data, whole=False):
+                        return header
+                    again = _next_look(len(data))
+                if self._read > limit:
+                    return None
+        except Unseen:
+            if header := read_header(data, whole=False):
+                return header
+            raise
+        return read_header(data, whole=True)
 
     async def byte_size(self, limit: float) -> tuple[int, bool]:
         """Tell the size in bytes: as the host says it, else counted up to a limit.
@@ -86,6 +99,7 @@ class Reading:
             chunk = await anext(self.chunks, None)
             if chunk is None:
                 return self._read, False
+            await checkpoint()
             self._read += len(chunk)
         return int(limit), True
 
@@ -149,6 +163,14 @@ class Reading:
             async for chunk in body:
                 yield chunk[skip:]
                 skip = max(0, skip - len(chunk))
+
+
+def _next_look(length: int) -> int:
+    """Tell how much must be there for another look, each of which begins anew.
+
+    A look at every chunk would let a host that sends single bytes keep the event loop busy.
+    """
+    return 2 * length if length > STEPS_END else min(2 * length, length + LOOK_STEP)
 
 
 async def _body(response: httpx.Response) -> AsyncGenerator[bytes, None]:
