@@ -13,7 +13,7 @@ from seedance_mcp.images import ImageGate
 from seedance_mcp.schema import load_models
 
 from .image_host import Page, hosting
-from .image_samples import far_jpeg, made
+from .image_samples import far_jpeg
 
 pytestmark = pytest.mark.anyio
 
@@ -63,9 +63,9 @@ async def pauses() -> AsyncGenerator[list[float], None]:
 async def test_a_host_that_drips_a_head_without_end_keeps_no_other_call_waiting(
     body: bytes, chunk: int
 ) -> None:
-    async with hosting(picture=Page(body=body, length="chunked", chunk=chunk)) as host:
-        async with pauses() as found:
-            await look(host.url())
+    dripping = Page(body=body, length="chunked", chunk=chunk)
+    async with hosting(picture=dripping) as host, pauses() as found:
+        await look(host.url())
     assert max(found) < 0.5
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from seedance_mcp.converting import URI_LIMIT
 from seedance_mcp.errors import InputError
 from seedance_mcp.images import ImageGate, Looked
-from seedance_mcp.local_pictures import URI_LIMIT
 from seedance_mcp.schema import load_models
 
 from .image_samples import animated, made, noise, rotated
