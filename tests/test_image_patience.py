@@ -6,6 +6,7 @@ import threading
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -38,7 +39,7 @@ async def test_looking_leaves_some_of_the_budget_and_is_a_warning_where_it_is_cu
 ) -> None:
     assert anyio_backend
     behaviour = Behaviour(run_seconds=120)
-    settings = {"check_images": True, "allow_private_urls": True}
+    settings: dict[str, Any] = {"check_images": True, "allow_private_urls": True}
     async with hosting(picture=HANGING) as host, opened(behaviour, **settings) as door:
         began = anyio.current_time()
         result = await door.generate(first_frame_image_url=host.url(), wait_seconds=wait_seconds)
@@ -51,7 +52,7 @@ async def test_looking_leaves_some_of_the_budget_and_is_a_warning_where_it_is_cu
 @pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
 async def test_looking_is_reported_as_any_wait_is(anyio_backend: object) -> None:
     assert anyio_backend
-    settings = {"check_images": True, "allow_private_urls": True}
+    settings: dict[str, Any] = {"check_images": True, "allow_private_urls": True}
     async with hosting(picture=HANGING) as host, opened(**settings) as door:
         await door.generate(first_frame_image_url=host.url())
         assert door.progress[0] == (
@@ -75,14 +76,13 @@ async def test_a_local_picture_has_more_than_the_5_seconds_of_a_url(
         pytest.skip("this anyio always leaves one thread")
     given = {"prompt": "A lake", FIRST: stored(tmp_path, made("JPEG"))}
 
-    async def later() -> None:
-        await anyio.sleep(12)
-        threads.total_tokens = before
+    async def look() -> None:
+        assert (await gate().look(given)).warnings == (SENT,)
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(later)
-        looked = await gate().look(given)
-    assert looked.warnings == (SENT,)
+        tasks.start_soon(look)
+        await anyio.sleep(12)
+        threads.total_tokens = before
     assert anyio.current_time() == pytest.approx(12, abs=1.5)
 
 
