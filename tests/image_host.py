@@ -22,6 +22,8 @@ class Page:
         ranges: Whether ranges are honoured.
         length: How the length is said: truly, too large, not at all, or in chunks.
         hangs: Whether nothing comes after the head.
+        refuses: The status of the answer to a request for a range, 0 where such are taken.
+        chunk: How many bytes a chunk has, where it is sent in chunks.
     """
 
     body: bytes = b""
@@ -30,6 +32,8 @@ class Page:
     ranges: bool = False
     length: str = "true"
     hangs: bool = False
+    refuses: int = 0
+    chunk: int = 16384
 
 
 @dataclass
@@ -69,6 +73,8 @@ class PictureHost:
         text = head.decode()
         self.requests.append(text)
         page = self.pages.get(text.split(" ")[1], Page(status=404))
+        if page.refuses and "\r\nRange:" in text:
+            page = Page(status=page.refuses)
         status, headers, body = _answered(page, _span(text))
         lines = [f"HTTP/1.1 {status} -", *(f"{name}: {value}" for name, value in headers.items())]
         await stream.send(("\r\n".join(lines) + "\r\n\r\n").encode())
@@ -76,15 +82,20 @@ class PictureHost:
             await anyio.sleep_forever()
         for at in range(0, len(body), 16384):
             part = body[at : at + 16384]
-            frame = b"%x\r\n%b\r\n" % (len(part), part) if page.length == "chunked" else part
-            await stream.send(frame)
+            await stream.send(_chunked(part, page.chunk) if page.length == "chunked" else part)
             self.sent += len(part)
         if page.length == "chunked":
             await stream.send(b"0\r\n\r\n")
 
 
+def _chunked(body: bytes, size: int) -> bytes:
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+
+
 def _span(request: str) -> tuple[int, int | None]:
-    line = next(line for line in request.split("\r\n") if line.startswith("Range: bytes="))
+    lines = (line for line in request.split("\r\n") if line.startswith("Range: bytes="))
+    line = next(lines, "Range: bytes=0-")
     first, _, last = line.removeprefix("Range: bytes=").partition("-")
     return int(first), int(last) if last else None
 

@@ -5,11 +5,13 @@ PUBLIC = "93.184.215.14"
 
 URL = f"{FIRST} must be an https URL that anyone can fetch; this one "
 WRONG = f"{FIRST} must be the https URL of a picture that anyone can fetch; "
-PRIVATE = WRONG + "its address is not public."
-INSIDE = WRONG + "its host has an address that is not public."
+LIFTED = "(SEEDANCE_ALLOW_PRIVATE_URLS=true lets it pass)."
+PRIVATE = WRONG + "its address is not public " + LIFTED
+INSIDE = WRONG + "its host has an address that is not public " + LIFTED
 ODD = WRONG + "its host is an address in an odd form."
 NAME = WRONG + "its host is no plain name."
 NOBODY = WRONG + "there is no host named "
+UNASKED = "(where only the service can look it up, SEEDANCE_CHECK_IMAGES=false skips this check)."
 ESCAPE = URL + "has characters that a URL must escape."
 HOST = URL + "names no host, or a user name before it."
 PARSE = URL + "cannot be parsed."
@@ -117,8 +119,8 @@ HOSTILE = {
     "https://trailing.example./a.png": INSIDE,
     "https://under_score.example/a.png": INSIDE,
     "https://127.0.0.1.nip.example/a.png": INSIDE,
-    "https://nothing.example/a.png": NOBODY + "nothing.example.",
-    "https://unknown.example/a.png": NOBODY + "unknown.example.",
+    "https://nothing.example/a.png": NOBODY + "nothing.example " + UNASKED,
+    "https://unknown.example/a.png": NOBODY + "unknown.example " + UNASKED,
     # URLs that two parsers could read in two ways.
     "https://pictures.example@127.0.0.1/a.png": HOST,
     "https://me:secret@pictures.example/a.png": HOST,

@@ -67,16 +67,17 @@ def lossless_webp() -> bytes:
     return made("WEBP", lossless=True)
 
 
-def heic(width: int, height: int) -> bytes:
-    """Make as much of a HEIC as tells its size: a thumbnail's, and its own."""
+def heic(width: int, height: int, *, brand: bytes = b"heic", turns: int | None = None) -> bytes:
+    """Make as much of a HEIC or AVIF as tells its size: a thumbnail's, and its own."""
 
     def box(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I4s", 8 + len(body), name) + body
 
     small = box(b"ispe", struct.pack(">III", 0, 160, 120))
     large = box(b"ispe", struct.pack(">III", 0, width, height))
-    meta = box(b"meta", bytes(4) + box(b"iprp", box(b"ipco", small + large)))
-    return box(b"ftyp", b"heic" + bytes(4) + b"mif1heic") + meta + box(b"mdat", bytes(500))
+    turn = box(b"irot", bytes([turns])) if turns is not None else b""
+    meta = box(b"meta", bytes(4) + box(b"iprp", box(b"ipco", small + large + turn)))
+    return box(b"ftyp", brand + bytes(4) + b"mif1" + brand) + meta + box(b"mdat", bytes(500))
 
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="480"></svg>'

@@ -105,6 +105,9 @@ TABLE: dict[str, tuple[Page, str]] = {
     ),
     "HEIC": (page(heic(4032, 3024)), ODD % "HEIC"),
     "large HEIC": (page(heic(8064, 6048)), LARGE + "8064 x 6048 pixels."),
+    "AVIF": (page(heic(4032, 3024, brand=b"avif")), ODD % "AVIF"),
+    "animated AVIF": (page(heic(640, 480, brand=b"avis")), ODD % "AVIF"),
+    "small AVIF": (page(heic(300, 480, brand=b"avif")), SMALL + "300 x 480 pixels."),
     "JPEG 2000": (
         page(b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100)),
         UNCHECKED + "it is of type JPEG 2000, which is not measured here.",
@@ -170,6 +173,21 @@ TABLE: dict[str, tuple[Page, str]] = {
     ),
     "gzip": (page(gzip.compress(JPEG), headers={"Content-Encoding": "gzip"}), PASS),
     "deflate": (page(zlib.compress(JPEG), headers={"Content-Encoding": "deflate"}), PASS),
+    "deflate without its header": (
+        page(zlib.compress(JPEG, wbits=-15), headers={"Content-Encoding": "deflate"}),
+        PASS,
+    ),
+    "a byte at a time, gzip": (
+        page(gzip.compress(JPEG), headers={"Content-Encoding": "gzip"}, length="chunked", chunk=1),
+        PASS,
+    ),
+    **{
+        f"encoded as {encoding or 'nothing'}": (
+            page(JPEG, headers={"Content-Encoding": encoding}),
+            PASS,
+        )
+        for encoding in ("", "none", "identity", "UTF-8", "binary", "aws-chunked")
+    },
     "gzip, ranges": (
         page(gzip.compress(far_jpeg(200_000)), headers={"Content-Encoding": "gzip"}, ranges=True),
         PASS,
@@ -198,6 +216,15 @@ TABLE: dict[str, tuple[Page, str]] = {
     **{
         f"HTTP {status}": (page(HTML, status=status), UNCHECKED + f"its host answers {status}.")
         for status in (304, 405, 408, 416, 429, 500, 502, 503, 504)
+    },
+    **{f"HTTP {status} to a range": (page(JPEG, refuses=status), PASS) for status in (400, 416)},
+    "too heavy, HTTP 416 to a range": (
+        page(png(640, 480, length=THIRTY), refuses=416),
+        HEAVY + "30 MB (31,457,280 bytes).",
+    ),
+    **{
+        f"Content-Range: {span}": (page(JPEG, status=206, headers={"Content-Range": span}), PASS)
+        for span in ("Bytes 0-99/9999999", "BYTES  0-99/*", "bytes=0-99/9999", "bytes: 0-9/99")
     },
     "another range": (
         page(JPEG, status=206, headers={"Content-Range": "bytes 5-99/1000"}),

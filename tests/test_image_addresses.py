@@ -1,5 +1,6 @@
 """URLs that lead inside, each of which must end without a connection to where it leads."""
 
+import errno
 import socket
 from ipaddress import ip_address
 
@@ -135,7 +136,7 @@ async def test_a_name_that_is_rebound_between_redirects_is_checked_again() -> No
     async with hosting(a=moved("/b"), b=Page(body=JPEG)) as host:
         network, resolve = Rerouted(host.port), names(rebinding_example=[[PUBLIC], ["127.0.0.1"]])
         line = await found("https://rebinding.example/a", network, resolve)
-    assert line == WRONG + "it redirects, and then its host has an address that is not public."
+    assert line == WRONG + "it redirects, and then " + INSIDE.removeprefix(WRONG)
     assert network.dialled == [f"{PUBLIC}:443"]
 
 
@@ -163,6 +164,22 @@ async def test_a_fourth_redirect_is_not_followed() -> None:
     assert network.dialled == [f"{PUBLIC}:443"] * 4
 
 
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/sjö.jpg", "/sj%C3%B6.jpg"),
+        ("/a lake.jpg?of=my home", "/a%20lake.jpg?of=my%20home"),
+        ('https://pictures.example/"a"<b>.jpg', "/%22a%22%3Cb%3E.jpg"),
+        ("/a%20lake.jpg?sig=a%2Bb+c==&x=[1]", "/a%20lake.jpg?sig=a%2Bb+c==&x=[1]"),
+    ],
+)
+async def test_what_a_redirect_forgot_to_escape_is_escaped(location: str, target: str) -> None:
+    pages = {"a": moved(location), target.removeprefix("/"): Page(body=JPEG)}
+    async with hosting(**pages) as host:
+        assert await found("https://pictures.example/a", Rerouted(host.port), names()) == ""
+    assert [request.split(" ")[1] for request in host.requests] == ["/a", target]
+
+
 async def test_cookies_that_a_host_sets_are_not_sent_on() -> None:
     cookie = Page(status=302, headers={"Location": "/b", "Set-Cookie": "me=1; Path=/"})
     async with hosting(a=cookie, b=Page(body=JPEG)) as host:
@@ -178,8 +195,16 @@ def test_a_public_address_is_public(address: str) -> None:
     assert is_public(ip_address(address))
 
 
-async def test_a_name_that_cannot_be_looked_up_now_is_no_reason_to_refuse() -> None:
-    resolve = Names({}, lambda: socket.gaierror(socket.EAI_AGAIN, "Temporary failure"))
+@pytest.mark.parametrize(
+    "fault",
+    [
+        socket.gaierror(socket.EAI_AGAIN, "Temporary failure"),
+        OSError(errno.EMFILE, "Too many open files"),
+        PermissionError(errno.EPERM, "Operation not permitted"),
+    ],
+)
+async def test_a_name_that_cannot_be_looked_up_now_is_no_reason_to_refuse(fault: OSError) -> None:
+    resolve = Names({}, lambda: fault)
     async with hosting() as host:
         line = await found("https://pictures.example/a", Rerouted(host.port), resolve)
     assert line == f"{FIRST} could not be checked: its host could not be looked up."

@@ -3,15 +3,16 @@
 import base64
 import re
 from collections.abc import Callable
+from contextlib import chdir
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from seedance_mcp.converting import URI_LIMIT
 from seedance_mcp.errors import InputError
 from seedance_mcp.images import ImageGate, Looked
-from seedance_mcp.local_pictures import URI_LIMIT
 from seedance_mcp.schema import load_models
 
 from .image_samples import animated, made, noise, rotated
@@ -77,6 +78,28 @@ async def test_a_file_url_is_a_path(tmp_path: Path) -> None:
     assert await sent((tmp_path / "a lake.jpg").as_uri()) == ("image/jpeg", JPEG)
     host = (tmp_path / "a lake.jpg").as_uri().replace("file://", "FILE://localhost")
     assert await sent(host) == ("image/jpeg", JPEG)
+
+
+@pytest.mark.parametrize("name", ["a b#1?.jpg", "100%.jpg", "100%25.jpg", "sjö.jpg"])
+async def test_a_file_url_that_nobody_escaped_is_a_path_too(name: str, tmp_path: Path) -> None:
+    path = stored(tmp_path, JPEG, name)
+    assert await sent(f"file://{path}") == ("image/jpeg", JPEG)
+    assert await sent((tmp_path / name).as_uri()) == ("image/jpeg", JPEG)
+
+
+async def test_a_name_with_a_colon_is_a_name(tmp_path: Path) -> None:
+    stored(tmp_path, JPEG, "shot10:30.jpg")
+    with chdir(tmp_path):
+        assert await sent("shot10:30.jpg") == ("image/jpeg", JPEG)
+
+
+async def test_base64_may_be_wrapped_or_not_be_filled_up() -> None:
+    head, _, body = data_uri(JPEG + b"\0" * (-len(JPEG) % 3 + 1)).partition(",")
+    padded = JPEG + b"\0" * (-len(JPEG) % 3 + 1)
+    assert body.endswith("==")
+    wrapped = "\r\n".join(body[at : at + 76] for at in range(0, len(body), 76)) + "\n"
+    for form in (wrapped, body.rstrip("="), wrapped.replace("=", "")):
+        assert await sent(f"{head},{form}") == ("image/jpeg", padded)
 
 
 async def test_a_link_to_a_picture_is_that_picture(tmp_path: Path) -> None:

@@ -45,24 +45,27 @@ async def test_a_ratio_is_a_ratio_here_too() -> None:
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (b"", "it is empty"),
-        (b"root:x:0:0:root:/root:/bin/bash\n" * 9, "it is no picture"),
-        (b"Private diary " * 9, "it is no picture"),
-        (b"P6 diary " * 9, "it is a picture that cannot be read here"),
-        (HTML, "it is an HTML page"),
-        (SVG, "it is an SVG, which has no pixels"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n" + bytes(99), "it is no picture"),
-        (png(640, 480), "it is a PNG that cannot be read here"),
-        (JPEG[:-900], "it is a damaged JPEG"),
-        (made("PNG")[:-300], "it is a damaged PNG"),
-        (JPEG[:40], "it is a damaged JPEG"),
-        (heic(640, 480), "it is a HEIC that cannot be read here"),
-        (b"\0\0\1\0" + bytes(99), "it is a picture that cannot be read here"),
+        (b"", "empty"),
+        (b"root:x:0:0:root:/root:/bin/bash\n" * 9, "no picture"),
+        (b"Private diary " * 9, "no picture"),
+        (b"P6 diary " * 9, "a picture that cannot be read here"),
+        (HTML, "an HTML page"),
+        (SVG, "an SVG, which has no pixels"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n" + bytes(99), "no picture"),
+        (png(640, 480), "a PNG that cannot be read here"),
+        (JPEG[:-900], "a damaged JPEG"),
+        (made("PNG")[:-300], "a damaged PNG"),
+        (JPEG[:40], "a damaged JPEG"),
+        (heic(640, 480), "a HEIC that cannot be read here"),
+        (b"\0\0\1\0" + bytes(99), "a picture that cannot be read here"),
     ],
 )
-async def test_a_file_that_is_no_picture_is_refused(data: bytes, what: str, tmp_path: Path) -> None:
-    assert await refused(stored(tmp_path, data)) == f"{WRONG}{what}."
-    assert await refused(data_uri(data)) == f"{WRONG}{what}."
+async def test_a_file_that_is_no_picture_is_refused_by_its_name(
+    data: bytes, what: str, tmp_path: Path
+) -> None:
+    path = stored(tmp_path, data)
+    assert await refused(path) == f"{WRONG}{path} is {what}."
+    assert await refused(data_uri(data)) == f"{WRONG}it is {what}."
 
 
 @pytest.mark.parametrize(
@@ -71,10 +74,10 @@ async def test_a_file_that_is_no_picture_is_refused(data: bytes, what: str, tmp_
         ("data:image/png,abc", "a data: URI must hold base64"),
         ("data:", "a data: URI must hold base64"),
         ("data:image/png;base64,AAAA%", "its base64 is damaged"),
-        ("data:image/png;base64,AAA", "its base64 is damaged"),
+        ("data:image/png;base64,AAAAA", "its base64 is damaged"),
         ("data:image/png;base64,AAA\u00e4", "its base64 is damaged"),
         ("file://files.example/lake.jpg", "it is a file of another machine"),
-        ("file://[lake.jpg", "it cannot be parsed"),
+        ("file://[lake.jpg", "it is a file of another machine"),
         ("file:///nowhere/lake.jpg", "there is no file file:///nowhere/lake.jpg"),
         ("/nowhere/lake.jpg", "there is no file /nowhere/lake.jpg"),
         ("nowhere/lake.jpg", "there is no file nowhere/lake.jpg"),
@@ -85,8 +88,8 @@ async def test_a_file_that_is_no_picture_is_refused(data: bytes, what: str, tmp_
         ("/dev/zero", "/dev/zero is no regular file"),
         ("/dev/urandom", "/dev/urandom is no regular file"),
         ("/dev", "/dev is no regular file"),
-        ("/etc/passwd", "it is no picture"),
-        ("/proc/self/environ", "it is no picture"),
+        ("/etc/passwd", "/etc/passwd is no picture"),
+        ("/proc/self/environ", "/proc/self/environ is no picture"),
     ],
 )
 async def test_what_names_no_picture_is_refused(uri: str, what: str) -> None:
@@ -103,8 +106,9 @@ async def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     for path in (fifo, tmp_path, *(tmp_path / name for name in targets)):
         assert await refused(str(path)) == f"{WRONG}{path} is no regular file."
     assert await refused(str(loop)) == f"{WRONG}there is no file {loop}."
-    (tmp_path / "secrets.png").symlink_to("/etc/passwd")
-    assert await refused(str(tmp_path / "secrets.png")) == f"{WRONG}it is no picture."
+    secrets = tmp_path / "secrets.png"
+    secrets.symlink_to("/etc/passwd")
+    assert await refused(str(secrets)) == f"{WRONG}{secrets} is no picture."
 
 
 async def test_a_huge_file_is_not_read(tmp_path: Path) -> None:

@@ -12,15 +12,15 @@ ROOT = Path(seedance_mcp.__file__).parent
 
 # Every module imports only from rows above its own; a new module must be given its row here.
 ROWS = [
-    {"errors", "version"},
+    {"errors", "version", "orientation", "turns"},
     {"schema", "polling", "jobs", "addresses", "pictures", "preview", "file_locks", "signatures"},
     {"changes", "resource_uris"},
-    {"refusals", "arguments", "surroundings", "image_rules", "local_files", "fetching", "pricing"},
-    {"file_names", "claims"},
+    {"refusals", "arguments", "surroundings", "image_rules", "looks", "local_files", "fetching"},
+    {"file_names", "claims", "pricing"},
     {"part_note"},
-    {"wire", "reading", "local_pictures", "part_file", "spending"},
-    {"exchange", "settings", "images", "download"},
-    {"client", "store", "migrations", "presence", "rows"},
+    {"wire", "reading", "converting", "part_file", "spending"},
+    {"exchange", "settings", "local_pictures", "download"},
+    {"images", "client", "store", "migrations", "presence", "rows"},
     {"sqlite_store", "records", "reports"},
     {"following", "submissions", "progress", "saving", "catalogue"},
     {"service", "next_steps"},

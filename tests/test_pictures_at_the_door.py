@@ -120,3 +120,38 @@ async def test_a_file_that_is_no_picture_never_leaves_this_machine(tmp_path: Pat
         assert result["content"][0]["text"].startswith("first_frame_image_url")
         assert result["content"][0]["text"].endswith(" Nothing was charged.")
         assert simulator.requests == []
+
+
+def imported(log: Path) -> set[str]:
+    """Give the packages that a server's log says it imported, of the two that are heavy."""
+    lines = (line for line in log.read_text("utf-8").splitlines() if line.startswith("import time"))
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines} & {"PIL", "av"}
+
+
+async def test_a_server_imports_neither_pillow_nor_pyav_until_there_is_a_picture_to_open(
+    tmp_path: Path,
+) -> None:
+    good, log = picture(tmp_path, 640, 480), tmp_path / "log"
+    async with running() as simulator:
+        env = environment(
+            tmp_path,
+            RUNCOMFY_API_TOKEN=simulator.token,
+            RUNCOMFY_API_BASE_URL=simulator.url,
+            SEEDANCE_CHECK_IMAGES="true",
+            SEEDANCE_ALLOW_PRIVATE_URLS="true",
+            PYTHONPROFILEIMPORTTIME="1",
+        )
+        urls = {"a URL": simulator.publish(good), "a path": str(good)}
+        seen: dict[str, set[str]] = {}
+        with log.open("wb") as stderr, anyio.fail_after(START_SECONDS):
+            async with started(env, stderr=stderr) as pipes:
+                await pipes.initialize()
+                await pipes.request(1, "tools/list")
+                seen["the start"] = imported(log)
+                for number, (name, url) in enumerate(urls.items(), 2):
+                    arguments = {"prompt": name, "first_frame_image_url": url, "wait_seconds": 0}
+                    params = {"name": "generate_video", "arguments": arguments}
+                    answer = await pipes.request(number, "tools/call", params)
+                    assert answer["result"]["isError"] is False
+                    seen[name] = imported(log)
+    assert seen == {"the start": set(), "a URL": set(), "a path": {"PIL"}}

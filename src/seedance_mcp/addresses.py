@@ -56,6 +56,9 @@ _CLOSED_V6 = tuple(
 _NAT64 = IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = IPv6Network("2002::/16")
 
+PRIVATE_HINT = "SEEDANCE_ALLOW_PRIVATE_URLS=true lets it pass"
+"""What the user can do where such an address is meant, or where a VPN gives it to every name."""
+
 
 class Closed(Exception):
     """A URL leads where nothing may be fetched; the message ends a sentence that says so."""
@@ -97,7 +100,7 @@ class Place:
         if self.scheme != "https":
             raise Closed("it is not https")
         if self.literal is not None and not is_public(self.literal):
-            raise Closed("its address is not public")
+            raise Closed(f"its address is not public ({PRIVATE_HINT})")
 
     def check_port(self) -> None:
         """Check that a fetch meets a web server: this package is nobody's port scanner.

@@ -9,12 +9,12 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin, urlsplit
 
 import anyio.to_thread
 import httpx
 
-from .addresses import Address, Closed, Place, is_public, place
+from .addresses import PRIVATE_HINT, Address, Closed, Place, is_public, place
 from .errors import one_line
 from .pictures import Unfit
 
@@ -28,6 +28,10 @@ ADDRESSES = 3
 _TIMEOUT = httpx.Timeout(5.0, connect=2.0).as_dict()
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+
+_CHECK_HINT = "where only the service can look it up, SEEDANCE_CHECK_IMAGES=false skips this check"
+# The backslash is left for place() to refuse: some take it for a slash.
+_NOT_ESCAPED = "%/:?#[]@!$&'()*+,;=~\\"
 
 
 class Unseen(Exception):
@@ -67,8 +71,8 @@ class Fetcher:
         self._resolve = resolve
         self._allow_private = allow_private
 
-    async def get(self, url: str, span: str) -> httpx.Response:
-        """Ask for a span of bytes, following redirects, each checked like the first URL.
+    async def get(self, url: str, span: str | None) -> httpx.Response:
+        """Ask for a span of bytes, or for all, following redirects, each checked like the first.
 
         Returns:
             The head of an answer of any status; the caller reads the rest and closes it.
@@ -90,12 +94,12 @@ class Fetcher:
             await response.aclose()
             redirected = "it redirects, and then "
             try:
-                url = urljoin(url, location)
+                url = _escaped(urljoin(url, location))
             except ValueError:
                 raise Closed(f"{redirected}it cannot be parsed") from None
         raise Closed(f"it redirects more than {REDIRECTS} times")
 
-    async def _answer(self, spot: Place, span: str) -> httpx.Response:
+    async def _answer(self, spot: Place, span: str | None) -> httpx.Response:
         """Ask the host, at the first of its addresses that takes the connection."""
         if not self._allow_private:
             spot.check_public()
@@ -120,20 +124,33 @@ class Fetcher:
             return [spot.literal]
         try:
             names = await self._resolve(spot.host, spot.port)
-        except (OSError, UnicodeError) as error:
-            if isinstance(error, socket.gaierror) and error.errno not in _NO_SUCH_HOST:
-                raise Unseen("its host could not be looked up") from error
-            raise Unfit(f"there is no host named {one_line(spot.host)}") from error
+        except UnicodeError as error:
+            raise Unfit(_nobody(spot)) from error
+        except OSError as error:
+            if isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_HOST:
+                raise Unfit(_nobody(spot)) from error
+            raise Unseen("its host could not be looked up") from error
         # Without an interface, which means nothing in a URL.
         found = list(dict.fromkeys(ip_address(name.partition("%")[0]) for name in names))
         if not found:
-            raise Unfit(f"there is no host named {one_line(spot.host)}")
+            raise Unfit(_nobody(spot))
         if not self._allow_private and not all(map(is_public, found)):
-            raise Closed("its host has an address that is not public")
+            raise Closed(f"its host has an address that is not public ({PRIVATE_HINT})")
         return found
 
 
-def _request(spot: Place, address: Address, span: str) -> httpx.Request:
+def _escaped(url: str) -> str:
+    """Escape what stands raw in a redirect's path and query, as browsers do; never the host."""
+    parts = urlsplit(url)
+    path, query = (quote(part, safe=_NOT_ESCAPED) for part in (parts.path, parts.query))
+    return parts._replace(path=path, query=query, fragment="").geturl()
+
+
+def _nobody(spot: Place) -> str:
+    return f"there is no host named {one_line(spot.host)} ({_CHECK_HINT})"
+
+
+def _request(spot: Place, address: Address, span: str | None) -> httpx.Request:
     url = httpx.URL(
         scheme=spot.scheme,
         host=str(address),
@@ -145,7 +162,7 @@ def _request(spot: Place, address: Address, span: str) -> httpx.Request:
         "User-Agent": "seedance-mcp",
         "Accept": "image/*",
         "Accept-Encoding": "identity",
-        "Range": span,
+        **({"Range": span} if span else {}),
         "Connection": "close",
     }
     name = spot.host.removesuffix(".")

@@ -1,6 +1,7 @@
 """What a model demands of a picture, held against what is known of one."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from math import inf
 
 from .pictures import Header
@@ -38,6 +39,21 @@ def hold(
     Raises:
         RuleBroken: In the service's words.
     """
+    try:
+        _hold(rules, header, byte_size, or_more=or_more)
+    except RuleBroken:
+        # Whether the service heeds a camera's orientation tag is unknown: only what breaks a rule
+        # both ways is surely refused. Today's rules are alike both ways.
+        if header is None or not header.turned:
+            raise
+        with suppress(RuleBroken):
+            return _hold(rules, header.shown, byte_size, or_more=or_more)
+        raise
+
+
+def _hold(
+    rules: Sequence[ImageRule], header: Header | None, byte_size: int | None, *, or_more: bool
+) -> None:
     measures: dict[str, tuple[float, str]] = {}
     if header is not None:
         ratio = header.width / header.height

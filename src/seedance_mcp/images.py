@@ -4,16 +4,14 @@ The rules come from the model's file. What is certainly wrong is refused; what c
 a host is slow or forbids looking, goes on to the service with a warning.
 """
 
-import re
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from math import inf
 
 import anyio
-import anyio.to_thread
+import anyio.from_thread
 import httpx
 
 from .addresses import Closed, place
@@ -22,22 +20,20 @@ from .errors import InputError
 from .fetching import Fetcher, Resolve, Unseen, open_transport, resolve_by_system
 from .image_rules import RuleBroken, byte_limit, hold
 from .local_pictures import is_local, local_picture
+from .looks import Look, advice, odd, said
 from .pictures import Header, Unfit
 from .reading import reading
 from .schema import JSONObject, Model
+from .turns import Turns
 
 LOOK_SECONDS = 5.0
-"""How long looking at all of a call's pictures may take."""
+"""How long looking at what all of a call's URLs lead to may take."""
+
+LOCAL_SECONDS = 30.0
+"""How long making its local pictures ready may take, those of other calls before them included."""
 
 HEADER_LIMIT = 64 * 1024 * 1024
 """Where a model has no rule about bytes: how far into a file its size in pixels is looked for."""
-
-SAFE_KINDS = ("JPEG", "PNG", "WebP")
-"""What no service is known to refuse; RunComfy documents no types at all (page)."""
-
-
-RATIO_TOLERANCE = 0.01
-"""How much two frames' aspect ratios may differ unsaid: no more than scaling's rounding does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +47,6 @@ class Looked:
 
     arguments: JSONObject
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Look:
-    """What came of one picture: what is None was not learned, or is not to be said."""
-
-    header: Header | None = None
-    uri: str | None = None
-    warning: str | None = None
-    refusal: InputError | None = None
 
 
 class ImageGate:
@@ -91,12 +77,14 @@ class ImageGate:
         self._local_files = local_files
         self._resolve = resolve
         self._transport = transport
+        self._turns = Turns()
 
-    async def look(self, arguments: JSONObject) -> Looked:
-        """Look at every picture of a call, side by side, within `LOOK_SECONDS`.
+    async def look(self, arguments: JSONObject, *, patience: float = inf) -> Looked:
+        """Look at every picture of a call, side by side, within `LOOK_SECONDS` where it has a URL.
 
         Args:
             arguments: The model's arguments, checked and completed.
+            patience: How long it may take in all, in seconds.
 
         Raises:
             InputError: In one line, which argument is wrong, and what was found.
@@ -105,17 +93,13 @@ class ImageGate:
         local = {name for name in pictures if self._local_files and is_local(pictures[name])}
         urls = {name: url for name, url in pictures.items() if name not in local}
         self._check_urls(urls)
-        looks: dict[str, _Look] = {}
-        with anyio.move_on_after(LOOK_SECONDS):
-            await self._side_by_side(pictures, local, looks)
-        late = {name: _late(name, local=name in local) for name in pictures if name not in looks}
-        # What was found comes before what was not found in time, perhaps because of it.
-        for look in (*looks.values(), *late.values()):
+        seen = await self._side_by_side(pictures, local, patience)
+        for look in seen.values():
             if look.refusal:
                 raise look.refusal
-        looks = {name: (looks | late)[name] for name in pictures}
+        looks = {name: seen[name] for name in pictures}
         uris = {name: look.uri for name, look in looks.items() if look.uri}
-        warnings = (*_said(looks), *_advice(self._model, arguments, looks))
+        warnings = (*said(looks), *advice(self._model, arguments, looks))
         return Looked(arguments=arguments | uris, warnings=warnings)
 
     def _check_urls(self, urls: Mapping[str, str]) -> None:
@@ -130,12 +114,17 @@ class ImageGate:
                 raise _refusal(name, error) from None
 
     async def _side_by_side(
-        self, pictures: Mapping[str, str], local: Collection[str], looks: dict[str, _Look]
-    ) -> None:
-        """Put down what came of each picture; the first refusal ends looking at the others."""
+        self, pictures: Mapping[str, str], local: Collection[str], patience: float
+    ) -> dict[str, Look]:
+        """Give what came of each picture; the first refusal ends looking at the others."""
+        looks: dict[str, Look] = {}
 
         async def one(name: str, value: str) -> None:
-            look = await (self._local(name, value) if name in local else self._url(name, value))
+            here = name in local
+            seconds = min(patience, LOCAL_SECONDS if here else LOOK_SECONDS)
+            look = _late(name, seconds, local=here)
+            with anyio.move_on_after(seconds):
+                look = await (self._local(name, value) if here else self._url(name, value))
             looks[name] = look
             if look.refusal:
                 tasks.cancel_scope.cancel()
@@ -143,26 +132,27 @@ class ImageGate:
         async with anyio.create_task_group() as tasks:
             for name, value in pictures.items():
                 tasks.start_soon(one, name, value)
+        return looks
 
-    async def _local(self, name: str, value: str) -> _Look:
-        prepare = partial(local_picture, value, self._model.image_rules[name])
+    async def _local(self, name: str, value: str) -> Look:
+        rules, still_wanted = self._model.image_rules[name], anyio.from_thread.check_cancelled
         try:
-            picture = await anyio.to_thread.run_sync(prepare, abandon_on_cancel=True)
+            picture = await self._turns.take(partial(local_picture, value, rules, still_wanted))
         except (Unfit, RuleBroken) as error:
-            return _Look(refusal=_refusal(name, error, wanted="a picture"))
-        return _Look(header=picture.header, uri=picture.uri)
+            return Look(refusal=_refusal(name, error, wanted="a picture"))
+        return Look(header=picture.header, uri=picture.uri)
 
-    async def _url(self, name: str, url: str) -> _Look:
+    async def _url(self, name: str, url: str) -> Look:
         if not self._check:
-            return _Look()
+            return Look()
         try:
-            return _Look(
-                header=(header := await self._measured(name, url)), warning=_odd(name, header)
+            return Look(
+                header=(header := await self._measured(name, url)), warning=odd(name, header)
             )
         except (Closed, Unfit, RuleBroken) as error:
-            return _Look(refusal=_refusal(name, error))
+            return Look(refusal=_refusal(name, error))
         except Unseen as error:
-            return _Look(warning=_unchecked(name, str(error)))
+            return Look(warning=_unchecked(name, str(error)))
 
     async def _measured(self, name: str, url: str) -> Header:
         """Fetch as much of a picture as its rules need, and hold it against them."""
@@ -200,38 +190,9 @@ def _unchecked(name: str, reason: str) -> str:
     return f"{name} could not be checked: {reason}."
 
 
-def _odd(name: str, header: Header) -> str | None:
-    if header.kind in SAFE_KINDS:
-        return None
-    return f"{name} is of type {header.kind}, which RunComfy may not take; JPEG and PNG are safest."
-
-
-def _late(name: str, *, local: bool) -> _Look:
-    if local:
-        return _Look(refusal=InputError(name, f"{name} took over {LOOK_SECONDS:g} s to read."))
-    return _Look(warning=_unchecked(name, f"its host took over {LOOK_SECONDS:g} s"))
-
-
-def _said(looks: Mapping[str, _Look]) -> Iterator[str]:
-    """Give the warnings of the pictures themselves, in the order of the arguments."""
-    for look in looks.values():
-        if look.warning:
-            yield look.warning
-    if local := [name for name, look in looks.items() if look.uri]:
-        verb = "is" if len(local) == 1 else "are"
-        yield f"{' and '.join(local)} {verb} sent as data; RunComfy documents only https URLs."
-
-
-def _advice(model: Model, arguments: JSONObject, looks: Mapping[str, _Look]) -> Iterator[str]:
-    """Say what is allowed and yet hardly meant."""
-    for name in looks:
-        note = str(model.properties[name].get("description") or "")
-        # The service's own words (page): "... will not take effect when the X is set to Y."
-        told = re.search(r"will not take effect when the (\w+) is set to (\w+)", note)
-        if told and str(arguments.get(told[1])).lower() == told[2].lower():
-            yield f"{name}: {note.removeprefix('Note:').strip()}"
-    headers = {name: look.header for name, look in looks.items() if look.header}
-    for (one, first), (other, second) in pairwise(headers.items()):
-        ratio = (first.width * second.height) / (first.height * second.width)
-        if abs(ratio - 1) > RATIO_TOLERANCE:
-            yield f"{one} is {first}, {other} {second}: their aspect ratios differ."
+def _late(name: str, seconds: float, *, local: bool) -> Look:
+    took = f"took over {seconds:.2g} s"
+    if not local:
+        return Look(warning=_unchecked(name, f"its host {took}"))
+    line = f"{name} {took} to make ready; give a smaller picture, or a longer wait_seconds."
+    return Look(refusal=InputError(name, line))

@@ -1,9 +1,9 @@
 """The bytes of a regular file of this machine, and of nothing else that a path can name."""
 
 import os
+import re
 import stat
 from pathlib import Path
-from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from .errors import one_line
@@ -12,22 +12,28 @@ from .pictures import Unfit
 READ_LIMIT = 100 * 1024 * 1024
 """The largest file that is read at all."""
 
+_FILE_URL = re.compile(r"file:(?://([^/]*))?", re.IGNORECASE)
+
 
 def _path(value: str) -> Path:
-    name = value
-    if value[:5].lower() == "file:":
+    for name in _names(value):
         try:
-            parts = urlsplit(value)
-        except ValueError:
-            raise Unfit("it cannot be parsed") from None
-        if parts.netloc.lower() not in {"", "localhost"}:
-            raise Unfit("it is a file of another machine")
-        name = url2pathname(parts.path)
-    try:
-        # strict: a path that leads nowhere, or in a circle, ends here.
-        return Path(name).expanduser().resolve(strict=True)
-    except (OSError, RuntimeError, ValueError):
-        raise Unfit(f"there is no file {one_line(value, 200)}") from None
+            # strict: a path that leads nowhere, or in a circle, ends here.
+            return Path(name).expanduser().resolve(strict=True)
+        except (OSError, RuntimeError, ValueError):
+            continue
+    raise Unfit(f"there is no file {one_line(value, 200)}")
+
+
+def _names(value: str) -> tuple[str, ...]:
+    """Give what a value may name: a file: URL is often a path that nobody escaped."""
+    url = _FILE_URL.match(value)
+    if url is None:
+        return (value,)
+    if url[1] and url[1].lower() != "localhost":
+        raise Unfit("it is a file of another machine")
+    rest = value[url.end() :]
+    return url2pathname(rest.partition("?")[0].partition("#")[0]), rest
 
 
 def read_regular_file(value: str) -> bytes:

@@ -1,16 +1,13 @@
-"""A picture's type and size in pixels, read from its first bytes: no pixel is ever decoded.
-
-Sizes are those stored in the file. A camera's orientation tag may lay them on their side; whether
-the service heeds it is unknown, and its limits are alike both ways for the model at hand.
-"""
+"""A picture's type and size in pixels, read from its first bytes: no pixel is ever decoded."""
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from struct import unpack_from
 
-ENOUGH_TO_TELL = 32
-"""Bytes after which it is clear whether something can be a picture at all."""
+from .orientation import turned
+
+ENOUGH_TO_TELL = 32  # bytes, after which it is clear whether it can be a picture at all
 
 # No honest picture comes near these: a hostile one must not keep the event loop busy.
 _STEPS = 10_000
@@ -59,13 +56,22 @@ class Header:
 
     Attributes:
         kind: Its type: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC or HEIF.
-        width: Pixels.
-        height: Pixels.
+        width: Pixels, as stored.
+        height: Pixels, as stored.
+        turned: Whether it is shown lying on its side, None where that is not known.
     """
 
     kind: str
     width: int
     height: int
+    turned: bool | None = False
+
+    @property
+    def shown(self) -> "Header":
+        """Give the picture as it is shown."""
+        if not self.turned:
+            return self
+        return replace(self, width=self.height, height=self.width, turned=False)
 
     def __str__(self) -> str:
         """Say the size as people do."""
@@ -99,7 +105,7 @@ def read_header(data: bytes | bytearray, *, whole: bool) -> Header | None:
         raise NoPicture(f"a damaged {kind}") from None
     if width < 1 or height < 1:
         raise NoPicture(f"a damaged {kind}")
-    return Header(kind=kind, width=width, height=height)
+    return Header(kind=kind, width=width, height=height, turned=turned(kind, data))
 
 
 def _told(start: bytes) -> tuple[str, Callable[[bytes | bytearray], Size]]:
@@ -197,7 +203,10 @@ def _tiff(data: bytes | bytearray) -> Size:
     order = "<" if data[:1] == b"I" else ">"
     at = unpack_from(order + "I", data, 4)[0]
     found: dict[int, int] = {}
-    for number in range(unpack_from(order + "H", data, at)[0]):
+    entries = unpack_from(order + "H", data, at)[0]
+    if entries > _STEPS:
+        raise ValueError("an absurd directory")
+    for number in range(entries):
         entry = at + 2 + 12 * number
         tag, form = unpack_from(order + "HH", data, entry)
         if tag in (256, 257):  # width and height, as 16 or 32 bits
@@ -221,7 +230,7 @@ def _heif(data: bytes | bytearray) -> Size:
         raise IndexError("cut off")
     sizes: list[Size] = []
     found = data.find(b"ispe", at, at + length)
-    while found >= 0:
+    while found >= 0 and len(sizes) < _STEPS:
         width, height = unpack_from(">II", data, found + 8)
         sizes.append((width, height))
         found = data.find(b"ispe", found + 4, at + length)

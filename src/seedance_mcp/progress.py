@@ -33,11 +33,16 @@ class Progress:
     Args:
         notify: Carries a notification to the client.
         clock: What time it is.
+        at_first: What the call does before there is a job, None for nothing that takes time.
     """
 
-    def __init__(self, notify: Notify, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, notify: Notify, clock: Callable[[], datetime], at_first: str | None = None
+    ) -> None:
         self._notify = notify
         self._clock = clock
+        self._at_first = at_first
+        self._began = clock()
         self._job: Job | None = None
         self._last = -1.0
 
@@ -52,12 +57,18 @@ class Progress:
             await self.beat()
 
     async def beat(self) -> None:
-        """Notify of where the job stands, if there is one."""
-        if self._job is None:
+        """Notify of where the job stands, or of what is done before there is one."""
+        now = self._clock()
+        if self._job is not None:
+            elapsed = self._job.elapsed_seconds(now)
+            message = describe(self._job, elapsed)
+        elif self._at_first is not None:
+            elapsed = (now - self._began).total_seconds()
+            message = f"{self._at_first}, {elapsed:.0f} s"
+        else:
             return
-        elapsed = self._job.elapsed_seconds(self._clock())
         self._last = round(max(elapsed, self._last + 0.001), 3)
-        await self._notify(self._last, None, describe(self._job, elapsed))
+        await self._notify(self._last, None, message)
 
 
 class BytesProgress:
@@ -95,9 +106,11 @@ def describe(job: Job, elapsed_seconds: float) -> str:
 
 
 @asynccontextmanager
-async def reported(notify: Notify, surroundings: Surroundings) -> AsyncGenerator[Progress, None]:
+async def reported(
+    notify: Notify, surroundings: Surroundings, *, at_first: str | None = None
+) -> AsyncGenerator[Progress, None]:
     """Report the progress of a call for as long as it runs."""
-    progress = Progress(notify, surroundings.clock)
+    progress = Progress(notify, surroundings.clock, at_first)
     async with beating(progress.beat, surroundings):
         yield progress
 

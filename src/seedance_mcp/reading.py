@@ -1,10 +1,12 @@
 """As much of a picture behind a URL as its type and size take: seldom more than 64 KB of it."""
 
+import re
 import zlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 
 import httpx
+from anyio.lowlevel import checkpoint
 
 from .errors import one_line
 from .fetching import Fetcher, Unseen, broken_off
@@ -13,10 +15,16 @@ from .pictures import Header, NoPicture, Unfit, Unmeasured, read_header
 FIRST_BYTES = 64 * 1024
 """What is asked for first; few pictures have their size further in."""
 
-AT_EVERY_CHUNK = 256 * 1024
-"""Up to where every chunk that comes is looked at; further on, each doubling."""
+LOOK_STEP = 16 * 1024
+"""How much more may come before what is there is looked at again, up to `STEPS_END`."""
+
+STEPS_END = 256 * 1024
+"""Up to where there is a look at every step; further on, at each doubling."""
 
 _PARTIAL, _NO_SUCH_RANGE = 206, 416
+_DISLIKING_RANGES = frozenset({400, _NO_SUCH_RANGE})
+_AS_IT_IS = frozenset({"", "identity", "none", "utf-8", "binary", "aws-chunked"})
+_SPAN = re.compile(r"\s*bytes[ =:]\s*([0-9]{1,19})\s*-", re.IGNORECASE | re.ASCII)
 _REFUSING = frozenset({400, 401, 402, 403, 404, 410, 414, 451})
 
 
@@ -55,24 +63,33 @@ class Reading:
             Closed: It leads where nothing may be fetched.
             Unseen: It cannot be told what there is.
         """
-        data, again = bytearray(), 0
         try:
-            async for chunk in self.chunks:
-                data += chunk
-                self._read += len(chunk)
-                if len(data) >= again:
-                    if header := read_header(data, whole=False):
-                        return header
-                    # Beginning anew at every chunk of a long head would take quadratic time.
-                    again = 2 * len(data) if len(data) > AT_EVERY_CHUNK else 0
-                if self._read > limit:
-                    return None
-            return read_header(data, whole=True)
+            return await self._told(limit)
         except NoPicture as error:
             kind = f" ({self.content_type})" if self.content_type else ""
             raise Unfit(f"it is {error}{kind}") from None
         except Unmeasured as error:
             raise Unseen(f"it is of type {error}, which is not measured here") from None
+
+    async def _told(self, limit: float) -> Header | None:
+        data, again = bytearray(), 0
+        try:
+            async for chunk in self.chunks:
+                # What has come is given without a pause: here a deadline, and other calls, get in.
+                await checkpoint()
+                data += chunk
+                self._read += len(chunk)
+                if len(data) >= again:
+                    if header := read_header(data, whole=False):
+                        return header
+                    again = _next_look(len(data))
+                if self._read > limit:
+                    return None
+        except Unseen:
+            if header := read_header(data, whole=False):
+                return header
+            raise
+        return read_header(data, whole=True)
 
     async def byte_size(self, limit: float) -> tuple[int, bool]:
         """Tell the size in bytes: as the host says it, else counted up to a limit.
@@ -86,23 +103,27 @@ class Reading:
             chunk = await anext(self.chunks, None)
             if chunk is None:
                 return self._read, False
+            await checkpoint()
             self._read += len(chunk)
         return int(limit), True
 
     async def _decoded(self) -> AsyncGenerator[bytes, None]:
         response = await self._fetcher.get(self._url, f"bytes=0-{FIRST_BYTES - 1}")
+        if response.status_code in _DISLIKING_RANGES and not _is_empty(response):
+            await response.aclose()
+            response = await self._fetcher.get(self._url, None)
         try:
             encoding = self._learn(response)
         except (Unfit, Unseen):
             await response.aclose()
             raise
         async with aclosing(self._raw(response)) as raw:
-            if encoding == "identity":
+            if encoding in _AS_IT_IS:
                 async for chunk in raw:
                     yield chunk
                 return
             try:
-                async with aclosing(_inflated(raw)) as inflated:
+                async with aclosing(_inflated(raw, encoding)) as inflated:
                     async for chunk in inflated:
                         yield chunk
             except zlib.error:
@@ -112,18 +133,18 @@ class Reading:
         """Learn from the answer's head what there is, and how it is encoded."""
         self.content_type = one_line(response.headers.get("Content-Type", "").partition(";")[0])
         total = _total(response)
-        if response.status_code == _NO_SUCH_RANGE and total == 0:
+        if _is_empty(response):
             raise Unfit("it is empty")
         if response.status_code in _REFUSING:
             raise Unfit(f"its host answers {response.status_code}")
         if not response.is_success:
             raise Unseen(f"its host answers {response.status_code}")
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-        if encoding not in {"identity", "gzip", "x-gzip", "deflate"}:
+        if encoding not in _AS_IT_IS | {"gzip", "x-gzip", "deflate"}:
             raise Unseen(f"its host sends it as {one_line(encoding)}")
         if response.status_code == _PARTIAL and _start(response) != 0:
             raise Unseen("its host sends another part than was asked for")
-        self._promised = total if encoding == "identity" else None
+        self._promised = total if encoding in _AS_IT_IS else None
         return encoding
 
     async def _raw(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
@@ -151,6 +172,14 @@ class Reading:
                 skip = max(0, skip - len(chunk))
 
 
+def _next_look(length: int) -> int:
+    """Tell how much must be there for another look, each of which begins anew.
+
+    A look at every chunk would let a host that sends single bytes keep the event loop busy.
+    """
+    return 2 * length if length > STEPS_END else min(2 * length, length + LOOK_STEP)
+
+
 async def _body(response: httpx.Response) -> AsyncGenerator[bytes, None]:
     try:
         async for chunk in response.aiter_raw():
@@ -161,14 +190,24 @@ async def _body(response: httpx.Response) -> AsyncGenerator[bytes, None]:
         await response.aclose()
 
 
-async def _inflated(raw: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def _inflated(raw: AsyncGenerator[bytes, None], encoding: str) -> AsyncGenerator[bytes, None]:
     """Inflate in pieces, so that no few bytes become very many at once."""
-    inflater = zlib.decompressobj(wbits=47)  # gzip or zlib, as its header says
+    inflater, left = None, b""
     async for chunk in raw:
-        left = chunk
+        left += chunk
+        if inflater is None and len(left) < 2:  # noqa: PLR2004 - the length of a header
+            continue
+        inflater = inflater or zlib.decompressobj(wbits=_form(left, encoding))
         while left and not inflater.eof:
             yield inflater.decompress(left, FIRST_BYTES)
             left = inflater.unconsumed_tail
+        left = b""
+
+
+def _form(start: bytes, encoding: str) -> int:
+    """Tell zlib what there is; some hosts send a deflate without the header that it should have."""
+    headless = encoding == "deflate" and (start[0] & 0x0F != 8 or int.from_bytes(start[:2]) % 31)  # noqa: PLR2004 - RFC 1950
+    return -15 if headless else 47  # 47: gzip or zlib, as the header says
 
 
 def _total(response: httpx.Response) -> int | None:
@@ -180,10 +219,14 @@ def _total(response: httpx.Response) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None  # noqa: PLR2004
 
 
+def _is_empty(response: httpx.Response) -> bool:
+    """Tell whether there is no such range since there are no bytes at all."""
+    return response.status_code == _NO_SUCH_RANGE and _total(response) == 0
+
+
 def _start(response: httpx.Response) -> int:
     """Read where an answer's bytes begin; -1 where that cannot be told."""
     if response.status_code != _PARTIAL:
         return 0
-    unit, _, span = response.headers.get("Content-Range", "").partition(" ")
-    first = span.strip().partition("-")[0]
-    return int(first) if unit == "bytes" and first.isascii() and first.isdigit() else -1
+    span = _SPAN.match(response.headers.get("Content-Range", ""))
+    return int(span[1]) if span else -1

@@ -34,6 +34,12 @@ from .surroundings import Surroundings
 ASK_SECONDS = 20.0
 """How long a call that does not wait may take to ask the service once, retries included."""
 
+LOOKING_SECONDS = 18.0
+"""How long a call that does not wait may look at its pictures: it stays below 60."""
+
+SUBMIT_SECONDS = 2.0
+"""What looking at pictures leaves of a call's budget for the submit."""
+
 
 class Service:
     """Jobs of one owner.
@@ -106,7 +112,7 @@ class Service:
         deadline = anyio.current_time() + wait_seconds if wait_seconds else inf
         # Whoever cannot buy need not have pictures looked at.
         owner = await self._records.owner()
-        looked = await self._gate.look(arguments)
+        looked = await self._gate.look(arguments, patience=_looking_seconds(wait_seconds))
         allowance = await self._catalogue.allowance(self._allowance, deadline)
         new = self._catalogue.estimated(self._new_job(looked.arguments, owner))
         job, submission, reused = await self._begun(new, allowance, force_new=force_new)
@@ -288,6 +294,11 @@ class Service:
             owner=owner,
             created_at=self._clock(),
         )
+
+
+def _looking_seconds(wait_seconds: float) -> float:
+    """Tell how long a call may look at its pictures."""
+    return max(wait_seconds / 2, wait_seconds - SUBMIT_SECONDS) if wait_seconds else LOOKING_SECONDS
 
 
 @contextmanager

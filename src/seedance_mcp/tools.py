@@ -143,7 +143,8 @@ async def generate(call: Call, *, wait_seconds: float) -> Report:
     arguments = {**call.arguments}
     force_new = arguments.pop("force_new")
     del arguments["wait_seconds"]
-    async with reported(call.notify, call.surroundings) as watch:
+    looking = "looking at the pictures"
+    async with reported(call.notify, call.surroundings, at_first=looking) as watch:
         return await call.service.generate(
             arguments, wait_seconds=wait_seconds, force_new=force_new, watch=watch
         )

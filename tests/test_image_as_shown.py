@@ -1,0 +1,158 @@
+"""A camera's orientation, and what else a picture carries beside its pixels."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from seedance_mcp.image_rules import RuleBroken, hold
+from seedance_mcp.orientation import turned
+from seedance_mcp.pictures import Header, read_header
+from seedance_mcp.schema import ImageRule
+
+from .image_host import Page, hosting
+from .image_samples import heic, made, png, rotated
+from .test_image_gate import look as look_at_urls
+from .test_image_local import FIRST, JPEG, LAST, look, made_heavy, pixels, sent, stored
+
+pytestmark = pytest.mark.anyio
+
+DIFFER = "their aspect ratios differ."
+
+
+def exif(orientation: int) -> Image.Exif:
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    return tags
+
+
+def tagged(kind: str, orientation: int, size: tuple[int, int] = (640, 480)) -> bytes:
+    return made(kind, size, exif=exif(orientation))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_tag_is_read_in_every_format(kind: str, orientation: int) -> None:
+    header = read_header(tagged(kind, orientation), whole=True)
+    assert header
+    assert header.turned is (orientation > 4)
+    assert (header.shown.width, header.shown.height) == (
+        (480, 640) if orientation > 4 else (640, 480)
+    )
+
+
+@pytest.mark.parametrize(
+    ("turns", "on_its_side"), [(None, False), (0, False), (1, True), (2, False), (3, True)]
+)
+def test_a_turn_is_read_in_a_heic(turns: int | None, on_its_side: bool) -> None:  # noqa: FBT001
+    header = read_header(heic(640, 480, turns=turns), whole=True)
+    assert header == Header(kind="HEIC", width=640, height=480, turned=on_its_side)
+
+
+def test_a_webp_whose_tag_has_not_come_yet_is_said_to_be_unknown() -> None:
+    data = tagged("WEBP", 6)
+    assert turned("WebP", data[:100]) is None
+    assert turned("WebP", data) is True
+
+
+@pytest.mark.parametrize("cut", range(0, 60, 3))
+def test_a_damaged_tag_turns_nothing_and_raises_nothing(cut: int) -> None:
+    data = rotated(6)
+    at = data.index(b"Exif\0\0")
+    for kind, start in {"JPEG": data[: at + 6 + cut], "TIFF": data[at + 6 : at + 6 + cut]}.items():
+        assert turned(kind, start) in (True, False)
+
+
+async def test_one_photo_as_jpeg_and_as_webp_has_one_aspect_ratio(tmp_path: Path) -> None:
+    first = stored(tmp_path, rotated(6), "a.jpg")
+    last = stored(tmp_path, tagged("WEBP", 6), "a.webp")
+    assert not [line for line in (await look(first, last=last)).warnings if DIFFER in line]
+
+
+async def test_frames_are_compared_as_they_are_shown(tmp_path: Path) -> None:
+    first, last = stored(tmp_path, rotated(6), "a.jpg"), stored(tmp_path, made("PNG"), "a.png")
+    line = f"{FIRST} is 480 x 640 pixels, {LAST} 640 x 480 pixels: {DIFFER}"
+    assert line in (await look(first, last=last)).warnings
+    upright = Page(body=made("JPEG", (480, 640)))
+    async with hosting(first=Page(body=rotated(6)), last=upright) as host:
+        assert (await look_at_urls(host.url("/first"), host.url("/last"))).warnings == ()
+
+
+async def test_nothing_is_said_of_a_frame_whose_tag_was_not_read() -> None:
+    webp = made_far(tagged("WEBP", 6))
+    async with hosting(first=Page(body=webp, ranges=True), last=Page(body=JPEG)) as host:
+        assert (await look_at_urls(host.url("/first"), host.url("/last"))).warnings == ()
+
+
+def made_far(webp: bytes) -> bytes:
+    """Put so many bytes before a WebP's tag that they are not read."""
+    at = webp.rindex(b"EXIF")
+    note = b"JUNK" + struct.pack("<I", 200_000) + bytes(200_000)
+    return webp[:at] + note + webp[at:]
+
+
+def test_only_what_breaks_a_rule_both_ways_is_refused() -> None:
+    narrow = (ImageRule(quantity="width/height", comparison="<", bound=1.0, message="No."),)
+    hold(narrow, Header(kind="JPEG", width=640, height=480, turned=True))
+    hold(narrow, Header(kind="JPEG", width=480, height=640, turned=True))
+    for sideways in (False, None):
+        with pytest.raises(RuleBroken):
+            hold(narrow, Header(kind="JPEG", width=640, height=480, turned=sideways))
+    with pytest.raises(RuleBroken):
+        hold(narrow, Header(kind="JPEG", width=640, height=640, turned=True))
+
+
+def rgb_profile() -> bytes:
+    """Make a colour profile as far as anybody here reads it."""
+    return bytes(16) + b"RGB " + b"XYZ " + bytes(200)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "TIFF", "JPEG"])
+async def test_a_converted_picture_keeps_its_colours_and_tells_nothing_else(
+    kind: str, tmp_path: Path
+) -> None:
+    tags, home = exif(6), b"Where I live"
+    tags[0x010F] = "A camera of mine"
+    data = made(kind, icc_profile=rgb_profile(), exif=tags, xmp=home, comment=home)
+    _, made_of_it = await sent(stored(tmp_path, made_heavy(data) if kind == "JPEG" else data))
+    image = pixels(made_of_it)
+    assert image.info["icc_profile"] == rgb_profile()
+    assert (image.size, dict(image.getexif())) == ((480, 640), {})
+    assert b"camera of mine" not in made_of_it
+    assert home not in made_of_it
+
+
+async def test_a_profile_of_grey_is_no_profile_of_what_is_sent(tmp_path: Path) -> None:
+    grey = rgb_profile().replace(b"RGB ", b"GRAY")
+    _, made_of_it = await sent(stored(tmp_path, made("TIFF", mode="L", icc_profile=grey)))
+    assert "icc_profile" not in pixels(made_of_it).info
+
+
+DAMAGED = [
+    b"Exif\0\0garbage",
+    b"Exif\0\0II*\0\xff\xff\xff\xff",
+    b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\2\0\0\0\4ab\0\0\0\0\0\0",
+    bytes(7),
+    b"MM",
+]
+
+
+@pytest.mark.parametrize("tag", DAMAGED)
+async def test_a_damaged_tag_stops_no_picture(tag: bytes, tmp_path: Path) -> None:
+    for data in (made("WEBP", exif=tag), heavy_png(tag)):
+        media_type, made_of_it = await sent(stored(tmp_path, data))
+        assert (media_type, min(pixels(made_of_it).size) > 400) == ("image/jpeg", True)
+
+
+def heavy_png(tag: bytes) -> bytes:
+    """Make a PNG that is too long to be sent as it is, with a damaged tag."""
+    data = made_heavy(made("PNG"))
+    name = b"eXIf" + tag.removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(name) - 4) + name + struct.pack(">I", zlib.crc32(name))
+    return data[:33] + chunk + data[33:]
+
+
+async def test_a_png_is_turned_by_its_tag_only_before_its_pixels() -> None:
+    assert turned("PNG", png(640, 480) + b"IDAT" + b"eXIf" + exif(6).tobytes()[6:]) is False

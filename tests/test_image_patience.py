@@ -1,0 +1,164 @@
+"""What looking at pictures may take of a call's time and of the machine's memory."""
+
+import subprocess
+import sys
+import threading
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio.to_thread import current_default_thread_limiter
+
+from seedance_mcp.errors import InputError
+from seedance_mcp.images import ImageGate
+from seedance_mcp.simulator import Behaviour
+from seedance_mcp.turns import Turns
+
+from .door import VIRTUAL_TIME, facts, opened
+from .image_host import Page, hosting
+from .image_samples import made, noise
+from .test_image_drip import MARKERS
+from .test_image_local import FIRST, LAST, MODEL, SENT, stored
+
+pytestmark = pytest.mark.anyio
+
+HANGING = Page(hangs=True, length="none")
+
+
+def gate(*, local_files: bool = True) -> ImageGate:
+    return ImageGate(MODEL, check=True, allow_private=True, local_files=local_files)
+
+
+@pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
+@pytest.mark.parametrize(("wait_seconds", "took"), [(1, 0.5), (4, 2), (7, 5), (45, 5), (0, 5)])
+async def test_looking_leaves_some_of_the_budget_and_is_a_warning_where_it_is_cut_short(
+    wait_seconds: int, took: float, anyio_backend: object
+) -> None:
+    assert anyio_backend
+    behaviour = Behaviour(run_seconds=120)
+    settings: dict[str, Any] = {"check_images": True, "allow_private_urls": True}
+    async with hosting(picture=HANGING) as host, opened(behaviour, **settings) as door:
+        began = anyio.current_time()
+        result = await door.generate(first_frame_image_url=host.url(), wait_seconds=wait_seconds)
+        ended = anyio.current_time()
+    line = f"{FIRST} could not be checked: its host took over {took:g} s."
+    assert (result.is_error, facts(result)["warnings"]) == (False, [line])
+    assert ended - began == pytest.approx(wait_seconds or 5, abs=0.2)
+
+
+@pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
+async def test_looking_is_reported_as_any_wait_is(anyio_backend: object) -> None:
+    assert anyio_backend
+    settings: dict[str, Any] = {"check_images": True, "allow_private_urls": True}
+    async with hosting(picture=HANGING) as host, opened(**settings) as door:
+        await door.generate(first_frame_image_url=host.url())
+        assert door.progress[0] == (
+            pytest.approx(4, abs=0.1),
+            None,
+            "looking at the pictures, 4 s",
+        )
+        assert all(before < after for (before, *_), (after, *_) in pairwise(door.progress))
+
+
+@pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
+async def test_a_local_picture_has_more_than_the_5_seconds_of_a_url(
+    anyio_backend: object, tmp_path: Path
+) -> None:
+    assert anyio_backend
+    threads = current_default_thread_limiter()
+    before = threads.total_tokens
+    try:
+        threads.total_tokens = 0
+    except ValueError:
+        pytest.skip("this anyio always leaves one thread")
+    given = {"prompt": "A lake", FIRST: stored(tmp_path, made("JPEG"))}
+
+    async def look() -> None:
+        assert (await gate().look(given)).warnings == (SENT,)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(look)
+        await anyio.sleep(12)
+        threads.total_tokens = before
+    assert anyio.current_time() == pytest.approx(12, abs=1.5)
+
+
+async def test_a_local_picture_that_takes_too_long_is_refused_with_what_helps(
+    tmp_path: Path,
+) -> None:
+    given = {"prompt": "A lake", FIRST: stored(tmp_path, noise((3000, 2000), "BMP"))}
+    with pytest.raises(InputError) as refused:
+        await gate().look(given, patience=0.001)
+    assert refused.value.line == (
+        f"{FIRST} took over 0.001 s to make ready; give a smaller picture, or a longer"
+        " wait_seconds. Nothing was charged."
+    )
+
+
+async def test_the_time_ends_also_while_bytes_are_there_without_a_pause() -> None:
+    dripping = Page(body=MARKERS, length="chunked", chunk=1)
+    async with hosting(picture=dripping) as host:
+        began = time.perf_counter()
+        given = {"prompt": "A lake", FIRST: host.url()}
+        looked = await gate(local_files=False).look(given, patience=0.2)
+        took = time.perf_counter() - began
+    assert looked.warnings == (f"{FIRST} could not be checked: its host took over 0.2 s.",)
+    assert took < 1
+
+
+async def test_what_was_given_up_keeps_its_turn_until_it_has_ended() -> None:
+    turns, go_on, order = Turns(), threading.Event(), list[str]()
+
+    def first() -> None:
+        order.append("first began")
+        go_on.wait(10)
+        order.append("first ended")
+
+    with anyio.fail_after(10):
+        with anyio.move_on_after(0.1):
+            await turns.take(first)
+        with anyio.move_on_after(0.1):
+            await turns.take(lambda: order.append("never"))
+        assert order == ["first began"]
+        go_on.set()
+        await turns.take(lambda: order.append("second"))
+    assert order == ["first began", "first ended", "second"]
+
+
+PEAK = """
+import resource, sys
+import anyio
+from seedance_mcp.images import ImageGate
+from seedance_mcp.schema import load_models
+
+async def main(path):
+    (model,) = load_models().values()
+    gate = ImageGate(model, check=True, allow_private=False, local_files=True)
+    frames = {"first_frame_image_url": path, "last_frame_image_url": path}
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(gate.look, {"prompt": "Mist."} | frames)
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+anyio.run(main, sys.argv[1])
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ru_maxrss is in other units")
+def test_many_large_pictures_at_once_take_hardly_more_memory_than_one(tmp_path: Path) -> None:
+    path = stored(tmp_path, noise((3000, 2000), "BMP"))
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True, timeout=60
+    )
+    # Six at once would take 6 x 17 MB of file and more than 6 x 24 MB of pixels.
+    assert int(done.stdout) < 150
+
+
+async def test_two_frames_wait_for_one_another_and_both_are_sent(tmp_path: Path) -> None:
+    path = stored(tmp_path, noise((1000, 1000), "BMP"))
+    looked = await gate().look({"prompt": "A lake", FIRST: path, LAST: path})
+    assert looked.arguments[FIRST] == looked.arguments[LAST]
