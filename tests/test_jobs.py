@@ -24,6 +24,7 @@ from seedance_mcp.jobs import (
 )
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+STARTED = CREATED + timedelta(seconds=30)
 NOW = CREATED + timedelta(seconds=90)
 CLIP = Outputs(videos=("https://outputs.example/clip.mp4",))
 NEW = Job(
@@ -34,7 +35,9 @@ JOBS = {
     "submitting": NEW,
     "unknown": replace(NEW, status=Status.UNKNOWN),
     "in_queue": QUEUED,
-    "in_progress": replace(QUEUED, status=Status.IN_PROGRESS, queue_position=None),
+    "in_progress": replace(
+        QUEUED, status=Status.IN_PROGRESS, queue_position=None, started_at=STARTED
+    ),
 }
 ENDED = {
     "completed": {"outputs": CLIP, "status": Status.COMPLETED},
@@ -87,7 +90,14 @@ def test_the_answer_to_the_paid_request_gives_a_job_its_id_or_leaves_it_unknown(
 @pytest.mark.parametrize("seen", POLLED)
 def test_a_poll_changes_exactly_what_it_says(state: str, seen: str) -> None:
     observation, changes = POLLED[seen]
-    assert advance(JOBS[state], observation, NOW) == replace(JOBS[state], **changes)
+    starts = {"started_at": NOW} if changes is RUNNING and state == "in_queue" else {}
+    assert advance(JOBS[state], observation, NOW) == replace(JOBS[state], **changes, **starts)
+
+
+def test_a_run_lasts_from_when_it_was_first_seen_to_its_end() -> None:
+    ended = advance(JOBS["in_progress"], Succeeded(outputs=CLIP), NOW)
+    assert (ended.run_seconds, ended.elapsed_seconds(NOW)) == (60.0, 90.0)
+    assert (JOBS["in_progress"].run_seconds, FINAL["completed"].run_seconds) == (None, None)
 
 
 @pytest.mark.parametrize("state", FINAL)

@@ -13,8 +13,8 @@ ROOT = Path(seedance_mcp.__file__).parent
 # Every module imports only from rows above its own; a new module must be given its row here.
 ROWS = [
     {"errors", "version", "orientation", "turns"},
-    {"schema", "polling", "jobs", "addresses", "pictures", "preview", "file_locks", "signatures"},
-    {"changes", "resource_uris"},
+    {"schema", "durations", "jobs", "addresses", "pictures", "preview", "file_locks", "signatures"},
+    {"changes", "resource_uris", "polling", "throttle"},
     {"refusals", "arguments", "surroundings", "image_rules", "looks", "local_files", "fetching"},
     {"file_names", "claims", "pricing"},
     {"part_note"},
@@ -22,6 +22,8 @@ ROWS = [
     {"exchange", "settings", "local_pictures", "download"},
     {"images", "client", "store", "migrations", "presence", "rows"},
     {"sqlite_store", "records", "reports"},
+    {"asking", "pace"},
+    {"pollers"},
     {"following", "submissions", "progress", "saving", "catalogue"},
     {"service", "next_steps"},
     {"answers", "opening"},
@@ -39,6 +41,7 @@ ROWS = [
 PURE = {
     "errors",
     "schema",
+    "durations",
     "polling",
     "jobs",
     "changes",

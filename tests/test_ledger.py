@@ -250,7 +250,7 @@ async def test_an_id_that_could_not_be_written_when_it_came_is_written_later(
         remembered = job(request_id="r-9", status=Status.IN_QUEUE)
         await store.observe(remembered, Running(), NOON)
         found = await store.find("r-9", "o")
-        assert found == replace(remembered, status=Status.IN_PROGRESS)
+        assert found == replace(remembered, status=Status.IN_PROGRESS, started_at=NOON)
 
 
 async def test_a_job_asked_about_by_its_id_before_its_request_is_answered_is_one_job(
@@ -262,7 +262,7 @@ async def test_a_job_asked_about_by_its_id_before_its_request_is_answered_is_one
         seen = Job(id="r", request_id="r", owner="o", created_at=NOON, status=Status.IN_QUEUE)
         await other_process.observe(seen, Running(), NOON)
         accepted = await store.observe(job(), Accepted(request_id="r"), NOON)
-        expected = replace(new, request_id="r", status=Status.IN_PROGRESS)
+        expected = replace(new, request_id="r", status=Status.IN_PROGRESS, started_at=NOON)
         assert accepted == expected
         assert (await store.recent("o", limit=9)).jobs == [expected]
         done = await other_process.observe(seen, SUCCESS, NOON)

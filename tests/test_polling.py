@@ -1,10 +1,13 @@
+from collections.abc import Sequence
 from itertools import pairwise
+from statistics import fmean
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedance_mcp.polling import poll_delay, retry_delay
+from seedance_mcp.durations import Durations
+from seedance_mcp.polling import Schedule, Sighting, retry_delay
 
 AGES = st.floats(0, 1e9)
 CHANCES = st.floats(0, 1, exclude_max=True)
@@ -18,31 +21,101 @@ def most() -> float:
     return 1.0 - 2**-53
 
 
-@pytest.mark.parametrize(
-    ("elapsed_seconds", "longest"),
-    [(0, 1.0), (9.9, 1.0), (10, 1.0), (25, 2.5), (49, 4.9), (50, 5.0), (51, 5.0), (86400, 5.0)],
-)
-def test_a_poll_waits_a_tenth_of_the_jobs_age_from_one_to_five_seconds(
-    elapsed_seconds: float, longest: float
+TIMES = st.lists(st.floats(0, 1e6), max_size=60)
+AROUND_60 = [60 * 1.2 ** (number / 10) for number in range(-15, 16)]
+
+
+def schedule(runs: Sequence[float] = ()) -> Schedule:
+    return Schedule(runs=Durations(runs), totals=Durations(runs))
+
+
+def polls(plan: Schedule, *, until: float) -> list[float]:
+    """Give when a run is asked about."""
+    ages, age = [0.0], 0.0
+    while age < until:
+        age += plan.pause(Sighting(elapsed=age, running=age), lambda: 0.5)
+        ages.append(age)
+    return ages
+
+
+@given(TIMES, AGES, st.none() | AGES, st.none() | AGES, CHANCES)
+def test_a_pause_lasts_from_one_second_to_fifteen_whatever_was_measured(
+    runs: list[float], age: float, running: float | None, until_start: float | None, chance: float
 ) -> None:
-    assert poll_delay(elapsed_seconds, most) == pytest.approx(longest)
-    assert poll_delay(elapsed_seconds, least) == pytest.approx(0.8 * longest)
-    assert poll_delay(elapsed_seconds, lambda: 0.5) == pytest.approx(0.9 * longest)
+    seen = Sighting(elapsed=age, running=running, until_start=until_start)
+    assert 1 <= schedule(runs).pause(seen, lambda: chance) <= 15
 
 
-@given(AGES, CHANCES)
-def test_a_poll_never_waits_less_than_its_promise_or_more(age: float, chance: float) -> None:
-    assert 0.8 <= poll_delay(age, lambda: chance) <= 5.0
+def test_polls_are_sparse_early_and_late_and_dense_where_the_end_is_likely() -> None:
+    pauses = {at: after - at for at, after in pairwise(polls(schedule(AROUND_60), until=400))}
+    early = [pause for at, pause in pauses.items() if at < 20]
+    likely = [pause for at, pause in pauses.items() if 50 < at < 75]
+    late = [pause for at, pause in pauses.items() if at > 200]
+    assert min(early) > 5
+    assert max(likely) < 2.5
+    assert min(late) > 3
 
 
-@given(st.lists(AGES, min_size=2, max_size=20), CHANCES)
-def test_an_older_job_is_never_asked_about_sooner(ages: list[float], chance: float) -> None:
-    delays = [poll_delay(age, lambda: chance) for age in sorted(ages)]
-    assert all(earlier <= later for earlier, later in pairwise(delays))
+@pytest.mark.parametrize("usual", [30, 60, 120, 300])
+def test_a_run_like_those_before_takes_few_polls_for_a_short_delay(usual: int) -> None:
+    runs = [usual / 60 * seconds for seconds in AROUND_60]
+    ages = polls(schedule(runs), until=2 * usual)
+    lags = [next(age for age in ages if age >= run) - run for run in runs]
+    number = [sum(age < run for age in ages) for run in runs]
+    assert fmean(lags) < 1.05
+    assert fmean(number) < usual / 2 / 2
 
 
-def test_a_job_from_the_future_is_asked_about_like_a_new_one() -> None:
-    assert poll_delay(-60, least) == pytest.approx(0.8)
+def test_a_schedule_tells_how_many_polls_a_run_takes() -> None:
+    plan = schedule(AROUND_60)
+    ages = polls(plan, until=200)
+    number = fmean(sum(age < run for age in ages) for run in AROUND_60)
+    assert plan.expected_polls == pytest.approx(number, rel=0.15)
+
+
+def test_a_new_job_is_looked_at_after_two_seconds() -> None:
+    assert schedule().pause(Sighting(elapsed=0.5), lambda: 0.5) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("until_start", "pause"), [(None, 6.0), (1.0, 6.0), (20.0, 10.0), (500.0, 15.0)]
+)
+def test_a_queue_that_moves_is_asked_about_again_halfway_to_the_start(
+    until_start: float | None, pause: float
+) -> None:
+    seen = Sighting(elapsed=30, until_start=until_start)
+    assert schedule().pause(seen, lambda: 0.5) == pytest.approx(pause)
+
+
+def test_the_more_alike_the_runs_were_the_better_the_start_must_be_known() -> None:
+    seen = Sighting(elapsed=30)
+    assert schedule([60.0] * 9).pause(seen, lambda: 0.5) == 2
+    assert schedule(AROUND_60).pause(seen, lambda: 0.5) == 6
+
+
+def test_jobs_do_not_beat_together() -> None:
+    seen = Sighting(elapsed=30)
+    assert (schedule().pause(seen, least), schedule().pause(seen, most)) == (
+        pytest.approx(5.4),
+        pytest.approx(6.6),
+    )
+
+
+@pytest.mark.parametrize(("measured", "usual"), [([], None), ([9, 9], None), ([9, 30, 10], 10)])
+def test_a_time_is_usual_once_three_jobs_have_ended(
+    measured: list[float], usual: float | None
+) -> None:
+    assert schedule(measured).usual_seconds == usual
+
+
+@given(st.lists(st.floats(1, 1e5), min_size=1, max_size=40))
+def test_the_curve_falls_from_one_to_nothing_without_gaps(measured: list[float]) -> None:
+    parts = Durations(measured).stretches()
+    assert sum(part.ended for part in parts) == pytest.approx(1, abs=0.01)
+    assert min(part.ended for part in parts) >= 0
+    assert parts[0].begin == 0
+    for part, after in pairwise(parts):
+        assert part.begin + part.seconds == pytest.approx(after.begin)
 
 
 @pytest.mark.parametrize(

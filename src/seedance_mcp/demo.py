@@ -23,7 +23,7 @@ from PIL import Image
 from .errors import ConfigurationError, DownloadFailed, SeedanceError
 from .simulator import Behaviour, Simulator, running
 
-QUEUE_SECONDS = 1.5
+QUEUE_SECONDS = 2.5
 RUN_SECONDS = 3.0
 TOO_SMALL = (240, 160)
 """Pixels of a picture that every model here refuses."""

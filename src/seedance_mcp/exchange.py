@@ -14,6 +14,7 @@ from .errors import RateLimited, ServiceError, ServiceUnavailable, TokenMissing,
 from .polling import RETRY_ATTEMPTS, RETRY_LONGEST_SECONDS, retry_delay
 from .refusals import read_error
 from .surroundings import Surroundings
+from .throttle import Throttle
 
 # A result may echo its inputs, a picture of several MB among them; nothing sane is longer.
 ANSWER_LIMIT_BYTES = 16 * 1024 * 1024
@@ -57,6 +58,7 @@ class Exchange:
         base_url: The origin, without a slash at the end.
         token: The bearer token, or None, with which every request raises `TokenMissing`.
         surroundings: Pauses and jitter between retries, and the time, for a Retry-After date.
+        throttle: The turns that safe requests take; None where they need not.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class Exchange:
         base_url: str,
         token: str | None,
         surroundings: Surroundings,
+        throttle: Throttle | None = None,
     ) -> None:
         self._http = http
         self._base_url = base_url
         self._token = token
         self._surroundings = surroundings
+        self._throttle = throttle
 
     async def get(self, path: str, *, about: About) -> Answer:
         """Send a safe request until it is answered, a few times at most, with backoff.
@@ -83,7 +87,7 @@ class Exchange:
         """
         for attempt in range(1, RETRY_ATTEMPTS):
             try:
-                answer = await self.send("GET", path, about=about)
+                answer = await self._asked(path, about)
                 error = answer.error
             except ServiceUnavailable as fault:
                 answer, error = None, fault
@@ -94,7 +98,19 @@ class Exchange:
                 return answer
             elif error is not None:
                 raise error
-        return await self.send("GET", path, about=about)
+        return await self._asked(path, about)
+
+    async def _asked(self, path: str, about: About) -> Answer:
+        """Send a safe request once, when it is its turn."""
+        if self._throttle is None:
+            return await self.send("GET", path, about=about)
+        await self._throttle.turn()
+        answer = await self.send("GET", path, about=about)
+        if isinstance(answer.error, RateLimited):
+            self._throttle.refused(min(answer.error.retry_after or 0.0, RETRY_LONGEST_SECONDS))
+        else:
+            self._throttle.answered()
+        return answer
 
     async def send(
         self,

@@ -94,6 +94,7 @@ class Job:
         created_at: When the job was written down, or when the service says it was created.
         status: Where it stands.
         queue_position: Jobs ahead of it, None unless it is queued and the service says.
+        started_at: When it was first seen to run, None where it never was.
         finished_at: When it ended, None before.
         outputs: What it made.
         cost_usd: What it cost in USD, None while the service does not say.
@@ -113,6 +114,7 @@ class Job:
     created_at: datetime
     status: Status = Status.SUBMITTING
     queue_position: int | None = None
+    started_at: datetime | None = None
     finished_at: datetime | None = None
     outputs: Outputs = field(default_factory=Outputs)
     cost_usd: float | None = None
@@ -140,6 +142,13 @@ class Job:
     def elapsed_seconds(self, now: datetime) -> float:
         """Give the seconds from creation to the end, or to `now` while it runs."""
         return max(0.0, ((self.finished_at or now) - self.created_at).total_seconds())
+
+    @property
+    def run_seconds(self) -> float | None:
+        """Give the seconds from when it was seen to run to its end, None unless both are known."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return max(0.0, (self.finished_at - self.started_at).total_seconds())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,7 +259,12 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
             return replace(job, status=Status.IN_QUEUE, queue_position=position)
         case Running() | Ended():
             # A run that ended is not known to have made anything until its result is read.
-            return replace(job, status=Status.IN_PROGRESS, queue_position=None)
+            return replace(
+                job,
+                status=Status.IN_PROGRESS,
+                queue_position=None,
+                started_at=job.started_at or now,
+            )
         case Succeeded():
             return _ended(job, Status.COMPLETED, seen, now)
         case Failed(error=error):

@@ -91,6 +91,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     ("ALTER TABLE jobs ADD COLUMN estimated_microdollars INTEGER",),
+    ("ALTER TABLE jobs ADD COLUMN started_at TEXT",),
 )
 
 

@@ -23,6 +23,7 @@ from .spending import Allowance
 from .sqlite_store import SqliteStore
 from .store import Store
 from .surroundings import Surroundings
+from .throttle import Throttle
 
 
 @asynccontextmanager
@@ -58,7 +59,11 @@ async def opened_service(  # noqa: PLR0913 - what build_server was given
         anyio.create_task_group() as tasks,
     ):
         exchange = Exchange(
-            http, base_url=settings.base_url, token=token, surroundings=surroundings
+            http,
+            base_url=settings.base_url,
+            token=token,
+            surroundings=surroundings,
+            throttle=Throttle(surroundings.sleep),
         )
         yield Service(
             client=RunComfy(exchange),

@@ -1,8 +1,44 @@
-"""When to ask again: the rhythm of polls, and the pauses between retries. Pure arithmetic."""
+"""When to ask again: the rhythm of polls, and the pauses between retries. Pure arithmetic.
 
-from collections.abc import Callable
+A poll that finds a job unfinished was asked in vain, and an end that is found late was waited for.
+For a given number of polls the mean delay is least where they are as dense as the square root of
+the hazard, which is the rate at which the jobs that have come this far end. So polls are sparse
+early, and dense where the end is likely; how dense in all is chosen once for each kind of job.
+"""
 
-POLL_LONGEST_SECONDS = 5.0
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from math import sqrt
+from statistics import mean
+
+from .durations import Durations, Stretch
+
+SHORTEST_SECONDS = 1.0
+LONGEST_SECONDS = 15.0
+JITTER = 0.1
+"""The bounds of a pause, and the part of it that chance decides."""
+
+FIRST_SECONDS = 2.0
+"""When a new job is looked at first: by then it runs, or it is known to queue."""
+
+QUEUE_SECONDS = 6.0
+"""How long at the most a pause in the queue is, unless its movement allows for more."""
+
+LAG_SECONDS = 0.8
+"""The mean delay to reach between an end and its discovery."""
+SECONDS_A_POLL = 4.2
+"""How often at the most, averaged over a job's life, it is asked about for that."""
+POLLS_BESIDES = 0.5
+"""The first poll, and half of the last one, come on top of what a density adds up to."""
+
+USUAL_FROM = 3
+"""How many jobs must have ended before their time is called usual."""
+UNSURE_PART = 5.0
+"""Before that, and in the queue, a pause lasts no longer than this part of the job's age."""
+
 RETRY_ATTEMPTS = 4
 RETRY_LONGEST_SECONDS = 8.0
 
@@ -10,22 +46,102 @@ Random = Callable[[], float]
 """A source of numbers from 0 up to 1."""
 
 
-def poll_delay(elapsed_seconds: float, random: Random) -> float:
-    """Say how long to wait before the next status request.
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """What is known of a job when the next poll is to be chosen.
 
-    A tenth of the time that has passed, from 1 to 5 seconds, so that a short job is noticed at
-    once and a long one costs few requests; a fifth of it is jitter, so that many jobs do not
-    beat together.
-
-    Args:
-        elapsed_seconds: How old the job is.
-        random: Where the jitter comes from.
-
-    Returns:
-        Seconds, from 0.8 to 5.
+    Attributes:
+        elapsed: How old the job is, in seconds.
+        running: How long ago it was first seen to run, in seconds; None while it queues.
+        until_start: The seconds until it runs, as its movement in the queue tells; None where it
+            does not.
     """
-    longest = min(max(elapsed_seconds / 10, 1.0), POLL_LONGEST_SECONDS)
-    return longest * (0.8 + 0.2 * random())
+
+    elapsed: float
+    running: float | None = None
+    until_start: float | None = None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When to ask about jobs of one kind.
+
+    Attributes:
+        runs: How long such jobs took from when they were first seen to run.
+        totals: How long they took in all.
+    """
+
+    runs: Durations
+    totals: Durations
+
+    @property
+    def usual_seconds(self) -> float | None:
+        """Give how long such a job usually takes in all, None while too few have ended."""
+        return self.totals.usual if len(self.totals.measured) >= USUAL_FROM else None
+
+    @property
+    def expected_polls(self) -> float:
+        """Give how many polls a run takes on average, if it takes what others took."""
+        return _cost(self._stretches, self._density)[1] + POLLS_BESIDES
+
+    def pause(self, seen: Sighting, random: Random) -> float:
+        """Say how long to wait before the next status request.
+
+        Args:
+            seen: What is known of the job.
+            random: Where the jitter comes from, so that many jobs do not beat together.
+
+        Returns:
+            Seconds, from 1 to 15.
+        """
+        pause = self._queued(seen) if seen.running is None else self._run(seen, seen.running)
+        jittered = pause * (1 - JITTER + 2 * JITTER * random())
+        return min(max(jittered, SHORTEST_SECONDS), LONGEST_SECONDS)
+
+    def _queued(self, seen: Sighting) -> float:
+        if seen.elapsed < FIRST_SECONDS:
+            return FIRST_SECONDS - seen.elapsed
+        return max(min(self._queue_pause, _unsure(seen)), (seen.until_start or 0.0) / 2)
+
+    def _run(self, seen: Sighting, age: float) -> float:
+        """Find when the density of polls has added up to one more."""
+        ends = [stretch.begin + stretch.seconds for stretch in self._stretches]
+        one_more = _line(age, ends, self._polls, slope=1 / LONGEST_SECONDS) + 1
+        pause = _line(one_more, self._polls, ends, slope=LONGEST_SECONDS) - age
+        return pause if len(self.runs.measured) >= USUAL_FROM else min(pause, _unsure(seen))
+
+    @cached_property
+    def _stretches(self) -> list[Stretch]:
+        return self.runs.stretches()
+
+    @cached_property
+    def _polls(self) -> list[float]:
+        """Give how many polls have come by the end of each stretch."""
+        steps = (part.seconds * _rate(part, self._density) for part in self._stretches)
+        return list(accumulate(steps))
+
+    @cached_property
+    def _density(self) -> float:
+        """Choose the least density that reaches the delay, unless it takes too many polls."""
+        most = self._most_polls()
+        low, high = 1e-3, 1e3
+        for _ in range(30):
+            middle = sqrt(low * high)
+            lag, polls = _cost(self._stretches, middle)
+            low, high = (low, middle) if lag < LAG_SECONDS or polls > most else (middle, high)
+        return low
+
+    def _most_polls(self) -> float:
+        """Say how many polls a run may take, of all that such a job is given."""
+        run = sum(part.seconds * part.present for part in self._stretches)
+        queued = max(mean(self.totals.measured) - run, 0.0) if self.totals.measured else 0.0
+        given = (run + queued) / SECONDS_A_POLL - POLLS_BESIDES
+        return max(given - queued / self._queue_pause, 1.0)
+
+    @property
+    def _queue_pause(self) -> float:
+        # The start need not be known better than the end can be foretold.
+        return min(max(self.runs.spread / 2, FIRST_SECONDS), QUEUE_SECONDS)
 
 
 def retry_delay(attempt: int, random: Random, *, retry_after: float | None = None) -> float:
@@ -43,3 +159,30 @@ def retry_delay(attempt: int, random: Random, *, retry_after: float | None = Non
         return max(0.0, retry_after)
     backoff = min(0.5 * 2.0 ** (attempt - 1), RETRY_LONGEST_SECONDS)
     return backoff * (0.5 + 0.5 * random())
+
+
+def _unsure(seen: Sighting) -> float:
+    """Give the longest pause where nothing tells how long a job will take."""
+    return max(seen.elapsed / UNSURE_PART, FIRST_SECONDS)
+
+
+def _rate(part: Stretch, density: float) -> float:
+    """Give the polls a second within a stretch."""
+    hazard = part.ended / part.seconds / part.present if part.present > 0 else 0.0
+    return min(max(density * sqrt(hazard), 1 / LONGEST_SECONDS), 1 / SHORTEST_SECONDS)
+
+
+def _cost(stretches: Sequence[Stretch], density: float) -> tuple[float, float]:
+    """Give what polling at a density costs on average: the delay in seconds, and the polls."""
+    rates = [(part, _rate(part, density)) for part in stretches]
+    lag = sum(part.ended / rate / 2 for part, rate in rates)
+    return lag, sum(part.present * part.seconds * rate for part, rate in rates)
+
+
+def _line(at: float, from_: Sequence[float], to: Sequence[float], *, slope: float) -> float:
+    """Read a line through (0, 0) and rising points, which goes on with a slope after the last."""
+    number = bisect_right(from_, at)
+    x, y = (from_[number - 1], to[number - 1]) if number else (0.0, 0.0)
+    if number < len(from_):
+        slope = (to[number] - y) / (from_[number] - x)
+    return y + (at - x) * slope

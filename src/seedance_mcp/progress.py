@@ -44,11 +44,13 @@ class Progress:
         self._at_first = at_first
         self._began = clock()
         self._job: Job | None = None
+        self._usual_seconds: float | None = None
         self._last = -1.0
 
-    async def __call__(self, job: Job) -> None:
+    async def __call__(self, job: Job, usual_seconds: float | None = None) -> None:
         """Hear where the job stands, and notify if that is news."""
         before, self._job = self._job, job
+        self._usual_seconds = usual_seconds or self._usual_seconds
         news = before is None or (job.status, job.queue_position) != (
             before.status,
             before.queue_position,
@@ -61,7 +63,7 @@ class Progress:
         now = self._clock()
         if self._job is not None:
             elapsed = self._job.elapsed_seconds(now)
-            message = describe(self._job, elapsed)
+            message = describe(self._job, elapsed, self._usual_seconds)
         elif self._at_first is not None:
             elapsed = (now - self._began).total_seconds()
             message = f"{self._at_first}, {elapsed:.0f} s"
@@ -99,10 +101,21 @@ class BytesProgress:
         await self._notify(self._last, tally.total, message)
 
 
-def describe(job: Job, elapsed_seconds: float) -> str:
-    """Say where a job stands in a few words for a person."""
+def describe(job: Job, elapsed_seconds: float, usual_seconds: float | None = None) -> str:
+    """Say where a job stands in a few words for a person.
+
+    Args:
+        job: The job.
+        elapsed_seconds: How old it is.
+        usual_seconds: How long such a job usually takes in all; None where that is not known.
+    """
     position = f", position {job.queue_position}" if job.queue_position is not None else ""
-    return f"{job.status.value.replace('_', ' ')}{position}, {elapsed_seconds:.0f} s"
+    words = f"{job.status.value.replace('_', ' ')}{position}, {elapsed_seconds:.0f} s"
+    if usual_seconds is None or job.status.final:
+        return words
+    left = usual_seconds - elapsed_seconds
+    rest = f"about {left:.0f} s left" if left >= 1 else "longer than usual"
+    return f"{words}; usually {usual_seconds:.0f} s, {rest}"
 
 
 @asynccontextmanager

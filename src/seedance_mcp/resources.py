@@ -161,6 +161,6 @@ def _not_found(context: Context, uri: str) -> MCPError:
     return MCPError(code, f"Resource not found: {one_line(uri)}", {"uri": uri})
 
 
-async def _nobody(job: Job) -> None:
+async def _nobody(job: Job, usual_seconds: float | None = None) -> None:
     """Watch nothing."""
-    del job
+    del job, usual_seconds

@@ -10,7 +10,7 @@ from .jobs import Job, Outputs, Status
 
 _COLUMNS = (
     "id, request_id, owner, model_id, arguments, status, queue_position, created_at, finished_at,"
-    " videos, images, cost_usd, error, saved_to, delivered, estimated_microdollars"
+    " videos, images, cost_usd, error, saved_to, delivered, estimated_microdollars, started_at"
 )
 
 
@@ -91,7 +91,7 @@ def insert(connection: sqlite3.Connection, job: Job, *, process: str, at: dateti
     """Write a new job down, and that it is what it is."""
     connection.execute(
         f"INSERT INTO jobs ({_COLUMNS}, fingerprint, submitted_at, changed_at, process)"  # noqa: S608
-        f" VALUES ({', '.join('?' * 20)})",
+        f" VALUES ({', '.join('?' * 21)})",
         (*_values(job), job.fingerprint, None, _written(at), process),
     )
     _note(connection, job, was=None, at=at)
@@ -100,7 +100,7 @@ def insert(connection: sqlite3.Connection, job: Job, *, process: str, at: dateti
 def update(connection: sqlite3.Connection, job: Job, *, was: Status, at: datetime) -> None:
     """Write down what a job is now, and the transition if it is one."""
     connection.execute(
-        f"UPDATE jobs SET ({_COLUMNS}) = ({', '.join('?' * 16)}), changed_at = ?,"  # noqa: S608
+        f"UPDATE jobs SET ({_COLUMNS}) = ({', '.join('?' * 17)}), changed_at = ?,"  # noqa: S608
         " submitted_at = coalesce(submitted_at, iif(? = 'submitting', ?, NULL)) WHERE id = ?",
         (*_values(job), _written(at), was.value, _written(at), job.id),
     )
@@ -174,6 +174,7 @@ def _values(job: Job) -> tuple[Any, ...]:
         json.dumps(job.saved_to),
         int(job.delivered),
         job.estimated_microdollars,
+        _written(job.started_at) if job.started_at else None,
     )
 
 
@@ -194,6 +195,7 @@ def _job(row: tuple[Any, ...]) -> Job:
         saved_to=tuple(json.loads(row[13])),
         delivered=bool(row[14]),
         estimated_microdollars=row[15],
+        started_at=datetime.fromisoformat(row[16]) if row[16] else None,
     )
 
 

@@ -64,6 +64,11 @@ class Model:
         return cast("Mapping[str, Mapping[str, Any]]", self.input_schema["properties"])
 
     @property
+    def settings(self) -> tuple[str, ...]:
+        """Name the arguments that set how a clip is made, and not what it shows."""
+        return tuple(name for name, prop in self.properties.items() if "default" in prop)
+
+    @property
     def image_rules(self) -> dict[str, tuple[ImageRule, ...]]:
         """Give the rules of every image argument, in the service's order."""
         return {

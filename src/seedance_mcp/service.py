@@ -12,15 +12,19 @@ from uuid import uuid4
 import anyio
 from anyio.abc import TaskGroup
 
+from .asking import REFRESH_JOBS, Asker
 from .catalogue import Catalogue
 from .changes import Changes, Listener
 from .claims import Claims
 from .client import RunComfy
 from .download import Downloads
 from .errors import RateLimited, ServiceError, ServiceUnavailable
-from .following import NOT_ANSWERED, REFRESH_JOBS, Follower, Watcher
+from .following import NOT_ANSWERED, Follower, Watcher
 from .images import ImageGate
 from .jobs import FINAL_OBSERVATIONS, OPEN, Cancelled, Job, Running, Status
+from .pace import Pace
+from .pollers import Pollers
+from .polling import Schedule
 from .records import Deliveries, Records
 from .reports import Limits, Listing, Report
 from .saving import Saving
@@ -88,8 +92,11 @@ class Service:
         self._saving = Saving(
             downloads, self._records, claims, tasks, surroundings, unasked=limits.auto_download
         )
-        self._follower = Follower(client, self._records, surroundings)
         self._catalogue = Catalogue(client, model, tasks)
+        self._pace = Pace(store, {model.model_id: model}, surroundings)
+        self._asker = Asker(client, self._records)
+        pollers = Pollers(self._asker.ask, self._pace, tasks, surroundings)
+        self._follower = Follower(self._asker, pollers, self._records)
 
     async def generate(
         self, arguments: JSONObject, *, wait_seconds: float, force_new: bool, watch: Watcher
@@ -137,7 +144,11 @@ class Service:
                 the service did not answer.
         """
         deadline = anyio.current_time() + wait_seconds
-        job, trouble = await self._asked(request_id, wait_seconds or ASK_SECONDS)
+        followed = self._follower.last(request_id) if wait_seconds else None
+        if followed:
+            job, trouble = followed.job, followed.trouble
+        else:
+            job, trouble = await self._asked(request_id, wait_seconds or ASK_SECONDS)
         await watch(job)
         if wait_seconds and not job.status.final:
             job, trouble = await self._follower.follow(job, deadline, watch, trouble=trouble)
@@ -211,6 +222,10 @@ class Service:
             self._saving.seen(job)
         return Listing(page=page, stale=stale)
 
+    async def schedule(self, job: Job) -> Schedule:
+        """Give when to ask about a job, and how long such a job usually takes."""
+        return await self._pace.schedule(job)
+
     async def known(self, *, limit: int) -> Page:
         """Give the newest jobs as the ledger has them, asking nobody.
 
@@ -252,7 +267,7 @@ class Service:
             return job, None
         try:
             with _patience(patience):
-                return await self._follower.ask(job), None
+                return await self._asker.ask(job), None
         except (ServiceUnavailable, RateLimited) as error:
             # By now another call may know more of it.
             known = await self._records.find(request_id)

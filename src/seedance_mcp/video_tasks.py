@@ -16,7 +16,8 @@ from mcp_types import CallToolRequestParams, CallToolResult, Result
 
 from .errors import one_line
 from .jobs import Job, Status
-from .polling import poll_delay
+from .pace import NOTHING_LEARNED, sighting
+from .polling import Schedule
 from .progress import Notify, describe
 from .reports import Report
 from .service import Service
@@ -41,34 +42,38 @@ class TaskForms:
     surroundings: Surroundings
     kept: timedelta
 
-    def created(self, report: Report) -> CreatedTask:
+    def created(self, report: Report, schedule: Schedule = NOTHING_LEARNED) -> CreatedTask:
         """Tell of a job that has begun, in the place of the call's result."""
-        return CreatedTask(**self._told(report))
+        return CreatedTask(**self._told(report, schedule))
 
-    def state(self, report: Report, result: CallToolResult) -> TaskState:
+    def state(
+        self, report: Report, result: CallToolResult, schedule: Schedule = NOTHING_LEARNED
+    ) -> TaskState:
         """Tell where a job stands.
 
         Args:
             report: What is known of the job.
             result: What would answer its call now.
+            schedule: When to ask about such a job.
         """
-        told = self._told(report)
+        told = self._told(report, schedule)
         return TaskState(**told, result=result if told["status"] == "completed" else None)
 
-    def _told(self, report: Report) -> dict[str, Any]:
+    def _told(self, report: Report, schedule: Schedule) -> dict[str, Any]:
         job, now = report.job, self.surroundings.clock()
         return {
             "task_id": job.request_id,
             "status": _task_status(job.status),
-            "status_message": _message(report, now),
+            "status_message": _message(report, now, schedule.usual_seconds),
             "created_at": job.created_at,
             "last_updated_at": job.finished_at or now,
             "ttl_ms": self.kept // timedelta(milliseconds=1),
-            "poll_interval_ms": None if job.status.final else self._poll_interval_ms(job, now),
+            "poll_interval_ms": None if job.status.final else self._interval_ms(job, schedule),
         }
 
-    def _poll_interval_ms(self, job: Job, now: datetime) -> int:
-        return ceil(1000 * poll_delay(job.elapsed_seconds(now), self.surroundings.random))
+    def _interval_ms(self, job: Job, schedule: Schedule) -> int:
+        seen = sighting(job, self.surroundings.clock())
+        return ceil(1000 * schedule.pause(seen, self.surroundings.random))
 
 
 class Remarks:
@@ -127,7 +132,8 @@ class VideoTasks:
         """Ask where a job stands."""
         report = await self.service.status(task_id, wait_seconds=0, watch=_unwatched)
         report = self.remarks.added(report)
-        return self.forms.state(report, await generated(self._call, report))
+        schedule = await self.service.schedule(report.job)
+        return self.forms.state(report, await generated(self._call, report), schedule)
 
     async def cancel(self, task_id: str) -> None:
         """Cancel a job that is still queued; another one goes on."""
@@ -144,7 +150,7 @@ class VideoTasks:
             return await generated(call, report)
         await call.deliver(report.job)
         self.remarks.note(report)
-        return self.forms.created(report)
+        return self.forms.created(report, await self.service.schedule(report.job))
 
     @property
     def _call(self) -> Call:
@@ -168,10 +174,11 @@ def _task_status(status: Status) -> TaskStatus:
             return "working"
 
 
-def _message(report: Report, now: datetime) -> str:
+def _message(report: Report, now: datetime, usual_seconds: float | None) -> str:
     """Say where a job stands, and what else there is to know, in one line for a person."""
     job = report.job
-    said = [describe(job, job.elapsed_seconds(now)), report.trouble, job.error, *report.warnings]
+    where = describe(job, job.elapsed_seconds(now), usual_seconds)
+    said = [where, report.trouble, job.error, *report.warnings]
     return one_line("; ".join(part for part in said if part), MESSAGE_LENGTH)
 
 
@@ -199,5 +206,5 @@ def video_tasks(tools: Iterable[Tool], surroundings: Surroundings, *, kept: time
     return Tasks(work, tools={TOOL})
 
 
-async def _unwatched(job: Job) -> None:
+async def _unwatched(job: Job, usual_seconds: float | None = None) -> None:
     """Tell nobody."""

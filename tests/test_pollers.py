@@ -1,0 +1,136 @@
+"""One poller a job, however many wait; when it asks is learned from the jobs before."""
+
+from typing import Any
+
+import anyio
+import pytest
+
+from seedance_mcp.simulator import Behaviour, Fault
+
+from .door import VIRTUAL_TIME, Door, facts, opened
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return VIRTUAL_TIME
+
+
+async def begun(door: Door) -> str:
+    return facts(await door.generate(wait_seconds=0, force_new=True))["request_id"]
+
+
+async def waited(door: Door, request_id: str, told: list[Any], seconds: int = 60) -> None:
+    arguments = {"request_id": request_id, "wait_seconds": seconds}
+    seen: list[str] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        del progress, total
+        seen.append(message or "")
+
+    result = await door.client.call_tool("check_status", arguments, progress_callback=hear)
+    told.append(
+        (facts(result)["status"], anyio.current_time(), [m for m in seen if "done" not in m])
+    )
+
+
+@pytest.mark.parametrize("callers", [2, 12])
+async def test_many_who_wait_for_a_job_cost_no_more_requests_than_one(callers: int) -> None:
+    counts: list[int] = []
+    for number in (1, callers):
+        async with opened(Behaviour(run_seconds=30)) as door:
+            request_id, told = await begun(door), list[Any]()
+            async with anyio.create_task_group() as tasks:
+                for _ in range(number):
+                    tasks.start_soon(waited, door, request_id, told)
+                    await anyio.sleep(2.5)
+            assert [status for status, _, _ in told] == ["completed"] * number
+            assert len({at for _, at, _ in told if at < 40}) <= 2
+            counts.append(door.paths().count("status"))
+    # The first caller asks at once; those who come before its poller has, do too.
+    assert counts[1] <= counts[0] + 1
+
+
+async def test_a_waiter_that_leaves_disturbs_no_other_and_the_last_one_ends_the_polls() -> None:
+    async with opened(Behaviour(run_seconds=60)) as door:
+        request_id, told = await begun(door), list[Any]()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(waited, door, request_id, told, 40)
+            with anyio.move_on_after(10):
+                await waited(door, request_id, told)
+            with anyio.move_on_after(10):
+                await waited(door, request_id, told)
+        assert [(status, at) for status, at, _ in told] == [
+            ("in_progress", pytest.approx(40, abs=0.2))
+        ]
+        asked = door.paths().count("status")
+        await anyio.sleep(300)
+        assert door.paths().count("status") == asked
+
+
+async def test_every_waiter_is_told_the_same() -> None:
+    async with opened(Behaviour(run_seconds=20, queue_seconds=8)) as door:
+        request_id, told = await begun(door), list[Any]()
+        await anyio.sleep(1)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(waited, door, request_id, told)
+        assert [seen for _, _, seen in told] == [told[0][2]] * 3
+        assert told[0][2][-1].startswith("completed, ")
+
+
+async def test_with_some_jobs_behind_it_a_wait_asks_less_and_tells_the_usual_time() -> None:
+    behaviour = Behaviour(run_seconds=40)
+    async with opened(behaviour) as door:
+        asked: list[int] = []
+        for number in range(8):
+            behaviour.run_seconds = 40 + number / 2
+            before = door.paths().count("status")
+            assert facts(await door.generate(wait_seconds=60))["status"] == "completed"
+            asked.append(door.paths().count("status") - before)
+            await anyio.sleep(61)
+        # Half of what asking every 2 seconds would take.
+        assert asked[-1] < 43.5 / 2 / 2
+        door.progress.clear()
+        behaviour.run_seconds = 58
+        await door.generate(wait_seconds=60)
+        said = [message or "" for _, _, message in door.progress]
+        assert any("; usually 4" in message and " s left" in message for message in said)
+        assert any(message.endswith("longer than usual") for message in said)
+        assert said[0] == "submitting, 0 s"
+
+
+async def test_jobs_of_another_kind_teach_nothing() -> None:
+    async with opened(Behaviour(run_seconds=40)) as door:
+        for _ in range(3):
+            await door.generate(wait_seconds=60)
+        await anyio.sleep(61)
+        door.progress.clear()
+        await door.generate(wait_seconds=60, duration=10)
+        assert not [message for _, _, message in door.progress if "usually" in (message or "")]
+
+
+async def test_too_many_requests_slow_every_poller_down() -> None:
+    async with opened(Behaviour(workers=9, run_seconds=100)) as door:
+        ids = [await begun(door) for _ in range(4)]
+        refusal = {"Retry-After": "7"}
+        door.simulator.faults.append(Fault.answer("status", 429, headers=refusal))
+        told: list[Any] = []
+        async with anyio.create_task_group() as tasks:
+            for request_id in ids:
+                tasks.start_soon(waited, door, request_id, told, 20)
+                await anyio.sleep(0.01)
+        times = [seen.at for seen in door.simulator.requests if seen.route == "status"]
+        assert not [at for at in times[4:] if at < times[0] + 6.9]
+        assert [status for status, _, _ in told] == ["in_progress"] * 4
+
+
+async def test_a_fault_of_the_service_is_waited_out_by_all() -> None:
+    async with opened(Behaviour(run_seconds=20)) as door:
+        request_id, told = await begun(door), list[Any]()
+        door.simulator.faults.append(Fault.drop("status", times=9))
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(waited, door, request_id, told)
+        assert [status for status, _, _ in told] == ["completed"] * 3
