@@ -17,7 +17,8 @@ from statistics import median
 import anyio
 
 from seedance_mcp import rows
-from seedance_mcp.jobs import Job, Outputs, Status
+from seedance_mcp.jobs import Job
+from seedance_mcp.observations import Outputs, Status
 from seedance_mcp.sqlite_store import SqliteStore
 from seedance_mcp.surroundings import Surroundings
 

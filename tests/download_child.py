@@ -17,7 +17,7 @@ import anyio
 
 from seedance_mcp.download import Downloads
 from seedance_mcp.errors import DownloadFailed
-from seedance_mcp.jobs import Output
+from seedance_mcp.observations import Output
 from seedance_mcp.surroundings import Surroundings
 
 from .download_scene import JOB

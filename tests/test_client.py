@@ -17,7 +17,15 @@ from seedance_mcp.errors import (
     TokenRefused,
     Unreadable,
 )
-from seedance_mcp.jobs import Ended, Observation, Outputs, Queued, Running, Status, Succeeded
+from seedance_mcp.observations import (
+    Ended,
+    Observation,
+    Outputs,
+    Queued,
+    Running,
+    Status,
+    Succeeded,
+)
 
 from .scripted import BASE_URL, HeldTime, Scripted, Step, answer, exchanging
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedance_mcp.jobs import (
+from seedance_mcp.jobs import Job, advance
+from seedance_mcp.observations import (
     FINAL_OBSERVATIONS,
     Accepted,
     Cancelled,
     Ended,
     Failed,
-    Job,
     Observation,
     OutcomeLost,
     Outputs,
@@ -20,7 +20,6 @@ from seedance_mcp.jobs import (
     Running,
     Status,
     Succeeded,
-    advance,
 )
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -12,7 +12,7 @@ ROOT = Path(seedance_mcp.__file__).parent
 
 # Every module imports only from rows above its own; a new module must be given its row here.
 ROWS = [
-    {"errors", "version", "orientation", "turns"},
+    {"errors", "version", "orientation", "turns", "observations"},
     {"schema", "durations", "jobs", "addresses", "pictures", "preview", "file_locks", "signatures"},
     {"changes", "resource_uris", "polling", "throttle"},
     {"refusals", "arguments", "surroundings", "image_rules", "looks", "local_files", "fetching"},
@@ -43,6 +43,7 @@ PURE = {
     "schema",
     "durations",
     "polling",
+    "observations",
     "jobs",
     "changes",
     "resource_uris",

@@ -15,11 +15,12 @@ import pytest
 
 from seedance_mcp import rows
 from seedance_mcp.errors import LedgerError, SpendingLimitReached
-from seedance_mcp.jobs import (
+from seedance_mcp.jobs import Job
+from seedance_mcp.migrations import migrate
+from seedance_mcp.observations import (
     Accepted,
     Cancelled,
     Failed,
-    Job,
     OutcomeLost,
     Outputs,
     Queued,
@@ -27,7 +28,6 @@ from seedance_mcp.jobs import (
     Status,
     Succeeded,
 )
-from seedance_mcp.migrations import migrate
 from seedance_mcp.presence import Presence
 from seedance_mcp.spending import Allowance
 from seedance_mcp.sqlite_store import SqliteStore

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from mcp.client.extension import ClientExtension, advertise
 
-from seedance_mcp.jobs import Outputs, Succeeded
+from seedance_mcp.observations import Outputs, Succeeded
 from seedance_mcp.simulator import Behaviour, Fault, Simulator
 from seedance_mcp.sqlite_store import SqliteStore
 from seedance_mcp.surroundings import Surroundings

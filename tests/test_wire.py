@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from seedance_mcp.errors import InputError, Unreadable
-from seedance_mcp.jobs import (
+from seedance_mcp.observations import (
     Cancelled,
     Ended,
     Failed,

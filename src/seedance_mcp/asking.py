@@ -7,7 +7,8 @@ import anyio
 
 from .client import RunComfy
 from .errors import JobNotFound, RequestRefused, ServiceError
-from .jobs import FINAL_OBSERVATIONS, Cancelled, Ended, Failed, Job, Observation, Status
+from .jobs import Job
+from .observations import FINAL_OBSERVATIONS, Cancelled, Ended, Failed, Observation, Status
 from .records import Records
 
 NO_OUTPUT_SECONDS = 300.0

@@ -14,7 +14,7 @@ import httpx
 from . import wire
 from .errors import OutcomeUnknown, ServiceUnavailable, Unreadable
 from .exchange import SUBMIT_SECONDS, Answer, Exchange
-from .jobs import Observation, Running
+from .observations import Observation, Running
 from .refusals import NOT_READY, error_number
 
 CONNECTION_FAULTS = (httpx.NetworkError, httpx.ProtocolError, httpx.ConnectTimeout)

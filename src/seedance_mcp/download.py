@@ -13,7 +13,8 @@ import httpx
 
 from .errors import DownloadFailed, LinkRefused, one_line
 from .file_names import file_name
-from .jobs import Job, Output
+from .jobs import Job
+from .observations import Output
 from .part_file import BrokenOff, PartFile
 from .part_note import is_validator
 from .polling import RETRY_ATTEMPTS, retry_delay

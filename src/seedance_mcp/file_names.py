@@ -9,7 +9,8 @@ from itertools import count
 from pathlib import Path
 
 from .file_locks import one_by_one
-from .jobs import Job, Output
+from .jobs import Job
+from .observations import Output
 
 NAME_LETTERS = 48  # of the prompt
 

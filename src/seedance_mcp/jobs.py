@@ -1,12 +1,11 @@
-"""The record of a job, what can be observed of it, and the step from one to the next.
+"""The record of a job, and its one step from what it was to what was observed of it.
 
     submitting ─┬─> in_queue <──> in_progress ──> completed | failed | cancelled
                 ├─> unknown       the POST's outcome cannot be known
                 └─> (deleted)     it certainly was not accepted
 
 `advance` is the only way a job changes. It does no I/O and knows no clock, and a final state
-never changes; what is learned later of a job in one are its cost and newer links. The words are
-the service's, and two are ours: `submitting` and `unknown`.
+never changes; what is learned later of a job in one are its cost and newer links.
 """
 
 import hashlib
@@ -14,71 +13,24 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any, Literal, assert_never
+from typing import Any, assert_never
+
+from .observations import (
+    Accepted,
+    Cancelled,
+    Ended,
+    Failed,
+    Observation,
+    OutcomeLost,
+    Outputs,
+    Queued,
+    Running,
+    Status,
+    Succeeded,
+)
 
 REQUEST_ID_PATTERN = "^[A-Za-z0-9_-]{1,128}$"
 """What a request id may be (client: the ids that RunComfy's own clients accept)."""
-
-
-class Status(StrEnum):
-    """Where a job stands."""
-
-    SUBMITTING = "submitting"
-    UNKNOWN = "unknown"
-    IN_QUEUE = "in_queue"
-    IN_PROGRESS = "in_progress"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def final(self) -> bool:
-        """Tell whether a job in this state never changes again."""
-        return self in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
-
-
-OPEN = (Status.IN_QUEUE, Status.IN_PROGRESS)
-"""The states in which a job's end can be asked for."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Output:
-    """One file that a job made.
-
-    Attributes:
-        kind: What it is.
-        number: Which of its kind, from 1.
-        url: Where it lies.
-    """
-
-    kind: Literal["video", "image"]
-    number: int
-    url: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """The URLs of what a job made.
-
-    Attributes:
-        videos: Video URLs, without repetition, in the service's order.
-        images: Image URLs, likewise.
-    """
-
-    videos: tuple[str, ...] = ()
-    images: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        """Tell whether there is any output."""
-        return bool(self.videos or self.images)
-
-    @property
-    def each(self) -> list[Output]:
-        """Give every output, the videos first."""
-        videos = [Output(kind="video", number=n, url=url) for n, url in enumerate(self.videos, 1)]
-        images = [Output(kind="image", number=n, url=url) for n, url in enumerate(self.images, 1)]
-        return videos + images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,70 +101,6 @@ class Job:
         if self.started_at is None or self.finished_at is None:
             return None
         return max(0.0, (self.finished_at - self.started_at).total_seconds())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Accepted:
-    """The service took the job and gave it an id."""
-
-    request_id: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutcomeLost:
-    """The POST left and no usable answer came; `why` says how, in one line."""
-
-    why: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Queued:
-    """The job waits; `position` is None where the service does not say."""
-
-    position: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Running:
-    """The job runs, or the service used a word for it that nobody knows."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """The run ended, in the service's words `how`; only the result says what came of it."""
-
-    how: Status
-
-
-@dataclass(frozen=True, kw_only=True)
-class Succeeded:
-    """The clip exists. Times are None where the service gives none that can be read."""
-
-    outputs: Outputs
-    cost_usd: float | None = None
-    created_at: datetime | None = None
-    finished_at: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failed:
-    """The job ended without a clip."""
-
-    error: str
-    cost_usd: float | None = None
-    created_at: datetime | None = None
-    finished_at: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cancelled:
-    """The job was cancelled before it ran."""
-
-
-Observation = Accepted | OutcomeLost | Queued | Running | Ended | Succeeded | Failed | Cancelled
-
-FINAL_OBSERVATIONS = (Succeeded, Failed, Cancelled)
-"""The observations that end a job."""
 
 
 UNKNOWN_IS_OWED_FOR = timedelta(minutes=30)

@@ -9,7 +9,8 @@ from .answers import (
     ResultAnswer,
     output_schema,
 )
-from .jobs import REQUEST_ID_PATTERN, Status
+from .jobs import REQUEST_ID_PATTERN
+from .observations import Status
 from .schema import JSONObject, Model, tool_schema
 
 

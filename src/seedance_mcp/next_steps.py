@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from .jobs import Job, Status
+from .jobs import Job
+from .observations import Status
 from .reports import Report
 
 

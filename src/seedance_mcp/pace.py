@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from .durations import Durations
 from .errors import LedgerError
-from .jobs import Job, Status
+from .jobs import Job
+from .observations import Status
 from .polling import Schedule, Sighting
 from .schema import Model
 from .store import Store

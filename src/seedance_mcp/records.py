@@ -15,7 +15,8 @@ from anyio.abc import TaskGroup
 
 from .changes import Changes
 from .errors import LedgerError, TokenMissing
-from .jobs import Job, Observation, Status, advance
+from .jobs import Job, advance
+from .observations import Observation, Status
 from .store import Store
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,8 @@ from anyio.abc import TaskGroup
 from .claims import Claims
 from .download import Downloads, existing
 from .errors import DownloadFailed, LinkRefused
-from .jobs import Job, Output, Status
+from .jobs import Job
+from .observations import Output, Status
 from .records import Records
 from .reports import Report, Tally
 from .surroundings import Surroundings

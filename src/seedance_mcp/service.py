@@ -21,7 +21,8 @@ from .download import Downloads
 from .errors import RateLimited, ServiceError, ServiceUnavailable
 from .following import NOT_ANSWERED, Follower, Watcher
 from .images import ImageGate
-from .jobs import FINAL_OBSERVATIONS, OPEN, Cancelled, Job, Running, Status
+from .jobs import Job
+from .observations import FINAL_OBSERVATIONS, OPEN, Cancelled, Running, Status
 from .pace import Pace
 from .pollers import Pollers
 from .polling import Schedule

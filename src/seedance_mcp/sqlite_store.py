@@ -22,8 +22,9 @@ import anyio
 
 from . import rows
 from .errors import LedgerError
-from .jobs import Job, Observation, OutcomeLost, Status, advance, is_owed
+from .jobs import Job, advance, is_owed
 from .migrations import migrate, transaction
+from .observations import Observation, OutcomeLost, Status
 from .presence import Presence
 from .spending import DAY, HOUR, Allowance, check_day, check_hour
 from .store import Page

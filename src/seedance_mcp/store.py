@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from .jobs import Job, Observation, Status
+from .jobs import Job
+from .observations import Observation, Status
 from .spending import Allowance
 
 

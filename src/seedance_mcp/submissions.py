@@ -11,7 +11,8 @@ from .changes import Changes
 from .client import RunComfy
 from .errors import NOTHING_CHARGED, LedgerError, OutcomeUnknown, RequestRefused, SeedanceError
 from .exchange import SUBMIT_SECONDS
-from .jobs import Accepted, Job, OutcomeLost, Status, advance
+from .jobs import Job, advance
+from .observations import Accepted, OutcomeLost, Status
 from .store import Store
 from .surroundings import Surroundings
 

@@ -20,8 +20,9 @@ from starlette.requests import Request
 from .answers import Answer, cancellation_answer, job_answer, listing_answer, result_answer
 from .arguments import check_arguments
 from .errors import SeedanceError
-from .jobs import Job, Status
+from .jobs import Job
 from .listing import listed_tools
+from .observations import Status
 from .preview import middle_frame
 from .progress import BytesProgress, Notify, beating, reported
 from .reports import Report

@@ -15,7 +15,8 @@ from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolRequestParams, CallToolResult, Result
 
 from .errors import one_line
-from .jobs import Job, Status
+from .jobs import Job
+from .observations import Status
 from .pace import NOTHING_LEARNED, sighting
 from .polling import Schedule
 from .progress import Notify, describe

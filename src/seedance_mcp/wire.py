@@ -13,8 +13,8 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from .errors import InputError, Unreadable
-from .jobs import (
-    REQUEST_ID_PATTERN,
+from .jobs import REQUEST_ID_PATTERN
+from .observations import (
     Cancelled,
     Ended,
     Failed,
