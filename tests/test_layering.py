@@ -25,6 +25,7 @@ ROWS = [
     {"asking", "pace"},
     {"pollers"},
     {"following", "submissions", "progress", "saving", "catalogue"},
+    {"buying"},
     {"service", "next_steps"},
     {"answers", "opening"},
     {"listing", "announcements", "completion", "prompts"},

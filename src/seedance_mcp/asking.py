@@ -1,15 +1,20 @@
 """Asking about jobs: where one stands, and, when its run ended, what came of it."""
 
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager, suppress
 
 import anyio
 
 from .client import RunComfy
-from .errors import JobNotFound, RequestRefused, ServiceError
+from .errors import JobNotFound, RateLimited, RequestRefused, ServiceError, ServiceUnavailable
 from .jobs import Job
 from .observations import FINAL_OBSERVATIONS, Cancelled, Ended, Failed, Observation, Status
 from .records import Records
+
+NOT_ANSWERED = "RunComfy has not answered yet."
+
+ASK_SECONDS = 20.0
+"""How long a call that does not wait may take to ask the service once, retries included."""
 
 NO_OUTPUT_SECONDS = 300.0
 """How long a run that ended well may take to list its output."""
@@ -44,6 +49,37 @@ class Asker:
         if isinstance(seen, Ended):
             seen = self._settled(request_id, await self._read(request_id, seen.how))
         return await self._records.observe(job, seen)
+
+    async def job(self, request_id: str) -> Job:
+        """Give a job as the ledger has it, or take it up."""
+        return await self._records.find(request_id) or self._records.elsewhere(request_id)
+
+    async def asked(self, request_id: str, seconds: float) -> tuple[Job, str | None]:
+        """Ask once about a job; where a known one gets no answer, give it as last known.
+
+        Args:
+            request_id: The service's id; the job may have been begun elsewhere.
+            seconds: How long that may take.
+
+        Returns:
+            The job, and why it may have moved on since, None where it is fresh.
+
+        Raises:
+            ServiceError: The service does not know the job, or nothing is known of it here and
+                the service did not answer.
+        """
+        job = await self.job(request_id)
+        if job.status.final:
+            return job, None
+        try:
+            with patience(seconds):
+                return await self.ask(job), None
+        except (ServiceUnavailable, RateLimited) as error:
+            # By now another call may know more of it.
+            known = await self._records.find(request_id)
+            if known is None:
+                raise
+            return known, None if known.status.final else error.message
 
     async def refresh(self, jobs: Collection[Job], answered: Callable[[str], None]) -> None:
         """Ask about jobs that have not ended, some side by side.
@@ -86,3 +122,17 @@ class Asker:
         if now - self._ended_without_output.setdefault(request_id, now) < NO_OUTPUT_SECONDS:
             return seen
         return Failed(error="RunComfy says that the job succeeded, and lists no output")
+
+
+@contextmanager
+def patience(seconds: float) -> Generator[None, None, None]:
+    """Give up after so many seconds, as if the service had not answered.
+
+    Raises:
+        ServiceUnavailable: The time is up.
+    """
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError as error:
+        raise ServiceUnavailable(NOT_ANSWERED) from error

@@ -7,12 +7,10 @@ from typing import Protocol
 
 import anyio
 
-from .asking import REFRESH_SECONDS, Asker
+from .asking import NOT_ANSWERED, REFRESH_SECONDS, Asker
 from .jobs import Job
 from .pollers import Observed, Pollers
 from .records import Records
-
-NOT_ANSWERED = "RunComfy has not answered yet."
 
 LAST_LOOK_SECONDS = 0.1
 """How long a ledger that is locked may hold up an answer whose time has come."""

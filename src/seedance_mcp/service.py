@@ -4,22 +4,21 @@ It knows nothing of MCP. A job lives in the service's task group and never in th
 call that began it, so a caller that gives up ends its own waiting and nothing else.
 """
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from math import inf
-from uuid import uuid4
 
 import anyio
 from anyio.abc import TaskGroup
 
-from .asking import REFRESH_JOBS, Asker
+from .asking import ASK_SECONDS, REFRESH_JOBS, Asker, patience
+from .buying import Buying
 from .catalogue import Catalogue
 from .changes import Changes, Listener
 from .claims import Claims
 from .client import RunComfy
 from .download import Downloads
-from .errors import RateLimited, ServiceError, ServiceUnavailable
-from .following import NOT_ANSWERED, Follower, Watcher
+from .errors import ServiceError
+from .following import Follower, Watcher
 from .images import ImageGate
 from .jobs import Job
 from .observations import FINAL_OBSERVATIONS, OPEN, Cancelled, Running, Status
@@ -31,19 +30,9 @@ from .reports import Limits, Listing, Report
 from .saving import Saving
 from .saving import Watcher as SavingWatcher
 from .schema import JSONObject, Model
-from .spending import Allowance
 from .store import Page, Store
-from .submissions import Submission, Submissions
+from .submissions import Submissions
 from .surroundings import Surroundings
-
-ASK_SECONDS = 20.0
-"""How long a call that does not wait may take to ask the service once, retries included."""
-
-LOOKING_SECONDS = 18.0
-"""How long a call that does not wait may look at its pictures: it stays below 60."""
-
-SUBMIT_SECONDS = 2.0
-"""What looking at pictures leaves of a call's budget for the submit."""
 
 
 class Service:
@@ -82,18 +71,25 @@ class Service:
     ) -> None:
         self._client = client
         self._store = store
-        self._model = model
-        self._allowance = limits.allowance
-        self._clock = surroundings.clock
         changes = Changes(changed)
         self._records = Records(store, token, surroundings.clock, changes)
         self._submissions = Submissions(client, store, changes, tasks, surroundings)
         self._deliveries = Deliveries(store, tasks, answers_left)
-        self._gate = gate
         self._saving = Saving(
             downloads, self._records, claims, tasks, surroundings, unasked=limits.auto_download
         )
         self._catalogue = Catalogue(client, model, tasks)
+        self._buying = Buying(
+            model=model,
+            gate=gate,
+            catalogue=self._catalogue,
+            allowance=limits.allowance,
+            records=self._records,
+            store=store,
+            submissions=self._submissions,
+            deliveries=self._deliveries,
+            clock=surroundings.clock,
+        )
         self._pace = Pace(store, {model.model_id: model}, surroundings)
         self._asker = Asker(client, self._records)
         pollers = Pollers(self._asker.ask, self._pace, tasks, surroundings)
@@ -118,19 +114,16 @@ class Service:
             SpendingLimitReached: The guard against runaway agents stops it.
         """
         deadline = anyio.current_time() + wait_seconds if wait_seconds else inf
-        # Whoever cannot buy need not have pictures looked at.
-        owner = await self._records.owner()
-        looked = await self._gate.look(arguments, patience=_looking_seconds(wait_seconds))
-        allowance = await self._catalogue.allowance(self._allowance, deadline)
-        new = self._catalogue.estimated(self._new_job(looked.arguments, owner))
-        job, submission, reused = await self._begun(new, allowance, force_new=force_new)
-        await watch(job)
-        job = await self._submissions.answered(job, submission, deadline)
+        begun = await self._buying.begin(
+            arguments, wait_seconds=wait_seconds, deadline=deadline, force_new=force_new
+        )
+        await watch(begun.job)
+        job = await self._submissions.answered(begun.job, begun.submission, deadline)
         trouble = None
         if job.request_id and wait_seconds:
             await watch(job)
             job, trouble = await self._follower.follow(job, deadline, watch)
-        return self._reported(job, reused=reused, trouble=trouble, warnings=looked.warnings)
+        return self._reported(job, reused=begun.reused, trouble=trouble, warnings=begun.warnings)
 
     async def status(self, request_id: str, *, wait_seconds: float, watch: Watcher) -> Report:
         """Ask where a job stands, and follow it until it ends or the budget is used up.
@@ -149,7 +142,7 @@ class Service:
         if followed:
             job, trouble = followed.job, followed.trouble
         else:
-            job, trouble = await self._asked(request_id, wait_seconds or ASK_SECONDS)
+            job, trouble = await self._asker.asked(request_id, wait_seconds or ASK_SECONDS)
         await watch(job)
         if wait_seconds and not job.status.final:
             job, trouble = await self._follower.follow(job, deadline, watch, trouble=trouble)
@@ -163,7 +156,7 @@ class Service:
         """
         deadline = anyio.current_time() + ASK_SECONDS
         try:
-            with _patience(ASK_SECONDS):
+            with patience(ASK_SECONDS):
                 seen = await self._client.result(request_id)
         except ServiceError as error:
             known = await self._records.find(request_id)
@@ -171,9 +164,9 @@ class Service:
                 raise
             return self._reported(known, trouble=error.message)
         if not isinstance(seen, FINAL_OBSERVATIONS):
-            job, trouble = await self._asked(request_id, deadline - anyio.current_time())
+            job, trouble = await self._asker.asked(request_id, deadline - anyio.current_time())
             return self._reported(job, trouble=trouble)
-        return self._reported(await self._records.observe(await self._job(request_id), seen))
+        return self._reported(await self._records.observe(await self._asker.job(request_id), seen))
 
     async def save(self, report: Report, *, deadline: float, watch: SavingWatcher) -> Report:
         """Save what a job made; see `Saving.save`."""
@@ -185,17 +178,17 @@ class Service:
         Raises:
             ServiceError: The service refused, or gave no usable answer.
         """
-        job = await self._job(request_id)
+        job = await self._asker.job(request_id)
         if job.status.final:
             self._saving.seen(job)
             return job
         deadline = anyio.current_time() + ASK_SECONDS
-        with _patience(ASK_SECONDS):
+        with patience(ASK_SECONDS):
             cancelled = await self._client.cancel(request_id)
         if cancelled:
             return await self._records.observe(job, Cancelled())
         try:
-            job, _ = await self._asked(request_id, deadline - anyio.current_time())
+            job, _ = await self._asker.asked(request_id, deadline - anyio.current_time())
         except ServiceError:
             # Only a job that runs, or ran, is not cancellable (page).
             job = await self._records.observe(job, Running())
@@ -257,25 +250,6 @@ class Service:
         self._follower.end_waits()
         self._catalogue.end()
 
-    async def _job(self, request_id: str) -> Job:
-        """Give a job as the ledger has it, or take it up."""
-        return await self._records.find(request_id) or self._records.elsewhere(request_id)
-
-    async def _asked(self, request_id: str, patience: float) -> tuple[Job, str | None]:
-        """Ask once about a job; where a known one gets no answer, give it as last known."""
-        job = await self._job(request_id)
-        if job.status.final:
-            return job, None
-        try:
-            with _patience(patience):
-                return await self._asker.ask(job), None
-        except (ServiceUnavailable, RateLimited) as error:
-            # By now another call may know more of it.
-            known = await self._records.find(request_id)
-            if known is None:
-                raise
-            return known, None if known.status.final else error.message
-
     def _reported(
         self,
         job: Job,
@@ -287,41 +261,3 @@ class Service:
         self._saving.seen(job)
         job = self._catalogue.estimated(job)
         return Report(job=job, reused=reused, trouble=trouble, warnings=warnings)
-
-    async def _begun(
-        self, new: Job, allowance: Allowance, *, force_new: bool
-    ) -> tuple[Job, Submission | None, bool]:
-        """Write a job down and send its request; or find the job that the call is owed."""
-        job = new
-        # From the ledger to the task that buys, nothing may come between.
-        with anyio.CancelScope(shield=True):
-            job = await self._store.begin(
-                new, force_new=force_new, named=self._deliveries.named, allowance=allowance
-            )
-            if job.id == new.id:
-                return job, self._submissions.begin(job), False
-        return job, self._submissions.under_way(job), True
-
-    def _new_job(self, arguments: JSONObject, owner: str) -> Job:
-        return Job(
-            id=uuid4().hex,
-            model_id=self._model.model_id,
-            arguments=arguments,
-            owner=owner,
-            created_at=self._clock(),
-        )
-
-
-def _looking_seconds(wait_seconds: float) -> float:
-    """Tell how long a call may look at its pictures."""
-    return max(wait_seconds / 2, wait_seconds - SUBMIT_SECONDS) if wait_seconds else LOOKING_SECONDS
-
-
-@contextmanager
-def _patience(seconds: float) -> Generator[None, None, None]:
-    """Give up after so many seconds, as if the service had not answered."""
-    try:
-        with anyio.fail_after(seconds):
-            yield
-    except TimeoutError as error:
-        raise ServiceUnavailable(NOT_ANSWERED) from error

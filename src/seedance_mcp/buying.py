@@ -1,0 +1,119 @@
+"""Buying a clip: look at its pictures, know what it may cost, write it down, send its request.
+
+Or find the job that an identical call is owed, and buy nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+import anyio
+
+from .catalogue import Catalogue
+from .images import ImageGate
+from .jobs import Job
+from .records import Deliveries, Records
+from .schema import JSONObject, Model
+from .spending import Allowance
+from .store import Store
+from .submissions import Submission, Submissions
+
+LOOKING_SECONDS = 18.0
+"""How long a call that does not wait may look at its pictures: it stays below 60."""
+
+SUBMIT_SECONDS = 2.0
+"""What looking at pictures leaves of a call's budget for the submit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """What a call that buys came to, before its request is answered.
+
+    Attributes:
+        job: The job, new or found.
+        submission: Its paid request, None where none is under way in this process.
+        reused: Whether an identical earlier call began it.
+        warnings: What the caller should know of the arguments, a line each.
+    """
+
+    job: Job
+    submission: Submission | None
+    reused: bool
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Buying:
+    """The way to a paid request, in which every step may still say no.
+
+    Attributes:
+        model: The model that is bought from.
+        gate: What the pictures of a call must pass.
+        catalogue: What a clip is estimated to cost.
+        allowance: What may be begun, as far as it is set and not learned.
+        records: Whose jobs these are.
+        store: The ledger.
+        submissions: The paid requests.
+        deliveries: Which jobs an answer has named.
+        clock: What time it is.
+    """
+
+    model: Model
+    gate: ImageGate
+    catalogue: Catalogue
+    allowance: Allowance
+    records: Records
+    store: Store
+    submissions: Submissions
+    deliveries: Deliveries
+    clock: Callable[[], datetime]
+
+    async def begin(
+        self, arguments: JSONObject, *, wait_seconds: float, deadline: float, force_new: bool
+    ) -> Begun:
+        """Begin a job, or find the one that an identical call is owed.
+
+        Args:
+            arguments: The model's arguments, checked and completed.
+            wait_seconds: The budget of the whole call; 0 for one that does not wait.
+            deadline: When it is used up, on the event loop's clock, in seconds.
+            force_new: Whether to buy whatever is owed.
+
+        Raises:
+            SeedanceError: Nothing was bought, and why.
+        """
+        # Whoever cannot buy need not have pictures looked at.
+        owner = await self.records.owner()
+        looked = await self.gate.look(arguments, patience=_looking_seconds(wait_seconds))
+        allowance = await self.catalogue.allowance(self.allowance, deadline)
+        new = self.catalogue.estimated(self._new_job(looked.arguments, owner))
+        job, submission = new, None
+        # From the ledger to the task that buys, nothing may come between.
+        with anyio.CancelScope(shield=True):
+            job = await self.store.begin(
+                new, force_new=force_new, named=self.deliveries.named, allowance=allowance
+            )
+            if job.id == new.id:
+                submission = self.submissions.begin(job)
+        reused = job.id != new.id
+        return Begun(
+            job=job,
+            submission=self.submissions.under_way(job) if reused else submission,
+            reused=reused,
+            warnings=looked.warnings,
+        )
+
+    def _new_job(self, arguments: JSONObject, owner: str) -> Job:
+        return Job(
+            id=uuid4().hex,
+            model_id=self.model.model_id,
+            arguments=arguments,
+            owner=owner,
+            created_at=self.clock(),
+        )
+
+
+def _looking_seconds(wait_seconds: float) -> float:
+    """Tell how long a call may look at its pictures."""
+    return max(wait_seconds / 2, wait_seconds - SUBMIT_SECONDS) if wait_seconds else LOOKING_SECONDS
