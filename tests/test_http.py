@@ -1,12 +1,15 @@
 """The server on a port of this machine, for pipelines: who may talk to it, and how it ends."""
 
+import json
 import os
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
@@ -14,8 +17,9 @@ import pytest
 from anyio.abc import Process
 from mcp import Client
 
-from seedance_mcp.simulator import Behaviour, running
+from seedance_mcp.simulator import Behaviour, Fault, running
 
+from .nursery import until
 from .server_process import COMMAND, INITIALIZE, START_SECONDS, environment
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +110,53 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     )
 
 
+async def test_a_call_whose_connection_dropped_was_told_nothing_and_gets_its_job_back(
+    tmp_path: Path,
+) -> None:
+    def is_written_down() -> bool:
+        with closing(sqlite3.connect(tmp_path / "state" / "ledger.db")) as ledger:
+            return ledger.execute("SELECT request_id FROM jobs").fetchall() != [(None,)]
+
+    async with running(Behaviour(pictures="never", run_seconds=600)) as simulator:
+        simulator.faults.append(Fault.delay("submit", 0.3, after=True))
+        env = environment(
+            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
+        )
+        with anyio.fail_after(START_SECONDS):
+            async with serving(env) as (url, _):
+                async with httpx.AsyncClient(timeout=60) as http:
+                    session = await _session(http, url)
+                    call = _call(2, wait_seconds=0)
+                    async with http.stream("POST", url, json=call, headers=session):
+                        while not simulator.accepted:
+                            await anyio.lowlevel.checkpoint()
+                # In this era the call goes on, and is answered to nobody.
+                await until(is_written_down)
+                async with httpx.AsyncClient(timeout=60) as http:
+                    session = await _session(http, url)
+                    answer = await http.post(url, json=_call(2, wait_seconds=0), headers=session)
+        (data,) = [line for line in answer.text.splitlines() if '"result"' in line]
+        told = json.loads(data.removeprefix("data: "))["result"]["structuredContent"]
+        bought = [job.request_id for job in simulator.accepted]
+        assert (bought, told["reused"]) == ([told["request_id"]], True)
+
+
+def _call(number: int, **more: Any) -> dict[str, Any]:
+    params = {"name": "generate_video", "arguments": ARGUMENTS | more}
+    return {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
+
+
+async def _session(http: httpx.AsyncClient, url: str) -> dict[str, str]:
+    """Shake hands as the 2025-11-25 revision does, and give the headers of what follows."""
+    accept = {"Accept": "application/json, text/event-stream"}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}
+    answer = await http.post(url, json=body, headers=accept)
+    session = accept | {"Mcp-Session-Id": answer.headers["Mcp-Session-Id"]}
+    body = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    await http.post(url, json=body, headers=session)
+    return session
+
+
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 async def test_the_process_ends_within_a_second_while_a_call_is_waiting(
     end: signal.Signals, tmp_path: Path
@@ -114,17 +165,10 @@ async def test_the_process_ends_within_a_second_while_a_call_is_waiting(
         env = environment(
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
         )
-        params = {"name": "generate_video", "arguments": ARGUMENTS}
         with anyio.fail_after(START_SECONDS):
             async with serving(env) as (url, process), httpx.AsyncClient(timeout=60) as http:
-                accept = {"Accept": "application/json, text/event-stream"}
-                body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}
-                answer = await http.post(url, json=body, headers=accept)
-                session = accept | {"Mcp-Session-Id": answer.headers["Mcp-Session-Id"]}
-                body = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-                await http.post(url, json=body, headers=session)
-                body = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}
-                async with http.stream("POST", url, json=body, headers=session):
+                session = await _session(http, url)
+                async with http.stream("POST", url, json=_call(2), headers=session):
                     while not simulator.accepted:
                         await anyio.lowlevel.checkpoint()
                     started_at = time.monotonic()

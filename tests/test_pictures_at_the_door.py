@@ -10,7 +10,7 @@ from PIL import Image
 
 from seedance_mcp.server import build_server
 from seedance_mcp.settings import Settings
-from seedance_mcp.simulator import Simulator, running
+from seedance_mcp.simulator import Behaviour, Simulator, running
 
 from .door import facts, text
 from .server_process import START_SECONDS, environment, started
@@ -53,6 +53,25 @@ async def test_a_picture_that_breaks_a_rule_buys_nothing_in_the_services_own_wor
             assert "300" in line
             assert line.endswith(" Nothing was charged.")
             assert (len(line.splitlines()), simulator.accepted) == (1, [])
+
+
+async def test_a_call_that_was_given_up_gets_its_job_back_though_its_picture_is_gone(
+    tmp_path: Path,
+) -> None:
+    good = picture(tmp_path, 400, 400)
+    with anyio.fail_after(PATIENCE_SECONDS):
+        async with running(Behaviour(run_seconds=60)) as simulator:
+            arguments = {"prompt": "Mist.", "first_frame_image_url": simulator.publish(good)}
+            async with looking(simulator, tmp_path) as client, anyio.create_task_group() as tasks:
+                tasks.start_soon(client.call_tool, "generate_video", arguments)
+                while not simulator.accepted:
+                    await anyio.lowlevel.checkpoint()
+                tasks.cancel_scope.cancel()
+            simulator.files.clear()
+            async with looking(simulator, tmp_path) as client:
+                again = await client.call_tool("generate_video", arguments | {"wait_seconds": 0})
+        bought = [job.request_id for job in simulator.accepted]
+        assert (bought, facts(again)["reused"]) == ([facts(again)["request_id"]], True)
 
 
 async def test_a_good_picture_passes_and_advice_comes_with_the_answer(tmp_path: Path) -> None:

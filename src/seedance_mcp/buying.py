@@ -85,6 +85,8 @@ class Buying:
         """
         # Whoever cannot buy need not have pictures looked at.
         owner = await self.records.owner()
+        if not force_new and (found := await self._owed(arguments, owner)):
+            return found
         looked = await self.gate.look(arguments, patience=_looking_seconds(wait_seconds))
         allowance = await self.catalogue.allowance(self.allowance, deadline)
         new = self.catalogue.estimated(self._new_job(looked.arguments, owner))
@@ -103,6 +105,18 @@ class Buying:
             reused=reused,
             warnings=looked.warnings,
         )
+
+    async def _owed(self, arguments: JSONObject, owner: str) -> Begun | None:
+        """Find the job that a call is owed, whatever has become of its pictures since.
+
+        A local picture is known only by what is sent of it, so here it finds none.
+        """
+        named = self.deliveries.named
+        job = await self.store.owed(self._new_job(arguments, owner), named=named)
+        if job is None:
+            return None
+        submission = self.submissions.under_way(job)
+        return Begun(job=job, submission=submission, reused=True, warnings=())
 
     def _new_job(self, arguments: JSONObject, owner: str) -> Job:
         return Job(

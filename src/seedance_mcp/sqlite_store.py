@@ -79,14 +79,22 @@ class SqliteStore:
 
         def step(connection: sqlite3.Connection) -> Job:
             self._settle(connection)
-            for other in [] if force_new else rows.undelivered_like(connection, job):
-                if other.id not in named and is_owed(other, job):
-                    return other
+            if not force_new and (owed := _owed(connection, job, named)):
+                return owed
             _check_limits(connection, job, allowance)
             rows.insert(connection, job, process=self._presence.process, at=job.created_at)
             return job
 
         return await self._step(step, writes=True)
+
+    async def owed(self, job: Job, *, named: Collection[str]) -> Job | None:
+        """Give the job that a call which would begin this one is owed, None for nothing."""
+
+        def step(connection: sqlite3.Connection) -> Job | None:
+            self._settle(connection)
+            return _owed(connection, job, named)
+
+        return await self._step(step)
 
     async def discard(self, job: Job) -> None:
         """Forget a job that certainly was not accepted."""
@@ -229,6 +237,11 @@ def _make_private(path: Path) -> None:
 def _primary_code(error: sqlite3.Error) -> int:
     """Give SQLite's result code without its extension, 0 where the error has none."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _owed(connection: sqlite3.Connection, job: Job, named: Collection[str]) -> Job | None:
+    alike = rows.undelivered_like(connection, job)
+    return next((old for old in alike if old.id not in named and is_owed(old, job)), None)
 
 
 def _twin(connection: sqlite3.Connection, job: Job) -> Job | None:

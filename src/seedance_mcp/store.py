@@ -54,6 +54,15 @@ class Store(Protocol):
         """
         ...
 
+    async def owed(self, job: Job, *, named: Collection[str]) -> Job | None:
+        """Give the job that a call which would begin this one is owed, None for nothing.
+
+        Args:
+            job: The job that the call would begin.
+            named: As for `begin`.
+        """
+        ...
+
     async def discard(self, job: Job) -> None:
         """Forget a job that certainly was not accepted."""
         ...
