@@ -7,8 +7,8 @@ Jobs start strictly in the order in which they were accepted.
 """
 
 import heapq
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class _Entry:
     ready_at: float
     run_seconds: float
     cancelled_at: float | None = None
+    start: float = 0.0
+
+    def waits(self, now: float) -> bool:
+        return self.start > now and self.cancelled_at is None
 
 
 class Queue:
@@ -57,6 +61,7 @@ class Queue:
             raise ValueError(f"workers must be at least 1, not {workers}")
         self._workers = workers
         self._entries: dict[str, _Entry] = {}
+        self._reckon()
 
     def accept(
         self, job: str, now: float, *, run_seconds: float, queue_seconds: float = 0.0
@@ -69,24 +74,20 @@ class Queue:
             run_seconds: How long it will keep its worker.
             queue_seconds: How long it waits at least, even when a worker is free.
         """
-        self._entries[job] = _Entry(ready_at=now + queue_seconds, run_seconds=run_seconds)
+        entry = _Entry(ready_at=now + queue_seconds, run_seconds=run_seconds)
+        self._entries[job] = entry
+        self._let_leave(entry)
 
     def state(self, job: str, now: float) -> State:
         """Tell where a job is at a moment."""
-        ahead = 0
-        for name, entry, start in self._starts():
-            waits = start > now and entry.cancelled_at is None
-            if name != job:
-                ahead += waits
-            elif entry.cancelled_at is not None:
-                return Ended(entry.cancelled_at, cancelled=True)
-            elif waits:
-                return Queued(ahead)
-            elif now < start + entry.run_seconds:
-                return Running(start)
-            else:
-                return Ended(start + entry.run_seconds)
-        raise KeyError(job)
+        entry = self._entries[job]
+        if entry.cancelled_at is not None:
+            return Ended(entry.cancelled_at, cancelled=True)
+        if entry.waits(now):
+            ahead = takewhile(lambda other: other is not entry, self._entries.values())
+            return Queued(sum(other.waits(now) for other in ahead))
+        end = entry.start + entry.run_seconds
+        return Running(entry.start) if now < end else Ended(end)
 
     def cancel(self, job: str, now: float) -> bool:
         """Take a job out of the queue.
@@ -97,18 +98,27 @@ class Queue:
         cancellable = isinstance(self.state(job, now), Queued)
         if cancellable:
             self._entries[job].cancelled_at = now
+            self._reckon()
         return cancellable
 
-    def _starts(self) -> Iterator[tuple[str, _Entry, float]]:
-        """Give every job with the moment at which it leaves the queue."""
-        free_at = [float("-inf")] * self._workers
-        left = float("-inf")
-        for name, entry in self._entries.items():
-            if entry.cancelled_at is not None:
-                # It held back those behind it until it was cancelled: without this, cancelling
-                # would move their starts into the past.
-                left = max(left, entry.cancelled_at)
-            else:
-                left = max(left, entry.ready_at, free_at[0])
-                heapq.heapreplace(free_at, left + entry.run_seconds)
-            yield name, entry, left
+    def was_cancelled(self, job: str) -> bool:
+        """Tell whether a job was taken out of the queue."""
+        return self._entries[job].cancelled_at is not None
+
+    def _reckon(self) -> None:
+        """Find anew when every job leaves the queue, which hangs on all those before it."""
+        self._free_at = [float("-inf")] * self._workers
+        self._left = float("-inf")
+        for entry in self._entries.values():
+            self._let_leave(entry)
+
+    def _let_leave(self, entry: _Entry) -> None:
+        """Find when the next job leaves the queue, after all those before it."""
+        if entry.cancelled_at is not None:
+            # It held back those behind it until it was cancelled: without this, cancelling
+            # would move their starts into the past.
+            self._left = max(self._left, entry.cancelled_at)
+        else:
+            self._left = max(self._left, entry.ready_at, self._free_at[0])
+            heapq.heapreplace(self._free_at, self._left + entry.run_seconds)
+        entry.start = self._left

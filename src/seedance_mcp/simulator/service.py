@@ -43,8 +43,7 @@ class Service:
     @property
     def balance_usd(self) -> float:
         """Give what is left when every accepted job is paid; a cancelled one costs nothing."""
-        now = self.clock()
-        ran = (j for j in self.jobs if not _was_cancelled(self.queue, j.request_id, now))
+        ran = (job for job in self.jobs if not self.queue.was_cancelled(job.request_id))
         return self.behaviour.balance_usd - sum(job.price_usd for job in ran)
 
     def model(self, model_id: str) -> Model:
@@ -178,8 +177,3 @@ class Service:
             return True
         self.studio.begin(job)
         return job.drawn.is_set()
-
-
-def _was_cancelled(queue: Queue, request_id: str, now: float) -> bool:
-    state = queue.state(request_id, now)
-    return isinstance(state, Ended) and state.cancelled
