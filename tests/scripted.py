@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from seedance_mcp.connections import Connections
 from seedance_mcp.exchange import Exchange
 from seedance_mcp.surroundings import Surroundings
 
@@ -122,6 +123,6 @@ async def exchanging(
 ) -> AsyncGenerator[Exchange, None]:
     """Give an exchange over a scripted network, every step of which must be taken."""
     held = time or HeldTime()
-    async with httpx.AsyncClient(transport=network.transport) as http:
-        yield Exchange(http, base_url=BASE_URL, token=token, surroundings=held.surroundings)
+    async with Connections(lambda: httpx.AsyncClient(transport=network.transport)) as connections:
+        yield Exchange(connections, base_url=BASE_URL, token=token, surroundings=held.surroundings)
     network.check()

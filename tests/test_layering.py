@@ -17,7 +17,7 @@ ROWS = [
     {"changes", "resource_uris", "polling", "throttle"},
     {"refusals", "arguments", "surroundings", "image_rules", "looks", "local_files", "fetching"},
     {"file_names", "claims", "pricing"},
-    {"part_note"},
+    {"part_note", "connections"},
     {"wire", "reading", "converting", "part_file", "spending"},
     {"exchange", "settings", "local_pictures", "download"},
     {"images", "client", "store", "migrations", "presence", "rows"},
@@ -149,6 +149,7 @@ def test_only_the_mcp_row_imports_the_sdk() -> None:
 def test_only_the_network_seam_knows_httpx() -> None:
     users = {name for name in MODULES if "httpx" in foreign_imports(name)}
     assert users <= {
+        "connections",
         "exchange",
         "client",
         "server",

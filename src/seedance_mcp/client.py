@@ -52,7 +52,7 @@ class RunComfy:
             try:
                 answer = await self._buy(model_id, arguments)
             except ServiceUnavailable as error:
-                if not error.never_sent:
+                if not error.never_sent or isinstance(error.__cause__, httpx.PoolTimeout):
                     raise
                 answer = await self._buy(model_id, arguments)
             return _bought(answer)

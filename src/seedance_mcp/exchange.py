@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 import anyio
 import httpx
 
+from .connections import Connections
 from .errors import RateLimited, ServiceError, ServiceUnavailable, TokenMissing, Unreadable
 from .polling import RETRY_ATTEMPTS, RETRY_LONGEST_SECONDS, retry_delay
 from .refusals import read_error
@@ -54,7 +55,7 @@ class Exchange:
     """Requests to one origin with one token.
 
     Args:
-        http: The connections; the caller opens and closes them.
+        connections: The caller opens and closes them.
         base_url: The origin, without a slash at the end.
         token: The bearer token, or None, with which every request raises `TokenMissing`.
         surroundings: Pauses and jitter between retries, and the time, for a Retry-After date.
@@ -63,14 +64,14 @@ class Exchange:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        connections: Connections,
         *,
         base_url: str,
         token: str | None,
         surroundings: Surroundings,
         throttle: Throttle | None = None,
     ) -> None:
-        self._http = http
+        self._connections = connections
         self._base_url = base_url
         self._token = token
         self._surroundings = surroundings
@@ -129,17 +130,20 @@ class Exchange:
         """
         if not self._token:
             raise TokenMissing
-        request = self._http.build_request(
-            method,
-            f"{self._base_url}{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {self._token}"},
-            timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
-        )
+        deadline = anyio.current_time() + seconds
         try:
-            # httpx bounds each read and not their sum, which a slow trickle makes endless.
-            with anyio.fail_after(seconds):
-                response, raw = await self._exchanged(request)
+            # One that got its turn too late would leave, and its answer would not be waited for.
+            async with self._connections.one(patience=seconds / 2) as http:
+                request = http.build_request(
+                    method,
+                    f"{self._base_url}{path}",
+                    json=body,
+                    headers={"Authorization": f"Bearer {self._token}"},
+                    timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
+                )
+                # httpx bounds each read and not their sum, which a slow trickle makes endless.
+                with anyio.fail_after(deadline - anyio.current_time()):
+                    response, raw = await _exchanged(http, request)
         except TimeoutError as error:
             raise ServiceUnavailable(
                 f"RunComfy did not answer within {seconds:.0f} s.", passing=True
@@ -153,13 +157,6 @@ class Exchange:
         # An answer that echoes the token must not carry it into a message or a log.
         return self._answer(response, _redacted(_parsed(raw), self._token), about)
 
-    async def _exchanged(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
-        response = await self._http.send(request, stream=True, follow_redirects=False)
-        try:
-            return response, await _read_bounded(response)
-        finally:
-            await response.aclose()
-
     def _answer(self, response: httpx.Response, body: Any, about: About) -> Answer:
         retry_after = _retry_after(response.headers.get("Retry-After"), self._surroundings.clock())
         error = read_error(response.status_code, body, about=about, retry_after=retry_after)
@@ -172,6 +169,16 @@ class Exchange:
             return None
         pause = retry_delay(attempt, self._surroundings.random, retry_after=error.retry_after)
         return pause if pause <= RETRY_LONGEST_SECONDS else None
+
+
+async def _exchanged(
+    http: httpx.AsyncClient, request: httpx.Request
+) -> tuple[httpx.Response, bytes]:
+    response = await http.send(request, stream=True, follow_redirects=False)
+    try:
+        return response, await _read_bounded(response)
+    finally:
+        await response.aclose()
 
 
 async def _read_bounded(response: httpx.Response) -> bytes:

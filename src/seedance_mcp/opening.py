@@ -11,6 +11,7 @@ from . import __version__
 from .changes import Listener
 from .claims import Claims
 from .client import RunComfy
+from .connections import Connections
 from .download import Downloads
 from .errors import ConfigurationError, one_line
 from .exchange import Exchange
@@ -54,12 +55,12 @@ async def opened_service(  # noqa: PLR0913 - what build_server was given
     token = settings.token.get_secret_value() if settings.token else None
     history = timedelta(days=settings.history_days)
     async with (
-        _connections(settings, transport) as http,
+        _connections(settings, transport) as connections,
         _closing(SqliteStore(settings.state_dir, surroundings, history=history)) as store,
         anyio.create_task_group() as tasks,
     ):
         exchange = Exchange(
-            http,
+            connections,
             base_url=settings.base_url,
             token=token,
             surroundings=surroundings,
@@ -97,19 +98,23 @@ async def opened_service(  # noqa: PLR0913 - what build_server was given
         )
 
 
-def _connections(
-    settings: Settings, transport: httpx.AsyncBaseTransport | None
-) -> httpx.AsyncClient:
+def _connections(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Connections:
     """Make the connections to the service; a proxy is used only where it cannot read along.
 
     Raises:
         ConfigurationError: The environment's proxy or certificates cannot be used.
     """
+    trust_env = settings.base_url.startswith("https:")
     try:
-        return httpx.AsyncClient(
-            transport=transport,
-            headers={"User-Agent": f"seedance-mcp/{__version__}"},
-            trust_env=settings.base_url.startswith("https:"),
+        # Reading the authorities' certificates takes longer than all else, so it is done once.
+        certificates = transport is None and httpx.create_ssl_context(trust_env=trust_env)
+        return Connections(
+            lambda: httpx.AsyncClient(
+                transport=transport,
+                verify=certificates,
+                headers={"User-Agent": f"seedance-mcp/{__version__}"},
+                trust_env=trust_env,
+            )
         )
     except (ImportError, OSError, ValueError) as error:
         raise ConfigurationError(

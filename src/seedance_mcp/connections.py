@@ -1,0 +1,65 @@
+"""The connections to the service, each of which carries one request at a time."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+import anyio
+import httpx
+
+MOST_AT_ONCE = 100
+"""How many requests may be under way; those beyond wait for their turn."""
+
+
+class Connections:
+    """Connections that are opened when they are needed, and kept for the next request.
+
+    Each is an httpx client of its own. Of a client that all requests share, httpx looks at every
+    connection and every waiting request whenever a request comes or goes, which with hundreds of
+    them takes many times as long as the requests themselves.
+
+    Args:
+        client: Makes an httpx client.
+    """
+
+    def __init__(self, client: Callable[[], httpx.AsyncClient]) -> None:
+        self._client = client
+        # Made now, so that what is wrong with the configuration is known from the start.
+        self._idle = [client()]
+        self._turns = anyio.Semaphore(MOST_AT_ONCE, fast_acquire=True)
+
+    @asynccontextmanager
+    async def one(self, *, patience: float) -> AsyncGenerator[httpx.AsyncClient, None]:
+        """Have a connection for one request, the one used last if it is free.
+
+        Args:
+            patience: How long to wait for it, in seconds.
+
+        Raises:
+            httpx.PoolTimeout: None was free in time.
+        """
+        with anyio.move_on_after(patience) as waiting:
+            await self._turns.acquire()
+        if waiting.cancelled_caught:
+            raise httpx.PoolTimeout(f"{MOST_AT_ONCE} requests are under way.")
+        client = self._idle.pop() if self._idle else self._client()
+        try:
+            yield client
+        finally:
+            self._idle.append(client)
+            self._turns.release()
+
+    async def __aenter__(self) -> Self:
+        """Take them into use."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close them all, once no request is under way."""
+        for client in self._idle:
+            await client.aclose()

@@ -1,0 +1,77 @@
+"""Connections: one request at a time each, a bounded number of them, and used again."""
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from seedance_mcp.client import RunComfy
+from seedance_mcp.connections import MOST_AT_ONCE, Connections
+from seedance_mcp.errors import ServiceUnavailable
+from seedance_mcp.observations import Queued
+
+from .door import ARGUMENTS, VIRTUAL_TIME
+from .scripted import Scripted, answer, exchanging
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return VIRTUAL_TIME
+
+
+def answered_after(seconds: float, body: object) -> Callable[[httpx.Request], Any]:
+    """Answer after some time."""
+
+    async def step(_: httpx.Request) -> httpx.Response:
+        await anyio.sleep(seconds)
+        return answer(200, body)
+
+    return step
+
+
+async def test_a_connection_that_is_free_is_used_again_and_one_in_use_is_not() -> None:
+    async with (
+        Connections(httpx.AsyncClient) as connections,
+        connections.one(patience=1) as first,
+    ):
+        async with connections.one(patience=1) as second:
+            assert second is not first
+        async with connections.one(patience=1) as third:
+            assert third is second
+
+
+async def test_requests_beyond_those_at_once_wait_for_their_turn_and_are_all_answered() -> None:
+    many = MOST_AT_ONCE + 50
+    network = Scripted(*[answered_after(1, {"status": "in_queue"})] * many)
+    seen: list[Any] = []
+    async with exchanging(network) as exchange:
+
+        async def ask() -> None:
+            seen.append(await RunComfy(exchange).status("r-1"))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(many):
+                tasks.start_soon(ask)
+            await anyio.sleep(0.5)
+            assert len(network.sent) == MOST_AT_ONCE
+    assert seen == [Queued(position=None)] * many
+    assert anyio.current_time() == pytest.approx(2, abs=0.01)
+
+
+async def test_a_paid_request_whose_turn_does_not_come_is_known_to_have_cost_nothing() -> None:
+    network = Scripted(*[answered_after(39, {"request_id": "r-1"})] * MOST_AT_ONCE)
+    async with exchanging(network) as exchange:
+        client = RunComfy(exchange)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(MOST_AT_ONCE):
+                tasks.start_soon(client.submit, "a/model", ARGUMENTS)
+            await anyio.sleep(1)
+            with pytest.raises(ServiceUnavailable) as raised:
+                await client.submit("a/model", ARGUMENTS)
+            assert raised.value.never_sent
+            # Half of its 40 seconds: a later turn would leave too little for the answer.
+            assert anyio.current_time() == pytest.approx(21, abs=0.01)
