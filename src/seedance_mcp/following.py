@@ -54,7 +54,8 @@ class Follower:
         Returns:
             The job as last seen, and why it may have moved on since, None where it is fresh.
         """
-        with self._pollers.joined(job) as (poller, observations):
+        known = Observed(job=job, trouble=trouble)
+        with self._pollers.joined(known) as (poller, observations):
             with self._wait(deadline):
                 async for seen in observations:
                     job, trouble = seen.job, seen.trouble
@@ -68,7 +69,7 @@ class Follower:
         return job, None if job.status.final else trouble
 
     def last(self, request_id: str) -> Observed | None:
-        """Give the last observation of a job that another caller waits for."""
+        """Give what was last seen of a job that another caller waits for, None where none does."""
         return self._pollers.last(request_id)
 
     async def refresh(self, jobs: Collection[Job]) -> set[str]:

@@ -42,7 +42,7 @@ class Poller:
     """The questions about one job, asked for all who wait for it.
 
     Args:
-        job: The job, which has a request_id.
+        known: What its first waiter knows of the job, which has a request_id.
         ask: Asks where it stands, and writes the answer down.
         pace: Says when to ask.
         surroundings: Clock, pauses and jitter.
@@ -50,16 +50,16 @@ class Poller:
 
     def __init__(
         self,
-        job: Job,
+        known: Observed,
         ask: Callable[[Job], Awaitable[Job]],
         pace: Pace,
         surroundings: Surroundings,
     ) -> None:
         self.waiters: set[MemoryObjectSendStream[Observed]] = set()
-        self.last: Observed | None = None
+        self.last = known
         self.asking = False
         self.scope = anyio.CancelScope()
-        self._job = job
+        self._job = known.job
         self._ask = ask
         self._pace = pace
         self._surroundings = surroundings
@@ -145,25 +145,28 @@ class Pollers:
         self._pollers: dict[str, Poller] = {}
 
     def last(self, request_id: str) -> Observed | None:
-        """Give the last observation of a job that somebody waits for, None where there is none."""
+        """Give what was last seen of a job that somebody waits for, None where nobody does."""
         poller = self._pollers.get(request_id)
         return poller.last if poller else None
 
     @contextmanager
     def joined(
-        self, job: Job
+        self, known: Observed
     ) -> Generator[tuple[Poller, MemoryObjectReceiveStream[Observed]], None, None]:
-        """Wait for a job with all others who do; the stream ends when there is nothing to come."""
-        request_id = job.request_id or ""
+        """Wait for a job with all others who do; the stream ends when there is nothing to come.
+
+        Args:
+            known: What the waiter knows of the job; what others have seen of it since comes first.
+        """
+        request_id = known.job.request_id or ""
         poller = self._pollers.get(request_id)
         if poller is None:
-            poller = Poller(job, self._ask, self._pace, self._surroundings)
+            poller = Poller(known, self._ask, self._pace, self._surroundings)
             self._pollers[request_id] = poller
             self._tasks.start_soon(self._run, request_id, poller)
         send, receive = anyio.create_memory_object_stream[Observed](inf)
         poller.waiters.add(send)
-        if poller.last:
-            send.send_nowait(poller.last)
+        send.send_nowait(poller.last)
         try:
             with send, receive:
                 yield poller, receive
