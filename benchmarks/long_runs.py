@@ -1,0 +1,50 @@
+"""The simulator with many runs at once, in a process of its own, whose CPU and memory do not count.
+
+`python -m benchmarks.long_runs` serves until its stdin ends. Then it tells on stdout, as JSON, when
+each run was over, by the clock that all processes of a machine share, and how often each route was
+asked.
+"""
+
+import json
+import sys
+from collections import Counter
+from math import log
+from random import Random
+
+import anyio
+import anyio.to_thread
+
+from seedance_mcp.simulator import Behaviour, running
+
+JOBS = 1_000
+MEDIAN_SECONDS = 60.0
+SPREAD = 0.2
+
+
+def _drawn(number: int, *, seed: int) -> list[float]:
+    random = Random(seed)  # noqa: S311 - no secret hangs on it
+    return [random.lognormvariate(log(MEDIAN_SECONDS), SPREAD) for _ in range(number)]
+
+
+RUNS = _drawn(JOBS, seed=1)
+"""How long the jobs take, in seconds; the same ones every time."""
+BEFORE = _drawn(30, seed=2)
+"""How long those took that ended before, drawn alike."""
+
+
+async def main() -> None:
+    """Serve, and tell what was true at the end."""
+    behaviour = Behaviour(workers=JOBS, run_seconds=RUNS, pictures="never", balance_usd=1e6)
+    async with running(behaviour) as simulator:
+        print(json.dumps({"url": simulator.url, "token": simulator.token}), flush=True)
+        await anyio.to_thread.run_sync(sys.stdin.read)
+        jobs = zip(simulator.accepted, RUNS, strict=False)
+        truth = {
+            "ended_at": {job.request_id: job.accepted_at + run for job, run in jobs},
+            "asked": Counter(request.route for request in simulator.requests),
+        }
+        print(json.dumps(truth), flush=True)
+
+
+if __name__ == "__main__":
+    anyio.run(main)

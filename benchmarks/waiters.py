@@ -1,0 +1,193 @@
+"""The process that is measured: 1,000 jobs are bought at once, and two callers wait for each.
+
+`python -m benchmarks.waiters WAY URL TOKEN` tells on stdout, as JSON, when each waiter saw the end
+of its job, and what that took. The service is the one that the server opens, ledger, connections
+and all, and it is called as the tools call it. The protocol in front of it is left out: it costs a
+call the same, however the job is asked about.
+"""
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from seedance_mcp.jobs import Job
+from seedance_mcp.observations import Accepted, Outputs, Running, Succeeded
+from seedance_mcp.polling import FIRST_SECONDS
+from seedance_mcp.progress import reported
+from seedance_mcp.schema import JSONObject, Model, load_models
+from seedance_mcp.server import build_server, utc_now
+from seedance_mcp.service import Service
+from seedance_mcp.settings import Settings
+from seedance_mcp.spending import Allowance
+from seedance_mcp.sqlite_store import SqliteStore
+from seedance_mcp.surroundings import Surroundings
+
+from .long_runs import BEFORE, JOBS
+
+WAIT_SECONDS = 900
+"""How long a call waits, which is longer than any job takes."""
+LOOP_SECONDS = 2.0
+"""How often a loop asks."""
+MANY = 100_000
+"""More jobs an hour than are bought."""
+
+SURROUNDINGS = Surroundings(clock=utc_now, sleep=anyio.sleep, random=lambda: 0.5)
+"""For progress and the ledger beforehand; the service has its own."""
+
+Saw = Callable[[Job], None]
+"""Hears of a job as its waiter was answered."""
+Way = Callable[[Service, JSONObject, Saw, TaskGroup], Coroutine[Any, Any, None]]
+"""How two wait for a job, from its purchase to its end."""
+
+
+@dataclass(kw_only=True)
+class Seen:
+    """What was seen, and what that took.
+
+    Attributes:
+        ends: For each waiter its job's request_id, and when it saw the end, in seconds by the
+            clock that all processes of a machine share.
+        wall_seconds: From before the first purchase to the last end.
+        cpu_seconds: What the process computed in that time.
+        peak_mb: Its largest memory, that of its start included.
+    """
+
+    ends: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_mb: float = 0.0
+
+
+async def one_poller_a_job(
+    service: Service, arguments: JSONObject, saw: Saw, tasks: TaskGroup
+) -> None:
+    """Buy a job and wait for it in one call, and check on it in another as soon as it has an id."""
+    checked: set[str] = set()
+
+    async def check(request_id: str) -> None:
+        async with reported(_nobody, SURROUNDINGS) as progress:
+            report = await service.status(request_id, wait_seconds=WAIT_SECONDS, watch=progress)
+        saw(report.job)
+
+    async with reported(_nobody, SURROUNDINGS) as progress:
+
+        async def watch(job: Job, usual_seconds: float | None = None) -> None:
+            if job.request_id and job.request_id not in checked:
+                checked.add(job.request_id)
+                tasks.start_soon(check, job.request_id)
+            await progress(job, usual_seconds)
+
+        report = await service.generate(
+            arguments, wait_seconds=WAIT_SECONDS, force_new=False, watch=watch
+        )
+    saw(report.job)
+
+
+async def one_loop_a_waiter(
+    service: Service, arguments: JSONObject, saw: Saw, tasks: TaskGroup
+) -> None:
+    """Buy a job, and ask about it in two loops that know nothing of each other."""
+
+    async def loop(job: Job) -> None:
+        async with reported(_nobody, SURROUNDINGS) as progress:
+            while not job.status.final:
+                await anyio.sleep(LOOP_SECONDS)
+                request_id = job.request_id or ""
+                job = (await service.status(request_id, wait_seconds=0, watch=progress)).job
+        saw(job)
+
+    async with reported(_nobody, SURROUNDINGS) as progress:
+        report = await service.generate(arguments, wait_seconds=0, force_new=False, watch=progress)
+    for _ in range(2):
+        tasks.start_soon(loop, report.job)
+
+
+WAYS: dict[str, Way] = {way.__name__: way for way in (one_poller_a_job, one_loop_a_waiter)}
+
+
+async def measured(way: Way, settings: Settings, model: Model) -> Seen:
+    """Let all wait, each in its way, and see what it takes."""
+    server = build_server(settings)
+    seen = Seen()
+    async with server.lifespan(server) as service:
+
+        def saw(job: Job) -> None:
+            if job.status.final:
+                seen.ends.append((job.request_id or "", time.monotonic()))
+            service.delivered(job)
+
+        wall, cpu = time.monotonic(), time.process_time()
+        async with anyio.create_task_group() as tasks:
+            for number in range(JOBS):
+                tasks.start_soon(way, service, _arguments(model, number), saw, tasks)
+        seen.wall_seconds = time.monotonic() - wall
+        seen.cpu_seconds = time.process_time() - cpu
+    # Linux counts in KiB, macOS in bytes.
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    seen.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return seen
+
+
+async def _learned(settings: Settings, token: str, model: Model) -> None:
+    """Write down jobs of the same kind that have ended, each seen to run when it was looked at."""
+    store = SqliteStore(settings.state_dir, SURROUNDINGS, history=timedelta(days=1))
+    owner = await store.owner(token)
+    for number, seconds in enumerate(BEFORE):
+        ended = utc_now() - timedelta(hours=2)
+        begun = ended - timedelta(seconds=seconds)
+        job = Job(
+            id=f"earlier-{number}",
+            model_id=model.model_id,
+            arguments=_arguments(model, -1 - number),
+            owner=owner,
+            created_at=begun,
+        )
+        job = await store.begin(
+            job, force_new=True, named=(), allowance=Allowance(jobs_per_hour=MANY)
+        )
+        job = await store.observe(job, Accepted(request_id=job.id), begun)
+        job = await store.observe(job, Running(), begun + timedelta(seconds=FIRST_SECONDS))
+        await store.observe(job, Succeeded(outputs=Outputs(videos=("https://a.example",))), ended)
+    store.close()
+
+
+def _arguments(model: Model, number: int) -> JSONObject:
+    """Give arguments that no other job has, defaults filled in as the tools do."""
+    defaults = {name: model.properties[name]["default"] for name in model.settings}
+    picture = "https://pictures.example/lake.jpg"
+    return {**defaults, "prompt": f"Mist, {number}.", "first_frame_image_url": picture}
+
+
+async def _nobody(progress: float, total: float | None = None, message: str | None = None) -> None:
+    """Take a progress notification."""
+
+
+async def main(way: str, url: str, token: str) -> None:
+    """Measure one way of waiting, and tell on stdout."""
+    model = next(iter(load_models().values()))
+    with tempfile.TemporaryDirectory(prefix="seedance-benchmark-") as folder:
+        chosen: dict[str, Any] = {
+            "token": token,
+            "base_url": url,
+            "state_dir": Path(folder),
+            "max_jobs_per_hour": MANY,
+            "check_images": False,
+        }
+        settings = Settings(**chosen)
+        await _learned(settings, token, model)
+        print(json.dumps(asdict(await measured(WAYS[way], settings, model))))
+
+
+if __name__ == "__main__":
+    _, way, url, token = sys.argv
+    anyio.run(main, way, url, token)
