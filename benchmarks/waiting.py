@@ -75,7 +75,10 @@ def measured(way: str) -> Figures:
         assert service.stdout  # noqa: S101 - it is a pipe
         place = json.loads(service.stdout.readline())
         with module("waiters", way, place["url"], place["token"]) as process:
-            seen: dict[str, Any] = json.loads(process.communicate()[0])
+            told, _ = process.communicate()
+            if process.returncode:
+                sys.exit(f"{way} broke, as said above: no figures.")
+        seen: dict[str, Any] = json.loads(told)
         truth: dict[str, Any] = json.loads(service.communicate()[0])
     lags = [at - truth["ended_at"][request_id] for request_id, at in seen["ends"]]
     return Figures(
