@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import httpx
 from mcp import Client
+from mcp.client.extension import ClientExtension
 from mcp_types import CallToolResult
 
 from seedance_mcp.server import build_server
@@ -121,7 +122,9 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(service: Service, folder: Path, **settings: Any) -> AsyncGenerator[Client, None]:
+async def serving(
+    service: Service, folder: Path, *, tasks: ClientExtension | None = None, **settings: Any
+) -> AsyncGenerator[Client, None]:
     """Open a server before the service, with a client at it; its folders are in the one given."""
     chosen: dict[str, Any] = {
         "token": TOKEN,
@@ -134,7 +137,8 @@ async def serving(service: Service, folder: Path, **settings: Any) -> AsyncGener
     server = build_server(
         Settings(**chosen), transport=transport, clock=virtual_now, random=lambda: 0.5
     )
-    async with Client(server, mode="legacy") as client:
+    mode, extensions = ("auto", [tasks]) if tasks else ("legacy", [])
+    async with Client(server, mode=mode, extensions=extensions) as client:
         yield client
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import anyio
 import pytest
 from mcp.client.extension import ClientExtension, advertise
+from mcp.shared.exceptions import MCPError
+from mcp_types import Request
 
 from seedance_mcp.observations import Outputs, Succeeded
 from seedance_mcp.simulator import Behaviour, Fault, Simulator
@@ -17,7 +19,7 @@ from seedance_mcp.surroundings import Surroundings
 
 from . import restarts
 from .door import ARGUMENTS, PICTURE_URL, VIRTUAL_TIME, Door, facts, opened, text
-from .task_client import MISSING, TASKS, TaskPolling, ask, begin, refusal
+from .task_client import MISSING, TASKS, TaskPolling, Wire, ask, begin, refusal
 from .virtual_time import virtual_now
 
 pytestmark = pytest.mark.anyio
@@ -66,8 +68,8 @@ async def test_a_clip_takes_one_call_of_a_tool_and_questions_at_the_pace_that_wa
             "error": None,
             "reused": False,
             "warnings": [],
-            "next_step": f"Give the user video_url; get_result with request_id {job.request_id}"
-            " tells the cost too.",
+            "next_step": f"Call get_result with request_id {job.request_id} and download true: it"
+            " saves the video, whose URL may expire, and tells what it cost.",
         }
         assert text(result).startswith(f"request_id: {job.request_id}; ")
         assert [created.task_id for created in polling.created] == [job.request_id]
@@ -194,6 +196,20 @@ async def test_a_client_that_did_not_declare_the_extension_is_told_what_it_lacks
         code, _, data = await refusal(door.client.session, verb, "any-task")
         assert (code, data) == (-32021, MISSING)
         assert door.simulator.requests == []
+
+
+async def test_only_a_client_that_declared_the_extension_may_ask_to_hear_of_tasks() -> None:
+    wanted = {"taskIds": ["any-task"], "resourceSubscriptions": ["seedance://jobs"]}
+    params: dict[str, Any] = {"notifications": wanted}
+    request = Request[dict[str, Any], str](method="subscriptions/listen", params=params)
+    async with knowing(extensions=[]) as door:
+        with pytest.raises(MCPError) as refused:
+            await door.client.session.send_request(request, Wire)
+        assert (refused.value.code, refused.value.data) == (-32021, MISSING)
+    async with knowing() as door:
+        with anyio.move_on_after(5) as listening:
+            await door.client.session.send_request(request, Wire)
+        assert listening.cancelled_caught
 
 
 async def test_a_client_that_did_not_declare_the_extension_gets_an_ordinary_result() -> None:

@@ -34,8 +34,8 @@ async def test_a_short_job_is_made_waited_for_and_answered_in_one_call() -> None
             "reused": False,
             "warnings": [],
             "estimated_cost_usd": 0.2,
-            "next_step": f"Give the user video_url; get_result with request_id {request_id}"
-            " tells the cost too.",
+            "next_step": f"Call get_result with request_id {request_id} and download true: it saves"
+            " the video, whose URL may expire, and tells what it cost.",
         }
         assert [job.arguments for job in door.simulator.accepted] == [
             {

@@ -26,6 +26,9 @@ StatusWord = Literal[
 _Estimate = Annotated[
     float | None, Field(exclude_if=lambda usd: usd is None), WithJsonSchema({"type": "number"})
 ]
+_Path = Annotated[
+    str | None, Field(exclude_if=lambda path: path is None), WithJsonSchema({"type": "string"})
+]
 
 
 class Answer(BaseModel):
@@ -60,6 +63,7 @@ class JobAnswer(Answer):
     reused: bool
     warnings: list[str]
     estimated_cost_usd: _Estimate = None
+    saved_to: _Path = None
     next_step: str
 
 
@@ -125,9 +129,10 @@ def job_answer(report: Report, *, elapsed_seconds: float) -> JobAnswer:
         video_url=next(iter(job.outputs.videos), None),
         error=job.error,
         reused=report.reused,
-        warnings=list(report.warnings),
+        warnings=[*report.warnings, *filter(None, [report.not_saved])],
         estimated_cost_usd=None if estimate is None else dollars(estimate),
-        next_step=after_status(job, report.trouble),
+        saved_to=_paths(job),
+        next_step=after_status(report),
     )
 
 
@@ -142,7 +147,7 @@ def result_answer(report: Report) -> ResultAnswer:
         cost_usd=job.cost_usd,
         created_at=job.created_at.isoformat(timespec="seconds"),
         finished_at=job.finished_at.isoformat(timespec="seconds") if job.finished_at else None,
-        saved_to=", ".join(filter(None, job.saved_to)) or None,
+        saved_to=_paths(job),
         error=report.not_saved or job.error,
         next_step=after_result(report),
     )
@@ -176,8 +181,13 @@ def _listed(job: Job) -> ListedJob:
         model_id=job.model_id,
         created_at=job.created_at.isoformat(timespec="seconds"),
         video_url=next(iter(job.outputs.videos), None),
-        saved_to=", ".join(filter(None, job.saved_to)) or None,
+        saved_to=_paths(job),
     )
+
+
+def _paths(job: Job) -> str | None:
+    """Say where a job's files were saved."""
+    return ", ".join(filter(None, job.saved_to)) or None
 
 
 def output_schema(answer: type[BaseModel]) -> JSONObject:

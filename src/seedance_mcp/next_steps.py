@@ -7,8 +7,9 @@ from .observations import Status
 from .reports import Report
 
 
-def after_status(job: Job, trouble: str | None) -> str:
+def after_status(report: Report) -> str:
     """Say in one sentence what the agent should do about a job."""
+    job, trouble = report.job, report.trouble
     request = f"request_id {job.request_id}"
     match job.status:
         case Status.SUBMITTING:
@@ -29,21 +30,34 @@ def after_status(job: Job, trouble: str | None) -> str:
             )
         case Status.IN_QUEUE | Status.IN_PROGRESS:
             return f"Call check_status with {request}; do not call generate_video again."
-        case Status.COMPLETED if not job.outputs.videos:
-            return f"Call get_result with {request}: the job made images and no video."
         case Status.COMPLETED:
-            return f"Give the user video_url; get_result with {request} tells the cost too."
+            return _after_completion(report)
         case Status.FAILED:
             return "Tell the user why it failed, and change the input before another attempt."
         case Status.CANCELLED:
             return "Nothing more happens to this job; call generate_video to make another clip."
 
 
+def _after_completion(report: Report) -> str:
+    """Lead from a clip that is done to its file."""
+    job = report.job
+    save = f"all get_result with request_id {job.request_id} and download true"
+    made = "video" if job.outputs.videos else "images"
+    if report.saving:
+        return f"It is being saved ({report.saving}): c{save}, which waits for it."
+    if all(job.saved):
+        return (
+            f"Tell the user where the {made} was saved; get_result with request_id"
+            f" {job.request_id} tells what it cost."
+        )
+    return f"C{save}: it saves the {made}, whose URL may expire, and tells what it cost."
+
+
 def after_result(report: Report) -> str:
     """Say in one sentence what the agent should do about a result."""
     job, trouble = report.job, report.trouble
     if job.status is not Status.COMPLETED:
-        return after_status(job, trouble)
+        return after_status(report)
     made = "video" if job.outputs.videos else "image"
     again = f"call get_result with request_id {job.request_id} and download true again"
     if report.saving:
@@ -90,4 +104,4 @@ def after_list(jobs: Sequence[Job], stale: int) -> str:
         return f"{old}Call check_status with the request_id of one that has not ended."
     if any(job.request_id for job in jobs):
         return f"{old}Call get_result with the request_id of the one that is wanted."
-    return after_status(jobs[0], None)
+    return after_status(Report(job=jobs[0]))

@@ -106,9 +106,21 @@ class Saving:
                 with anyio.move_on_after(LOOK_SECONDS):
                     await work.done.wait()
             await watch(work.tally)
-        failure = work.failure.line if work.failure else None
-        left = None if failure or _is_saved(work.job) else work.tally
-        return replace(report, job=work.job, not_saved=failure, saving=left)
+        return _told(replace(report, job=work.job), work)
+
+    async def awaited(self, report: Report, *, deadline: float) -> Report:
+        """Wait for what is being saved of a job unasked.
+
+        Args:
+            report: What is known of the job; where nothing is being saved, it is given back.
+            deadline: As for `save`.
+        """
+        work = self._under_way.get(report.job.id)
+        if work is None:
+            return report
+        with anyio.CancelScope(deadline=deadline):
+            await work.done.wait()
+        return _told(report, work)
 
     def seen(self, job: Job) -> None:
         """Save what a job made in the background, if every job is to be and this one is done."""
@@ -228,6 +240,14 @@ class _Count:
         self.work.tally = Tally(
             size=self.before + size, total=self.before + (total or 0) if known else None
         )
+
+
+def _told(report: Report, work: _Work) -> Report:
+    """Add to a report where the files are, why some are not, or how far it has come."""
+    failure = work.failure.line if work.failure else None
+    left = None if failure or _is_saved(work.job) else work.tally
+    saved = replace(report.job, saved_to=work.job.saved_to)
+    return replace(report, job=saved, not_saved=failure, saving=left)
 
 
 def _is_saved(job: Job) -> bool:

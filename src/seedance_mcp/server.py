@@ -31,6 +31,7 @@ from .schema import Model, load_models
 from .service import Service
 from .settings import Settings
 from .surroundings import Surroundings
+from .tasks import listening
 from .tools import Tool, build_tools, is_connected
 from .video_tasks import video_tasks
 
@@ -89,7 +90,7 @@ class SeedanceServer(Server[Service]):
             on_read_resource=resources.read,
             on_subscribe_resource=resources.subscribe,
             on_unsubscribe_resource=resources.unsubscribe,
-            on_subscriptions_listen=resources.announcements.listen,
+            on_subscriptions_listen=listening(resources.announcements.listen),
             on_list_prompts=prompts.list,
             on_get_prompt=prompts.get,
             on_completion=Completions(prompts.offered).complete,

@@ -123,7 +123,8 @@ class Service:
         if job.request_id and wait_seconds:
             await watch(job)
             job, trouble = await self._follower.follow(job, deadline, watch)
-        return self._reported(job, reused=begun.reused, trouble=trouble, warnings=begun.warnings)
+        report = self._reported(job, reused=begun.reused, trouble=trouble, warnings=begun.warnings)
+        return await self._saving.awaited(report, deadline=deadline if wait_seconds else -inf)
 
     async def status(self, request_id: str, *, wait_seconds: float, watch: Watcher) -> Report:
         """Ask where a job stands, and follow it until it ends or the budget is used up.
@@ -146,7 +147,8 @@ class Service:
         await watch(job)
         if wait_seconds and not job.status.final:
             job, trouble = await self._follower.follow(job, deadline, watch, trouble=trouble)
-        return self._reported(job, trouble=trouble)
+        report = self._reported(job, trouble=trouble)
+        return await self._saving.awaited(report, deadline=deadline)
 
     async def result(self, request_id: str) -> Report:
         """Read what came of a job; one that ended is known even where the service forgot it.

@@ -4,7 +4,7 @@ This is the protocol and nothing else: who may be given a task, what one looks l
 and which error answers what. What a task stands for is the matter of a `Work`.
 """
 
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from re import fullmatch
@@ -27,6 +27,8 @@ from mcp_types import (
     InputRequest,
     RequestParams,
     Result,
+    SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
 )
 
 from .errors import JobNotFound, SeedanceError, one_line
@@ -121,6 +123,7 @@ class Work(Protocol):
 
 
 Context = ServerRequestContext[Any, Any]
+Listen = Callable[[Context, SubscriptionsListenRequestParams], Awaitable[SubscriptionsListenResult]]
 
 
 class Tasks(Extension):
@@ -179,6 +182,26 @@ class Tasks(Extension):
         with _checked(ctx, params.task_id):
             await self._work(ctx).update(params.task_id, params.input_responses)
         return EmptyResult()
+
+
+def listening(listen: Listen) -> Listen:
+    """Refuse notifications about tasks to a client that does not know tasks.
+
+    To one that does nothing is promised: the SDK's bus carries no such notification, and what its
+    handler acknowledges names no task, so that the client goes on polling.
+
+    Args:
+        listen: Serves subscriptions/listen.
+    """
+
+    async def checked(
+        ctx: Context, params: SubscriptionsListenRequestParams
+    ) -> SubscriptionsListenResult:
+        if "taskIds" in (params.notifications.model_extra or {}):
+            require_client_extension(ctx, TASKS)
+        return await listen(ctx, params)
+
+    return checked
 
 
 def _declares(ctx: Context) -> bool:

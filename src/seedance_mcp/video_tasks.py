@@ -18,7 +18,7 @@ from .errors import one_line
 from .jobs import Job
 from .observations import Status
 from .pace import NOTHING_LEARNED, sighting
-from .polling import Schedule
+from .polling import SHORTEST_SECONDS, Schedule
 from .progress import Notify, describe
 from .reports import Report
 from .service import Service
@@ -29,6 +29,10 @@ from .tools import Call, Connected, Tool, generate, generated, is_connected
 TOOL = "generate_video"
 MESSAGE_LENGTH = 500
 REMARKS_KEPT = 1000
+
+SAVING_SECONDS = 60.0
+"""How long after a clip's end its task still works while the clip is saved unasked: no longer than
+saving pauses before it tries again, since a task that was told to have ended must not go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,17 +66,22 @@ class TaskForms:
 
     def _told(self, report: Report, schedule: Schedule) -> dict[str, Any]:
         job, now = report.job, self.surroundings.clock()
+        saving = _is_saving(report, now)
         return {
             "task_id": job.request_id,
-            "status": _task_status(job.status),
+            "status": "working" if saving else _task_status(job.status),
             "status_message": _message(report, now, schedule.usual_seconds),
             "created_at": job.created_at,
-            "last_updated_at": job.finished_at or now,
+            "last_updated_at": now if saving else job.finished_at or now,
             "ttl_ms": self.kept // timedelta(milliseconds=1),
-            "poll_interval_ms": None if job.status.final else self._interval_ms(job, schedule),
+            "poll_interval_ms": self._interval_ms(job, schedule, saving=saving),
         }
 
-    def _interval_ms(self, job: Job, schedule: Schedule) -> int:
+    def _interval_ms(self, job: Job, schedule: Schedule, *, saving: bool) -> int | None:
+        if saving:
+            return ceil(1000 * SHORTEST_SECONDS)
+        if job.status.final:
+            return None
         seen = sighting(job, self.surroundings.clock())
         return ceil(1000 * schedule.pause(seen, self.surroundings.random))
 
@@ -164,6 +173,16 @@ class VideoTasks:
         )
 
 
+def _is_saving(report: Report, now: datetime) -> bool:
+    """Tell whether a clip that is done has its file still to come.
+
+    A task that has ended must never work again, so of one whose saving failed, and is tried again
+    later, that is not told.
+    """
+    ended = report.job.finished_at
+    return bool(ended and report.saving and (now - ended).total_seconds() < SAVING_SECONDS)
+
+
 def _task_status(status: Status) -> TaskStatus:
     """Map a job's state: whatever came of a clip, its call was answered, and so is completed."""
     match status:
@@ -179,7 +198,8 @@ def _message(report: Report, now: datetime, usual_seconds: float | None) -> str:
     """Say where a job stands, and what else there is to know, in one line for a person."""
     job = report.job
     where = describe(job, job.elapsed_seconds(now), usual_seconds)
-    said = [where, report.trouble, job.error, *report.warnings]
+    saving = f"saving it, {report.saving}" if report.saving else None
+    said = [where, saving, report.trouble, report.not_saved, job.error, *report.warnings]
     return one_line("; ".join(part for part in said if part), MESSAGE_LENGTH)
 
 

@@ -1,0 +1,114 @@
+"""How many calls a clip takes, from the wish to the file, for an agent that does as it is told."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp_types import CallToolResult
+
+from seedance_mcp.simulator import Behaviour
+
+from .door import VIRTUAL_TIME, Door, facts, opened, text
+from .task_client import TaskPolling
+
+pytestmark = pytest.mark.anyio
+
+NEXT_CALL = re.compile(
+    r"(?<!not )\bcall (\w+) with request_id (\S+?)( and download true)?[,;:.]", re.IGNORECASE
+)
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return VIRTUAL_TIME
+
+
+async def made_blindly(door: Door, *, shown: str) -> list[str]:
+    """Make a clip as an agent does that knows no more than `next_step`, and name its calls.
+
+    Args:
+        door: The server, which such an agent never waits before calling again.
+        shown: What its client shows of an answer, `text` or `structure`.
+    """
+    calls, result = ["generate_video"], await door.generate()
+    while following := NEXT_CALL.search(_next_step(result, shown)):
+        tool, request_id, download = following.groups()
+        arguments = {"download": True} if download else {}
+        result = await door.call(tool, request_id=request_id, **arguments)
+        calls.append(tool)
+        assert len(calls) < 10, calls
+    assert _is_clip(facts(result)["saved_to"])
+    assert _next_step(result, shown).startswith("Tell the user where the video was saved")
+    return calls
+
+
+def _is_clip(path: str) -> bool:
+    return Path(path).read_bytes()[4:8] == b"ftyp"
+
+
+def _next_step(result: CallToolResult, shown: str) -> str:
+    if shown == "structure":
+        return facts(result)["next_step"]
+    return text(result).rpartition("next_step: ")[2]
+
+
+@pytest.mark.parametrize("shown", ["text", "structure"])
+@pytest.mark.parametrize(
+    ("behaviour", "calls"),
+    [
+        (Behaviour(run_seconds=20), ["generate_video", "get_result"]),
+        (Behaviour(queue_seconds=12, run_seconds=8), ["generate_video", "get_result"]),
+        (
+            Behaviour(run_seconds=120),
+            ["generate_video", "check_status", "check_status", "get_result"],
+        ),
+        (
+            Behaviour(queue_seconds=70, run_seconds=50),
+            ["generate_video", "check_status", "check_status", "get_result"],
+        ),
+    ],
+    ids=["20 s", "20 s, queued", "120 s", "120 s, queued"],
+)
+async def test_an_agent_that_follows_next_step_has_its_file_after_few_calls(
+    behaviour: Behaviour, calls: list[str], shown: str, tmp_path: Path
+) -> None:
+    async with opened(behaviour, output_dir=tmp_path) as door:
+        assert await made_blindly(door, shown=shown) == calls
+        assert len(door.simulator.accepted) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "calls"),
+    [(20, ["generate_video"]), (120, ["generate_video", "check_status", "check_status"])],
+)
+async def test_where_clips_are_saved_unasked_the_file_takes_no_call_of_its_own(
+    seconds: float, calls: list[str], tmp_path: Path
+) -> None:
+    behaviour = Behaviour(run_seconds=seconds)
+    async with opened(behaviour, output_dir=tmp_path, auto_download=True) as door:
+        assert await made_blindly(door, shown="text") == calls
+
+
+@pytest.mark.parametrize("seconds", [20, 120, 1200])
+async def test_through_tasks_one_call_has_the_file_where_clips_are_saved_unasked(
+    seconds: float, tmp_path: Path
+) -> None:
+    async with opened(
+        Behaviour(run_seconds=seconds),
+        mode="auto",
+        extensions=[TaskPolling()],
+        output_dir=tmp_path,
+        auto_download=True,
+    ) as door:
+        assert await made_blindly(door, shown="text") == ["generate_video"]
+        assert len(door.simulator.accepted) == 1
+
+
+async def test_through_tasks_the_file_takes_a_second_call_where_saving_must_be_asked_for(
+    tmp_path: Path,
+) -> None:
+    knowing = [TaskPolling()]
+    behaviour = Behaviour(run_seconds=120)
+    async with opened(behaviour, mode="auto", extensions=knowing, output_dir=tmp_path) as door:
+        assert await made_blindly(door, shown="text") == ["generate_video", "get_result"]

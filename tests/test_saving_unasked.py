@@ -1,0 +1,86 @@
+"""Clips that are saved unasked: calls that wait tell where, and never wait longer for it."""
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from .door import ARGUMENTS, VIRTUAL_TIME, facts
+from .saving_service import HOST, NAME, REQUEST_ID, File, Service, serving
+from .task_client import TaskPolling, ask, begin
+
+pytestmark = pytest.mark.anyio
+
+AGAIN = f"all get_result with request_id {REQUEST_ID} and download true"
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return VIRTUAL_TIME
+
+
+async def test_calls_that_wait_tell_where_the_clip_is_and_do_not_wait_longer_for_it(
+    tmp_path: Path,
+) -> None:
+    service = Service(files={"/a.mp4": File(piece_seconds=10)})
+    async with serving(service, tmp_path, auto_download=True) as client:
+        begun = facts(await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 25}))
+        assert anyio.current_time() == pytest.approx(25, abs=0.1)
+        assert (begun["status"], begun["video_url"]) == ("completed", f"{HOST}/a.mp4")
+        assert begun["next_step"] == (
+            f"It is being saved (100,000 of 300,000 bytes): c{AGAIN}, which waits for it."
+        )
+        assert "saved_to" not in begun
+        now = {"request_id": REQUEST_ID, "wait_seconds": 0}
+        assert (
+            "It is being saved" in facts(await client.call_tool("check_status", now))["next_step"]
+        )
+        later = facts(await client.call_tool("check_status", {"request_id": REQUEST_ID}))
+        assert anyio.current_time() == pytest.approx(62, abs=1)
+        assert later["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
+        assert later["next_step"] == (
+            f"Tell the user where the video was saved; get_result with request_id {REQUEST_ID}"
+            " tells what it cost."
+        )
+        assert service.counted == {"/a.mp4": 1}
+
+
+async def test_a_clip_that_cannot_be_saved_is_still_told_at_once_and_says_why(
+    tmp_path: Path,
+) -> None:
+    service = Service(files={})
+    async with serving(service, tmp_path, auto_download=True) as client:
+        result = await client.call_tool("generate_video", ARGUMENTS)
+        assert anyio.current_time() < 10
+        assert (result.is_error, facts(result)["video_url"]) == (False, f"{HOST}/a.mp4")
+        (warning,) = facts(result)["warnings"]
+        assert warning.endswith(" The clip is paid for and can be fetched again.")
+        assert facts(result)["next_step"].startswith(f"C{AGAIN}")
+
+
+async def test_a_task_works_until_its_clip_is_saved(tmp_path: Path) -> None:
+    service = Service(files={"/a.mp4": File(piece_seconds=3)})
+    polling = TaskPolling()
+    async with serving(service, tmp_path, tasks=polling, auto_download=True) as client:
+        result = await client.call_tool("generate_video", ARGUMENTS)
+        assert facts(result)["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
+        told = [(state["status"], state["statusMessage"]) for state in polling.states]
+        assert ("working", "completed, 2 s; saving it, 50,000 of 300,000 bytes") in told
+        assert told[-1] == ("completed", "completed, 2 s")
+        assert {state.get("pollIntervalMs") for state in polling.states} == {1000, None}
+        again = await ask(client.session, "get", REQUEST_ID)
+        assert again == polling.states[-1]
+
+
+@pytest.mark.parametrize("file", [File(status=404), File(piece_seconds=60)], ids=["gone", "slow"])
+async def test_a_task_that_has_ended_never_works_again(file: File, tmp_path: Path) -> None:
+    service = Service(files={"/a.mp4": file})
+    async with serving(service, tmp_path, tasks=TaskPolling(), auto_download=True) as client:
+        await begin(client, ARGUMENTS)
+        told: list[str] = []
+        while anyio.current_time() < 500:
+            await anyio.sleep(1)
+            told.append((await ask(client.session, "get", REQUEST_ID))["status"])
+        ended = told.index("completed")
+        assert (ended < 65, set(told[ended:])) == (True, {"completed"})
