@@ -117,7 +117,7 @@ async def test_a_task_tells_of_the_queue_of_the_run_and_of_the_clip() -> None:
             "status": "working",
             "statusMessage": "in progress, 60 s",
             "lastUpdatedAt": "2026-01-01T00:01:00Z",
-            "pollIntervalMs": 11_031,
+            "pollIntervalMs": 10_986,
         }
         await anyio.sleep(100)
         state = await asked(door, "get", task_id)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import erfc, exp, log, sqrt
-from statistics import pstdev, quantiles
+from statistics import fmean, pstdev, quantiles
 
 PRIOR_MEDIAN_SECONDS = 60.0
 PRIOR_WIDTH = 0.8
@@ -66,6 +66,13 @@ class Durations:
     def usual(self) -> float:
         """Give the median in seconds, the prior's where nothing was measured."""
         return self._quartiles()[1]
+
+    @property
+    def mean(self) -> float:
+        """Give the mean in seconds, the prior's where nothing was measured."""
+        if not self.measured:
+            return PRIOR_MEDIAN_SECONDS * exp(PRIOR_WIDTH**2 / 2)
+        return max(fmean(self.measured), SHORTEST_SECONDS)
 
     @property
     def spread(self) -> float:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from math import sqrt
-from statistics import mean
 
 from .durations import Durations, Stretch
 
@@ -27,17 +26,21 @@ FIRST_SECONDS = 2.0
 QUEUE_SECONDS = 6.0
 """How long at the most a pause in the queue is, unless its movement allows for more."""
 
-LAG_SECONDS = 0.8
+LAG_SECONDS = 0.7
 """The mean delay to reach between an end and its discovery."""
-SECONDS_A_POLL = 4.2
-"""How often at the most, averaged over a job's life, it is asked about for that."""
-POLLS_BESIDES = 0.5
-"""The first poll, and half of the last one, come on top of what a density adds up to."""
+SECONDS_A_POLL, MORE_POLLS = 4.2, 0.7
+"""What a job may be given for that: a poll for so many seconds of its life, and a part of one more.
+
+For jobs of every length this comes to just under half of what a poll every 2 seconds takes, as
+`benchmarks/schedule.py` shows.
+"""
+FIRST_POLLS = 1.0
+"""The poll that finds a run begun comes on top of what its density adds up to."""
 
 USUAL_FROM = 3
 """How many jobs must have ended before their time is called usual."""
 UNSURE_PART = 5.0
-"""Before that, and in the queue, a pause lasts no longer than this part of the job's age."""
+"""Before that a pause lasts no longer than this part of the job's age."""
 
 RETRY_ATTEMPTS = 4
 RETRY_LONGEST_SECONDS = 8.0
@@ -82,7 +85,7 @@ class Schedule:
     @property
     def expected_polls(self) -> float:
         """Give how many polls a run takes on average, if it takes what others took."""
-        return _cost(self._stretches, self._density)[1] + POLLS_BESIDES
+        return FIRST_POLLS + _cost(self._stretches, self._density)[1]
 
     def pause(self, seen: Sighting, random: Random) -> float:
         """Say how long to wait before the next status request.
@@ -101,14 +104,19 @@ class Schedule:
     def _queued(self, seen: Sighting) -> float:
         if seen.elapsed < FIRST_SECONDS:
             return FIRST_SECONDS - seen.elapsed
-        return max(min(self._queue_pause, _unsure(seen)), (seen.until_start or 0.0) / 2)
+        return max(self._bounded(self._queue_pause, seen), (seen.until_start or 0.0) / 2)
 
     def _run(self, seen: Sighting, age: float) -> float:
         """Find when the density of polls has added up to one more."""
         ends = [stretch.begin + stretch.seconds for stretch in self._stretches]
         one_more = _line(age, ends, self._polls, slope=1 / LONGEST_SECONDS) + 1
-        pause = _line(one_more, self._polls, ends, slope=LONGEST_SECONDS) - age
-        return pause if len(self.runs.measured) >= USUAL_FROM else min(pause, _unsure(seen))
+        return self._bounded(_line(one_more, self._polls, ends, slope=LONGEST_SECONDS) - age, seen)
+
+    def _bounded(self, pause: float, seen: Sighting) -> float:
+        """Shorten a pause of a young job while nothing tells how long such jobs take."""
+        if len(self.runs.measured) >= USUAL_FROM:
+            return pause
+        return min(pause, max(seen.elapsed / UNSURE_PART, FIRST_SECONDS))
 
     @cached_property
     def _stretches(self) -> list[Stretch]:
@@ -133,10 +141,12 @@ class Schedule:
 
     def _most_polls(self) -> float:
         """Say how many polls a run may take, of all that such a job is given."""
-        run = sum(part.seconds * part.present for part in self._stretches)
-        queued = max(mean(self.totals.measured) - run, 0.0) if self.totals.measured else 0.0
-        given = (run + queued) / SECONDS_A_POLL - POLLS_BESIDES
-        return max(given - queued / self._queue_pause, 1.0)
+        queued = max(self.totals.mean - self.runs.mean, 0.0)
+        given = self.totals.mean / SECONDS_A_POLL + MORE_POLLS - FIRST_POLLS
+        left = given - max(queued - FIRST_SECONDS, 0.0) / self._queue_pause
+        # The curve knows of runs that were not measured, and so its mean is another.
+        smooth = sum(part.seconds * part.present for part in self._stretches)
+        return max(left * smooth / self.runs.mean, 1.0)
 
     @property
     def _queue_pause(self) -> float:
@@ -159,11 +169,6 @@ def retry_delay(attempt: int, random: Random, *, retry_after: float | None = Non
         return max(0.0, retry_after)
     backoff = min(0.5 * 2.0 ** (attempt - 1), RETRY_LONGEST_SECONDS)
     return backoff * (0.5 + 0.5 * random())
-
-
-def _unsure(seen: Sighting) -> float:
-    """Give the longest pause where nothing tells how long a job will take."""
-    return max(seen.elapsed / UNSURE_PART, FIRST_SECONDS)
 
 
 def _rate(part: Stretch, density: float) -> float:

@@ -1,0 +1,54 @@
+"""How long simulated jobs take: six kinds of them, drawn with a seed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import log
+from random import Random
+
+SPREAD = 0.2
+"""The width of the lognormal run times: two of three jobs are within 20 % of the median."""
+
+LONG_SHARE, LONG_SHAPE = 0.03, 1.5
+"""With the heavy tail, this share of jobs is stretched by a Pareto-distributed factor."""
+
+QUEUED_SHARE, QUEUE_MEDIAN, QUEUE_SPREAD = 0.4, 90.0, 0.3
+"""With the bimodal queue, this share of jobs queues, for a lognormal time; the others do not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A simulated job: how long it queues and then runs, in seconds."""
+
+    queue: float
+    run: float
+
+    @property
+    def end(self) -> float:
+        """When it ends, in seconds after its beginning."""
+        return self.queue + self.run
+
+
+Draw = Callable[[Random], Job]
+"""Draws a job."""
+
+
+def kinds() -> Mapping[str, Draw]:
+    """Give the kinds of jobs by name."""
+    medians = {f"median {seconds} s": _lognormal(seconds) for seconds in (30, 60, 120, 300)}
+    return {**medians, "heavy tail": _heavy_tail, "bimodal queue": _bimodal_queue}
+
+
+def _lognormal(median: float) -> Draw:
+    return lambda random: Job(queue=0.0, run=random.lognormvariate(log(median), SPREAD))
+
+
+def _heavy_tail(random: Random) -> Job:
+    run = random.lognormvariate(log(60), SPREAD)
+    stretched = random.random() < LONG_SHARE
+    return Job(queue=0.0, run=run * (0.5 + random.paretovariate(LONG_SHAPE) if stretched else 1.0))
+
+
+def _bimodal_queue(random: Random) -> Job:
+    queues = random.random() < QUEUED_SHARE
+    queue = random.lognormvariate(log(QUEUE_MEDIAN), QUEUE_SPREAD) if queues else 0.0
+    return Job(queue=queue, run=random.lognormvariate(log(45), SPREAD))

@@ -1,0 +1,104 @@
+"""A plot of delay against requests as SVG: a panel for every kind of job."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+WIDTH, HEIGHT, MARGIN, COLUMNS = 300.0, 230.0, 46.0, 3
+"""The size of a panel and of its margin in pixels, and how many panels stand abreast."""
+MOST_LAG, MOST_SHARE = 3.0, 1.1
+FIXED, OURS = "#8a8f98", "#c2410c"
+
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The results for one kind of job.
+
+    Attributes:
+        title: What kind.
+        fixed: By pause the requests, as a share of those of every 2 s, and the mean lag in seconds.
+        ours: Likewise, by number of jobs before.
+        goal: The point that a result should not be above or to the right of.
+    """
+
+    title: str
+    fixed: Mapping[str, Point]
+    ours: Mapping[str, Point]
+    goal: Point
+
+
+def plot(panels: Sequence[Panel]) -> str:
+    """Draw panels.
+
+    Args:
+        panels: What they show.
+
+    Returns:
+        An SVG document.
+    """
+    rows = -(-len(panels) // COLUMNS)
+    width, height = COLUMNS * WIDTH, rows * HEIGHT + 24
+    corners = ((n % COLUMNS * WIDTH, n // COLUMNS * HEIGHT) for n in range(len(panels)))
+    drawn = [
+        f'<g transform="translate({x:.0f} {y:.0f})">{_panel(panel)}</g>'
+        for (x, y), panel in zip(corners, panels, strict=True)
+    ]
+    caption = (
+        "mean seconds from the end to its discovery, against requests a job as a share of those of"
+        " every 2 s: fixed pauses grey, ours orange, after so many jobs"
+    )
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}">',
+            "<style>text { font: 11px sans-serif }</style>",
+            f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>',
+            *drawn,
+            _text(width / 2, height - 8, caption, anchor="middle"),
+            "</svg>\n",
+        ]
+    )
+
+
+def _panel(panel: Panel) -> str:
+    left, low = _place(0, 0)
+    right, high = _place(MOST_SHARE, MOST_LAG)
+    share, lag = _place(*panel.goal)
+    shares = (0.25, 0.5, 0.75, 1.0)
+    parts = [
+        # What is at least as good as the goal.
+        f'<path d="M{left:.1f} {lag:.1f}H{share:.1f}V{low:.1f}H{left:.1f}z" fill="#fef3e8"/>',
+        f'<path d="M{left:.1f} {high:.1f}V{low:.1f}H{right:.1f}" fill="none" stroke="#444"/>',
+        _text((left + right) / 2, high - 8, panel.title, anchor="middle"),
+        *(_text(_place(at, 0)[0], low + 14, f"{at:.2f}", anchor="middle") for at in shares),
+        *(_text(left - 6, _place(0, at)[1] + 4, f"{at} s", anchor="end") for at in (1, 2, 3)),
+        *_line(panel.fixed, FIXED),
+        *_line(panel.ours, OURS),
+    ]
+    return "".join(parts)
+
+
+def _line(points: Mapping[str, Point], colour: str) -> list[str]:
+    """Draw points with their names, that of the last one to its left."""
+    places = [_place(*at) for at in points.values()]
+    path = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+    drawn = [f'<path d="M{path}" fill="none" stroke="{colour}" stroke-opacity="0.4"/>']
+    for name, (x, y) in zip(points, places, strict=True):
+        last = (x, y) == places[-1]
+        drawn += [
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>',
+            _text(x - 6 if last else x + 6, y + 4, name, anchor="end" if last else "start"),
+        ]
+    return drawn
+
+
+def _place(share: float, lag: float) -> tuple[float, float]:
+    """Say where in a panel a result lies, in pixels."""
+    width, height = WIDTH - 1.5 * MARGIN, HEIGHT - 1.6 * MARGIN
+    return MARGIN + width * share / MOST_SHARE, HEIGHT - 0.8 * MARGIN - height * lag / MOST_LAG
+
+
+def _text(x: float, y: float, text: str, *, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
