@@ -1,4 +1,4 @@
-"""Asking about jobs: where one stands, and, when its run ended, what came of it."""
+"""Asking about jobs: where one stands, what came of it when its run ended, whether it can stop."""
 
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager, suppress
@@ -8,7 +8,15 @@ import anyio
 from .client import RunComfy
 from .errors import JobNotFound, RateLimited, RequestRefused, ServiceError, ServiceUnavailable
 from .jobs import Job
-from .observations import FINAL_OBSERVATIONS, Cancelled, Ended, Failed, Observation, Status
+from .observations import (
+    FINAL_OBSERVATIONS,
+    Cancelled,
+    Ended,
+    Failed,
+    Observation,
+    Running,
+    Status,
+)
 from .records import Records
 
 NOT_ANSWERED = "RunComfy has not answered yet."
@@ -80,6 +88,49 @@ class Asker:
             if known is None:
                 raise
             return known, None if known.status.final else error.message
+
+    async def result(self, request_id: str) -> tuple[Job, str | None]:
+        """Read what came of a job; one that ended is known even where the service forgot it.
+
+        Returns:
+            As `asked` does.
+
+        Raises:
+            ServiceError: As for `asked`.
+        """
+        deadline = anyio.current_time() + ASK_SECONDS
+        try:
+            with patience(ASK_SECONDS):
+                seen = await self._client.result(request_id)
+        except ServiceError as error:
+            known = await self._records.find(request_id)
+            if known is None or not known.status.final:
+                raise
+            return known, error.message
+        if not isinstance(seen, FINAL_OBSERVATIONS):
+            return await self.asked(request_id, deadline - anyio.current_time())
+        return await self._records.observe(await self.job(request_id), seen), None
+
+    async def cancel(self, request_id: str) -> Job:
+        """Have a job cancelled that is still queued; another one goes on, and is given as it is.
+
+        Raises:
+            ServiceError: The service refused, or gave no usable answer.
+        """
+        job = await self.job(request_id)
+        if job.status.final:
+            return job
+        deadline = anyio.current_time() + ASK_SECONDS
+        with patience(ASK_SECONDS):
+            cancelled = await self._client.cancel(request_id)
+        if cancelled:
+            return await self._records.observe(job, Cancelled())
+        try:
+            job, _ = await self.asked(request_id, deadline - anyio.current_time())
+        except ServiceError:
+            # Only a job that runs, or ran, is not cancellable (page).
+            job = await self._records.observe(job, Running())
+        return job
 
     async def refresh(self, jobs: Collection[Job], answered: Callable[[str], None]) -> None:
         """Ask about jobs that have not ended, some side by side.

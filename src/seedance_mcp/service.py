@@ -10,18 +10,17 @@ from math import inf
 import anyio
 from anyio.abc import TaskGroup
 
-from .asking import ASK_SECONDS, REFRESH_JOBS, Asker, patience
+from .asking import ASK_SECONDS, REFRESH_JOBS, Asker
 from .buying import Buying
 from .catalogue import Catalogue
 from .changes import Changes, Listener
 from .claims import Claims
 from .client import RunComfy
 from .download import Downloads
-from .errors import ServiceError
 from .following import Follower, Watcher
 from .images import ImageGate
 from .jobs import Job
-from .observations import FINAL_OBSERVATIONS, OPEN, Cancelled, Running, Status
+from .observations import OPEN, Status
 from .pace import Pace
 from .pollers import Pollers
 from .polling import Schedule
@@ -69,7 +68,6 @@ class Service:
         claims: Claims,
         changed: Listener,
     ) -> None:
-        self._client = client
         self._store = store
         changes = Changes(changed)
         self._records = Records(store, token, surroundings.clock, changes)
@@ -156,19 +154,8 @@ class Service:
         Raises:
             ServiceError: As for `status`.
         """
-        deadline = anyio.current_time() + ASK_SECONDS
-        try:
-            with patience(ASK_SECONDS):
-                seen = await self._client.result(request_id)
-        except ServiceError as error:
-            known = await self._records.find(request_id)
-            if known is None or not known.status.final:
-                raise
-            return self._reported(known, trouble=error.message)
-        if not isinstance(seen, FINAL_OBSERVATIONS):
-            job, trouble = await self._asker.asked(request_id, deadline - anyio.current_time())
-            return self._reported(job, trouble=trouble)
-        return self._reported(await self._records.observe(await self._asker.job(request_id), seen))
+        job, trouble = await self._asker.result(request_id)
+        return self._reported(job, trouble=trouble)
 
     async def save(self, report: Report, *, deadline: float, watch: SavingWatcher) -> Report:
         """Save what a job made; see `Saving.save`."""
@@ -180,20 +167,7 @@ class Service:
         Raises:
             ServiceError: The service refused, or gave no usable answer.
         """
-        job = await self._asker.job(request_id)
-        if job.status.final:
-            self._saving.seen(job)
-            return job
-        deadline = anyio.current_time() + ASK_SECONDS
-        with patience(ASK_SECONDS):
-            cancelled = await self._client.cancel(request_id)
-        if cancelled:
-            return await self._records.observe(job, Cancelled())
-        try:
-            job, _ = await self._asker.asked(request_id, deadline - anyio.current_time())
-        except ServiceError:
-            # Only a job that runs, or ran, is not cancellable (page).
-            job = await self._records.observe(job, Running())
+        job = await self._asker.cancel(request_id)
         self._saving.seen(job)
         return job
 
