@@ -8,8 +8,8 @@ asked.
 import json
 import sys
 from collections import Counter
-from math import log
-from random import Random
+from math import exp, log
+from statistics import NormalDist
 
 import anyio
 import anyio.to_thread
@@ -21,15 +21,12 @@ MEDIAN_SECONDS = 60.0
 SPREAD = 0.2
 
 
-def _drawn(number: int, *, seed: int) -> list[float]:
-    random = Random(seed)  # noqa: S311 - no secret hangs on it
-    return [random.lognormvariate(log(MEDIAN_SECONDS), SPREAD) for _ in range(number)]
+LOGARITHMS = NormalDist(log(MEDIAN_SECONDS), SPREAD)
 
-
-RUNS = _drawn(JOBS, seed=1)
+RUNS = [exp(logarithm) for logarithm in LOGARITHMS.samples(JOBS, seed=1)]
 """How long the jobs take, in seconds; the same ones every time."""
-BEFORE = _drawn(30, seed=2)
-"""How long those took that ended before, drawn alike."""
+BEFORE = [exp(logarithm) for logarithm in LOGARITHMS.quantiles(31)]
+"""How long the 30 took that ended before: spread alike, so that they foretell the others."""
 
 
 async def main() -> None:

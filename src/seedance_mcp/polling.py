@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from math import sqrt
+from statistics import fmean
 
 from .durations import Durations, Stretch
 
@@ -84,8 +85,14 @@ class Schedule:
 
     @property
     def expected_polls(self) -> float:
-        """Give how many polls a run takes on average, if it takes what others took."""
-        return FIRST_POLLS + _cost(self._stretches, self._density)[1]
+        """Give how many polls a run takes on average, if it takes what others took.
+
+        They count from the one that finds it begun to the one that finds it ended, which is half a
+        poll later than the density says.
+        """
+        if not self.runs.measured:
+            return FIRST_POLLS + _cost(self._stretches, self._density)[1] + 0.5
+        return FIRST_POLLS + fmean(self._polls_by(run) for run in self.runs.measured) + 0.5
 
     def pause(self, seen: Sighting, random: Random) -> float:
         """Say how long to wait before the next status request.
@@ -108,9 +115,13 @@ class Schedule:
 
     def _run(self, seen: Sighting, age: float) -> float:
         """Find when the density of polls has added up to one more."""
-        ends = [stretch.begin + stretch.seconds for stretch in self._stretches]
-        one_more = _line(age, ends, self._polls, slope=1 / LONGEST_SECONDS) + 1
-        return self._bounded(_line(one_more, self._polls, ends, slope=LONGEST_SECONDS) - age, seen)
+        one_more = self._polls_by(age) + 1
+        then = _line(one_more, self._polls, self._ends, slope=LONGEST_SECONDS)
+        return self._bounded(then - age, seen)
+
+    def _polls_by(self, age: float) -> float:
+        """Give how many polls have come, by density, when a run is so old."""
+        return _line(age, self._ends, self._polls, slope=1 / LONGEST_SECONDS)
 
     def _bounded(self, pause: float, seen: Sighting) -> float:
         """Shorten a pause of a young job while nothing tells how long such jobs take."""
@@ -121,6 +132,11 @@ class Schedule:
     @cached_property
     def _stretches(self) -> list[Stretch]:
         return self.runs.stretches()
+
+    @cached_property
+    def _ends(self) -> list[float]:
+        """Give when each stretch ends."""
+        return [stretch.begin + stretch.seconds for stretch in self._stretches]
 
     @cached_property
     def _polls(self) -> list[float]:
