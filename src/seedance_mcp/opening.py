@@ -71,13 +71,7 @@ async def opened_service(  # noqa: PLR0913 - what build_server was given
             store=store,
             model=model,
             token=token,
-            limits=Limits(
-                allowance=Allowance(
-                    jobs_per_hour=settings.max_jobs_per_hour,
-                    usd_per_day=settings.max_cost_usd_per_day,
-                ),
-                auto_download=settings.auto_download,
-            ),
+            limits=_limits(settings),
             tasks=tasks,
             surroundings=surroundings,
             answers_left=answers_left,
@@ -96,6 +90,13 @@ async def opened_service(  # noqa: PLR0913 - what build_server was given
             claims=Claims(settings.state_dir / "saving"),
             changed=changed,
         )
+
+
+def _limits(settings: Settings) -> Limits:
+    allowance = Allowance(
+        jobs_per_hour=settings.max_jobs_per_hour, usd_per_day=settings.max_cost_usd_per_day
+    )
+    return Limits(allowance=allowance, auto_download=settings.auto_download)
 
 
 def _connections(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Connections:
