@@ -1,6 +1,7 @@
 """A cap on how often the service is asked, which every question of this process keeps to."""
 
 from collections.abc import Awaitable, Callable
+from math import inf
 
 import anyio
 
@@ -8,8 +9,10 @@ MOST_A_SECOND = 500.0
 LEAST_A_SECOND = 0.5
 BURST_SECONDS = 0.05
 """How far ahead of its turn a question may come: a few at once do no harm."""
-SLOWER, FASTER = 0.5, 1.02
+SLOWER, FASTER = 0.5, 1.05
 """What a refusal and an answer make of the cap."""
+SAME_SECONDS = 1.0
+"""Refusals that come within this time of the first one say the same thing, and count once."""
 
 
 class Throttle:
@@ -23,14 +26,15 @@ class Throttle:
         self._sleep = sleep
         self._rate = MOST_A_SECOND
         self._next = 0.0
+        self._slowed_at = -inf
+        self._line = anyio.Lock(fast_acquire=True)
 
     async def turn(self) -> None:
-        """Wait for a turn to ask."""
-        now = anyio.current_time()
-        mine = max(self._next, now)
-        self._next = mine + 1 / self._rate
-        if mine > now + BURST_SECONDS:
-            await self._sleep(mine - now)
+        """Wait for a turn to ask, in line; who gives up leaves the turn to those behind."""
+        async with self._line:
+            while self._next > anyio.current_time() + BURST_SECONDS:
+                await self._sleep(self._next - anyio.current_time())
+            self._next = max(self._next, anyio.current_time()) + 1 / self._rate
 
     def answered(self) -> None:
         """Hear that a question was answered: after many, they may come faster again."""
@@ -38,5 +42,8 @@ class Throttle:
 
     def refused(self, retry_after: float) -> None:
         """Hear that there were too many questions: nobody asks for some seconds, then fewer."""
-        self._rate = max(self._rate * SLOWER, LEAST_A_SECOND)
-        self._next = max(self._next, anyio.current_time() + retry_after)
+        now = anyio.current_time()
+        self._next = max(self._next, now + retry_after)
+        if now >= self._slowed_at + SAME_SECONDS:
+            self._slowed_at = now
+            self._rate = max(self._rate * SLOWER, LEAST_A_SECOND)
