@@ -55,6 +55,7 @@ ACCEPTED: dict[str, tuple[Observation, Changes]] = {
 }
 RUNNING: Changes = {"status": Status.IN_PROGRESS, "queue_position": None}
 FINISHED: Changes = {"queue_position": None, "finished_at": NOW}
+UNWATCHED = FINISHED | {"timely": False}
 POLLED: dict[str, tuple[Observation, Changes]] = {
     "queued": (Queued(position=1), {"status": Status.IN_QUEUE, "queue_position": 1}),
     "queued somewhere": (Queued(), {"status": Status.IN_QUEUE, "queue_position": None}),
@@ -62,15 +63,27 @@ POLLED: dict[str, tuple[Observation, Changes]] = {
     "ended well": (Ended(how=Status.COMPLETED), RUNNING),
     "ended badly": (Ended(how=Status.FAILED), RUNNING),
     "ended by a cancel": (Ended(how=Status.CANCELLED), RUNNING),
-    "succeeded": (Succeeded(outputs=CLIP), FINISHED | ENDED["completed"]),
+    "succeeded": (Succeeded(outputs=CLIP), UNWATCHED | ENDED["completed"]),
+    "succeeded, and was looked at before": (
+        Succeeded(outputs=CLIP, looked_at=NOW - timedelta(seconds=15)),
+        FINISHED | ENDED["completed"],
+    ),
+    "succeeded, and was looked at long before": (
+        Succeeded(outputs=CLIP, looked_at=NOW - timedelta(seconds=25)),
+        UNWATCHED | ENDED["completed"],
+    ),
+    "succeeded when the service says": (
+        Succeeded(outputs=CLIP, finished_at=NOW - timedelta(seconds=40)),
+        FINISHED | ENDED["completed"] | {"finished_at": NOW - timedelta(seconds=40)},
+    ),
     "succeeded at a price": (
         Succeeded(outputs=CLIP, cost_usd=0.5),
-        FINISHED | ENDED["completed"] | {"cost_usd": 0.5},
+        UNWATCHED | ENDED["completed"] | {"cost_usd": 0.5},
     ),
-    "failed": (Failed(error="too dark"), FINISHED | ENDED["failed"]),
+    "failed": (Failed(error="too dark"), UNWATCHED | ENDED["failed"]),
     "failed at a price": (
         Failed(error="too dark", cost_usd=0.0),
-        FINISHED | ENDED["failed"] | {"cost_usd": 0.0},
+        UNWATCHED | ENDED["failed"] | {"cost_usd": 0.0},
     ),
     "cancelled": (Cancelled(), FINISHED | ENDED["cancelled"]),
 }

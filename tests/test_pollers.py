@@ -137,3 +137,39 @@ async def test_a_fault_of_the_service_is_waited_out_by_all() -> None:
             for _ in range(3):
                 tasks.start_soon(waited, door, request_id, told)
         assert [status for status, _, _ in told] == ["completed"] * 3
+
+
+@pytest.mark.parametrize("looked", ["never", "once"])
+async def test_jobs_whose_end_nobody_saw_in_time_teach_nothing(looked: str) -> None:
+    async with opened(Behaviour(run_seconds=20)) as door:
+        for _ in range(4):
+            wait_seconds = 5 if looked == "once" else 0
+            made = facts(await door.generate(wait_seconds=wait_seconds, force_new=True))
+            await anyio.sleep(7200)
+            await door.call("check_status", request_id=made["request_id"])
+        door.progress.clear()
+        before = door.paths().count("status")
+        assert facts(await door.generate(wait_seconds=60))["status"] == "completed"
+        assert not any("usually" in (message or "") for _, _, message in door.progress)
+        assert door.paths().count("status") - before <= 10
+
+
+async def test_many_refusals_starve_nobody_once_the_service_is_well_again() -> None:
+    async with opened(Behaviour(workers=30, run_seconds=100)) as door:
+        made = [await door.generate(wait_seconds=0, force_new=True) for _ in range(30)]
+        door.simulator.faults.append(Fault.answer("status", 429, times=40))
+        ended: list[float] = []
+
+        async def follow(request_id: str) -> None:
+            status = ""
+            while status != "completed":
+                # Each call gives up long before it is its turn, while there are refusals.
+                seen = await door.call("check_status", request_id=request_id, wait_seconds=5)
+                status = facts(seen)["status"]
+            ended.append(anyio.current_time())
+
+        with anyio.fail_after(300):
+            async with anyio.create_task_group() as tasks:
+                for job in made:
+                    tasks.start_soon(follow, facts(job)["request_id"])
+        assert max(ended) < 120

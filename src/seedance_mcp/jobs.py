@@ -56,6 +56,8 @@ class Job:
         saved_to: Where its outputs were saved, in the order of `Outputs.each`; "" for one that was
             not, and the last ones may be missing.
         delivered: Whether an answer that names the request_id was given.
+        timely: Whether its end is known to within some seconds; that of a job which nobody looked
+            at, and which the service does not date, is not.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Job:
     error: str | None = None
     saved_to: tuple[str, ...] = ()
     delivered: bool = False
+    timely: bool = True
 
     @property
     def saved(self) -> list[str]:
@@ -102,6 +105,9 @@ class Job:
             return None
         return max(0.0, (self.finished_at - self.started_at).total_seconds())
 
+
+TIMELY = timedelta(seconds=20)
+"""How long before its end was seen a job must have been looked at, for the end to be known."""
 
 UNKNOWN_IS_OWED_FOR = timedelta(minutes=30)
 ENDED_IS_OWED_FOR = timedelta(hours=24)
@@ -180,12 +186,14 @@ def _ended(job: Job, status: Status, seen: Succeeded | Failed, now: datetime) ->
     adopted = job.model_id is None and seen.created_at is not None
     created_at = min(job.created_at, seen.created_at or now) if adopted else job.created_at
     finished_at = seen.finished_at or now
+    dated = seen.finished_at is not None and created_at <= finished_at <= now
     return replace(
         job,
         status=status,
         queue_position=None,
         created_at=created_at,
-        finished_at=finished_at if created_at <= finished_at <= now else now,
+        finished_at=finished_at if dated else now,
+        timely=dated or now - (seen.looked_at or job.created_at) <= TIMELY,
         outputs=seen.outputs if isinstance(seen, Succeeded) else job.outputs,
         cost_usd=seen.cost_usd,
     )

@@ -92,6 +92,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE jobs ADD COLUMN estimated_microdollars INTEGER",),
     ("ALTER TABLE jobs ADD COLUMN started_at TEXT",),
+    ("ALTER TABLE jobs ADD COLUMN timely INTEGER NOT NULL DEFAULT 1",),
 )
 
 

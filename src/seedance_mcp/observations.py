@@ -104,12 +104,16 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True)
 class Succeeded:
-    """The clip exists. Times are None where the service gives none that can be read."""
+    """The clip exists. Times are None where the service gives none that can be read.
+
+    When the job was last looked at before that, `looked_at`, is ours; None where it never was.
+    """
 
     outputs: Outputs
     cost_usd: float | None = None
     created_at: datetime | None = None
     finished_at: datetime | None = None
+    looked_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +124,7 @@ class Failed:
     cost_usd: float | None = None
     created_at: datetime | None = None
     finished_at: datetime | None = None
+    looked_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

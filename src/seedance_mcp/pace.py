@@ -70,7 +70,7 @@ class Pace:
             )
         except LedgerError:
             return NOTHING_LEARNED
-        alike = [other for other in page.jobs if self._kind(other) == kind]
+        alike = [other for other in page.jobs if other.timely and self._kind(other) == kind]
         return Schedule(
             runs=Durations([seconds for other in alike if (seconds := other.run_seconds)]),
             totals=Durations([other.elapsed_seconds(self._clock()) for other in alike]),

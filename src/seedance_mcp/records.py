@@ -16,10 +16,13 @@ from anyio.abc import TaskGroup
 from .changes import Changes
 from .errors import LedgerError, TokenMissing
 from .jobs import Job, advance
-from .observations import Observation, Status
+from .observations import Failed, Observation, Status, Succeeded
 from .store import Store
 
 logger = logging.getLogger(__name__)
+
+LOOKS_KEPT = 10_000
+"""Of how many jobs it is kept when they were last looked at."""
 
 ANSWER_SECONDS = 1.0
 """How long an answer may take from here to the client on a busy machine."""
@@ -42,6 +45,7 @@ class Records:
         self._token = token
         self._clock = clock
         self._changes = changes
+        self._looked_at: dict[str, datetime] = {}
 
     async def owner(self) -> str:
         """Give whose jobs these are, as the ledger tells owners apart.
@@ -79,6 +83,7 @@ class Records:
 
     async def observe(self, job: Job, seen: Observation) -> Job:
         """Take the step that an observation calls for, in the ledger if it can be had."""
+        seen = self._looked(job, seen)
         if job.owner and job.request_id and advance(job, seen, self._clock()) == job:
             return job
         try:
@@ -89,6 +94,15 @@ class Records:
             became = advance(job, seen, self._clock())
         self._changes.seen(job, became)
         return became
+
+    def _looked(self, job: Job, seen: Observation) -> Observation:
+        """Keep when a job was looked at, and add that to what ends it."""
+        if isinstance(seen, Succeeded | Failed):
+            return replace(seen, looked_at=self._looked_at.pop(job.id, None))
+        self._looked_at[job.id] = self._clock()
+        if len(self._looked_at) > LOOKS_KEPT:
+            del self._looked_at[next(iter(self._looked_at))]
+        return seen
 
     async def current(self, job: Job) -> Job:
         """Give a job as the ledger has it, and as it is known where the ledger cannot be had."""

@@ -11,7 +11,8 @@ from .observations import Outputs, Status
 
 _COLUMNS = (
     "id, request_id, owner, model_id, arguments, status, queue_position, created_at, finished_at,"
-    " videos, images, cost_usd, error, saved_to, delivered, estimated_microdollars, started_at"
+    " videos, images, cost_usd, error, saved_to, delivered, estimated_microdollars, started_at,"
+    " timely"
 )
 
 
@@ -92,7 +93,7 @@ def insert(connection: sqlite3.Connection, job: Job, *, process: str, at: dateti
     """Write a new job down, and that it is what it is."""
     connection.execute(
         f"INSERT INTO jobs ({_COLUMNS}, fingerprint, submitted_at, changed_at, process)"  # noqa: S608
-        f" VALUES ({', '.join('?' * 21)})",
+        f" VALUES ({', '.join('?' * 22)})",
         (*_values(job), job.fingerprint, None, _written(at), process),
     )
     _note(connection, job, was=None, at=at)
@@ -101,7 +102,7 @@ def insert(connection: sqlite3.Connection, job: Job, *, process: str, at: dateti
 def update(connection: sqlite3.Connection, job: Job, *, was: Status, at: datetime) -> None:
     """Write down what a job is now, and the transition if it is one."""
     connection.execute(
-        f"UPDATE jobs SET ({_COLUMNS}) = ({', '.join('?' * 17)}), changed_at = ?,"  # noqa: S608
+        f"UPDATE jobs SET ({_COLUMNS}) = ({', '.join('?' * 18)}), changed_at = ?,"  # noqa: S608
         " submitted_at = coalesce(submitted_at, iif(? = 'submitting', ?, NULL)) WHERE id = ?",
         (*_values(job), _written(at), was.value, _written(at), job.id),
     )
@@ -176,6 +177,7 @@ def _values(job: Job) -> tuple[Any, ...]:
         int(job.delivered),
         job.estimated_microdollars,
         _written(job.started_at) if job.started_at else None,
+        int(job.timely),
     )
 
 
@@ -197,6 +199,7 @@ def _job(row: tuple[Any, ...]) -> Job:
         delivered=bool(row[14]),
         estimated_microdollars=row[15],
         started_at=datetime.fromisoformat(row[16]) if row[16] else None,
+        timely=bool(row[17]),
     )
 
 
