@@ -84,3 +84,23 @@ async def test_a_task_that_has_ended_never_works_again(file: File, tmp_path: Pat
             told.append((await ask(client.session, "get", REQUEST_ID))["status"])
         ended = told.index("completed")
         assert (ended < 65, set(told[ended:])) == (True, {"completed"})
+
+
+@pytest.mark.parametrize("unasked", [False, True])
+async def test_a_task_that_has_ended_stays_so_while_its_clip_is_saved_on_demand(
+    tmp_path: Path, *, unasked: bool
+) -> None:
+    service = Service(files={"/a.mp4": File(status=404)} if unasked else {})
+    tasks = TaskPolling()
+    async with serving(service, tmp_path, tasks=tasks, auto_download=unasked) as client:
+        await client.call_tool("generate_video", ARGUMENTS)
+        service.files = {"/a.mp4": File(piece_seconds=3)}
+        told: set[str] = set()
+        async with anyio.create_task_group() as group:
+            download = {"request_id": REQUEST_ID, "download": True}
+            group.start_soon(client.call_tool, "get_result", download)
+            for _ in range(20):
+                await anyio.sleep(1)
+                told.add((await ask(client.session, "get", REQUEST_ID))["status"])
+        assert told == {"completed"}
+        assert (tmp_path / "videos" / f"{NAME}.mp4").exists()

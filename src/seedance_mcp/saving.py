@@ -44,6 +44,7 @@ class _Work:
         scope: What ends it before it is done.
         done: Set when it has ended, one way or another.
         failure: The first thing that went wrong, None while nothing has.
+        unasked: Whether this is the first attempt, and nobody asked for it.
     """
 
     job: Job
@@ -51,6 +52,7 @@ class _Work:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     done: anyio.Event = field(default_factory=anyio.Event)
     failure: DownloadFailed | None = None
+    unasked: bool = False
 
 
 class Saving:
@@ -109,14 +111,14 @@ class Saving:
         return _told(replace(report, job=work.job), work)
 
     async def awaited(self, report: Report, *, deadline: float) -> Report:
-        """Wait for what is being saved of a job unasked.
+        """Wait for what is being saved of a job unasked, and for the first time.
 
         Args:
             report: What is known of the job; where nothing is being saved, it is given back.
             deadline: As for `save`.
         """
         work = self._under_way.get(report.job.id)
-        if work is None:
+        if work is None or not work.unasked:
             return report
         with anyio.CancelScope(deadline=deadline):
             await work.done.wait()
@@ -130,7 +132,7 @@ class Saving:
         times, failed_at = self._failures.get(job.id, (0, 0.0))
         pause = UNASKED_PAUSE_SECONDS * 2 ** min(times - 1, 10)
         if not times or anyio.current_time() >= failed_at + pause:
-            self._begun(job)
+            self._begun(job).unasked = not times
 
     def end(self) -> None:
         """Stop what is being saved; it goes on from there another time."""
