@@ -93,6 +93,19 @@ async def test_one_file_that_cannot_be_had_makes_no_copies_of_the_others(tmp_pat
         assert files(tmp_path) == there | {f"{NAME}.mp4": len(CLIP)}
 
 
+async def test_a_job_is_called_saved_only_where_every_file_of_it_is(tmp_path: Path) -> None:
+    service = Service(videos=["/a.mp4", "/gone.mp4"])
+    async with serving(service, tmp_path) as client:
+        await bought(client)
+        again = f"get_result with request_id {REQUEST_ID} and download true tries again to save it."
+        assert facts(await saved(client))["next_step"] == f"Give the user the video URL; {again}"
+        known = facts(await client.call_tool("get_result", {"request_id": REQUEST_ID}))
+        assert known["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
+        assert known["next_step"].startswith("Give the user the video URL, which may expire;")
+        status = facts(await client.call_tool("check_status", {"request_id": REQUEST_ID}))
+        assert status["next_step"].startswith("Call get_result with request_id")
+
+
 async def test_what_nobody_asked_for_is_not_tried_again_at_every_list(tmp_path: Path) -> None:
     service = Service(videos=["/a.mp4", "/gone.mp4"])
     async with serving(service, tmp_path, auto_download=True) as client:

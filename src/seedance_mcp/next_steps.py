@@ -42,7 +42,7 @@ def _after_completion(report: Report) -> str:
     """Lead from a clip that is done to its file."""
     job = report.job
     save = f"all get_result with request_id {job.request_id} and download true"
-    made = "video" if job.outputs.videos else "images"
+    made = "video" if job.outputs.videos else "image"
     if report.saving:
         return f"It is being saved ({report.saving}): c{save}, which waits for it."
     if all(job.saved):
@@ -63,8 +63,11 @@ def after_result(report: Report) -> str:
     if report.saving:
         return f"It is not all there yet ({report.saving}): {again}, which goes on from there."
     if report.not_saved:
-        return f"Give the user the {made} URL, and call get_result with download again to save it."
-    if any(job.saved_to):
+        return (
+            f"Give the user the {made} URL; get_result with request_id {job.request_id} and"
+            " download true tries again to save it."
+        )
+    if all(job.saved):
         return f"Tell the user where the {made} was saved."
     if trouble:
         return (
