@@ -75,3 +75,27 @@ async def test_a_paid_request_whose_turn_does_not_come_is_known_to_have_cost_not
             assert raised.value.never_sent
             # Half of its 40 seconds: a later turn would leave too little for the answer.
             assert anyio.current_time() == pytest.approx(21, abs=0.01)
+
+
+async def test_connections_that_nobody_needs_any_more_are_closed() -> None:
+    made: list[httpx.AsyncClient] = []
+
+    def client() -> httpx.AsyncClient:
+        made.append(httpx.AsyncClient())
+        return made[-1]
+
+    async with Connections(client) as connections:
+
+        async def use() -> None:
+            async with connections.one(patience=1):
+                await anyio.sleep(1)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(9):
+                tasks.start_soon(use)
+        await use()
+        assert [one.is_closed for one in made] == [False] * 9
+        await anyio.sleep(5)
+        await use()
+        assert sum(one.is_closed for one in made) == 8
+    assert all(one.is_closed for one in made)

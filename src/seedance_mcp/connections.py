@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from math import inf
 from types import TracebackType
 from typing import Self
 
@@ -10,6 +11,10 @@ import httpx
 
 MOST_AT_ONCE = 100
 """How many requests may be under way; those beyond wait for their turn."""
+
+
+IDLE_SECONDS = 5.0
+"""How long one is kept that nobody needs, about as long as services keep theirs."""
 
 
 class Connections:
@@ -26,7 +31,7 @@ class Connections:
     def __init__(self, client: Callable[[], httpx.AsyncClient]) -> None:
         self._client = client
         # Made now, so that what is wrong with the configuration is known from the start.
-        self._idle = [client()]
+        self._idle = [(client(), inf)]
         self._turns = anyio.Semaphore(MOST_AT_ONCE, fast_acquire=True)
 
     @asynccontextmanager
@@ -43,12 +48,19 @@ class Connections:
             await self._turns.acquire()
         if waiting.cancelled_caught:
             raise httpx.PoolTimeout(f"{MOST_AT_ONCE} requests are under way.")
-        client = self._idle.pop() if self._idle else self._client()
+        client = self._idle.pop()[0] if self._idle else self._client()
         try:
             yield client
         finally:
-            self._idle.append(client)
+            self._idle.append((client, anyio.current_time() + IDLE_SECONDS))
             self._turns.release()
+        await self._close_unneeded()
+
+    async def _close_unneeded(self) -> None:
+        """Close those that have lain idle, the longest idle first."""
+        while self._idle[0][1] < anyio.current_time():
+            client, _ = self._idle.pop(0)
+            await client.aclose()
 
     async def __aenter__(self) -> Self:
         """Take them into use."""
@@ -61,5 +73,5 @@ class Connections:
         traceback: TracebackType | None,
     ) -> None:
         """Close them all, once no request is under way."""
-        for client in self._idle:
+        for client, _ in self._idle:
             await client.aclose()
