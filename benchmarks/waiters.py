@@ -157,7 +157,8 @@ async def _learned(settings: Settings, token: str, model: Model) -> None:
         )
         job = await store.observe(job, Accepted(request_id=job.id), begun)
         job = await store.observe(job, Running(), begun + timedelta(seconds=FIRST_SECONDS))
-        await store.observe(job, Succeeded(outputs=Outputs(videos=("https://a.example",))), ended)
+        outputs = Outputs(videos=("https://a.example/clip.mp4",))
+        await store.observe(job, Succeeded(outputs=outputs, looked_at=ended), ended)
     store.close()
 
 
