@@ -99,3 +99,31 @@ async def test_connections_that_nobody_needs_any_more_are_closed() -> None:
         await use()
         assert sum(one.is_closed for one in made) == 8
     assert all(one.is_closed for one in made)
+
+
+class _Closing(httpx.MockTransport):
+    """A network whose connections take a while to close, and may fail at it."""
+
+    async def aclose(self) -> None:
+        await anyio.sleep(1)
+        raise httpx.CloseError("It was gone.")
+
+
+async def test_closing_what_is_not_needed_loses_no_answer_and_no_connection() -> None:
+    async def answered(_: httpx.Request) -> httpx.Response:
+        await anyio.sleep(1)
+        return httpx.Response(200, json={"answer": 1})
+
+    answers: list[Any] = []
+    connections = Connections(lambda: httpx.AsyncClient(transport=_Closing(answered)))
+
+    async def ask() -> None:
+        async with connections.one(patience=10) as http:
+            answers.append((await http.get("https://api.example/")).json())
+
+    for callers in (5, 2, 3):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(callers):
+                tasks.start_soon(ask)
+        await anyio.sleep(9)
+    assert answers == [{"answer": 1}] * 10

@@ -1,7 +1,7 @@
 """The connections to the service, each of which carries one request at a time."""
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from math import inf
 from types import TracebackType
 from typing import Self
@@ -11,7 +11,6 @@ import httpx
 
 MOST_AT_ONCE = 100
 """How many requests may be under way; those beyond wait for their turn."""
-
 
 IDLE_SECONDS = 5.0
 """How long one is kept that nobody needs, about as long as services keep theirs."""
@@ -48,19 +47,24 @@ class Connections:
             await self._turns.acquire()
         if waiting.cancelled_caught:
             raise httpx.PoolTimeout(f"{MOST_AT_ONCE} requests are under way.")
-        client = self._idle.pop()[0] if self._idle else self._client()
+        client: httpx.AsyncClient | None = None
         try:
+            # Before the request: after it, a fault here would lose an answer that was paid for.
+            await self._close_unneeded()
+            client = self._idle.pop()[0] if self._idle else self._client()
             yield client
         finally:
-            self._idle.append((client, anyio.current_time() + IDLE_SECONDS))
+            if client is not None:
+                self._idle.append((client, anyio.current_time() + IDLE_SECONDS))
             self._turns.release()
-        await self._close_unneeded()
 
     async def _close_unneeded(self) -> None:
         """Close those that have lain idle, the longest idle first."""
-        while self._idle[0][1] < anyio.current_time():
+        while self._idle and self._idle[0][1] < anyio.current_time():
             client, _ = self._idle.pop(0)
-            await client.aclose()
+            # What cannot be closed is thrown away all the same.
+            with suppress(httpx.HTTPError, OSError, anyio.BrokenResourceError):
+                await client.aclose()
 
     async def __aenter__(self) -> Self:
         """Take them into use."""
