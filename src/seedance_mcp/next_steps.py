@@ -41,16 +41,16 @@ def after_status(report: Report) -> str:
 def _after_completion(report: Report) -> str:
     """Lead from a clip that is done to its file."""
     job = report.job
-    save = f"all get_result with request_id {job.request_id} and download true"
+    save = f"get_result with request_id {job.request_id} and download true"
     made = "video" if job.outputs.videos else "image"
     if report.saving:
-        return f"It is being saved ({report.saving}): c{save}, which waits for it."
+        return f"It is being saved ({report.saving}): call {save}, which waits for it."
     if all(job.saved):
         return (
             f"Tell the user where the {made} was saved; get_result with request_id"
             f" {job.request_id} tells what it cost."
         )
-    return f"C{save}: it saves the {made}, whose URL may expire, and tells what it cost."
+    return f"Call {save}: it saves the {made}, whose URL may expire, and tells what it cost."
 
 
 def after_result(report: Report) -> str:
