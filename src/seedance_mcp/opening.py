@@ -59,15 +59,8 @@ async def opened_service(  # noqa: PLR0913 - what build_server was given
         _closing(SqliteStore(settings.state_dir, surroundings, history=history)) as store,
         anyio.create_task_group() as tasks,
     ):
-        exchange = Exchange(
-            connections,
-            base_url=settings.base_url,
-            token=token,
-            surroundings=surroundings,
-            throttle=Throttle(surroundings.sleep),
-        )
         yield Service(
-            client=RunComfy(exchange),
+            client=_client(settings, connections, token, surroundings),
             store=store,
             model=model,
             token=token,
@@ -81,15 +74,34 @@ async def opened_service(  # noqa: PLR0913 - what build_server was given
                 allow_private=settings.allow_private_urls,
                 local_files=local_files,
             ),
-            downloads=Downloads(
-                settings.output_dir,
-                base_url=settings.base_url,
-                transport=transport,
-                surroundings=surroundings,
-            ),
+            downloads=_downloads(settings, transport, surroundings),
             claims=Claims(settings.state_dir / "saving"),
             changed=changed,
         )
+
+
+def _client(
+    settings: Settings, connections: Connections, token: str | None, surroundings: Surroundings
+) -> RunComfy:
+    exchange = Exchange(
+        connections,
+        base_url=settings.base_url,
+        token=token,
+        surroundings=surroundings,
+        throttle=Throttle(surroundings.sleep),
+    )
+    return RunComfy(exchange)
+
+
+def _downloads(
+    settings: Settings, transport: httpx.AsyncBaseTransport | None, surroundings: Surroundings
+) -> Downloads:
+    return Downloads(
+        settings.output_dir,
+        base_url=settings.base_url,
+        transport=transport,
+        surroundings=surroundings,
+    )
 
 
 def _limits(settings: Settings) -> Limits:
