@@ -17,10 +17,10 @@ from statistics import median
 import anyio
 
 from seedance_mcp import rows
+from seedance_mcp.clock import Surroundings
 from seedance_mcp.jobs import Job
 from seedance_mcp.observations import Outputs, Status
 from seedance_mcp.sqlite_store import SqliteStore
-from seedance_mcp.surroundings import Surroundings
 
 JOBS = 100_000
 NOW = datetime.now(UTC)

@@ -20,6 +20,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from seedance_mcp.clock import Surroundings
 from seedance_mcp.jobs import Job
 from seedance_mcp.observations import Accepted, Outputs, Running, Succeeded
 from seedance_mcp.polling import FIRST_SECONDS
@@ -30,7 +31,6 @@ from seedance_mcp.service import Service
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending import Allowance
 from seedance_mcp.sqlite_store import SqliteStore
-from seedance_mcp.surroundings import Surroundings
 
 from .long_runs import BEFORE, JOBS
 

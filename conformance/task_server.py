@@ -32,13 +32,13 @@ from mcp_types import (
     TextContent,
 )
 
+from seedance_mcp.clock import Surroundings
 from seedance_mcp.errors import JobNotFound
 from seedance_mcp.jobs import Job
 from seedance_mcp.observations import Cancelled, Failed, Observation, Outputs, Status, Succeeded
 from seedance_mcp.reports import Report
 from seedance_mcp.spending import Allowance
 from seedance_mcp.sqlite_store import SqliteStore
-from seedance_mcp.surroundings import Surroundings
 from seedance_mcp.tasks import Tasks, TaskState
 from seedance_mcp.video_tasks import TaskForms
 

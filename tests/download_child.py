@@ -15,10 +15,10 @@ from pathlib import Path
 
 import anyio
 
+from seedance_mcp.clock import Surroundings
 from seedance_mcp.download import Downloads
 from seedance_mcp.errors import DownloadFailed
 from seedance_mcp.observations import Output
-from seedance_mcp.surroundings import Surroundings
 
 from .download_scene import JOB
 

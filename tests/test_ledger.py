@@ -14,6 +14,7 @@ import anyio
 import pytest
 
 from seedance_mcp import rows
+from seedance_mcp.clock import Surroundings
 from seedance_mcp.errors import LedgerError, SpendingLimitReached
 from seedance_mcp.jobs import Job
 from seedance_mcp.migrations import migrate
@@ -31,7 +32,6 @@ from seedance_mcp.observations import (
 from seedance_mcp.presence import Presence
 from seedance_mcp.spending import Allowance
 from seedance_mcp.sqlite_store import SqliteStore
-from seedance_mcp.surroundings import Surroundings
 
 from .broken_ledgers import BROKEN
 from .door import VIRTUAL_TIME

@@ -12,10 +12,10 @@ from mcp.client.extension import ClientExtension, advertise
 from mcp.shared.exceptions import MCPError
 from mcp_types import Request
 
+from seedance_mcp.clock import Surroundings
 from seedance_mcp.observations import Outputs, Succeeded
 from seedance_mcp.simulator import Behaviour, Fault, Simulator
 from seedance_mcp.sqlite_store import SqliteStore
-from seedance_mcp.surroundings import Surroundings
 
 from . import restarts
 from .door import ARGUMENTS, PICTURE_URL, VIRTUAL_TIME, Door, facts, opened, text

@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import httpx
 
+from .clock import Surroundings
 from .errors import DownloadFailed, LinkRefused, one_line
 from .file_names import file_name
 from .jobs import Job
@@ -18,7 +19,6 @@ from .observations import Output
 from .part_file import BrokenOff, PartFile
 from .part_note import is_validator
 from .polling import RETRY_ATTEMPTS, retry_delay
-from .surroundings import Surroundings
 
 MOST_REDIRECTS = 3
 LEAST_PROGRESS_BYTES = 64 * 1024  # an attempt that brought less was in vain

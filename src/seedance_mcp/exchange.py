@@ -10,11 +10,11 @@ from typing import Any, Literal, cast
 import anyio
 import httpx
 
+from .clock import Surroundings
 from .connections import Connections
 from .errors import RateLimited, ServiceError, ServiceUnavailable, TokenMissing, Unreadable
 from .polling import RETRY_ATTEMPTS, RETRY_LONGEST_SECONDS, retry_delay
 from .refusals import read_error
-from .surroundings import Surroundings
 from .throttle import Throttle
 
 # A result may echo its inputs, a picture of several MB among them; nothing sane is longer.

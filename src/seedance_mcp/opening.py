@@ -11,6 +11,7 @@ from . import __version__
 from .changes import Listener
 from .claims import Claims
 from .client import RunComfy
+from .clock import Surroundings
 from .connections import Connections
 from .download import Downloads
 from .errors import ConfigurationError, one_line
@@ -23,7 +24,6 @@ from .settings import Settings
 from .spending import Allowance
 from .sqlite_store import SqliteStore
 from .store import Store
-from .surroundings import Surroundings
 from .throttle import Throttle
 
 

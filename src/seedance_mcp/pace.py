@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from .clock import Surroundings
 from .durations import Durations
 from .errors import LedgerError
 from .jobs import Job
@@ -10,7 +11,6 @@ from .observations import Status
 from .polling import Schedule, Sighting
 from .schema import Model
 from .store import Store
-from .surroundings import Surroundings
 
 REMEMBERED_JOBS = 100
 """Of how many jobs that ended last the ledger is asked."""

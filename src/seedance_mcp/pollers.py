@@ -15,10 +15,10 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from .clock import Surroundings
 from .errors import RateLimited, Refusal, ServiceError
 from .jobs import Job
 from .pace import Pace, sighting
-from .surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from typing import Protocol
 
 import anyio
 
+from .clock import Surroundings
 from .jobs import Job
 from .reports import Tally
-from .surroundings import Surroundings
 
 # A second less than is promised, for a machine that is busy.
 HEARTBEAT_SECONDS = 4.0

@@ -29,12 +29,12 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from .announcements import Announcements
 from .answers import job_answer, listing_answer
+from .clock import Surroundings
 from .errors import JobNotFound, SeedanceError, one_line
 from .jobs import Job
 from .resource_uris import JOB_TEMPLATE, JOBS_URI, MODEL_URI, request_id_of
 from .schema import JSONObject, Model
 from .service import Service
-from .surroundings import Surroundings
 
 RECENT_JOBS = 20
 

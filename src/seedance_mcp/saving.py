@@ -14,13 +14,13 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .claims import Claims
+from .clock import Surroundings
 from .download import Downloads, existing
 from .errors import DownloadFailed, LinkRefused
 from .jobs import Job
 from .observations import Output, Status
 from .records import Records
 from .reports import Report, Tally
-from .surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ from mcp_types import (
 )
 
 from . import __version__
+from .clock import Surroundings
 from .completion import Completions
 from .errors import ConfigurationError, one_line
 from .opening import opened_service
@@ -30,7 +31,6 @@ from .resources import Resources
 from .schema import Model, load_models
 from .service import Service
 from .settings import Settings
-from .surroundings import Surroundings
 from .tasks import listening
 from .tools import Tool, build_tools, is_connected
 from .video_tasks import video_tasks

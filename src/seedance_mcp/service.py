@@ -16,6 +16,7 @@ from .catalogue import Catalogue
 from .changes import Changes, Listener
 from .claims import Claims
 from .client import RunComfy
+from .clock import Surroundings
 from .download import Downloads
 from .following import Follower, Watcher
 from .images import ImageGate
@@ -31,7 +32,6 @@ from .saving import Watcher as SavingWatcher
 from .schema import JSONObject, Model
 from .store import Page, Store
 from .submissions import Submissions
-from .surroundings import Surroundings
 
 
 class Service:

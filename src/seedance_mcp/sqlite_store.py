@@ -21,6 +21,7 @@ from typing import TypeVar
 import anyio
 
 from . import rows
+from .clock import Surroundings
 from .errors import LedgerError
 from .jobs import Job, advance, is_owed
 from .migrations import migrate, transaction
@@ -28,7 +29,6 @@ from .observations import Observation, OutcomeLost, Status
 from .presence import Presence
 from .spending import DAY, HOUR, Allowance, check_day, check_hour
 from .store import Page
-from .surroundings import Surroundings
 
 LOCK_PATIENCE_SECONDS = 5.0
 """How long a step waits for another process's lock; each holds it for milliseconds."""

@@ -9,12 +9,12 @@ from anyio.abc import TaskGroup
 
 from .changes import Changes
 from .client import RunComfy
+from .clock import Surroundings
 from .errors import NOTHING_CHARGED, LedgerError, OutcomeUnknown, RequestRefused, SeedanceError
 from .exchange import SUBMIT_SECONDS
 from .jobs import Job, advance
 from .observations import Accepted, OutcomeLost, Status
 from .store import Store
-from .surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
 

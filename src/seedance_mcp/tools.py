@@ -19,6 +19,7 @@ from starlette.requests import Request
 
 from .answers import Answer, cancellation_answer, job_answer, listing_answer, result_answer
 from .arguments import check_arguments
+from .clock import Surroundings
 from .errors import SeedanceError
 from .jobs import Job
 from .listing import listed_tools
@@ -28,7 +29,6 @@ from .progress import BytesProgress, Notify, beating, reported
 from .reports import Report
 from .schema import JSONObject, Model
 from .service import Service
-from .surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from typing import Any
 from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolRequestParams, CallToolResult, Result
 
+from .clock import Surroundings
 from .errors import one_line
 from .jobs import Job
 from .observations import Status
@@ -22,7 +23,6 @@ from .polling import SHORTEST_SECONDS, Schedule
 from .progress import Notify, describe
 from .reports import Report
 from .service import Service
-from .surroundings import Surroundings
 from .tasks import CreatedTask, Tasks, TaskState, TaskStatus
 from .tools import Call, Connected, Tool, generate, generated, is_connected
 
