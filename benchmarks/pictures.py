@@ -13,7 +13,7 @@ import httpx
 from PIL import Image
 
 from seedance_mcp.images import ImageGate
-from seedance_mcp.schema import load_models
+from seedance_mcp.models.model import load_models
 from tests.image_host import MEGABYTE, Page, PictureHost, hosting
 
 RUNS = 7

@@ -22,10 +22,10 @@ from anyio.abc import TaskGroup
 
 from seedance_mcp.clock import Surroundings
 from seedance_mcp.jobs import Job
+from seedance_mcp.models.model import JSONObject, Model, load_models
 from seedance_mcp.observations import Accepted, Outputs, Running, Succeeded
 from seedance_mcp.polling import FIRST_SECONDS
 from seedance_mcp.progress import reported
-from seedance_mcp.schema import JSONObject, Model, load_models
 from seedance_mcp.server import build_server, utc_now
 from seedance_mcp.service import Service
 from seedance_mcp.settings import Settings

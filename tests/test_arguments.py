@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from seedance_mcp.arguments import check_arguments, check_image_urls
 from seedance_mcp.errors import InputError
 from seedance_mcp.listing import listed_tools
-from seedance_mcp.schema import load_models
+from seedance_mcp.models.model import load_models
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 SCHEMA = listed_tools(MODEL, wait_seconds=45)[0].input_schema

@@ -13,7 +13,7 @@ from mcp.client.stdio import StdioServerParameters
 from pydantic import AliasChoices
 
 from seedance_mcp.listing import listed_tools
-from seedance_mcp.schema import load_models
+from seedance_mcp.models.model import load_models
 from seedance_mcp.settings import Settings
 
 from .server_process import START_SECONDS, environment

@@ -9,7 +9,7 @@ import pytest
 from seedance_mcp.addresses import is_public
 from seedance_mcp.errors import InputError
 from seedance_mcp.images import ImageGate
-from seedance_mcp.schema import load_models
+from seedance_mcp.models.model import load_models
 
 from .image_host import Names, Page, Rerouted, hosting
 from .image_hostile import (

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from seedance_mcp.image_rules import RuleBroken, hold
+from seedance_mcp.models.model import ImageRule
 from seedance_mcp.orientation import turned
 from seedance_mcp.pictures import Header, read_header
-from seedance_mcp.schema import ImageRule
 
 from .image_host import Page, hosting
 from .image_samples import heic, made, png, rotated

@@ -10,7 +10,7 @@ import pytest
 
 from seedance_mcp.errors import InputError
 from seedance_mcp.images import ImageGate
-from seedance_mcp.schema import load_models
+from seedance_mcp.models.model import load_models
 
 from .image_host import Page, hosting
 from .image_samples import far_jpeg

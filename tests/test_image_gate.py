@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from seedance_mcp.errors import InputError
 from seedance_mcp.images import ImageGate, Looked
-from seedance_mcp.schema import load_models
+from seedance_mcp.models.model import load_models
 
 from .door import VIRTUAL_TIME
 from .image_host import Names, Page, PictureHost, Rerouted, hosting

@@ -13,7 +13,7 @@ from PIL import Image
 from seedance_mcp.converting import URI_LIMIT
 from seedance_mcp.errors import InputError
 from seedance_mcp.images import ImageGate, Looked
-from seedance_mcp.schema import load_models
+from seedance_mcp.models.model import load_models
 
 from .image_samples import animated, made, noise, rotated
 

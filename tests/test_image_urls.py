@@ -2,7 +2,7 @@ import pytest
 
 from seedance_mcp.arguments import check_image_urls
 from seedance_mcp.errors import InputError
-from seedance_mcp.schema import load_models
+from seedance_mcp.models.model import load_models
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 GOOD = {"prompt": "A lake", "first_frame_image_url": "https://pictures.example/lake.jpg"}

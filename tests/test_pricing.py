@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from seedance_mcp.errors import CostLimitReached, PriceUnknown
 from seedance_mcp.jobs import Job
+from seedance_mcp.models.model import load_models
 from seedance_mcp.pricing import Price, dollars, read_price, spent, written
-from seedance_mcp.schema import load_models
 from seedance_mcp.spending import DAY, Allowance, check_day
 
 from .json_values import json_values

@@ -7,8 +7,8 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import GetPromptRequestParams, TextContent
 
+from seedance_mcp.models.model import load_models
 from seedance_mcp.prompts import Prompts
-from seedance_mcp.schema import load_models
 from seedance_mcp.server import INSTRUCTIONS
 
 from .door import PICTURE_URL, VIRTUAL_TIME, opened

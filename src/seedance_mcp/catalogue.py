@@ -7,11 +7,12 @@ from math import inf
 import anyio
 from anyio.abc import TaskGroup
 
+from seedance_mcp.models.model import Model
+
 from .client import RunComfy
 from .errors import SeedanceError
 from .jobs import Job
 from .pricing import Price, read_price
-from .schema import Model
 from .spending import Allowance
 
 logger = logging.getLogger(__name__)

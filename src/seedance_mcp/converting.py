@@ -12,9 +12,10 @@ from io import BytesIO
 from math import sqrt
 from typing import TYPE_CHECKING
 
+from seedance_mcp.models.model import ImageRule
+
 from .image_rules import RuleBroken, hold
 from .pictures import Header, Size, Unfit
-from .schema import ImageRule
 
 if TYPE_CHECKING:
     from PIL import Image

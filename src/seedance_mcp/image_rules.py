@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from math import inf
 
+from seedance_mcp.models.model import ImageRule
+
 from .pictures import Header
-from .schema import ImageRule
 
 MEGABYTE = 1024 * 1024
 """The larger of the two megabytes: which one the service counts in is unknown."""

@@ -14,6 +14,8 @@ import anyio
 import anyio.from_thread
 import httpx
 
+from seedance_mcp.models.model import JSONObject, Model
+
 from .addresses import Closed, place
 from .arguments import check_image_urls
 from .errors import InputError
@@ -23,7 +25,6 @@ from .local_pictures import is_local, local_picture
 from .looks import Look, advice, odd, said
 from .pictures import Header, Unfit
 from .reading import reading
-from .schema import JSONObject, Model
 from .turns import Turns
 
 LOOK_SECONDS = 5.0

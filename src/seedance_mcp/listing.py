@@ -2,6 +2,8 @@
 
 from mcp_types import Tool, ToolAnnotations
 
+from seedance_mcp.models.model import JSONObject, Model, tool_schema
+
 from .answers import (
     CancellationAnswer,
     JobAnswer,
@@ -11,7 +13,6 @@ from .answers import (
 )
 from .jobs import REQUEST_ID_PATTERN
 from .observations import Status
-from .schema import JSONObject, Model, tool_schema
 
 
 def listed_tools(model: Model, *, wait_seconds: int) -> list[Tool]:

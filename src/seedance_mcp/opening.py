@@ -7,6 +7,8 @@ from datetime import timedelta
 import anyio
 import httpx
 
+from seedance_mcp.models.model import Model
+
 from . import __version__
 from .changes import Listener
 from .claims import Claims
@@ -18,7 +20,6 @@ from .errors import ConfigurationError, one_line
 from .exchange import Exchange
 from .images import ImageGate
 from .reports import Limits
-from .schema import Model
 from .service import Service
 from .settings import Settings
 from .spending import Allowance

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from seedance_mcp.models.model import Model
+
 from .clock import Surroundings
 from .durations import Durations
 from .errors import LedgerError
 from .jobs import Job
 from .observations import Status
 from .polling import Schedule, Sighting
-from .schema import Model
 from .store import Store
 
 REMEMBERED_JOBS = 100

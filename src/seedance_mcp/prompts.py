@@ -16,8 +16,9 @@ from mcp_types import (
     TextContent,
 )
 
+from seedance_mcp.models.model import Model
+
 from .errors import one_line
-from .schema import Model
 from .service import Service
 
 ANIMATE_IMAGE = Prompt(

@@ -21,6 +21,8 @@ from mcp_types import (
     ServerCapabilities,
 )
 
+from seedance_mcp.models.model import Model, load_models
+
 from . import __version__
 from .clock import Surroundings
 from .completion import Completions
@@ -28,7 +30,6 @@ from .errors import ConfigurationError, one_line
 from .opening import opened_service
 from .prompts import Prompts
 from .resources import Resources
-from .schema import Model, load_models
 from .service import Service
 from .settings import Settings
 from .tasks import listening

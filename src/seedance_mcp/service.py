@@ -10,6 +10,8 @@ from math import inf
 import anyio
 from anyio.abc import TaskGroup
 
+from seedance_mcp.models.model import JSONObject, Model
+
 from .asking import ASK_SECONDS, REFRESH_JOBS, Asker
 from .buying import Buying
 from .catalogue import Catalogue
@@ -29,7 +31,6 @@ from .records import Deliveries, Records
 from .reports import Limits, Listing, Report
 from .saving import Saving
 from .saving import Watcher as SavingWatcher
-from .schema import JSONObject, Model
 from .store import Page, Store
 from .submissions import Submissions
 

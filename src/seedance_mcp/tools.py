@@ -17,6 +17,8 @@ from mcp_types import CallToolResult, ContentBlock, ImageContent, ResourceLink, 
 from mcp_types import Tool as ListedTool
 from starlette.requests import Request
 
+from seedance_mcp.models.model import JSONObject, Model
+
 from .answers import Answer, cancellation_answer, job_answer, listing_answer, result_answer
 from .arguments import check_arguments
 from .clock import Surroundings
@@ -27,7 +29,6 @@ from .observations import Status
 from .preview import middle_frame
 from .progress import BytesProgress, Notify, beating, reported
 from .reports import Report
-from .schema import JSONObject, Model
 from .service import Service
 
 logger = logging.getLogger(__name__)

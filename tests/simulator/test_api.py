@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image, ImageStat
 
-from seedance_mcp.schema import load_models
+from seedance_mcp.models.model import load_models
 from seedance_mcp.simulator import Behaviour
 
 from .caller import DUSK, MODEL, Clock, calling, data_uri, picture

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 from enum import Enum
 from typing import Any
 
-from seedance_mcp.schema import Model
+from seedance_mcp.models.model import Model
 
 from .behaviour import Behaviour, ErrorForm, Word
 

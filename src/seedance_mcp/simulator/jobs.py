@@ -5,7 +5,7 @@ from typing import Any
 
 import anyio
 
-from seedance_mcp.schema import Model
+from seedance_mcp.models.model import Model
 
 
 @dataclass(kw_only=True, eq=False)

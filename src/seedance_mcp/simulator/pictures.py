@@ -13,7 +13,7 @@ import anyio.to_thread
 import httpx
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from seedance_mcp.schema import ImageRule
+from seedance_mcp.models.model import ImageRule
 
 MEGABYTE = 1024 * 1024
 FETCH_SECONDS = 20.0

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from seedance_mcp.schema import load_models
+from seedance_mcp.models.model import load_models
 
 from .api import Api
 from .behaviour import Behaviour, Seconds

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from jsonschema.validators import validator_for
 
-from seedance_mcp.schema import Model
+from seedance_mcp.models.model import Model
 
 from .behaviour import Behaviour, seconds_of
 from .forms import JSONObject, Reason, Refusal, View

@@ -16,7 +16,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from seedance_mcp.errors import ConfigurationError
-from seedance_mcp.schema import Model
+from seedance_mcp.models.model import Model
 
 from .behaviour import Behaviour
 from .forms import JSONObject

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from seedance_mcp.schema import ImageRule, Model, load_models, tool_schema
+from seedance_mcp.models.model import ImageRule, Model, load_models, tool_schema
 
 FACTS: dict[str, Any] = json.loads(
     (Path(__file__).parent / "facts" / "seedance-1-0-lite-image-to-video.json").read_text("utf-8")
