@@ -18,8 +18,8 @@ import anyio
 
 from seedance_mcp import rows
 from seedance_mcp.clock import Surroundings
-from seedance_mcp.jobs import Job
-from seedance_mcp.observations import Outputs, Status
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Outputs, Status
 from seedance_mcp.sqlite_store import SqliteStore
 
 JOBS = 100_000

@@ -34,8 +34,8 @@ from mcp_types import (
 
 from seedance_mcp.clock import Surroundings
 from seedance_mcp.errors import JobNotFound
-from seedance_mcp.jobs import Job
-from seedance_mcp.observations import Cancelled, Failed, Observation, Outputs, Status, Succeeded
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Cancelled, Failed, Observation, Outputs, Status, Succeeded
 from seedance_mcp.reports import Report
 from seedance_mcp.spending import Allowance
 from seedance_mcp.sqlite_store import SqliteStore

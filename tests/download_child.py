@@ -18,7 +18,7 @@ import anyio
 from seedance_mcp.clock import Surroundings
 from seedance_mcp.download import Downloads
 from seedance_mcp.errors import DownloadFailed
-from seedance_mcp.observations import Output
+from seedance_mcp.jobs.status import Output
 
 from .download_scene import JOB
 

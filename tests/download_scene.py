@@ -10,8 +10,8 @@ import httpx
 
 from seedance_mcp.download import Downloads
 from seedance_mcp.errors import DownloadFailed
-from seedance_mcp.jobs import Job
-from seedance_mcp.observations import Output
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Output
 
 from .scripted import HeldTime
 

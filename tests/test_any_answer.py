@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seedance_mcp.errors import Unreadable
-from seedance_mcp.observations import Failed, Queued, Succeeded
+from seedance_mcp.jobs.status import Failed, Queued, Succeeded
 from seedance_mcp.refusals import error_text, read_error
 from seedance_mcp.wire import read_cancel, read_object, read_result, read_status, read_submit
 

@@ -17,7 +17,7 @@ from seedance_mcp.errors import (
     TokenRefused,
     Unreadable,
 )
-from seedance_mcp.observations import (
+from seedance_mcp.jobs.status import (
     Ended,
     Observation,
     Outputs,

@@ -10,7 +10,7 @@ import pytest
 from seedance_mcp.client import RunComfy
 from seedance_mcp.connections import MOST_AT_ONCE, Connections
 from seedance_mcp.errors import ServiceUnavailable
-from seedance_mcp.observations import Queued
+from seedance_mcp.jobs.status import Queued
 
 from .door import ARGUMENTS, VIRTUAL_TIME
 from .scripted import Scripted, answer, exchanging

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from seedance_mcp.file_names import file_name
-from seedance_mcp.observations import Output
+from seedance_mcp.jobs.status import Output
 
 from .download_scene import JOB, NAME, Scene
 from .download_server import hosting, mp4

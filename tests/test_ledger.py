@@ -16,9 +16,8 @@ import pytest
 from seedance_mcp import rows
 from seedance_mcp.clock import Surroundings
 from seedance_mcp.errors import LedgerError, SpendingLimitReached
-from seedance_mcp.jobs import Job
-from seedance_mcp.migrations import migrate
-from seedance_mcp.observations import (
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import (
     Accepted,
     Cancelled,
     Failed,
@@ -29,6 +28,7 @@ from seedance_mcp.observations import (
     Status,
     Succeeded,
 )
+from seedance_mcp.migrations import migrate
 from seedance_mcp.presence import Presence
 from seedance_mcp.spending import Allowance
 from seedance_mcp.sqlite_store import SqliteStore

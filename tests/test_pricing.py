@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedance_mcp.errors import CostLimitReached, PriceUnknown
-from seedance_mcp.jobs import Job
+from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import load_models
 from seedance_mcp.pricing import Price, dollars, read_price, spent, written
 from seedance_mcp.spending import DAY, Allowance, check_day

@@ -13,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import Request
 
 from seedance_mcp.clock import Surroundings
-from seedance_mcp.observations import Outputs, Succeeded
+from seedance_mcp.jobs.status import Outputs, Succeeded
 from seedance_mcp.simulator import Behaviour, Fault, Simulator
 from seedance_mcp.sqlite_store import SqliteStore
 

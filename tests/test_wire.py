@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from seedance_mcp.errors import InputError, Unreadable
-from seedance_mcp.observations import (
+from seedance_mcp.jobs.status import (
     Cancelled,
     Ended,
     Failed,

@@ -12,8 +12,9 @@ import anyio
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 
+from seedance_mcp.jobs.job import Job
+
 from .changes import Listener
-from .jobs import Job
 from .resource_uris import JOBS_URI, job_uri
 
 MOST_SUBSCRIPTIONS = 1_000

@@ -9,12 +9,12 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Status
 from seedance_mcp.models.model import JSONObject
 
 from .errors import one_line
-from .jobs import Job
 from .next_steps import after_cancel, after_list, after_result, after_status
-from .observations import Status
 from .pricing import dollars
 from .reports import Listing, Report
 

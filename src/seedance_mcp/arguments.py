@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from jsonschema import Draft202012Validator
 
+from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
 from seedance_mcp.models.model import JSONObject, Model
 
 from .errors import InputError, one_line
-from .jobs import REQUEST_ID_PATTERN
 
 # Signed URLs run to a few thousand characters; servers refuse longer ones than this.
 _URL_LIMIT = 8192

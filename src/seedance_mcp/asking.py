@@ -5,10 +5,8 @@ from contextlib import contextmanager, suppress
 
 import anyio
 
-from .client import RunComfy
-from .errors import JobNotFound, RateLimited, RequestRefused, ServiceError, ServiceUnavailable
-from .jobs import Job
-from .observations import (
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import (
     FINAL_OBSERVATIONS,
     Cancelled,
     Ended,
@@ -17,6 +15,9 @@ from .observations import (
     Running,
     Status,
 )
+
+from .client import RunComfy
+from .errors import JobNotFound, RateLimited, RequestRefused, ServiceError, ServiceUnavailable
 from .records import Records
 
 NOT_ANSWERED = "RunComfy has not answered yet."

@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import anyio
 
+from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import JSONObject, Model
 
 from .catalogue import Catalogue
 from .images import ImageGate
-from .jobs import Job
 from .records import Deliveries, Records
 from .spending import Allowance
 from .store import Store

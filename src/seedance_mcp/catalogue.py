@@ -7,11 +7,11 @@ from math import inf
 import anyio
 from anyio.abc import TaskGroup
 
+from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import Model
 
 from .client import RunComfy
 from .errors import SeedanceError
-from .jobs import Job
 from .pricing import Price, read_price
 from .spending import Allowance
 

@@ -6,7 +6,7 @@ what was last seen in this process.
 
 from typing import Any, Protocol
 
-from .jobs import Job
+from seedance_mcp.jobs.job import Job
 
 REMEMBERED_JOBS = 5_000
 """How many jobs' last states are kept; one that is forgotten may be told of twice."""

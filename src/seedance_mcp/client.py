@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 import httpx
 
+from seedance_mcp.jobs.status import Observation, Running
+
 from . import wire
 from .errors import OutcomeUnknown, ServiceUnavailable, Unreadable
 from .exchange import SUBMIT_SECONDS, Answer, Exchange
-from .observations import Observation, Running
 from .refusals import NOT_READY, error_number
 
 CONNECTION_FAULTS = (httpx.NetworkError, httpx.ProtocolError, httpx.ConnectTimeout)

@@ -11,11 +11,12 @@ from pathlib import Path
 import anyio
 import httpx
 
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Output
+
 from .clock import Surroundings
 from .errors import DownloadFailed, LinkRefused, one_line
 from .file_names import file_name
-from .jobs import Job
-from .observations import Output
 from .part_file import BrokenOff, PartFile
 from .part_note import is_validator
 from .polling import RETRY_ATTEMPTS, retry_delay

@@ -8,9 +8,10 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Output
+
 from .file_locks import one_by_one
-from .jobs import Job
-from .observations import Output
 
 NAME_LETTERS = 48  # of the prompt
 

@@ -7,8 +7,9 @@ from typing import Protocol
 
 import anyio
 
+from seedance_mcp.jobs.job import Job
+
 from .asking import NOT_ANSWERED, REFRESH_SECONDS, Asker
-from .jobs import Job
 from .pollers import Observed, Pollers
 from .records import Records
 

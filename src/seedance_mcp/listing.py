@@ -2,6 +2,8 @@
 
 from mcp_types import Tool, ToolAnnotations
 
+from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
+from seedance_mcp.jobs.status import Status
 from seedance_mcp.models.model import JSONObject, Model, tool_schema
 
 from .answers import (
@@ -11,8 +13,6 @@ from .answers import (
     ResultAnswer,
     output_schema,
 )
-from .jobs import REQUEST_ID_PATTERN
-from .observations import Status
 
 
 def listed_tools(model: Model, *, wait_seconds: int) -> list[Tool]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from .jobs import Job
-from .observations import Status
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Status
+
 from .reports import Report
 
 

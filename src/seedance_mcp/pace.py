@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Status
 from seedance_mcp.models.model import Model
 
 from .clock import Surroundings
 from .durations import Durations
 from .errors import LedgerError
-from .jobs import Job
-from .observations import Status
 from .polling import Schedule, Sighting
 from .store import Store
 

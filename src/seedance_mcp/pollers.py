@@ -15,9 +15,10 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from seedance_mcp.jobs.job import Job
+
 from .clock import Surroundings
 from .errors import RateLimited, Refusal, ServiceError
-from .jobs import Job
 from .pace import Pace, sighting
 
 logger = logging.getLogger(__name__)

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import Model
-
-from .jobs import Job
 
 _MICRO = 1_000_000
 _LEAST_USD, _MOST_USD = 1e-6, 1e6

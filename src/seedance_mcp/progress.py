@@ -7,8 +7,9 @@ from typing import Protocol
 
 import anyio
 
+from seedance_mcp.jobs.job import Job
+
 from .clock import Surroundings
-from .jobs import Job
 from .reports import Tally
 
 # A second less than is promised, for a machine that is busy.

@@ -13,10 +13,11 @@ from uuid import uuid4
 import anyio
 from anyio.abc import TaskGroup
 
+from seedance_mcp.jobs.job import Job, advance
+from seedance_mcp.jobs.status import Failed, Observation, Status, Succeeded
+
 from .changes import Changes
 from .errors import LedgerError, TokenMissing
-from .jobs import Job, advance
-from .observations import Failed, Observation, Status, Succeeded
 from .store import Store
 
 logger = logging.getLogger(__name__)

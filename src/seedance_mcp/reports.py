@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from .jobs import Job
+from seedance_mcp.jobs.job import Job
+
 from .spending import Allowance
 from .store import Page
 

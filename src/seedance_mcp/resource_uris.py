@@ -2,7 +2,7 @@
 
 import re
 
-from .jobs import REQUEST_ID_PATTERN
+from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
 
 MODEL_URI = "seedance://model"
 JOBS_URI = "seedance://jobs"

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from .jobs import Job
-from .observations import Outputs, Status
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Outputs, Status
 
 _COLUMNS = (
     "id, request_id, owner, model_id, arguments, status, queue_position, created_at, finished_at,"

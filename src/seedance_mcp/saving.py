@@ -13,12 +13,13 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Output, Status
+
 from .claims import Claims
 from .clock import Surroundings
 from .download import Downloads, existing
 from .errors import DownloadFailed, LinkRefused
-from .jobs import Job
-from .observations import Output, Status
 from .records import Records
 from .reports import Report, Tally
 

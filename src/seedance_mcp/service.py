@@ -10,6 +10,8 @@ from math import inf
 import anyio
 from anyio.abc import TaskGroup
 
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import OPEN, Status
 from seedance_mcp.models.model import JSONObject, Model
 
 from .asking import ASK_SECONDS, REFRESH_JOBS, Asker
@@ -22,8 +24,6 @@ from .clock import Surroundings
 from .download import Downloads
 from .following import Follower, Watcher
 from .images import ImageGate
-from .jobs import Job
-from .observations import OPEN, Status
 from .pace import Pace
 from .pollers import Pollers
 from .polling import Schedule

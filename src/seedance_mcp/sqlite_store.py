@@ -20,12 +20,13 @@ from typing import TypeVar
 
 import anyio
 
+from seedance_mcp.jobs.job import Job, advance, is_owed
+from seedance_mcp.jobs.status import Observation, OutcomeLost, Status
+
 from . import rows
 from .clock import Surroundings
 from .errors import LedgerError
-from .jobs import Job, advance, is_owed
 from .migrations import migrate, transaction
-from .observations import Observation, OutcomeLost, Status
 from .presence import Presence
 from .spending import DAY, HOUR, Allowance, check_day, check_hour
 from .store import Page

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from .jobs import Job
-from .observations import Observation, Status
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Observation, Status
+
 from .spending import Allowance
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.abc import TaskGroup
 
+from seedance_mcp.jobs.job import Job, advance
+from seedance_mcp.jobs.status import Accepted, OutcomeLost, Status
+
 from .changes import Changes
 from .client import RunComfy
 from .clock import Surroundings
 from .errors import NOTHING_CHARGED, LedgerError, OutcomeUnknown, RequestRefused, SeedanceError
 from .exchange import SUBMIT_SECONDS
-from .jobs import Job, advance
-from .observations import Accepted, OutcomeLost, Status
 from .store import Store
 
 logger = logging.getLogger(__name__)

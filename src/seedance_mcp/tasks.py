@@ -31,8 +31,9 @@ from mcp_types import (
     SubscriptionsListenResult,
 )
 
+from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
+
 from .errors import JobNotFound, SeedanceError, one_line
-from .jobs import REQUEST_ID_PATTERN
 
 TASKS = "io.modelcontextprotocol/tasks"
 """The extension's identifier."""

@@ -17,15 +17,15 @@ from mcp_types import CallToolResult, ContentBlock, ImageContent, ResourceLink, 
 from mcp_types import Tool as ListedTool
 from starlette.requests import Request
 
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Status
 from seedance_mcp.models.model import JSONObject, Model
 
 from .answers import Answer, cancellation_answer, job_answer, listing_answer, result_answer
 from .arguments import check_arguments
 from .clock import Surroundings
 from .errors import SeedanceError
-from .jobs import Job
 from .listing import listed_tools
-from .observations import Status
 from .preview import middle_frame
 from .progress import BytesProgress, Notify, beating, reported
 from .reports import Report

@@ -14,10 +14,11 @@ from typing import Any
 from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolRequestParams, CallToolResult, Result
 
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Status
+
 from .clock import Surroundings
 from .errors import one_line
-from .jobs import Job
-from .observations import Status
 from .pace import NOTHING_LEARNED, sighting
 from .polling import SHORTEST_SECONDS, Schedule
 from .progress import Notify, describe

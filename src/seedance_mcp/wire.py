@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from .errors import InputError, Unreadable
-from .jobs import REQUEST_ID_PATTERN
-from .observations import (
+from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
+from seedance_mcp.jobs.status import (
     Cancelled,
     Ended,
     Failed,
@@ -25,6 +24,8 @@ from .observations import (
     Status,
     Succeeded,
 )
+
+from .errors import InputError, Unreadable
 from .refusals import error_text
 
 _WORDS = {

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
-from .observations import (
+from .status import (
     Accepted,
     Cancelled,
     Ended,

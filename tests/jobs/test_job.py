@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedance_mcp.jobs import Job, advance
-from seedance_mcp.observations import (
+from seedance_mcp.jobs.job import Job, advance
+from seedance_mcp.jobs.status import (
     FINAL_OBSERVATIONS,
     Accepted,
     Cancelled,

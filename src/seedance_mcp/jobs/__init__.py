@@ -1,0 +1,1 @@
+"""What a job is: its record, its states, and `advance`, the only way it changes."""
