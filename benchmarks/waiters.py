@@ -29,7 +29,7 @@ from seedance_mcp.progress import reported
 from seedance_mcp.server import build_server, utc_now
 from seedance_mcp.service import Service
 from seedance_mcp.settings import Settings
-from seedance_mcp.spending import Allowance
+from seedance_mcp.spending.limits import Allowance
 from seedance_mcp.sqlite_store import SqliteStore
 
 from .long_runs import BEFORE, JOBS

@@ -30,7 +30,7 @@ from seedance_mcp.jobs.status import (
 )
 from seedance_mcp.migrations import migrate
 from seedance_mcp.presence import Presence
-from seedance_mcp.spending import Allowance
+from seedance_mcp.spending.limits import Allowance
 from seedance_mcp.sqlite_store import SqliteStore
 
 from .broken_ledgers import BROKEN

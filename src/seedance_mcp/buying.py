@@ -12,11 +12,11 @@ import anyio
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import JSONObject, Model
+from seedance_mcp.spending.limits import Allowance
 
 from .catalogue import Catalogue
 from .images import ImageGate
 from .records import Deliveries, Records
-from .spending import Allowance
 from .store import Store
 from .submissions import Submission, Submissions
 

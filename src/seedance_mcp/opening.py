@@ -8,6 +8,7 @@ import anyio
 import httpx
 
 from seedance_mcp.models.model import Model
+from seedance_mcp.spending.limits import Allowance
 
 from . import __version__
 from .changes import Listener
@@ -22,7 +23,6 @@ from .images import ImageGate
 from .reports import Limits
 from .service import Service
 from .settings import Settings
-from .spending import Allowance
 from .sqlite_store import SqliteStore
 from .store import Store
 from .throttle import Throttle

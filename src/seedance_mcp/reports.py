@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from seedance_mcp.jobs.job import Job
+from seedance_mcp.spending.limits import Allowance
 
-from .spending import Allowance
 from .store import Page
 
 

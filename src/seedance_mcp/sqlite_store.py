@@ -22,13 +22,13 @@ import anyio
 
 from seedance_mcp.jobs.job import Job, advance, is_owed
 from seedance_mcp.jobs.status import Observation, OutcomeLost, Status
+from seedance_mcp.spending.limits import DAY, HOUR, Allowance, check_day, check_hour
 
 from . import rows
 from .clock import Surroundings
 from .errors import LedgerError
 from .migrations import migrate, transaction
 from .presence import Presence
-from .spending import DAY, HOUR, Allowance, check_day, check_hour
 from .store import Page
 
 LOCK_PATIENCE_SECONDS = 5.0

@@ -12,8 +12,7 @@ from typing import Protocol
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Observation, Status
-
-from .spending import Allowance
+from seedance_mcp.spending.limits import Allowance
 
 
 @dataclass(frozen=True, kw_only=True)

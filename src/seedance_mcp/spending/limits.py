@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from seedance_mcp.errors import CostLimitReached, PriceUnknown, SpendingLimitReached
 from seedance_mcp.jobs.job import Job
 
-from .errors import CostLimitReached, PriceUnknown, SpendingLimitReached
 from .pricing import Price, microdollars, spent, written
 
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
