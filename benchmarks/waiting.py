@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from statistics import fmean, quantiles
 from typing import Any
 
-from seedance_mcp.durations import Durations
-from seedance_mcp.polling import FIRST_SECONDS, Schedule
+from seedance_mcp.polling.durations import Durations
+from seedance_mcp.polling.schedule import FIRST_SECONDS, Schedule
 
 from .long_runs import BEFORE, JOBS
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from .polling import Random
+from seedance_mcp.polling.schedule import Random
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,11 @@ from typing import Any, Literal, cast
 import anyio
 import httpx
 
+from seedance_mcp.polling.schedule import RETRY_ATTEMPTS, RETRY_LONGEST_SECONDS, retry_delay
+
 from .clock import Surroundings
 from .connections import Connections
 from .errors import RateLimited, ServiceError, ServiceUnavailable, TokenMissing, Unreadable
-from .polling import RETRY_ATTEMPTS, RETRY_LONGEST_SECONDS, retry_delay
 from .refusals import read_error
 from .throttle import Throttle
 

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.models.model import Model
+from seedance_mcp.polling.durations import Durations
+from seedance_mcp.polling.schedule import Schedule, Sighting
 
 from .clock import Surroundings
-from .durations import Durations
 from .errors import LedgerError
-from .polling import Schedule, Sighting
 from .store import Store
 
 REMEMBERED_JOBS = 100

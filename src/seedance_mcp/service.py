@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import OPEN, Status
 from seedance_mcp.models.model import JSONObject, Model
+from seedance_mcp.polling.schedule import Schedule
 
 from .asking import ASK_SECONDS, REFRESH_JOBS, Asker
 from .buying import Buying
@@ -26,7 +27,6 @@ from .following import Follower, Watcher
 from .images import ImageGate
 from .pace import Pace
 from .pollers import Pollers
-from .polling import Schedule
 from .records import Deliveries, Records
 from .reports import Limits, Listing, Report
 from .saving import Saving

@@ -16,11 +16,11 @@ from mcp_types import CallToolRequestParams, CallToolResult, Result
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
+from seedance_mcp.polling.schedule import SHORTEST_SECONDS, Schedule
 
 from .clock import Surroundings
 from .errors import one_line
 from .pace import NOTHING_LEARNED, sighting
-from .polling import SHORTEST_SECONDS, Schedule
 from .progress import Notify, describe
 from .reports import Report
 from .service import Service
