@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from seedance_mcp.exchange import SUBMIT_SECONDS
+from seedance_mcp.runcomfy.http import SUBMIT_SECONDS
 from seedance_mcp.simulator import Fault, Job
 
 from .purchases_world import Window, World

@@ -20,7 +20,7 @@ import httpx
 from mcp import Client
 from mcp_types import CallToolResult
 
-from seedance_mcp.exchange import SUBMIT_SECONDS
+from seedance_mcp.runcomfy.http import SUBMIT_SECONDS
 from seedance_mcp.server import SeedanceServer, build_server
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator import Behaviour, Simulator, running

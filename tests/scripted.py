@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 from seedance_mcp.clock import Surroundings
-from seedance_mcp.connections import Connections
-from seedance_mcp.exchange import Exchange
+from seedance_mcp.runcomfy.connections import Connections
+from seedance_mcp.runcomfy.http import Exchange
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 """What time it is wherever a test holds the clock."""

@@ -15,8 +15,8 @@ from seedance_mcp.jobs.status import (
     Running,
     Status,
 )
+from seedance_mcp.runcomfy.client import RunComfy
 
-from .client import RunComfy
 from .errors import JobNotFound, RateLimited, RequestRefused, ServiceError, ServiceUnavailable
 from .records import Records
 

@@ -9,10 +9,10 @@ from anyio.abc import TaskGroup
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import Model
+from seedance_mcp.runcomfy.client import RunComfy
 from seedance_mcp.spending.limits import Allowance
 from seedance_mcp.spending.pricing import Price, read_price
 
-from .client import RunComfy
 from .errors import SeedanceError
 
 logger = logging.getLogger(__name__)

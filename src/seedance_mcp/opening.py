@@ -8,24 +8,24 @@ import anyio
 import httpx
 
 from seedance_mcp.models.model import Model
+from seedance_mcp.runcomfy.client import RunComfy
+from seedance_mcp.runcomfy.connections import Connections
+from seedance_mcp.runcomfy.http import Exchange
+from seedance_mcp.runcomfy.throttle import Throttle
 from seedance_mcp.spending.limits import Allowance
 
 from . import __version__
 from .changes import Listener
 from .claims import Claims
-from .client import RunComfy
 from .clock import Surroundings
-from .connections import Connections
 from .download import Downloads
 from .errors import ConfigurationError, one_line
-from .exchange import Exchange
 from .images import ImageGate
 from .reports import Limits
 from .service import Service
 from .settings import Settings
 from .sqlite_store import SqliteStore
 from .store import Store
-from .throttle import Throttle
 
 
 @asynccontextmanager

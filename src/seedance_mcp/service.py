@@ -14,13 +14,13 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import OPEN, Status
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.polling.schedule import Schedule
+from seedance_mcp.runcomfy.client import RunComfy
 
 from .asking import ASK_SECONDS, REFRESH_JOBS, Asker
 from .buying import Buying
 from .catalogue import Catalogue
 from .changes import Changes, Listener
 from .claims import Claims
-from .client import RunComfy
 from .clock import Surroundings
 from .download import Downloads
 from .following import Follower, Watcher

@@ -4,7 +4,6 @@ from typing import Any
 import httpx
 import pytest
 
-from seedance_mcp.client import RunComfy
 from seedance_mcp.errors import (
     BalanceEmpty,
     OutcomeUnknown,
@@ -14,9 +13,9 @@ from seedance_mcp.errors import (
     ServiceUnavailable,
     TokenRefused,
 )
-from seedance_mcp.exchange import ANSWER_LIMIT_BYTES
-
-from .scripted import BASE_URL, TOKEN, HeldTime, Scripted, Step, answer, exchanging
+from seedance_mcp.runcomfy.client import RunComfy
+from seedance_mcp.runcomfy.http import ANSWER_LIMIT_BYTES
+from tests.scripted import BASE_URL, TOKEN, HeldTime, Scripted, Step, answer, exchanging
 
 pytestmark = pytest.mark.anyio
 

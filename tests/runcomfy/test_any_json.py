@@ -7,10 +7,15 @@ from hypothesis import strategies as st
 
 from seedance_mcp.errors import Unreadable
 from seedance_mcp.jobs.status import Failed, Queued, Succeeded
-from seedance_mcp.refusals import error_text, read_error
-from seedance_mcp.wire import read_cancel, read_object, read_result, read_status, read_submit
-
-from .json_values import json_objects, json_values
+from seedance_mcp.runcomfy._error_codes import error_text, read_error
+from seedance_mcp.runcomfy._responses import (
+    read_cancel,
+    read_object,
+    read_result,
+    read_status,
+    read_submit,
+)
+from tests.json_values import json_objects, json_values
 
 STATUS_CODES = st.sampled_from([200, 202, 302, 400, 403, 404, 408, 422, 429, 500, 503])
 READERS = [read_submit, read_status, read_result, read_cancel]

@@ -4,7 +4,6 @@ from typing import Any
 import httpx
 import pytest
 
-from seedance_mcp.client import RunComfy
 from seedance_mcp.errors import (
     BalanceEmpty,
     InputError,
@@ -26,8 +25,8 @@ from seedance_mcp.jobs.status import (
     Status,
     Succeeded,
 )
-
-from .scripted import BASE_URL, HeldTime, Scripted, Step, answer, exchanging
+from seedance_mcp.runcomfy.client import RunComfy
+from tests.scripted import BASE_URL, HeldTime, Scripted, Step, answer, exchanging
 
 pytestmark = pytest.mark.anyio
 

@@ -11,14 +11,13 @@ from seedance_mcp.errors import (
     ServiceUnavailable,
     Unreadable,
 )
-from seedance_mcp.exchange import (
+from seedance_mcp.runcomfy.http import (
     ANSWER_LIMIT_BYTES,
     FOREIGN_ERRORS,
     NEVER_SENT,
     Answer,
 )
-
-from .scripted import NOW, HeldTime, Scripted, Step, answer, exchanging
+from tests.scripted import NOW, HeldTime, Scripted, Step, answer, exchanging
 
 pytestmark = pytest.mark.anyio
 

@@ -7,13 +7,12 @@ import anyio
 import httpx
 import pytest
 
-from seedance_mcp.client import RunComfy
-from seedance_mcp.connections import MOST_AT_ONCE, Connections
 from seedance_mcp.errors import ServiceUnavailable
 from seedance_mcp.jobs.status import Queued
-
-from .door import ARGUMENTS, VIRTUAL_TIME
-from .scripted import Scripted, answer, exchanging
+from seedance_mcp.runcomfy.client import RunComfy
+from seedance_mcp.runcomfy.connections import MOST_AT_ONCE, Connections
+from tests.door import ARGUMENTS, VIRTUAL_TIME
+from tests.scripted import Scripted, answer, exchanging
 
 pytestmark = pytest.mark.anyio
 

@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 import httpx
 
+from seedance_mcp.errors import OutcomeUnknown, ServiceUnavailable, Unreadable
 from seedance_mcp.jobs.status import Observation, Running
 
-from . import wire
-from .errors import OutcomeUnknown, ServiceUnavailable, Unreadable
-from .exchange import SUBMIT_SECONDS, Answer, Exchange
-from .refusals import NOT_READY, error_number
+from . import _responses as wire
+from ._error_codes import NOT_READY, error_number
+from .http import SUBMIT_SECONDS, Answer, Exchange
 
 CONNECTION_FAULTS = (httpx.NetworkError, httpx.ProtocolError, httpx.ConnectTimeout)
 

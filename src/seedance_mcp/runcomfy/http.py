@@ -10,12 +10,18 @@ from typing import Any, Literal, cast
 import anyio
 import httpx
 
+from seedance_mcp.clock import Surroundings
+from seedance_mcp.errors import (
+    RateLimited,
+    ServiceError,
+    ServiceUnavailable,
+    TokenMissing,
+    Unreadable,
+)
 from seedance_mcp.polling.schedule import RETRY_ATTEMPTS, RETRY_LONGEST_SECONDS, retry_delay
 
-from .clock import Surroundings
+from ._error_codes import read_error
 from .connections import Connections
-from .errors import RateLimited, ServiceError, ServiceUnavailable, TokenMissing, Unreadable
-from .refusals import read_error
 from .throttle import Throttle
 
 # A result may echo its inputs, a picture of several MB among them; nothing sane is longer.

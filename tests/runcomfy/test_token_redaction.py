@@ -2,8 +2,7 @@ import httpx
 import pytest
 
 from seedance_mcp.errors import TokenMissing
-
-from .scripted import TOKEN, Scripted, answer, exchanging
+from tests.scripted import TOKEN, Scripted, answer, exchanging
 
 pytestmark = pytest.mark.anyio
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from seedance_mcp.errors import InputError, Unreadable
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
 from seedance_mcp.jobs.status import (
     Cancelled,
@@ -25,8 +26,7 @@ from seedance_mcp.jobs.status import (
     Succeeded,
 )
 
-from .errors import InputError, Unreadable
-from .refusals import error_text
+from ._error_codes import error_text
 
 _WORDS = {
     "in_queue": Status.IN_QUEUE,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-from .errors import (
+from seedance_mcp.errors import (
     BalanceEmpty,
     JobNotFound,
     RateLimited,

@@ -16,7 +16,7 @@ from seedance_mcp.jobs.status import (
     Status,
     Succeeded,
 )
-from seedance_mcp.wire import (
+from seedance_mcp.runcomfy._responses import (
     check_request_id,
     read_cancel,
     read_object,

@@ -11,7 +11,7 @@ from seedance_mcp.errors import (
     ServiceUnavailable,
     TokenRefused,
 )
-from seedance_mcp.refusals import NOT_READY, error_number, error_text, read_error
+from seedance_mcp.runcomfy._error_codes import NOT_READY, error_number, error_text, read_error
 
 MEANING: dict[type[ServiceError], str] = {
     RequestRefused: "RunComfy refused the request",
