@@ -16,11 +16,11 @@ from statistics import median
 
 import anyio
 
-from seedance_mcp import rows
 from seedance_mcp.clock import Surroundings
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Outputs, Status
-from seedance_mcp.sqlite_store import SqliteStore
+from seedance_mcp.ledger.sqlite import _queries as rows
+from seedance_mcp.ledger.sqlite.store import SqliteStore
 
 JOBS = 100_000
 NOW = datetime.now(UTC)

@@ -23,6 +23,7 @@ from anyio.abc import TaskGroup
 from seedance_mcp.clock import Surroundings
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Accepted, Outputs, Running, Succeeded
+from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.models.model import JSONObject, Model, load_models
 from seedance_mcp.polling.schedule import FIRST_SECONDS
 from seedance_mcp.progress import reported
@@ -30,7 +31,6 @@ from seedance_mcp.server import build_server, utc_now
 from seedance_mcp.service import Service
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import Allowance
-from seedance_mcp.sqlite_store import SqliteStore
 
 from .long_runs import BEFORE, JOBS
 

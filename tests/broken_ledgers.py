@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from seedance_mcp.migrations import APPLICATION_ID, MIGRATIONS
+from seedance_mcp.ledger.sqlite._migrations import APPLICATION_ID, MIGRATIONS
 
 
 def broken_header(path: Path) -> None:

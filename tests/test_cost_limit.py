@@ -9,7 +9,7 @@ import anyio
 import pytest
 from mcp_types import CallToolResult
 
-from seedance_mcp.migrations import APPLICATION_ID, MIGRATIONS
+from seedance_mcp.ledger.sqlite._migrations import APPLICATION_ID, MIGRATIONS
 from seedance_mcp.simulator import Behaviour, Fault, Simulator
 
 from .door import VIRTUAL_TIME, Door, facts, opened, text

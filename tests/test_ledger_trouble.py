@@ -11,7 +11,7 @@ import anyio
 import pytest
 from mcp import Client
 
-from seedance_mcp.presence import Presence
+from seedance_mcp.ledger.sqlite._processes import Presence
 from seedance_mcp.simulator import Behaviour, Fault, running
 
 from .broken_ledgers import BROKEN

@@ -14,8 +14,8 @@ from mcp_types import Request
 
 from seedance_mcp.clock import Surroundings
 from seedance_mcp.jobs.status import Outputs, Succeeded
+from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.simulator import Behaviour, Fault, Simulator
-from seedance_mcp.sqlite_store import SqliteStore
 
 from . import restarts
 from .door import ARGUMENTS, PICTURE_URL, VIRTUAL_TIME, Door, facts, opened, text

@@ -11,13 +11,13 @@ from uuid import uuid4
 import anyio
 
 from seedance_mcp.jobs.job import Job
+from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.spending.limits import Allowance
 
 from .catalogue import Catalogue
 from .images import ImageGate
 from .records import Deliveries, Records
-from .store import Store
 from .submissions import Submission, Submissions
 
 LOOKING_SECONDS = 18.0

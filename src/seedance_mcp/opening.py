@@ -7,6 +7,8 @@ from datetime import timedelta
 import anyio
 import httpx
 
+from seedance_mcp.ledger.sqlite.store import SqliteStore
+from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import Model
 from seedance_mcp.runcomfy.client import RunComfy
 from seedance_mcp.runcomfy.connections import Connections
@@ -24,8 +26,6 @@ from .images import ImageGate
 from .reports import Limits
 from .service import Service
 from .settings import Settings
-from .sqlite_store import SqliteStore
-from .store import Store
 
 
 @asynccontextmanager

@@ -15,10 +15,10 @@ from anyio.abc import TaskGroup
 
 from seedance_mcp.jobs.job import Job, advance
 from seedance_mcp.jobs.status import Failed, Observation, Status, Succeeded
+from seedance_mcp.ledger.store import Store
 
 from .changes import Changes
 from .errors import LedgerError, TokenMissing
-from .store import Store
 
 logger = logging.getLogger(__name__)
 

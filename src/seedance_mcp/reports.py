@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from seedance_mcp.jobs.job import Job
+from seedance_mcp.ledger.store import Page
 from seedance_mcp.spending.limits import Allowance
-
-from .store import Page
 
 
 @dataclass(frozen=True, kw_only=True)

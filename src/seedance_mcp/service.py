@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import OPEN, Status
+from seedance_mcp.ledger.store import Page, Store
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.polling.schedule import Schedule
 from seedance_mcp.runcomfy.client import RunComfy
@@ -31,7 +32,6 @@ from .records import Deliveries, Records
 from .reports import Limits, Listing, Report
 from .saving import Saving
 from .saving import Watcher as SavingWatcher
-from .store import Page, Store
 from .submissions import Submissions
 
 

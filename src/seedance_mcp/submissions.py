@@ -9,13 +9,13 @@ from anyio.abc import TaskGroup
 
 from seedance_mcp.jobs.job import Job, advance
 from seedance_mcp.jobs.status import Accepted, OutcomeLost, Status
+from seedance_mcp.ledger.store import Store
 from seedance_mcp.runcomfy.client import RunComfy
 from seedance_mcp.runcomfy.http import SUBMIT_SECONDS
 
 from .changes import Changes
 from .clock import Surroundings
 from .errors import NOTHING_CHARGED, LedgerError, OutcomeUnknown, RequestRefused, SeedanceError
-from .store import Store
 
 logger = logging.getLogger(__name__)
 

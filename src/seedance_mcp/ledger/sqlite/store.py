@@ -20,16 +20,16 @@ from typing import TypeVar
 
 import anyio
 
+from seedance_mcp.clock import Surroundings
+from seedance_mcp.errors import LedgerError
 from seedance_mcp.jobs.job import Job, advance, is_owed
 from seedance_mcp.jobs.status import Observation, OutcomeLost, Status
+from seedance_mcp.ledger.store import Page
 from seedance_mcp.spending.limits import DAY, HOUR, Allowance, check_day, check_hour
 
-from . import rows
-from .clock import Surroundings
-from .errors import LedgerError
-from .migrations import migrate, transaction
-from .presence import Presence
-from .store import Page
+from . import _queries as rows
+from ._migrations import migrate, transaction
+from ._processes import Presence
 
 LOCK_PATIENCE_SECONDS = 5.0
 """How long a step waits for another process's lock; each holds it for milliseconds."""

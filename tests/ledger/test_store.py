@@ -13,7 +13,6 @@ from typing import Any
 import anyio
 import pytest
 
-from seedance_mcp import rows
 from seedance_mcp.clock import Surroundings
 from seedance_mcp.errors import LedgerError, SpendingLimitReached
 from seedance_mcp.jobs.job import Job
@@ -28,13 +27,13 @@ from seedance_mcp.jobs.status import (
     Status,
     Succeeded,
 )
-from seedance_mcp.migrations import migrate
-from seedance_mcp.presence import Presence
+from seedance_mcp.ledger.sqlite import _queries as rows
+from seedance_mcp.ledger.sqlite._migrations import migrate
+from seedance_mcp.ledger.sqlite._processes import Presence
+from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.spending.limits import Allowance
-from seedance_mcp.sqlite_store import SqliteStore
-
-from .broken_ledgers import BROKEN
-from .door import VIRTUAL_TIME
+from tests.broken_ledgers import BROKEN
+from tests.door import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio
 

@@ -19,7 +19,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from secrets import token_bytes
 
-from .errors import LedgerError
+from seedance_mcp.errors import LedgerError
 
 APPLICATION_ID = 0x53444E43
 """What marks a file as a ledger of ours ("SDNC"), in SQLite's header."""
