@@ -12,7 +12,7 @@ import anyio
 import httpx
 from PIL import Image
 
-from seedance_mcp.images import ImageGate
+from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.models.model import load_models
 from tests.image_host import MEGABYTE, Page, PictureHost, hosting
 

@@ -10,13 +10,13 @@ from uuid import uuid4
 
 import anyio
 
+from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.spending.limits import Allowance
 
 from .catalogue import Catalogue
-from .images import ImageGate
 from .records import Deliveries, Records
 from .submissions import Submission, Submissions
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import anyio
 import httpx
 
+from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import Model
@@ -22,7 +23,6 @@ from .claims import Claims
 from .clock import Surroundings
 from .download import Downloads
 from .errors import ConfigurationError, one_line
-from .images import ImageGate
 from .reports import Limits
 from .service import Service
 from .settings import Settings

@@ -10,6 +10,7 @@ from math import inf
 import anyio
 from anyio.abc import TaskGroup
 
+from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import OPEN, Status
 from seedance_mcp.ledger.store import Page, Store
@@ -25,7 +26,6 @@ from .claims import Claims
 from .clock import Surroundings
 from .download import Downloads
 from .following import Follower, Watcher
-from .images import ImageGate
 from .pace import Pace
 from .pollers import Pollers
 from .records import Deliveries, Records

@@ -13,13 +13,13 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from seedance_mcp.errors import one_line
 from seedance_mcp.models.model import ImageRule
 
-from .converting import URI_LIMIT, LocalPicture, converted, data_uri, faults, flat, uri_length
-from .errors import one_line
-from .image_rules import RuleBroken, hold
-from .local_files import READ_LIMIT, read_regular_file
-from .pictures import Header, NoPicture, Unfit, Unmeasured, read_header
+from ._image_header import Header, NoPicture, Unfit, Unmeasured, read_header
+from ._jpeg import URI_LIMIT, LocalPicture, converted, data_uri, faults, flat, uri_length
+from ._local_file import READ_LIMIT, read_regular_file
+from ._rules import RuleBroken, hold
 
 if TYPE_CHECKING:
     from PIL import Image

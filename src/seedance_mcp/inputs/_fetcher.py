@@ -14,9 +14,10 @@ from urllib.parse import quote, urljoin, urlsplit
 import anyio.to_thread
 import httpx
 
-from .addresses import PRIVATE_HINT, Address, Closed, Place, is_public, place
-from .errors import one_line
-from .pictures import Unfit
+from seedance_mcp.errors import one_line
+
+from ._image_header import Unfit
+from ._public_urls import PRIVATE_HINT, Address, Closed, Place, is_public, place
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Gives the addresses of a host and port, and raises OSError where there are none."""

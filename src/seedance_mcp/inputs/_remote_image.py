@@ -8,9 +8,10 @@ from contextlib import aclosing, asynccontextmanager
 import httpx
 from anyio.lowlevel import checkpoint
 
-from .errors import one_line
-from .fetching import Fetcher, Unseen, broken_off
-from .pictures import Header, NoPicture, Unfit, Unmeasured, read_header
+from seedance_mcp.errors import one_line
+
+from ._fetcher import Fetcher, Unseen, broken_off
+from ._image_header import Header, NoPicture, Unfit, Unmeasured, read_header
 
 FIRST_BYTES = 64 * 1024
 """What is asked for first; few pictures have their size further in."""

@@ -13,15 +13,15 @@ import pytest
 from anyio.to_thread import current_default_thread_limiter
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.images import ImageGate
+from seedance_mcp.inputs._turns import Turns
+from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.simulator import Behaviour
-from seedance_mcp.turns import Turns
+from tests.door import VIRTUAL_TIME, facts, opened
+from tests.image_host import Page, hosting
+from tests.image_samples import made, noise
 
-from .door import VIRTUAL_TIME, facts, opened
-from .image_host import Page, hosting
-from .image_samples import made, noise
-from .test_image_drip import MARKERS
-from .test_image_local import FIRST, LAST, MODEL, SENT, stored
+from .test_local_image import FIRST, LAST, MODEL, SENT, stored
+from .test_slow_hosts import MARKERS
 
 pytestmark = pytest.mark.anyio
 

@@ -14,18 +14,18 @@ import anyio
 import anyio.from_thread
 import httpx
 
+from seedance_mcp.arguments import check_image_urls
+from seedance_mcp.errors import InputError
 from seedance_mcp.models.model import JSONObject, Model
 
-from .addresses import Closed, place
-from .arguments import check_image_urls
-from .errors import InputError
-from .fetching import Fetcher, Resolve, Unseen, open_transport, resolve_by_system
-from .image_rules import RuleBroken, byte_limit, hold
-from .local_pictures import is_local, local_picture
-from .looks import Look, advice, odd, said
-from .pictures import Header, Unfit
-from .reading import reading
-from .turns import Turns
+from ._fetcher import Fetcher, Resolve, Unseen, open_transport, resolve_by_system
+from ._findings import Look, advice, odd, said
+from ._image_header import Header, Unfit
+from ._local_image import is_local, local_picture
+from ._public_urls import Closed, place
+from ._remote_image import reading
+from ._rules import RuleBroken, byte_limit, hold
+from ._turns import Turns
 
 LOOK_SECONDS = 5.0
 """How long looking at what all of a call's URLs lead to may take."""

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from seedance_mcp.errors import InputError
 from seedance_mcp.models.model import JSONObject, Model
 
-from .errors import InputError
-from .pictures import Header
+from ._image_header import Header
 
 SAFE_KINDS = ("JPEG", "PNG", "WebP")
 """What no service is known to refuse; RunComfy documents no types at all (page)."""

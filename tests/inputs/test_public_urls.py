@@ -6,13 +6,12 @@ from ipaddress import ip_address
 
 import pytest
 
-from seedance_mcp.addresses import is_public
 from seedance_mcp.errors import InputError
-from seedance_mcp.images import ImageGate
+from seedance_mcp.inputs._public_urls import is_public
+from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.models.model import load_models
-
-from .image_host import Names, Page, Rerouted, hosting
-from .image_hostile import (
+from tests.image_host import Names, Page, Rerouted, hosting
+from tests.image_hostile import (
     ESCAPE,
     FIRST,
     HOST,
@@ -27,7 +26,7 @@ from .image_hostile import (
     URL,
     WRONG,
 )
-from .image_samples import made
+from tests.image_samples import made
 
 pytestmark = pytest.mark.anyio
 

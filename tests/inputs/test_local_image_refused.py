@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from seedance_mcp.local_files import READ_LIMIT
+from seedance_mcp.inputs._local_file import READ_LIMIT
+from tests.image_samples import HTML, SVG, heic, made, png
 
-from .image_samples import HTML, SVG, heic, made, png
-from .test_image_local import FIRST, JPEG, data_uri, refused, stored
+from .test_local_image import FIRST, JPEG, data_uri, refused, stored
 
 pytestmark = pytest.mark.anyio
 

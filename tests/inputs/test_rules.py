@@ -4,12 +4,11 @@ import httpx
 import pytest
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.images import ImageGate
+from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.models.model import load_models
-
-from .image_host import PictureHost, hosting
-from .image_samples import HTML, png
-from .image_table import FIRST, JPEG, PASS, SMALL, TABLE, THIRTY, WRONG, page
+from tests.image_host import PictureHost, hosting
+from tests.image_samples import HTML, png
+from tests.image_table import FIRST, JPEG, PASS, SMALL, TABLE, THIRTY, WRONG, page
 
 pytestmark = pytest.mark.anyio
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from seedance_mcp.image_rules import RuleBroken, hold
+from seedance_mcp.inputs._image_header import Header, read_header
+from seedance_mcp.inputs._orientation import turned
+from seedance_mcp.inputs._rules import RuleBroken, hold
 from seedance_mcp.models.model import ImageRule
-from seedance_mcp.orientation import turned
-from seedance_mcp.pictures import Header, read_header
+from tests.image_host import Page, hosting
+from tests.image_samples import heic, made, png, rotated
 
-from .image_host import Page, hosting
-from .image_samples import heic, made, png, rotated
-from .test_image_gate import look as look_at_urls
-from .test_image_local import FIRST, JPEG, LAST, look, made_heavy, pixels, sent, stored
+from .test_local_image import FIRST, JPEG, LAST, look, made_heavy, pixels, sent, stored
+from .test_preflight import look as look_at_urls
 
 pytestmark = pytest.mark.anyio
 

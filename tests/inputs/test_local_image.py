@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from seedance_mcp.converting import URI_LIMIT
 from seedance_mcp.errors import InputError
-from seedance_mcp.images import ImageGate, Looked
+from seedance_mcp.inputs._jpeg import URI_LIMIT
+from seedance_mcp.inputs.preflight import ImageGate, Looked
 from seedance_mcp.models.model import load_models
-
-from .image_samples import animated, made, noise, rotated
+from tests.image_samples import animated, made, noise, rotated
 
 pytestmark = pytest.mark.anyio
 

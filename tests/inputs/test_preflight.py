@@ -15,12 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.images import ImageGate, Looked
+from seedance_mcp.inputs.preflight import ImageGate, Looked
 from seedance_mcp.models.model import load_models
-
-from .door import VIRTUAL_TIME
-from .image_host import Names, Page, PictureHost, Rerouted, hosting
-from .image_samples import HTML, made
+from tests.door import VIRTUAL_TIME
+from tests.image_host import Names, Page, PictureHost, Rerouted, hosting
+from tests.image_samples import HTML, made
 
 pytestmark = pytest.mark.anyio
 

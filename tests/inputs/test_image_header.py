@@ -6,9 +6,8 @@ import time
 
 import pytest
 
-from seedance_mcp.pictures import Header, NoPicture, Unmeasured, read_header
-
-from .image_samples import SEED, animated, far_jpeg, heic, lossless_webp, made, rotated
+from seedance_mcp.inputs._image_header import Header, NoPicture, Unmeasured, read_header
+from tests.image_samples import SEED, animated, far_jpeg, heic, lossless_webp, made, rotated
 
 SAMPLES = {
     "JPEG": made("JPEG"),

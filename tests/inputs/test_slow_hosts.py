@@ -9,11 +9,10 @@ import anyio
 import pytest
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.images import ImageGate
+from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.models.model import load_models
-
-from .image_host import Page, hosting
-from .image_samples import far_jpeg
+from tests.image_host import Page, hosting
+from tests.image_samples import far_jpeg
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from math import inf
 
 from seedance_mcp.models.model import ImageRule
 
-from .pictures import Header
+from ._image_header import Header
 
 MEGABYTE = 1024 * 1024
 """The larger of the two megabytes: which one the service counts in is unknown."""

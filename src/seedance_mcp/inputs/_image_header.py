@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from struct import unpack_from
 
-from .orientation import turned
+from ._orientation import turned
 
 ENOUGH_TO_TELL = 32  # bytes, after which it is clear whether it can be a picture at all
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from seedance_mcp.models.model import ImageRule
 
-from .image_rules import RuleBroken, hold
-from .pictures import Header, Size, Unfit
+from ._image_header import Header, Size, Unfit
+from ._rules import RuleBroken, hold
 
 if TYPE_CHECKING:
     from PIL import Image
