@@ -16,9 +16,9 @@ from pathlib import Path
 import anyio
 
 from seedance_mcp.clock import Surroundings
-from seedance_mcp.download import Downloads
 from seedance_mcp.errors import DownloadFailed
 from seedance_mcp.jobs.status import Output
+from seedance_mcp.outputs.download import Downloads
 
 from .download_scene import JOB
 

@@ -8,10 +8,10 @@ from typing import Literal
 
 import httpx
 
-from seedance_mcp.download import Downloads
 from seedance_mcp.errors import DownloadFailed
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output
+from seedance_mcp.outputs.download import Downloads
 
 from .scripted import HeldTime
 

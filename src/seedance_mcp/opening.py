@@ -11,6 +11,8 @@ from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import Model
+from seedance_mcp.outputs.download import Downloads
+from seedance_mcp.outputs.job_locks import Claims
 from seedance_mcp.runcomfy.client import RunComfy
 from seedance_mcp.runcomfy.connections import Connections
 from seedance_mcp.runcomfy.http import Exchange
@@ -19,9 +21,7 @@ from seedance_mcp.spending.limits import Allowance
 
 from . import __version__
 from .changes import Listener
-from .claims import Claims
 from .clock import Surroundings
-from .download import Downloads
 from .errors import ConfigurationError, one_line
 from .reports import Limits
 from .service import Service

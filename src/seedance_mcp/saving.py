@@ -15,10 +15,10 @@ from anyio.abc import TaskGroup
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output, Status
+from seedance_mcp.outputs.download import Downloads, existing
+from seedance_mcp.outputs.job_locks import Claims
 
-from .claims import Claims
 from .clock import Surroundings
-from .download import Downloads, existing
 from .errors import DownloadFailed, LinkRefused
 from .records import Records
 from .reports import Report, Tally

@@ -15,6 +15,8 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import OPEN, Status
 from seedance_mcp.ledger.store import Page, Store
 from seedance_mcp.models.model import JSONObject, Model
+from seedance_mcp.outputs.download import Downloads
+from seedance_mcp.outputs.job_locks import Claims
 from seedance_mcp.polling.schedule import Schedule
 from seedance_mcp.runcomfy.client import RunComfy
 
@@ -22,9 +24,7 @@ from .asking import ASK_SECONDS, REFRESH_JOBS, Asker
 from .buying import Buying
 from .catalogue import Catalogue
 from .changes import Changes, Listener
-from .claims import Claims
 from .clock import Surroundings
-from .download import Downloads
 from .following import Follower, Watcher
 from .pace import Pace
 from .pollers import Pollers

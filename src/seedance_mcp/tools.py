@@ -20,13 +20,13 @@ from starlette.requests import Request
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.models.model import JSONObject, Model
+from seedance_mcp.outputs.preview import middle_frame
 
 from .answers import Answer, cancellation_answer, job_answer, listing_answer, result_answer
 from .arguments import check_arguments
 from .clock import Surroundings
 from .errors import SeedanceError
 from .listing import listed_tools
-from .preview import middle_frame
 from .progress import BytesProgress, Notify, beating, reported
 from .reports import Report
 from .service import Service

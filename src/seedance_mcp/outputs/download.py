@@ -11,15 +11,15 @@ from pathlib import Path
 import anyio
 import httpx
 
+from seedance_mcp.clock import Surroundings
+from seedance_mcp.errors import DownloadFailed, LinkRefused, one_line
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output
 from seedance_mcp.polling.schedule import RETRY_ATTEMPTS, retry_delay
 
-from .clock import Surroundings
-from .errors import DownloadFailed, LinkRefused, one_line
-from .file_names import file_name
-from .part_file import BrokenOff, PartFile
-from .part_note import is_validator
+from ._file_names import file_name
+from ._part_file import BrokenOff, PartFile
+from ._part_metadata import is_validator
 
 MOST_REDIRECTS = 3
 LEAST_PROGRESS_BYTES = 64 * 1024  # an attempt that brought less was in vain

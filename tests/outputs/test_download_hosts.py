@@ -4,9 +4,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from .download_scene import NAME, PAID, Scene
-from .download_server import mp4
-from .scripted import Scripted, Step
+from tests.download_scene import NAME, PAID, Scene
+from tests.download_server import mp4
+from tests.scripted import Scripted, Step
 
 pytestmark = pytest.mark.anyio
 

@@ -11,10 +11,9 @@ import av
 import pytest
 from PIL import Image
 
-from seedance_mcp.preview import MOST_BYTES, middle_frame
+from seedance_mcp.outputs.preview import MOST_BYTES, middle_frame
 from seedance_mcp.simulator.clip import render
-
-from .download_server import mp4
+from tests.download_server import mp4
 
 SECOND = 24
 

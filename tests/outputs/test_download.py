@@ -9,11 +9,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from seedance_mcp.download import existing
-from seedance_mcp.part_file import MOST_BYTES
-
-from .download_scene import JOB, NAME, PAID, Scene
-from .download_server import LAST_MODIFIED, ClipHost, Way, hosting, mp4
+from seedance_mcp.outputs._part_file import MOST_BYTES
+from seedance_mcp.outputs.download import existing
+from tests.download_scene import JOB, NAME, PAID, Scene
+from tests.download_server import LAST_MODIFIED, ClipHost, Way, hosting, mp4
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .file_locks import locked
+from seedance_mcp.file_locks import locked
 
 logger = logging.getLogger(__name__)
 

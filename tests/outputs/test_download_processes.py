@@ -9,8 +9,8 @@ import anyio
 import pytest
 from anyio.abc import Process
 
-from .download_scene import NAME, PAID, Scene
-from .download_server import Way, hosting, mp4
+from tests.download_scene import NAME, PAID, Scene
+from tests.download_server import Way, hosting, mp4
 
 pytestmark = [
     pytest.mark.anyio,

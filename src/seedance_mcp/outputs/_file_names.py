@@ -8,10 +8,9 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
+from seedance_mcp.file_locks import one_by_one
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output
-
-from .file_locks import one_by_one
 
 NAME_LETTERS = 48  # of the prompt
 

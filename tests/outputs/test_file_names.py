@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from seedance_mcp.file_names import file_name
 from seedance_mcp.jobs.status import Output
-
-from .download_scene import JOB, NAME, Scene
-from .download_server import hosting, mp4
+from seedance_mcp.outputs._file_names import file_name
+from tests.download_scene import JOB, NAME, Scene
+from tests.download_server import hosting, mp4
 
 
 def named(prompt: Any, *, request_id: str | None = JOB.request_id, number: int = 1) -> str:

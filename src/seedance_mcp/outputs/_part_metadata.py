@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .file_locks import locked
-from .file_names import numbered
+from seedance_mcp.file_locks import locked
+
+from ._file_names import numbered
 
 _MOST_BYTES = 64 * 1024  # of a note
 

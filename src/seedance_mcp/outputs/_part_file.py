@@ -7,10 +7,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from .errors import DownloadFailed
-from .file_names import numbered, renamed, synced
-from .part_note import Content, claimed
-from .signatures import HEAD_BYTES, extension
+from seedance_mcp.errors import DownloadFailed
+
+from ._file_names import numbered, renamed, synced
+from ._file_types import HEAD_BYTES, extension
+from ._part_metadata import Content, claimed
 
 MOST_BYTES = 2 * 1024**3  # as much as RunComfy's own CLI takes (client)
 _NOUNS = {"video": "MP4", "image": "picture"}
