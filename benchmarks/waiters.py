@@ -28,7 +28,7 @@ from seedance_mcp.models.model import JSONObject, Model, load_models
 from seedance_mcp.polling.schedule import FIRST_SECONDS
 from seedance_mcp.progress import reported
 from seedance_mcp.server import build_server, utc_now
-from seedance_mcp.service import Service
+from seedance_mcp.service.service import Service
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import Allowance
 

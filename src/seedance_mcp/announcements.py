@@ -13,8 +13,8 @@ from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 
 from seedance_mcp.jobs.job import Job
+from seedance_mcp.service.changes import Listener
 
-from .changes import Listener
 from .resource_uris import JOBS_URI, job_uri
 
 MOST_SUBSCRIPTIONS = 1_000

@@ -14,9 +14,10 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
+from seedance_mcp.service.service import Service
+
 from .errors import LedgerError, TokenMissing, one_line
 from .resource_uris import JOB_TEMPLATE
-from .service import Service
 
 REQUEST_ID = "request_id"
 

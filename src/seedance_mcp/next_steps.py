@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
-
-from .reports import Report
+from seedance_mcp.service.reports import Report
 
 
 def after_status(report: Report) -> str:

@@ -8,9 +8,9 @@ from typing import Protocol
 import anyio
 
 from seedance_mcp.jobs.job import Job
+from seedance_mcp.service.reports import Tally
 
 from .clock import Surroundings
-from .reports import Tally
 
 # A second less than is promised, for a machine that is busy.
 HEARTBEAT_SECONDS = 4.0

@@ -17,9 +17,9 @@ from mcp_types import (
 )
 
 from seedance_mcp.models.model import Model
+from seedance_mcp.service.service import Service
 
 from .errors import one_line
-from .service import Service
 
 ANIMATE_IMAGE = Prompt(
     name="animate_image",

@@ -29,13 +29,13 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import JSONObject, Model
+from seedance_mcp.service.service import Service
 
 from .announcements import Announcements
 from .answers import job_answer, listing_answer
 from .clock import Surroundings
 from .errors import JobNotFound, SeedanceError, one_line
 from .resource_uris import JOB_TEMPLATE, JOBS_URI, MODEL_URI, request_id_of
-from .service import Service
 
 RECENT_JOBS = 20
 

@@ -22,15 +22,15 @@ from mcp_types import (
 )
 
 from seedance_mcp.models.model import Model, load_models
+from seedance_mcp.service.factory import opened_service
+from seedance_mcp.service.service import Service
 
 from . import __version__
 from .clock import Surroundings
 from .completion import Completions
 from .errors import ConfigurationError, one_line
-from .opening import opened_service
 from .prompts import Prompts
 from .resources import Resources
-from .service import Service
 from .settings import Settings
 from .tasks import listening
 from .tools import Tool, build_tools, is_connected

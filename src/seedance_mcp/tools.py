@@ -21,6 +21,8 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.outputs.preview import middle_frame
+from seedance_mcp.service.reports import Report
+from seedance_mcp.service.service import Service
 
 from .answers import Answer, cancellation_answer, job_answer, listing_answer, result_answer
 from .arguments import check_arguments
@@ -28,8 +30,6 @@ from .clock import Surroundings
 from .errors import SeedanceError
 from .listing import listed_tools
 from .progress import BytesProgress, Notify, beating, reported
-from .reports import Report
-from .service import Service
 
 logger = logging.getLogger(__name__)
 

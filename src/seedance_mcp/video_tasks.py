@@ -17,13 +17,13 @@ from mcp_types import CallToolRequestParams, CallToolResult, Result
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.polling.schedule import SHORTEST_SECONDS, Schedule
+from seedance_mcp.service._schedules import NOTHING_LEARNED, sighting
+from seedance_mcp.service.reports import Report
+from seedance_mcp.service.service import Service
 
 from .clock import Surroundings
 from .errors import one_line
-from .pace import NOTHING_LEARNED, sighting
 from .progress import Notify, describe
-from .reports import Report
-from .service import Service
 from .tasks import CreatedTask, Tasks, TaskState, TaskStatus
 from .tools import Call, Connected, Tool, generate, generated, is_connected
 

@@ -6,9 +6,9 @@ from typing import Any
 import anyio
 import pytest
 
-from .door import ARGUMENTS, VIRTUAL_TIME, facts
-from .saving_service import HOST, NAME, REQUEST_ID, File, Service, serving
-from .task_client import TaskPolling, ask, begin
+from tests.door import ARGUMENTS, VIRTUAL_TIME, facts
+from tests.saving_service import HOST, NAME, REQUEST_ID, File, Service, serving
+from tests.task_client import TaskPolling, ask, begin
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,7 @@ import anyio
 import pytest
 
 from seedance_mcp.simulator import Behaviour, Fault
-
-from .door import VIRTUAL_TIME, Door, facts, opened
+from tests.door import VIRTUAL_TIME, Door, facts, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -7,6 +7,14 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.abc import TaskGroup
 
+from seedance_mcp.clock import Surroundings
+from seedance_mcp.errors import (
+    NOTHING_CHARGED,
+    LedgerError,
+    OutcomeUnknown,
+    RequestRefused,
+    SeedanceError,
+)
 from seedance_mcp.jobs.job import Job, advance
 from seedance_mcp.jobs.status import Accepted, OutcomeLost, Status
 from seedance_mcp.ledger.store import Store
@@ -14,8 +22,6 @@ from seedance_mcp.runcomfy.client import RunComfy
 from seedance_mcp.runcomfy.http import SUBMIT_SECONDS
 
 from .changes import Changes
-from .clock import Surroundings
-from .errors import NOTHING_CHARGED, LedgerError, OutcomeUnknown, RequestRefused, SeedanceError
 
 logger = logging.getLogger(__name__)
 

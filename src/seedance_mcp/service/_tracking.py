@@ -13,12 +13,12 @@ from uuid import uuid4
 import anyio
 from anyio.abc import TaskGroup
 
+from seedance_mcp.errors import LedgerError, TokenMissing
 from seedance_mcp.jobs.job import Job, advance
 from seedance_mcp.jobs.status import Failed, Observation, Status, Succeeded
 from seedance_mcp.ledger.store import Store
 
 from .changes import Changes
-from .errors import LedgerError, TokenMissing
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ import anyio
 import pytest
 from mcp import Client
 
-from .door import ARGUMENTS, VIRTUAL_TIME, facts
-from .download_scene import PAID
-from .saving_service import (
+from tests.door import ARGUMENTS, VIRTUAL_TIME, facts
+from tests.download_scene import PAID
+from tests.saving_service import (
     CLIP,
     HOST,
     NAME,

@@ -9,9 +9,9 @@ from typing import Any
 import anyio
 import pytest
 
-from .door import VIRTUAL_TIME, facts
-from .download_scene import PAID
-from .saving_service import (
+from tests.door import VIRTUAL_TIME, facts
+from tests.download_scene import PAID
+from tests.saving_service import (
     CLIP,
     HOST,
     NAME,

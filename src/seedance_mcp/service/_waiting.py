@@ -9,9 +9,9 @@ import anyio
 
 from seedance_mcp.jobs.job import Job
 
-from .asking import NOT_ANSWERED, REFRESH_SECONDS, Asker
-from .pollers import Observed, Pollers
-from .records import Records
+from ._poller import Observed, Pollers
+from ._remote import NOT_ANSWERED, REFRESH_SECONDS, Asker
+from ._tracking import Records
 
 LAST_LOOK_SECONDS = 0.1
 """How long a ledger that is locked may hold up an answer whose time has come."""

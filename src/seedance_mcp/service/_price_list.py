@@ -7,13 +7,12 @@ from math import inf
 import anyio
 from anyio.abc import TaskGroup
 
+from seedance_mcp.errors import SeedanceError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import Model
 from seedance_mcp.runcomfy.client import RunComfy
 from seedance_mcp.spending.limits import Allowance
 from seedance_mcp.spending.pricing import Price, read_price
-
-from .errors import SeedanceError
 
 logger = logging.getLogger(__name__)
 

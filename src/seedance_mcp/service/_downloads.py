@@ -13,14 +13,14 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
+from seedance_mcp.clock import Surroundings
+from seedance_mcp.errors import DownloadFailed, LinkRefused
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output, Status
 from seedance_mcp.outputs.download import Downloads, existing
 from seedance_mcp.outputs.job_locks import Claims
 
-from .clock import Surroundings
-from .errors import DownloadFailed, LinkRefused
-from .records import Records
+from ._tracking import Records
 from .reports import Report, Tally
 
 logger = logging.getLogger(__name__)

@@ -5,6 +5,13 @@ from contextlib import contextmanager, suppress
 
 import anyio
 
+from seedance_mcp.errors import (
+    JobNotFound,
+    RateLimited,
+    RequestRefused,
+    ServiceError,
+    ServiceUnavailable,
+)
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import (
     FINAL_OBSERVATIONS,
@@ -17,8 +24,7 @@ from seedance_mcp.jobs.status import (
 )
 from seedance_mcp.runcomfy.client import RunComfy
 
-from .errors import JobNotFound, RateLimited, RequestRefused, ServiceError, ServiceUnavailable
-from .records import Records
+from ._tracking import Records
 
 NOT_ANSWERED = "RunComfy has not answered yet."
 

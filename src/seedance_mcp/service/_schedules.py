@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from seedance_mcp.clock import Surroundings
+from seedance_mcp.errors import LedgerError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import Model
 from seedance_mcp.polling.durations import Durations
 from seedance_mcp.polling.schedule import Schedule, Sighting
-
-from .clock import Surroundings
-from .errors import LedgerError
 
 REMEMBERED_JOBS = 100
 """Of how many jobs that ended last the ledger is asked."""

@@ -16,9 +16,9 @@ from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.spending.limits import Allowance
 
-from .catalogue import Catalogue
-from .records import Deliveries, Records
-from .submissions import Submission, Submissions
+from ._price_list import Catalogue
+from ._submissions import Submission, Submissions
+from ._tracking import Deliveries, Records
 
 LOOKING_SECONDS = 18.0
 """How long a call that does not wait may look at its pictures: it stays below 60."""

@@ -15,11 +15,11 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from seedance_mcp.clock import Surroundings
+from seedance_mcp.errors import RateLimited, Refusal, ServiceError
 from seedance_mcp.jobs.job import Job
 
-from .clock import Surroundings
-from .errors import RateLimited, Refusal, ServiceError
-from .pace import Pace, sighting
+from ._schedules import Pace, sighting
 
 logger = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from math import inf
 import anyio
 from anyio.abc import TaskGroup
 
+from seedance_mcp.clock import Surroundings
 from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import OPEN, Status
@@ -20,19 +21,18 @@ from seedance_mcp.outputs.job_locks import Claims
 from seedance_mcp.polling.schedule import Schedule
 from seedance_mcp.runcomfy.client import RunComfy
 
-from .asking import ASK_SECONDS, REFRESH_JOBS, Asker
-from .buying import Buying
-from .catalogue import Catalogue
+from ._downloads import Saving
+from ._downloads import Watcher as SavingWatcher
+from ._poller import Pollers
+from ._price_list import Catalogue
+from ._purchases import Buying
+from ._remote import ASK_SECONDS, REFRESH_JOBS, Asker
+from ._schedules import Pace
+from ._submissions import Submissions
+from ._tracking import Deliveries, Records
+from ._waiting import Follower, Watcher
 from .changes import Changes, Listener
-from .clock import Surroundings
-from .following import Follower, Watcher
-from .pace import Pace
-from .pollers import Pollers
-from .records import Deliveries, Records
 from .reports import Limits, Listing, Report
-from .saving import Saving
-from .saving import Watcher as SavingWatcher
-from .submissions import Submissions
 
 
 class Service:

@@ -7,6 +7,9 @@ from datetime import timedelta
 import anyio
 import httpx
 
+from seedance_mcp import __version__
+from seedance_mcp.clock import Surroundings
+from seedance_mcp.errors import ConfigurationError, one_line
 from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.ledger.store import Store
@@ -17,15 +20,12 @@ from seedance_mcp.runcomfy.client import RunComfy
 from seedance_mcp.runcomfy.connections import Connections
 from seedance_mcp.runcomfy.http import Exchange
 from seedance_mcp.runcomfy.throttle import Throttle
+from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import Allowance
 
-from . import __version__
 from .changes import Listener
-from .clock import Surroundings
-from .errors import ConfigurationError, one_line
 from .reports import Limits
 from .service import Service
-from .settings import Settings
 
 
 @asynccontextmanager
