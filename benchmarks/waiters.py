@@ -24,10 +24,10 @@ from seedance_mcp.clock import Surroundings
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Accepted, Outputs, Running, Succeeded
 from seedance_mcp.ledger.sqlite.store import SqliteStore
+from seedance_mcp.mcp_server._progress import reported
+from seedance_mcp.mcp_server.app import build_server, utc_now
 from seedance_mcp.models.model import JSONObject, Model, load_models
 from seedance_mcp.polling.schedule import FIRST_SECONDS
-from seedance_mcp.progress import reported
-from seedance_mcp.server import build_server, utc_now
 from seedance_mcp.service.service import Service
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import Allowance

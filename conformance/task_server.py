@@ -37,10 +37,10 @@ from seedance_mcp.errors import JobNotFound
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Cancelled, Failed, Observation, Outputs, Status, Succeeded
 from seedance_mcp.ledger.sqlite.store import SqliteStore
+from seedance_mcp.mcp_server.tasks.extension import Tasks, TaskState
+from seedance_mcp.mcp_server.tasks.job_tasks import TaskForms
 from seedance_mcp.service.reports import Report
 from seedance_mcp.spending.limits import Allowance
-from seedance_mcp.tasks import Tasks, TaskState
-from seedance_mcp.video_tasks import TaskForms
 
 from .surroundings import say
 

@@ -13,7 +13,7 @@ from mcp.client.extension import ClientExtension
 from mcp.client.session import MessageHandlerFnT
 from mcp_types import CallToolResult, TextContent
 
-from seedance_mcp.server import build_server
+from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator import Behaviour, Simulator, running
 

@@ -20,8 +20,8 @@ import httpx
 from mcp import Client
 from mcp_types import CallToolResult
 
+from seedance_mcp.mcp_server.app import SeedanceServer, build_server
 from seedance_mcp.runcomfy.http import SUBMIT_SECONDS
-from seedance_mcp.server import SeedanceServer, build_server
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator import Behaviour, Simulator, running
 

@@ -13,7 +13,7 @@ from mcp import Client
 from mcp.client.extension import ClientExtension
 from mcp_types import CallToolResult
 
-from seedance_mcp.server import build_server
+from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.settings import Settings
 
 from .door import ARGUMENTS

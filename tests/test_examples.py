@@ -12,7 +12,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from pydantic import AliasChoices
 
-from seedance_mcp.listing import listed_tools
+from seedance_mcp.mcp_server.tools._schemas import listed_tools
 from seedance_mcp.models.model import load_models
 from seedance_mcp.settings import Settings
 

@@ -8,7 +8,7 @@ import pytest
 from mcp import Client
 from PIL import Image
 
-from seedance_mcp.server import build_server
+from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator import Behaviour, Simulator, running
 

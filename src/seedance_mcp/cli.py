@@ -40,7 +40,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         # Until it serves there is nothing to be closed.
         signal.signal(number, lambda _, __: os._exit(0))
-    from .server import build_server  # noqa: PLC0415
+    from seedance_mcp.mcp_server.app import build_server  # noqa: PLC0415
+
     from .settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(os.environ)
@@ -52,13 +53,13 @@ def _serve(arguments: argparse.Namespace) -> None:
     _redact(settings.token)
     server = build_server(settings, local_files=arguments.transport == "stdio")
     if arguments.transport == "http":
-        from .serve_http import serve_http  # noqa: PLC0415
+        from seedance_mcp.mcp_server.transports.http import serve_http  # noqa: PLC0415
 
         host = arguments.host or "127.0.0.1"
         port = 8000 if arguments.port is None else arguments.port
         run = partial(serve_http, server, host=host, port=port)
     else:
-        from .serve_stdio import serve_stdio  # noqa: PLC0415
+        from seedance_mcp.mcp_server.transports.stdio import serve_stdio  # noqa: PLC0415
 
         run = partial(serve_stdio, server)
     _run_to_the_end(run)
@@ -68,7 +69,7 @@ def _run_to_the_end(run: Callable[[], Awaitable[None]]) -> None:
     """Serve, and end the process at once whatever comes."""
     import anyio  # noqa: PLC0415
 
-    from .ending import end_process  # noqa: PLC0415
+    from seedance_mcp.mcp_server.transports.shutdown import end_process  # noqa: PLC0415
 
     try:
         anyio.run(run)

@@ -14,8 +14,8 @@ import anyio
 import anyio.from_thread
 import httpx
 
-from seedance_mcp.arguments import check_image_urls
 from seedance_mcp.errors import InputError
+from seedance_mcp.mcp_server._arguments import check_image_urls
 from seedance_mcp.models.model import JSONObject, Model
 
 from ._fetcher import Fetcher, Resolve, Unseen, open_transport, resolve_by_system

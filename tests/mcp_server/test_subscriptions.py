@@ -12,14 +12,13 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCRequest, JSONRPCResponse
 
-from seedance_mcp.server import SeedanceServer, build_server
+from seedance_mcp.mcp_server.app import SeedanceServer, build_server
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator import Behaviour, Fault, running
-
-from .door import ARGUMENTS, VIRTUAL_TIME, Door, facts, opened
-from .hearing import Heard, subscribe
-from .server_process import INITIALIZE
-from .virtual_time import virtual_now
+from tests.door import ARGUMENTS, VIRTUAL_TIME, Door, facts, opened
+from tests.hearing import Heard, subscribe
+from tests.server_process import INITIALIZE
+from tests.virtual_time import virtual_now
 
 pytestmark = pytest.mark.anyio
 

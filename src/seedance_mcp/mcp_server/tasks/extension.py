@@ -31,9 +31,8 @@ from mcp_types import (
     SubscriptionsListenResult,
 )
 
+from seedance_mcp.errors import JobNotFound, SeedanceError, one_line
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
-
-from .errors import JobNotFound, SeedanceError, one_line
 
 TASKS = "io.modelcontextprotocol/tasks"
 """The extension's identifier."""

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from seedance_mcp.arguments import check_arguments, check_image_urls
 from seedance_mcp.errors import InputError
-from seedance_mcp.listing import listed_tools
+from seedance_mcp.mcp_server._arguments import check_arguments, check_image_urls
+from seedance_mcp.mcp_server.tools._schemas import listed_tools
 from seedance_mcp.models.model import load_models
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]

@@ -16,9 +16,10 @@ from mcp.shared.message import SessionMessage
 from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
 from pydantic import ValidationError
 
-from .ending import end_process, until_signal
-from .errors import one_line
-from .server import SeedanceServer
+from seedance_mcp.errors import one_line
+from seedance_mcp.mcp_server.app import SeedanceServer
+
+from .shutdown import end_process, until_signal
 
 LAST_WORDS_SECONDS = 0.9
 """How long the process may go on after stdin has ended."""

@@ -15,7 +15,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, Res
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.service.changes import Listener
 
-from .resource_uris import JOBS_URI, job_uri
+from ._resource_uris import JOBS_URI, job_uri
 
 MOST_SUBSCRIPTIONS = 1_000
 """How many are kept; nothing says that a connection has gone, so the oldest ones make room."""

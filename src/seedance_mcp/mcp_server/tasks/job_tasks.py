@@ -14,18 +14,25 @@ from typing import Any
 from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolRequestParams, CallToolResult, Result
 
+from seedance_mcp.clock import Surroundings
+from seedance_mcp.errors import one_line
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
+from seedance_mcp.mcp_server._progress import Notify, describe
+from seedance_mcp.mcp_server.tools.tool import (
+    Call,
+    Connected,
+    Tool,
+    generate,
+    generated,
+    is_connected,
+)
 from seedance_mcp.polling.schedule import SHORTEST_SECONDS, Schedule
 from seedance_mcp.service._schedules import NOTHING_LEARNED, sighting
 from seedance_mcp.service.reports import Report
 from seedance_mcp.service.service import Service
 
-from .clock import Surroundings
-from .errors import one_line
-from .progress import Notify, describe
-from .tasks import CreatedTask, Tasks, TaskState, TaskStatus
-from .tools import Call, Connected, Tool, generate, generated, is_connected
+from .extension import CreatedTask, Tasks, TaskState, TaskStatus
 
 TOOL = "generate_video"
 MESSAGE_LENGTH = 500

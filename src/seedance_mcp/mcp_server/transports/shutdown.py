@@ -10,8 +10,8 @@ from typing import NoReturn, cast
 
 import anyio
 
-from .errors import SeedanceError
-from .server import SeedanceServer
+from seedance_mcp.errors import SeedanceError
+from seedance_mcp.mcp_server.app import SeedanceServer
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,11 @@ import anyio
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 
-from .ending import until_signal
-from .errors import ConfigurationError
-from .server import SeedanceServer
-from .settings import is_loopback
+from seedance_mcp.errors import ConfigurationError
+from seedance_mcp.mcp_server.app import SeedanceServer
+from seedance_mcp.settings import is_loopback
+
+from .shutdown import until_signal
 
 
 async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:

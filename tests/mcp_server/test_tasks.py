@@ -16,11 +16,10 @@ from seedance_mcp.clock import Surroundings
 from seedance_mcp.jobs.status import Outputs, Succeeded
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.simulator import Behaviour, Fault, Simulator
-
-from . import restarts
-from .door import ARGUMENTS, PICTURE_URL, VIRTUAL_TIME, Door, facts, opened, text
-from .task_client import MISSING, TASKS, TaskPolling, Wire, ask, begin, refusal
-from .virtual_time import virtual_now
+from tests import restarts
+from tests.door import ARGUMENTS, PICTURE_URL, VIRTUAL_TIME, Door, facts, opened, text
+from tests.task_client import MISSING, TASKS, TaskPolling, Wire, ask, begin, refusal
+from tests.virtual_time import virtual_now
 
 pytestmark = pytest.mark.anyio
 

@@ -17,19 +17,25 @@ from mcp_types import CallToolResult, ContentBlock, ImageContent, ResourceLink, 
 from mcp_types import Tool as ListedTool
 from starlette.requests import Request
 
+from seedance_mcp.clock import Surroundings
+from seedance_mcp.errors import SeedanceError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
+from seedance_mcp.mcp_server._answers import (
+    Answer,
+    cancellation_answer,
+    job_answer,
+    listing_answer,
+    result_answer,
+)
+from seedance_mcp.mcp_server._arguments import check_arguments
+from seedance_mcp.mcp_server._progress import BytesProgress, Notify, beating, reported
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.outputs.preview import middle_frame
 from seedance_mcp.service.reports import Report
 from seedance_mcp.service.service import Service
 
-from .answers import Answer, cancellation_answer, job_answer, listing_answer, result_answer
-from .arguments import check_arguments
-from .clock import Surroundings
-from .errors import SeedanceError
-from .listing import listed_tools
-from .progress import BytesProgress, Notify, beating, reported
+from ._schemas import listed_tools
 
 logger = logging.getLogger(__name__)
 

@@ -27,15 +27,15 @@ from mcp_types import (
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from seedance_mcp.clock import Surroundings
+from seedance_mcp.errors import JobNotFound, SeedanceError, one_line
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.service.service import Service
 
-from .announcements import Announcements
-from .answers import job_answer, listing_answer
-from .clock import Surroundings
-from .errors import JobNotFound, SeedanceError, one_line
-from .resource_uris import JOB_TEMPLATE, JOBS_URI, MODEL_URI, request_id_of
+from ._answers import job_answer, listing_answer
+from ._resource_uris import JOB_TEMPLATE, JOBS_URI, MODEL_URI, request_id_of
+from ._subscriptions import Announcements
 
 RECENT_JOBS = 20
 

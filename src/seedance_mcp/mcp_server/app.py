@@ -21,20 +21,20 @@ from mcp_types import (
     ServerCapabilities,
 )
 
+from seedance_mcp import __version__
+from seedance_mcp.clock import Surroundings
+from seedance_mcp.errors import ConfigurationError, one_line
+from seedance_mcp.mcp_server.tasks.extension import listening
+from seedance_mcp.mcp_server.tasks.job_tasks import video_tasks
+from seedance_mcp.mcp_server.tools.tool import Tool, build_tools, is_connected
 from seedance_mcp.models.model import Model, load_models
 from seedance_mcp.service.factory import opened_service
 from seedance_mcp.service.service import Service
+from seedance_mcp.settings import Settings
 
-from . import __version__
-from .clock import Surroundings
-from .completion import Completions
-from .errors import ConfigurationError, one_line
-from .prompts import Prompts
-from .resources import Resources
-from .settings import Settings
-from .tasks import listening
-from .tools import Tool, build_tools, is_connected
-from .video_tasks import video_tasks
+from ._completions import Completions
+from ._prompts import Prompts
+from ._resources import Resources
 
 INSTRUCTIONS = (
     "Makes video clips from pictures with ByteDance Seedance on RunComfy. Each generate_video"

@@ -4,15 +4,14 @@ from mcp_types import Tool, ToolAnnotations
 
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
 from seedance_mcp.jobs.status import Status
-from seedance_mcp.models.model import JSONObject, Model, tool_schema
-
-from .answers import (
+from seedance_mcp.mcp_server._answers import (
     CancellationAnswer,
     JobAnswer,
     JobListAnswer,
     ResultAnswer,
     output_schema,
 )
+from seedance_mcp.models.model import JSONObject, Model, tool_schema
 
 
 def listed_tools(model: Model, *, wait_seconds: int) -> list[Tool]:

@@ -7,11 +7,10 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import GetPromptRequestParams, TextContent
 
+from seedance_mcp.mcp_server._prompts import Prompts
+from seedance_mcp.mcp_server.app import INSTRUCTIONS
 from seedance_mcp.models.model import load_models
-from seedance_mcp.prompts import Prompts
-from seedance_mcp.server import INSTRUCTIONS
-
-from .door import PICTURE_URL, VIRTUAL_TIME, opened
+from tests.door import PICTURE_URL, VIRTUAL_TIME, opened
 
 pytestmark = pytest.mark.anyio
 

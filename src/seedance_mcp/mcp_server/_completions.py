@@ -14,10 +14,10 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
+from seedance_mcp.errors import LedgerError, TokenMissing, one_line
 from seedance_mcp.service.service import Service
 
-from .errors import LedgerError, TokenMissing, one_line
-from .resource_uris import JOB_TEMPLATE
+from ._resource_uris import JOB_TEMPLATE
 
 REQUEST_ID = "request_id"
 

@@ -16,10 +16,9 @@ from mcp_types import (
 )
 
 from seedance_mcp.simulator import Behaviour, Fault
-
-from .door import VIRTUAL_TIME, Door, facts, opened, served
-from .hearing import subscribe
-from .restarts import generate, server, simulated
+from tests.door import VIRTUAL_TIME, Door, facts, opened, served
+from tests.hearing import subscribe
+from tests.restarts import generate, server, simulated
 
 pytestmark = pytest.mark.anyio
 

@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 
 from jsonschema import Draft202012Validator
 
+from seedance_mcp.errors import InputError, one_line
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
 from seedance_mcp.models.model import JSONObject, Model
-
-from .errors import InputError, one_line
 
 # Signed URLs run to a few thousand characters; servers refuse longer ones than this.
 _URL_LIMIT = 8192

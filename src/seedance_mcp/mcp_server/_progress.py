@@ -7,10 +7,9 @@ from typing import Protocol
 
 import anyio
 
+from seedance_mcp.clock import Surroundings
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.service.reports import Tally
-
-from .clock import Surroundings
 
 # A second less than is promised, for a machine that is busy.
 HEARTBEAT_SECONDS = 4.0

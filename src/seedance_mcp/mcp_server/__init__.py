@@ -1,0 +1,4 @@
+"""The MCP server: tools, tasks, resources, prompts and transports.
+
+The only package that imports `mcp`.
+"""

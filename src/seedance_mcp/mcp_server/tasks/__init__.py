@@ -1,0 +1,1 @@
+"""The MCP Tasks extension, and jobs as its tasks."""

@@ -1,0 +1,1 @@
+"""The tools, one file each: its schema beside its handler."""
