@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from seedance_mcp.outputs.preview import MOST_BYTES, middle_frame
-from seedance_mcp.simulator.clip import render
+from seedance_mcp.simulator._clip import render
 from tests.download_server import mp4
 
 SECOND = 24

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageStat
 
 from seedance_mcp.errors import ConfigurationError
-from seedance_mcp.simulator import clip
-from seedance_mcp.simulator.studio import require_drawing
+from seedance_mcp.simulator import _clip as clip
+from seedance_mcp.simulator._rendering import require_drawing
 
 from .caller import DAWN, DUSK, picture
 

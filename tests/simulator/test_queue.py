@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedance_mcp.simulator.queue import Ended, Queue, Queued, Running, State
+from seedance_mcp.simulator._queue import Ended, Queue, Queued, Running, State
 
 RANK = {Queued: 0, Running: 1, Ended: 2}
 

@@ -5,9 +5,9 @@
 """
 
 from .behaviour import Behaviour
-from .doorway import SeenRequest
 from .faults import Fault
 from .jobs import Job
+from .middleware import SeenRequest
 from .server import Simulator, running, serve
 
 __all__ = ["Behaviour", "Fault", "Job", "SeenRequest", "Simulator", "running", "serve"]

@@ -18,14 +18,14 @@ from uvicorn.server import ServerState
 
 from seedance_mcp.models.model import load_models
 
-from .api import Api
+from ._api import Api
+from ._queue import Queue
+from ._rendering import Studio, require_drawing
+from ._service import Service
 from .behaviour import Behaviour, Seconds
-from .doorway import Doorway, SeenRequest
 from .faults import Fault
 from .jobs import Job
-from .queue import Queue
-from .service import Service
-from .studio import Studio, require_drawing
+from .middleware import Doorway, SeenRequest
 
 LOOPBACK = "127.0.0.1"
 EXAMPLE_TOKEN = "simulated-token"  # noqa: S105  it opens nothing but the simulator

@@ -9,11 +9,11 @@ from jsonschema.validators import validator_for
 
 from seedance_mcp.models.model import Model
 
+from ._queue import Ended, Queue, Queued, Running
+from ._rendering import Studio
+from ._responses import JSONObject, Reason, Refusal, View
 from .behaviour import Behaviour, seconds_of
-from .forms import JSONObject, Reason, Refusal, View
 from .jobs import Job
-from .queue import Ended, Queue, Queued, Running
-from .studio import Studio
 
 
 @dataclass(kw_only=True)

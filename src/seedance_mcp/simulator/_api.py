@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from . import forms
+from . import _responses as forms
+from ._responses import Reason, Refusal
+from ._service import Service
 from .behaviour import Behaviour
 from .faults import RouteName
-from .forms import Reason, Refusal
-from .service import Service
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

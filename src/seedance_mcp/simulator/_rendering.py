@@ -18,8 +18,8 @@ from anyio.abc import TaskGroup
 from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.models.model import Model
 
+from ._responses import JSONObject
 from .behaviour import Behaviour
-from .forms import JSONObject
 from .jobs import Job
 
 NO_LAST_FRAME = 1080  # page: "will not take effect when the resolution is set to 1080P"
@@ -61,7 +61,7 @@ class Studio:
             The good ones in the order of the model's image arguments, and what is wrong with
             each of the others, by argument.
         """
-        from . import pictures  # noqa: PLC0415  see the module's docstring
+        from . import _images as pictures  # noqa: PLC0415  see the module's docstring
 
         good: list[bytes] = []
         refusals: dict[str, str] = {}
@@ -106,13 +106,13 @@ class Studio:
 
     async def still(self, job: Job) -> bytes:
         """Give a job's first picture as a JPEG."""
-        from . import clip  # noqa: PLC0415  see the module's docstring
+        from . import _clip as clip  # noqa: PLC0415  see the module's docstring
 
         first, *_ = await self.look(job)
         return await anyio.to_thread.run_sync(clip.still, first)
 
     async def _draw(self, job: Job) -> None:
-        from . import clip  # noqa: PLC0415  see the module's docstring
+        from . import _clip as clip  # noqa: PLC0415  see the module's docstring
 
         first, *others = await self.look(job)
         height = _height(job)
