@@ -1,5 +1,5 @@
 """`python -m seedance_mcp` is the command `seedance-mcp`."""
 
-from .cli import main
+from seedance_mcp.cli.main import main
 
 main()

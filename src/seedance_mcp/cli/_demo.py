@@ -20,8 +20,8 @@ from mcp.client.stdio import StdioServerParameters
 from mcp_types import CallToolResult, TextContent
 from PIL import Image
 
-from .errors import ConfigurationError, DownloadFailed, SeedanceError
-from .simulator import Behaviour, Simulator, running
+from seedance_mcp.errors import ConfigurationError, DownloadFailed, SeedanceError
+from seedance_mcp.simulator import Behaviour, Simulator, running
 
 QUEUE_SECONDS = 2.5
 RUN_SECONDS = 3.0

@@ -10,15 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from . import __version__
-from .errors import ConfigurationError, SeedanceError
+from seedance_mcp import __version__
+from seedance_mcp.errors import ConfigurationError, SeedanceError
 
 if TYPE_CHECKING:
     import io
 
     from pydantic import SecretStr
 
-    from .simulator import Simulator
+    from seedance_mcp.simulator import Simulator
 
 # No command imports what only another one needs, and none before a signal can end it in order.
 
@@ -41,8 +41,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         # Until it serves there is nothing to be closed.
         signal.signal(number, lambda _, __: os._exit(0))
     from seedance_mcp.mcp_server.app import build_server  # noqa: PLC0415
-
-    from .settings import load_settings  # noqa: PLC0415
+    from seedance_mcp.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(os.environ)
     logging.basicConfig(
@@ -103,7 +102,7 @@ def _redact(token: "SecretStr | None") -> None:
 def _demo(arguments: argparse.Namespace) -> None:
     import anyio  # noqa: PLC0415
 
-    from .demo import Wishes, demo  # noqa: PLC0415
+    from ._demo import Wishes, demo  # noqa: PLC0415
 
     # A terminal that has no sign for "…" shows another one.
     cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="replace")
@@ -121,7 +120,7 @@ def _demo(arguments: argparse.Namespace) -> None:
 def _simulate(arguments: argparse.Namespace) -> None:
     import anyio  # noqa: PLC0415
 
-    from .simulator import serve  # noqa: PLC0415
+    from seedance_mcp.simulator import serve  # noqa: PLC0415
 
     run = partial(
         serve,

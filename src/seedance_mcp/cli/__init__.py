@@ -1,0 +1,1 @@
+"""The command `seedance-mcp`, one module a subcommand."""
