@@ -14,7 +14,7 @@ from PIL import Image
 
 from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.models.model import load_models
-from tests.image_host import MEGABYTE, Page, PictureHost, hosting
+from tests.support.image_host import MEGABYTE, Page, PictureHost, hosting
 
 RUNS = 7
 SIZE = 25 * MEGABYTE

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from seedance_mcp.simulator import Fault
+from tests.support.client import ARGUMENTS
+from tests.support.sample_images import made
 
-from .door import ARGUMENTS
-from .image_samples import made
 from .purchases_world import TOKEN
 
 windows = st.sampled_from([0, 1])

@@ -24,8 +24,7 @@ from seedance_mcp.mcp_server.app import SeedanceServer, build_server
 from seedance_mcp.runcomfy.http import SUBMIT_SECONDS
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator import Behaviour, Simulator, running
-
-from .virtual_time import virtual_now
+from tests.support.virtual_time import virtual_now
 
 T = TypeVar("T")
 

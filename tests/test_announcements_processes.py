@@ -12,9 +12,9 @@ import pytest
 from mcp import Client
 
 from seedance_mcp.simulator import Behaviour, Simulator, running
+from tests.support.notifications import Heard
+from tests.support.server_process import MODERN_META, START_SECONDS, Pipes, environment, started
 
-from .hearing import Heard
-from .server_process import MODERN_META, START_SECONDS, Pipes, environment, started
 from .test_http import serving
 
 pytestmark = pytest.mark.anyio

@@ -9,10 +9,9 @@ import pytest
 from mcp import Client
 
 from seedance_mcp.simulator import Fault
-
-from .door import VIRTUAL_TIME, facts, text
-from .image_samples import made
-from .restarts import generate, listed, server, simulated
+from tests.support.client import VIRTUAL_TIME, facts, text
+from tests.support.restarts import generate, listed, server, simulated
+from tests.support.sample_images import made
 
 pytestmark = pytest.mark.anyio
 

@@ -7,9 +7,8 @@ import anyio
 import pytest
 
 from seedance_mcp.simulator import Behaviour, Fault
-
-from .door import VIRTUAL_TIME, Door, facts, opened, text
-from .restarts import generate, server, simulated
+from tests.support.client import VIRTUAL_TIME, Door, facts, opened, text
+from tests.support.restarts import generate, server, simulated
 
 pytestmark = pytest.mark.anyio
 

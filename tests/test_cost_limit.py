@@ -11,9 +11,8 @@ from mcp_types import CallToolResult
 
 from seedance_mcp.ledger.sqlite._migrations import APPLICATION_ID, MIGRATIONS
 from seedance_mcp.simulator import Behaviour, Fault, Simulator
-
-from .door import VIRTUAL_TIME, Door, facts, opened, text
-from .restarts import generate, server, simulated
+from tests.support.client import VIRTUAL_TIME, Door, facts, opened, text
+from tests.support.restarts import generate, server, simulated
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,8 @@ import pytest
 from mcp_types import CallToolResult
 
 from seedance_mcp.simulator import Behaviour
-
-from .door import VIRTUAL_TIME, Door, facts, opened, text
-from .task_client import TaskPolling
+from tests.support.client import VIRTUAL_TIME, Door, facts, opened, text
+from tests.support.task_client import TaskPolling
 
 pytestmark = pytest.mark.anyio
 

@@ -18,8 +18,7 @@ if sys.platform != "linux":
     pytest.skip("it forks, and makes pipes small", allow_module_level=True)
 
 from seedance_mcp.simulator import Fault
-
-from .crash_scene import (
+from tests.support.crash_scene import (
     NEVER,
     POINTS,
     Death,
@@ -29,7 +28,7 @@ from .crash_scene import (
     opened_scene,
     while_the_ledger_is_made,
 )
-from .nursery import Nursery, nursery, until
+from tests.support.forked_server import Nursery, nursery, until
 
 pytestmark = pytest.mark.anyio
 

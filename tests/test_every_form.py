@@ -7,8 +7,7 @@ import httpx
 import pytest
 
 from seedance_mcp.simulator import Behaviour, Fault
-
-from .door import VIRTUAL_TIME, facts, opened, text
+from tests.support.client import VIRTUAL_TIME, facts, opened, text
 
 pytestmark = pytest.mark.anyio
 

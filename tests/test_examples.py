@@ -15,8 +15,7 @@ from pydantic import AliasChoices
 from seedance_mcp.mcp_server.tools._schemas import listed_tools
 from seedance_mcp.models.model import load_models
 from seedance_mcp.settings import Settings
-
-from .server_process import START_SECONDS, environment
+from tests.support.server_process import START_SECONDS, environment
 
 pytestmark = pytest.mark.anyio
 

@@ -18,9 +18,8 @@ from anyio.abc import Process
 from mcp import Client
 
 from seedance_mcp.simulator import Behaviour, Fault, running
-
-from .nursery import until
-from .server_process import COMMAND, INITIALIZE, START_SECONDS, environment
+from tests.support.forked_server import until
+from tests.support.server_process import COMMAND, INITIALIZE, START_SECONDS, environment
 
 pytestmark = pytest.mark.anyio
 

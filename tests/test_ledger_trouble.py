@@ -13,11 +13,10 @@ from mcp import Client
 
 from seedance_mcp.ledger.sqlite._processes import Presence
 from seedance_mcp.simulator import Behaviour, Fault, running
-
-from .broken_ledgers import BROKEN
-from .door import ARGUMENTS, VIRTUAL_TIME, facts, text
-from .restarts import generate, listed, server, simulated
-from .server_process import START_SECONDS, environment, started
+from tests.support.broken_ledgers import BROKEN
+from tests.support.client import ARGUMENTS, VIRTUAL_TIME, facts, text
+from tests.support.restarts import generate, listed, server, simulated
+from tests.support.server_process import START_SECONDS, environment, started
 
 pytestmark = pytest.mark.anyio
 

@@ -15,9 +15,8 @@ if sys.platform != "linux":
     pytest.skip("it forks", allow_module_level=True)
 
 from seedance_mcp.simulator import Behaviour, Simulator, running
-
-from .nursery import Nursery, Served, nursery
-from .server_process import environment
+from tests.support.forked_server import Nursery, Served, nursery
+from tests.support.server_process import environment
 
 pytestmark = pytest.mark.anyio
 

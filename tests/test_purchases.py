@@ -27,14 +27,14 @@ from hypothesis.stateful import (
 from mcp_types import CallToolResult
 
 from seedance_mcp.simulator import Fault
+from tests.support.client import ARGUMENTS
+from tests.support.virtual_time import VirtualTimeLoop
 
-from .door import ARGUMENTS
 from .purchases_audit import Audit
 from .purchases_buying import Buyer, Clip
 from .purchases_chance import clips, forces, luck, moments, nths, several, waits, windows
 from .purchases_model import Book
 from .purchases_world import World, said
-from .virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
 

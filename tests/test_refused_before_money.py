@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .door import ARGUMENTS, VIRTUAL_TIME, facts, opened, text
+from tests.support.client import ARGUMENTS, VIRTUAL_TIME, facts, opened, text
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,7 @@ import anyio
 import pytest
 
 from seedance_mcp.simulator import Behaviour, Fault, Simulator, running
-
-from .server_process import START_SECONDS, Pipes, environment, started
+from tests.support.server_process import START_SECONDS, Pipes, environment, started
 
 pytestmark = pytest.mark.anyio
 

@@ -14,9 +14,8 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from seedance_mcp.simulator import Behaviour, Fault, running
-
-from .nursery import until
-from .server_process import COMMAND, MODERN_META, START_SECONDS, environment, started
+from tests.support.forked_server import until
+from tests.support.server_process import COMMAND, MODERN_META, START_SECONDS, environment, started
 
 pytestmark = pytest.mark.anyio
 

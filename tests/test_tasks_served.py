@@ -14,9 +14,16 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from seedance_mcp.simulator import Behaviour, Fault, Simulator, running
+from tests.support.server_process import (
+    COMMAND,
+    INITIALIZE,
+    MODERN_META,
+    START_SECONDS,
+    environment,
+    started,
+)
+from tests.support.task_client import MISSING, TASKS, TaskPolling, ask, begin, refusal
 
-from .server_process import COMMAND, INITIALIZE, MODERN_META, START_SECONDS, environment, started
-from .task_client import MISSING, TASKS, TaskPolling, ask, begin, refusal
 from .test_http import ARGUMENTS, serving
 
 pytestmark = pytest.mark.anyio

@@ -9,9 +9,8 @@ import anyio
 import pytest
 
 from seedance_mcp.simulator import Behaviour, Fault, running
-
-from .door import ARGUMENTS
-from .server_process import START_SECONDS, environment, started
+from tests.support.client import ARGUMENTS
+from tests.support.server_process import START_SECONDS, environment, started
 
 pytestmark = pytest.mark.anyio
 

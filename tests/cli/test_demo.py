@@ -10,7 +10,7 @@ import anyio
 import av
 import pytest
 
-from tests.server_process import COMMAND, environment
+from tests.support.server_process import COMMAND, environment
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import anyio
 import httpx
 import pytest
 
-from tests.server_process import COMMAND, START_SECONDS, environment
+from tests.support.server_process import COMMAND, START_SECONDS, environment
 
 pytestmark = pytest.mark.anyio
 

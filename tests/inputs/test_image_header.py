@@ -7,7 +7,7 @@ import time
 import pytest
 
 from seedance_mcp.inputs._image_header import Header, NoPicture, Unmeasured, read_header
-from tests.image_samples import SEED, animated, far_jpeg, heic, lossless_webp, made, rotated
+from tests.support.sample_images import SEED, animated, far_jpeg, heic, lossless_webp, made, rotated
 
 SAMPLES = {
     "JPEG": made("JPEG"),

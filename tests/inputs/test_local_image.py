@@ -14,7 +14,7 @@ from seedance_mcp.errors import InputError
 from seedance_mcp.inputs._jpeg import URI_LIMIT
 from seedance_mcp.inputs.preflight import ImageGate, Looked
 from seedance_mcp.models.model import load_models
-from tests.image_samples import animated, made, noise, rotated
+from tests.support.sample_images import animated, made, noise, rotated
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seedance_mcp.inputs._local_file import READ_LIMIT
-from tests.image_samples import HTML, SVG, heic, made, png
+from tests.support.sample_images import HTML, SVG, heic, made, png
 
 from .test_local_image import FIRST, JPEG, data_uri, refused, stored
 

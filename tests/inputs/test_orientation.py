@@ -11,8 +11,8 @@ from seedance_mcp.inputs._image_header import Header, read_header
 from seedance_mcp.inputs._orientation import turned
 from seedance_mcp.inputs._rules import RuleBroken, hold
 from seedance_mcp.models.model import ImageRule
-from tests.image_host import Page, hosting
-from tests.image_samples import heic, made, png, rotated
+from tests.support.image_host import Page, hosting
+from tests.support.sample_images import heic, made, png, rotated
 
 from .test_local_image import FIRST, JPEG, LAST, look, made_heavy, pixels, sent, stored
 from .test_preflight import look as look_at_urls

@@ -17,9 +17,9 @@ from cryptography.x509.oid import NameOID
 from seedance_mcp.errors import InputError
 from seedance_mcp.inputs.preflight import ImageGate, Looked
 from seedance_mcp.models.model import load_models
-from tests.door import VIRTUAL_TIME
-from tests.image_host import Names, Page, PictureHost, Rerouted, hosting
-from tests.image_samples import HTML, made
+from tests.support.client import VIRTUAL_TIME
+from tests.support.image_host import Names, Page, PictureHost, Rerouted, hosting
+from tests.support.sample_images import HTML, made
 
 pytestmark = pytest.mark.anyio
 

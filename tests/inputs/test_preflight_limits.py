@@ -16,9 +16,9 @@ from seedance_mcp.errors import InputError
 from seedance_mcp.inputs._turns import Turns
 from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.simulator import Behaviour
-from tests.door import VIRTUAL_TIME, facts, opened
-from tests.image_host import Page, hosting
-from tests.image_samples import made, noise
+from tests.support.client import VIRTUAL_TIME, facts, opened
+from tests.support.image_host import Page, hosting
+from tests.support.sample_images import made, noise
 
 from .test_local_image import FIRST, LAST, MODEL, SENT, stored
 from .test_slow_hosts import MARKERS

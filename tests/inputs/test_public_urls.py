@@ -10,8 +10,7 @@ from seedance_mcp.errors import InputError
 from seedance_mcp.inputs._public_urls import is_public
 from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.models.model import load_models
-from tests.image_host import Names, Page, Rerouted, hosting
-from tests.image_hostile import (
+from tests.support.hostile_urls import (
     ESCAPE,
     FIRST,
     HOST,
@@ -26,7 +25,8 @@ from tests.image_hostile import (
     URL,
     WRONG,
 )
-from tests.image_samples import made
+from tests.support.image_host import Names, Page, Rerouted, hosting
+from tests.support.sample_images import made
 
 pytestmark = pytest.mark.anyio
 

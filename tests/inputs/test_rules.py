@@ -6,9 +6,9 @@ import pytest
 from seedance_mcp.errors import InputError
 from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.models.model import load_models
-from tests.image_host import PictureHost, hosting
-from tests.image_samples import HTML, png
-from tests.image_table import FIRST, JPEG, PASS, SMALL, TABLE, THIRTY, WRONG, page
+from tests.support.image_cases import FIRST, JPEG, PASS, SMALL, TABLE, THIRTY, WRONG, page
+from tests.support.image_host import PictureHost, hosting
+from tests.support.sample_images import HTML, png
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ import pytest
 from seedance_mcp.errors import InputError
 from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.models.model import load_models
-from tests.image_host import Page, hosting
-from tests.image_samples import far_jpeg
+from tests.support.image_host import Page, hosting
+from tests.support.sample_images import far_jpeg
 
 pytestmark = pytest.mark.anyio
 

@@ -32,8 +32,8 @@ from seedance_mcp.ledger.sqlite._migrations import migrate
 from seedance_mcp.ledger.sqlite._processes import Presence
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.spending.limits import Allowance
-from tests.broken_ledgers import BROKEN
-from tests.door import VIRTUAL_TIME
+from tests.support.broken_ledgers import BROKEN
+from tests.support.client import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio
 

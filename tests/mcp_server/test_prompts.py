@@ -10,7 +10,7 @@ from mcp_types import GetPromptRequestParams, TextContent
 from seedance_mcp.mcp_server._prompts import Prompts
 from seedance_mcp.mcp_server.app import INSTRUCTIONS
 from seedance_mcp.models.model import load_models
-from tests.door import PICTURE_URL, VIRTUAL_TIME, opened
+from tests.support.client import PICTURE_URL, VIRTUAL_TIME, opened
 
 pytestmark = pytest.mark.anyio
 

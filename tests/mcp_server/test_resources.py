@@ -16,9 +16,9 @@ from mcp_types import (
 )
 
 from seedance_mcp.simulator import Behaviour, Fault
-from tests.door import VIRTUAL_TIME, Door, facts, opened, served
-from tests.hearing import subscribe
-from tests.restarts import generate, server, simulated
+from tests.support.client import VIRTUAL_TIME, Door, facts, opened, served
+from tests.support.notifications import subscribe
+from tests.support.restarts import generate, server, simulated
 
 pytestmark = pytest.mark.anyio
 

@@ -15,10 +15,10 @@ from mcp_types import JSONRPCRequest, JSONRPCResponse
 from seedance_mcp.mcp_server.app import SeedanceServer, build_server
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator import Behaviour, Fault, running
-from tests.door import ARGUMENTS, VIRTUAL_TIME, Door, facts, opened
-from tests.hearing import Heard, subscribe
-from tests.server_process import INITIALIZE
-from tests.virtual_time import virtual_now
+from tests.support.client import ARGUMENTS, VIRTUAL_TIME, Door, facts, opened
+from tests.support.notifications import Heard, subscribe
+from tests.support.server_process import INITIALIZE
+from tests.support.virtual_time import virtual_now
 
 pytestmark = pytest.mark.anyio
 

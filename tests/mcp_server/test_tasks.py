@@ -16,10 +16,10 @@ from seedance_mcp.clock import Surroundings
 from seedance_mcp.jobs.status import Outputs, Succeeded
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.simulator import Behaviour, Fault, Simulator
-from tests import restarts
-from tests.door import ARGUMENTS, PICTURE_URL, VIRTUAL_TIME, Door, facts, opened, text
-from tests.task_client import MISSING, TASKS, TaskPolling, Wire, ask, begin, refusal
-from tests.virtual_time import virtual_now
+from tests.support import restarts
+from tests.support.client import ARGUMENTS, PICTURE_URL, VIRTUAL_TIME, Door, facts, opened, text
+from tests.support.task_client import MISSING, TASKS, TaskPolling, Wire, ask, begin, refusal
+from tests.support.virtual_time import virtual_now
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ import pytest
 
 from seedance_mcp.outputs._part_file import MOST_BYTES
 from seedance_mcp.outputs.download import existing
-from tests.download_scene import JOB, NAME, PAID, Scene
-from tests.download_server import LAST_MODIFIED, ClipHost, Way, hosting, mp4
+from tests.support.clip_host import LAST_MODIFIED, ClipHost, Way, hosting, mp4
+from tests.support.download_scene import JOB, NAME, PAID, Scene
 
 pytestmark = pytest.mark.anyio
 

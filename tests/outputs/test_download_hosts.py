@@ -4,9 +4,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.download_scene import NAME, PAID, Scene
-from tests.download_server import mp4
-from tests.scripted import Scripted, Step
+from tests.support.clip_host import mp4
+from tests.support.download_scene import NAME, PAID, Scene
+from tests.support.scripted_network import Scripted, Step
 
 pytestmark = pytest.mark.anyio
 

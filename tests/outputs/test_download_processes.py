@@ -9,8 +9,8 @@ import anyio
 import pytest
 from anyio.abc import Process
 
-from tests.download_scene import NAME, PAID, Scene
-from tests.download_server import Way, hosting, mp4
+from tests.support.clip_host import Way, hosting, mp4
+from tests.support.download_scene import NAME, PAID, Scene
 
 pytestmark = [
     pytest.mark.anyio,

@@ -7,8 +7,8 @@ import pytest
 
 from seedance_mcp.jobs.status import Output
 from seedance_mcp.outputs._file_names import file_name
-from tests.download_scene import JOB, NAME, Scene
-from tests.download_server import hosting, mp4
+from tests.support.clip_host import hosting, mp4
+from tests.support.download_scene import JOB, NAME, Scene
 
 
 def named(prompt: Any, *, request_id: str | None = JOB.request_id, number: int = 1) -> str:

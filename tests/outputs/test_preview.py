@@ -13,7 +13,7 @@ from PIL import Image
 
 from seedance_mcp.outputs.preview import MOST_BYTES, middle_frame
 from seedance_mcp.simulator._clip import render
-from tests.download_server import mp4
+from tests.support.clip_host import mp4
 
 SECOND = 24
 

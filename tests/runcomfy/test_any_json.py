@@ -15,7 +15,7 @@ from seedance_mcp.runcomfy._responses import (
     read_status,
     read_submit,
 )
-from tests.json_values import json_objects, json_values
+from tests.support.json_values import json_objects, json_values
 
 STATUS_CODES = st.sampled_from([200, 202, 302, 400, 403, 404, 408, 422, 429, 500, 503])
 READERS = [read_submit, read_status, read_result, read_cancel]

@@ -26,7 +26,7 @@ from seedance_mcp.jobs.status import (
     Succeeded,
 )
 from seedance_mcp.runcomfy.client import RunComfy
-from tests.scripted import BASE_URL, HeldTime, Scripted, Step, answer, exchanging
+from tests.support.scripted_network import BASE_URL, HeldTime, Scripted, Step, answer, exchanging
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ from seedance_mcp.errors import ServiceUnavailable
 from seedance_mcp.jobs.status import Queued
 from seedance_mcp.runcomfy.client import RunComfy
 from seedance_mcp.runcomfy.connections import MOST_AT_ONCE, Connections
-from tests.door import ARGUMENTS, VIRTUAL_TIME
-from tests.scripted import Scripted, answer, exchanging
+from tests.support.client import ARGUMENTS, VIRTUAL_TIME
+from tests.support.scripted_network import Scripted, answer, exchanging
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from seedance_mcp.runcomfy.http import (
     NEVER_SENT,
     Answer,
 )
-from tests.scripted import NOW, HeldTime, Scripted, Step, answer, exchanging
+from tests.support.scripted_network import NOW, HeldTime, Scripted, Step, answer, exchanging
 
 pytestmark = pytest.mark.anyio
 

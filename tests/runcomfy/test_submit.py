@@ -15,7 +15,15 @@ from seedance_mcp.errors import (
 )
 from seedance_mcp.runcomfy.client import RunComfy
 from seedance_mcp.runcomfy.http import ANSWER_LIMIT_BYTES
-from tests.scripted import BASE_URL, TOKEN, HeldTime, Scripted, Step, answer, exchanging
+from tests.support.scripted_network import (
+    BASE_URL,
+    TOKEN,
+    HeldTime,
+    Scripted,
+    Step,
+    answer,
+    exchanging,
+)
 
 pytestmark = pytest.mark.anyio
 

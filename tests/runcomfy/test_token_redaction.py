@@ -2,7 +2,7 @@ import httpx
 import pytest
 
 from seedance_mcp.errors import TokenMissing
-from tests.scripted import TOKEN, Scripted, answer, exchanging
+from tests.support.scripted_network import TOKEN, Scripted, answer, exchanging
 
 pytestmark = pytest.mark.anyio
 

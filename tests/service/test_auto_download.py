@@ -6,9 +6,9 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.door import ARGUMENTS, VIRTUAL_TIME, facts
-from tests.saving_service import HOST, NAME, REQUEST_ID, File, Service, serving
-from tests.task_client import TaskPolling, ask, begin
+from tests.support.client import ARGUMENTS, VIRTUAL_TIME, facts
+from tests.support.finished_job_service import HOST, NAME, REQUEST_ID, File, Service, serving
+from tests.support.task_client import TaskPolling, ask, begin
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from seedance_mcp.simulator import Behaviour, Fault
-from tests.door import Door, facts, opened, text
+from tests.support.client import Door, facts, opened, text
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,9 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.door import VIRTUAL_TIME, facts
-from tests.download_scene import PAID
-from tests.saving_service import (
+from tests.support.client import VIRTUAL_TIME, facts
+from tests.support.download_scene import PAID
+from tests.support.finished_job_service import (
     CLIP,
     HOST,
     NAME,

@@ -9,9 +9,9 @@ import anyio
 import pytest
 from mcp import Client
 
-from tests.door import ARGUMENTS, VIRTUAL_TIME, facts
-from tests.download_scene import PAID
-from tests.saving_service import (
+from tests.support.client import ARGUMENTS, VIRTUAL_TIME, facts
+from tests.support.download_scene import PAID
+from tests.support.finished_job_service import (
     CLIP,
     HOST,
     NAME,

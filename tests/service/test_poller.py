@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from seedance_mcp.simulator import Behaviour, Fault
-from tests.door import VIRTUAL_TIME, Door, facts, opened
+from tests.support.client import VIRTUAL_TIME, Door, facts, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from seedance_mcp.simulator import Behaviour, Fault
-from tests.door import VIRTUAL_TIME, facts, opened, text
+from tests.support.client import VIRTUAL_TIME, facts, opened, text
 
 pytestmark = pytest.mark.anyio
 

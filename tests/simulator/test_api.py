@@ -12,8 +12,7 @@ from PIL import Image, ImageStat
 
 from seedance_mcp.models.model import load_models
 from seedance_mcp.simulator import Behaviour
-
-from .caller import DUSK, MODEL, Clock, calling, data_uri, picture
+from tests.support.simulator_caller import DUSK, MODEL, Clock, calling, data_uri, picture
 
 pytestmark = pytest.mark.anyio
 

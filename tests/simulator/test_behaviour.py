@@ -7,8 +7,7 @@ import pytest
 
 from seedance_mcp.simulator import Behaviour
 from seedance_mcp.simulator.behaviour import Word, seconds_of
-
-from .caller import MODEL, Clock, calling
+from tests.support.simulator_caller import MODEL, Clock, calling
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,7 @@ from PIL import Image, ImageStat
 from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.simulator import _clip as clip
 from seedance_mcp.simulator._rendering import require_drawing
-
-from .caller import DAWN, DUSK, picture
+from tests.support.simulator_caller import DAWN, DUSK, picture
 
 BLACK = (0, 0, 0)
 

@@ -7,8 +7,7 @@ import pytest
 
 from seedance_mcp.simulator import Fault
 from seedance_mcp.simulator.faults import Garbage
-
-from .caller import MODEL, calling, picture
+from tests.support.simulator_caller import MODEL, calling, picture
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from seedance_mcp.simulator import Behaviour, Fault
-
-from .caller import Caller, Clock, calling, data_uri, picture
+from tests.support.simulator_caller import Caller, Clock, calling, data_uri, picture
 
 pytestmark = pytest.mark.anyio
 

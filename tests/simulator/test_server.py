@@ -8,8 +8,7 @@ import httpx
 import pytest
 
 from seedance_mcp.simulator import Behaviour, Simulator, running, serve
-
-from .caller import Clock, calling, data_uri, picture
+from tests.support.simulator_caller import Clock, calling, data_uri, picture
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import load_models
 from seedance_mcp.spending.limits import DAY, Allowance, check_day
 from seedance_mcp.spending.pricing import Price, dollars, read_price, spent, written
-from tests.json_values import json_values
+from tests.support.json_values import json_values
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

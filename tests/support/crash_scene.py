@@ -15,7 +15,7 @@ import anyio
 
 from seedance_mcp.simulator import Behaviour, Fault, Simulator, running
 
-from .nursery import ANSWER_SECONDS, Nursery, Served, until
+from .forked_server import ANSWER_SECONDS, Nursery, Served, until
 from .server_process import environment
 
 NEVER = 600.0

@@ -13,7 +13,7 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output
 from seedance_mcp.outputs.download import Downloads
 
-from .scripted import HeldTime
+from .scripted_network import HeldTime
 
 JOB = Job(
     id="job-1",

@@ -16,8 +16,8 @@ from mcp_types import CallToolResult
 from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.settings import Settings
 
-from .door import ARGUMENTS
-from .download_server import mp4
+from .client import ARGUMENTS
+from .clip_host import mp4
 from .virtual_time import virtual_now
 
 HOST = "https://files.runcomfy.net"

@@ -5,7 +5,7 @@ import zlib
 from dataclasses import replace
 
 from .image_host import MEGABYTE, Page
-from .image_samples import HTML, SVG, animated, far_jpeg, heic, lossless_webp, made, png, rotated
+from .sample_images import HTML, SVG, animated, far_jpeg, heic, lossless_webp, made, png, rotated
 
 FIRST = "first_frame_image_url"
 

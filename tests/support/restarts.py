@@ -10,7 +10,7 @@ from mcp_types import CallToolResult
 
 from seedance_mcp.simulator import Behaviour, Simulator, running
 
-from .door import ARGUMENTS, facts, served
+from .client import ARGUMENTS, facts, served
 
 
 def simulated(**switches: Any) -> AbstractAsyncContextManager[Simulator, bool | None]:
