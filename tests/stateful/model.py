@@ -13,7 +13,7 @@ import anyio
 from seedance_mcp.runcomfy.http import SUBMIT_SECONDS
 from seedance_mcp.simulator import Fault, Job
 
-from .purchases_world import Window, World
+from .world import Window, World
 
 TOLD_SECONDS = 1.1
 """After so long, an answer that named a job is known to every process (records)."""

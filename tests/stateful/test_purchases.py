@@ -30,11 +30,11 @@ from seedance_mcp.simulator import Fault
 from tests.support.client import ARGUMENTS
 from tests.support.virtual_time import VirtualTimeLoop
 
-from .purchases_audit import Audit
-from .purchases_buying import Buyer, Clip
-from .purchases_chance import clips, forces, luck, moments, nths, several, waits, windows
-from .purchases_model import Book
-from .purchases_world import World, said
+from .audit import Audit
+from .buyer import Buyer, Clip
+from .model import Book
+from .strategies import clips, forces, luck, moments, nths, several, waits, windows
+from .world import World, said
 
 T = TypeVar("T")
 

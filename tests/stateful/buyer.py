@@ -7,9 +7,9 @@ from mcp_types import CallToolResult
 
 from seedance_mcp.simulator import Fault
 
-from .purchases_audit import Audit
-from .purchases_model import Book, Purchase
-from .purchases_world import Window, World, said
+from .audit import Audit
+from .model import Book, Purchase
+from .world import Window, World, said
 
 Clip = dict[str, Any]
 

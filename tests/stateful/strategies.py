@@ -10,7 +10,7 @@ from seedance_mcp.simulator import Fault
 from tests.support.client import ARGUMENTS
 from tests.support.sample_images import made
 
-from .purchases_world import TOKEN
+from .world import TOKEN
 
 windows = st.sampled_from([0, 1])
 LOCAL = ARGUMENTS | {

@@ -5,8 +5,8 @@ from typing import Any
 
 from mcp_types import CallToolResult
 
-from .purchases_model import Book, Purchase
-from .purchases_world import Window, said
+from .model import Book, Purchase
+from .world import Window, said
 
 FINAL = {"completed", "failed", "cancelled"}
 
