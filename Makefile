@@ -18,7 +18,7 @@ test: .venv/.synced ## the whole suite
 	$(RUN) pytest -q -n 2
 
 search: .venv/.synced ## look for a job lost or paid twice, elsewhere every time and for minutes
-	$(RUN) pytest -q tests/test_purchases.py --search 300
+	$(RUN) pytest -q tests/stateful/test_purchases.py --search 300
 
 test-lowest: $(UV) ## the suite again, on the lowest versions that pyproject.toml allows
 	$(UV) venv --quiet --allow-existing .venv-lowest

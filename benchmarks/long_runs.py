@@ -14,7 +14,8 @@ from statistics import NormalDist
 import anyio
 import anyio.to_thread
 
-from seedance_mcp.simulator import Behaviour, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.server import running
 
 JOBS = 1_000
 MEDIAN_SECONDS = 60.0

@@ -1,3 +1,5 @@
+"""Which folder of the package may know which: a new module needs no row, a new folder does."""
+
 import ast
 import subprocess
 import sys
@@ -9,184 +11,93 @@ import pytest
 import seedance_mcp
 
 ROOT = Path(seedance_mcp.__file__).parent
+MODULES = sorted(ROOT.rglob("*.py"))
 
-# Every module imports only from rows above its own; a new module must be given its row here.
-ROWS = [
-    {"errors", "version", "orientation", "turns", "observations"},
-    {"schema", "durations", "jobs", "addresses", "pictures", "preview", "file_locks", "signatures"},
-    {"changes", "resource_uris", "polling", "throttle"},
-    {"refusals", "arguments", "surroundings", "image_rules", "looks", "local_files", "fetching"},
-    {"file_names", "claims", "pricing"},
-    {"part_note", "connections"},
-    {"wire", "reading", "converting", "part_file", "spending"},
-    {"exchange", "settings", "local_pictures", "download"},
-    {"images", "client", "store", "migrations", "presence", "rows"},
-    {"sqlite_store", "records", "reports"},
-    {"asking", "pace"},
-    {"pollers"},
-    {"following", "submissions", "progress", "saving", "catalogue"},
-    {"buying"},
-    {"service", "next_steps"},
-    {"answers", "opening"},
-    {"listing", "announcements", "completion", "prompts"},
-    {"tools", "tasks", "resources"},
-    {"video_tasks"},
-    {"server"},
-    {"ending"},
-    {"serve_stdio", "serve_http"},
-    {"simulator"},
-    {"demo"},
-    {"cli"},
-    {"__main__"},
-]
-PURE = {
-    "errors",
-    "schema",
-    "durations",
-    "polling",
-    "observations",
-    "jobs",
-    "changes",
-    "resource_uris",
-    "refusals",
-    "arguments",
-    "surroundings",
-    "wire",
-    "pricing",
-    "spending",
+# What each folder may import besides itself: other folders, and modules of the root ("" is it).
+ALLOWED = {
+    "models": "errors",
+    "jobs": "errors text",
+    "spending": "jobs models errors",
+    "polling": "jobs clock",
+    "runcomfy": "jobs errors text clock retry",
+    "ledger": "jobs spending errors clock file_locks",
+    "inputs": "models errors text",
+    "outputs": "jobs errors text clock retry file_locks",
 }
-MCP = {
-    "listing",
-    "tools",
-    "tasks",
-    "video_tasks",
-    "announcements",
-    "resources",
-    "completion",
-    "prompts",
-    "server",
-    "serve_stdio",
-    "serve_http",
-    "demo",
+LIBRARIES = "errors text clock retry file_locks settings"
+ALLOWED["service"] = f"{LIBRARIES} {' '.join(ALLOWED)}"
+ALLOWED["mcp_server"] = f"{ALLOWED['service']} service"
+ALLOWED |= {
+    "simulator": "models errors",
+    "cli": f"{LIBRARIES} mcp_server service simulator",
+    "": f"{LIBRARIES} cli",
 }
-READS_THE_ENVIRONMENT = {"settings", "cli"}
-# What does I/O or is foreign to arithmetic on values: no pure module imports it.
-EFFECTS = {"httpx", "anyio", "asyncio", "sqlite3", "os", "sys", "socket", "subprocess", "threading"}
+PURE = {"models", "jobs", "spending", "polling"}
+# Who may import what lies outside of the package; the simulator is RunComfy, not part of serving.
+OUTSIDE = {
+    "mcp": {"mcp_server"},
+    "mcp_types": {"mcp_server"},
+    "httpx": {"runcomfy", "inputs", "outputs", "simulator"},
+    "sqlite3": {"ledger"},
+    **{name: ALLOWED.keys() - PURE for name in ("anyio", "asyncio", "os", "sys", "socket", "io")},
+}
+READS_THE_ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv"}
 
 
-def modules() -> dict[str, list[Path]]:
-    """Give the package's parts by name, the simulator as one of many files."""
-    parts: dict[str, list[Path]] = {}
-    for path in sorted(ROOT.rglob("*.py")):
-        place = path.relative_to(ROOT)
-        name = place.parts[0] if len(place.parts) > 1 else path.stem
-        parts.setdefault("version" if name == "__init__" else name, []).append(path)
-    return parts
+def folder(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0] if path.parent != ROOT else ""
 
 
-MODULES = modules()
-
-
-def imported(path: Path) -> Iterator[str]:
-    """Give the full names that a file imports, wherever in it."""
-    package = ["seedance_mcp", *path.relative_to(ROOT).parts[:-1]]
+def imported(path: Path) -> Iterator[tuple[str, ...]]:
+    """Yield the full dotted names that a module imports, in parts, wherever in it."""
+    package = ("seedance_mcp", *path.relative_to(ROOT).parts[:-1])
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from (tuple(alias.name.split(".")) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = (*above, *(node.module or "").split(".")) if node.module else above
+            yield from ((*base, alias.name) for alias in node.names)
 
 
-def own_imports(name: str) -> set[str]:
-    """Give the other parts of the package that one imports."""
-    found: set[str] = set()
-    for path in MODULES[name]:
-        for full in imported(path):
-            first, *rest = full.split(".")
-            if first == "seedance_mcp":
-                found.add(rest[0] if rest and rest[0] in MODULES else "version")
-    return found - {name}
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_what_its_folder_may(path: Path) -> None:
+    here = folder(path)
+    wrong: list[str] = []
+    for first, *rest in imported(path):
+        if first != "seedance_mcp":
+            wrong += [first] * (here not in OUTSIDE.get(first, {here}))
+        elif rest != ["__version__"]:
+            wrong += [rest[0]] * (rest[0] not in {here, *ALLOWED[here].split()})
+            home = next(
+                (ROOT.joinpath(*rest[:n]) for n, p in enumerate(rest) if is_private(p)), ROOT
+            )
+            wrong += ["/".join(rest)] * (not path.is_relative_to(home))
+    assert wrong == []
 
 
-def foreign_imports(name: str) -> set[str]:
-    """Give the top-level packages that a part imports."""
-    found = {full.split(".")[0] for path in MODULES[name] for full in imported(path)}
-    return found - {"seedance_mcp"}
+def is_private(name: str) -> bool:
+    """Return whether a part of a dotted name is a module for its own folder's use."""
+    return name.startswith("_") and not name.startswith("__") and name.islower()
 
 
-def test_every_module_has_its_row() -> None:
-    assert [name for name in MODULES if sum(name in row for row in ROWS) != 1] == []
+def test_every_folder_says_what_it_owns_and_imports_nothing_for_it() -> None:
+    doors = [path for path in MODULES if path.name == "__init__.py" and path.parent != ROOT]
+    bodies = [ast.parse(path.read_text("utf-8")) for path in doors]
+    assert [path for path, body in zip(doors, bodies, strict=True) if len(body.body) != 1] == []
+    assert all(ast.get_docstring(body) for body in bodies)
 
 
-def test_imports_go_upwards_only() -> None:
-    rank = {name: number for number, row in enumerate(ROWS) for name in row}
-    downwards = [
-        f"{name} imports {other}"
-        for name in MODULES
-        for other in sorted(own_imports(name))
-        if rank[other] >= rank[name]
-    ]
-    assert downwards == []
-
-
-def test_the_simulator_takes_only_the_model_and_the_errors_from_outside_itself() -> None:
-    assert own_imports("simulator") <= {"schema", "errors", "version"}
-
-
-@pytest.mark.parametrize("lazy", ["simulator", "demo"])
-def test_nothing_that_serves_imports_the_simulator_or_the_demonstration(lazy: str) -> None:
-    assert {name for name in MODULES if lazy in own_imports(name)} <= {"demo", "cli"}
-
-
-def test_only_the_mcp_row_imports_the_sdk() -> None:
-    users = {name for name in MODULES if foreign_imports(name) & {"mcp", "mcp_types"}}
-    assert users <= MCP
-    assert {"listing", "tools", "server"} <= users
-
-
-def test_only_the_network_seam_knows_httpx() -> None:
-    users = {name for name in MODULES if "httpx" in foreign_imports(name)}
-    assert users <= {
-        "connections",
-        "exchange",
-        "client",
-        "server",
-        "opening",
-        "images",
-        "fetching",
-        "reading",
-        "download",
-        "simulator",
-        "demo",
-    }
-
-
-@pytest.mark.parametrize("name", sorted(PURE))
-def test_a_pure_module_imports_nothing_that_acts(name: str) -> None:
-    assert foreign_imports(name) & EFFECTS == set()
-
-
-def mentions_the_environment(path: Path) -> bool:
-    """Tell whether a file names the process's environment."""
-    names = {
-        node.attr if isinstance(node, ast.Attribute) else node.id
+def test_only_settings_reads_the_environment_which_the_command_passes_to_it() -> None:
+    users = {
+        str(path.relative_to(ROOT))
+        for path in MODULES
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Attribute | ast.Name)
+        and (node.attr if isinstance(node, ast.Attribute) else node.id) in READS_THE_ENVIRONMENT
     }
-    named = {full.split(".")[-1] for full in imported(path)}
-    return bool((names | named) & {"environ", "environb", "getenv", "getenvb", "putenv"})
-
-
-def test_only_the_command_touches_the_environment_and_only_settings_reads_it() -> None:
-    # `environ` is what load_settings calls its mapping; cli passes os.environ as that.
-    users = {name for name in MODULES if any(map(mentions_the_environment, MODULES[name]))}
-    assert users == READS_THE_ENVIRONMENT
-    assert "os" not in foreign_imports("settings")
-    (cli,) = MODULES["cli"]
-    assert cli.read_text("utf-8").count("os.environ") == 1
-    assert "load_settings(os.environ)" in cli.read_text("utf-8")
+    assert users == {"settings.py", "cli/main.py"}
+    assert (ROOT / "cli/main.py").read_text("utf-8").count("os.environ") == 1
 
 
 def run(code: str) -> str:
@@ -206,8 +117,7 @@ def test_importing_a_module_does_nothing_that_can_be_seen() -> None:
     left_out = {"seedance_mcp.__main__"}
     names = [
         ".".join(["seedance_mcp", *path.relative_to(ROOT).with_suffix("").parts])
-        for paths in MODULES.values()
-        for path in paths
+        for path in MODULES
     ]
     names = sorted({name.removesuffix(".__init__") for name in names} - left_out)
     seen = run(
@@ -226,11 +136,11 @@ def test_importing_a_module_does_nothing_that_can_be_seen() -> None:
 def test_importing_the_server_brings_nothing_that_it_may_never_need() -> None:
     # The SDK itself imports uvicorn; what counts is what this package adds to it.
     sdk = "mcp.server.lowlevel, mcp.server.context, mcp.server.stdio, mcp.shared.exceptions"
-    heavy = ("av", "PIL", "uvicorn", "jinja2", "seedance_mcp.simulator", "seedance_mcp.demo")
+    heavy = ("av", "PIL", "uvicorn", "jinja2", "seedance_mcp.simulator", "seedance_mcp.cli")
     seen = run(
         f"import sys, {sdk}\n"
         "before = set(sys.modules)\n"
-        "import seedance_mcp.server\n"
+        "import seedance_mcp.mcp_server.app\n"
         f"print(sorted((set(sys.modules) - before) & set({heavy})))"
     )
     assert seen == "[]\n"
@@ -238,7 +148,7 @@ def test_importing_the_server_brings_nothing_that_it_may_never_need() -> None:
 
 def test_importing_the_command_brings_neither_the_sdk_nor_the_simulator() -> None:
     seen = run(
-        "import sys, seedance_mcp.cli\n"
+        "import sys, seedance_mcp.cli.main\n"
         "print(sorted({'mcp', 'uvicorn', 'PIL', 'av', 'seedance_mcp.simulator'}"
         " & set(sys.modules)))"
     )

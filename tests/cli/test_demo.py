@@ -15,7 +15,7 @@ from tests.support.server_process import COMMAND, environment
 pytestmark = pytest.mark.anyio
 
 PATIENCE_SECONDS = 60
-PICTURES = Path(__file__).parent.parent / "src" / "seedance_mcp" / "simulator" / "pictures"
+PICTURES = Path(__file__).parents[2] / "src" / "seedance_mcp" / "simulator" / "pictures"
 
 
 def measured(path: Path) -> tuple[str, str | None, float, int, int, float]:

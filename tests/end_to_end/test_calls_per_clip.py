@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mcp_types import CallToolResult
 
-from seedance_mcp.simulator import Behaviour
+from seedance_mcp.simulator.behaviour import Behaviour
 from tests.support.client import VIRTUAL_TIME, Door, facts, opened, text
 from tests.support.task_client import TaskPolling
 

@@ -8,7 +8,7 @@ import anyio
 import pytest
 from mcp import Client
 
-from seedance_mcp.simulator import Fault
+from seedance_mcp.simulator.faults import Fault
 from tests.support.client import VIRTUAL_TIME, facts, text
 from tests.support.restarts import generate, listed, server, simulated
 from tests.support.sample_images import made

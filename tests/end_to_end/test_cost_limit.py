@@ -10,7 +10,9 @@ import pytest
 from mcp_types import CallToolResult
 
 from seedance_mcp.ledger.sqlite._migrations import APPLICATION_ID, MIGRATIONS
-from seedance_mcp.simulator import Behaviour, Fault, Simulator
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.faults import Fault
+from seedance_mcp.simulator.server import Simulator
 from tests.support.client import VIRTUAL_TIME, Door, facts, opened, text
 from tests.support.restarts import generate, server, simulated
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.settings import Settings
-from seedance_mcp.simulator import Behaviour, Simulator, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.server import Simulator, running
 from tests.support.client import facts, text
 from tests.support.server_process import START_SECONDS, environment, started
 

@@ -12,7 +12,9 @@ import pytest
 from mcp import Client
 
 from seedance_mcp.ledger.sqlite._processes import Presence
-from seedance_mcp.simulator import Behaviour, Fault, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.faults import Fault
+from seedance_mcp.simulator.server import running
 from tests.support.broken_ledgers import BROKEN
 from tests.support.client import ARGUMENTS, VIRTUAL_TIME, facts, text
 from tests.support.restarts import generate, listed, server, simulated

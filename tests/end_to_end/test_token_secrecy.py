@@ -8,7 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
-from seedance_mcp.simulator import Behaviour, Fault, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.faults import Fault
+from seedance_mcp.simulator.server import running
 from tests.support.client import ARGUMENTS
 from tests.support.server_process import START_SECONDS, environment, started
 

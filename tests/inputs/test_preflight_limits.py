@@ -15,7 +15,7 @@ from anyio.to_thread import current_default_thread_limiter
 from seedance_mcp.errors import InputError
 from seedance_mcp.inputs._turns import Turns
 from seedance_mcp.inputs.preflight import ImageGate
-from seedance_mcp.simulator import Behaviour
+from seedance_mcp.simulator.behaviour import Behaviour
 from tests.support.client import VIRTUAL_TIME, facts, opened
 from tests.support.image_host import Page, hosting
 from tests.support.sample_images import made, noise

@@ -15,7 +15,8 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from seedance_mcp.simulator import Behaviour, Fault
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.faults import Fault
 from tests.support.client import VIRTUAL_TIME, Door, facts, opened, served
 from tests.support.notifications import subscribe
 from tests.support.restarts import generate, server, simulated

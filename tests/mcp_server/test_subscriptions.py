@@ -14,7 +14,9 @@ from mcp_types import JSONRPCRequest, JSONRPCResponse
 
 from seedance_mcp.mcp_server.app import SeedanceServer, build_server
 from seedance_mcp.settings import Settings
-from seedance_mcp.simulator import Behaviour, Fault, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.faults import Fault
+from seedance_mcp.simulator.server import running
 from tests.support.client import ARGUMENTS, VIRTUAL_TIME, Door, facts, opened
 from tests.support.notifications import Heard, subscribe
 from tests.support.server_process import INITIALIZE

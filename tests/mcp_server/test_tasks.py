@@ -15,7 +15,9 @@ from mcp_types import Request
 from seedance_mcp.clock import Surroundings
 from seedance_mcp.jobs.status import Outputs, Succeeded
 from seedance_mcp.ledger.sqlite.store import SqliteStore
-from seedance_mcp.simulator import Behaviour, Fault, Simulator
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.faults import Fault
+from seedance_mcp.simulator.server import Simulator
 from tests.support import restarts
 from tests.support.client import ARGUMENTS, PICTURE_URL, VIRTUAL_TIME, Door, facts, opened, text
 from tests.support.task_client import MISSING, TASKS, TaskPolling, Wire, ask, begin, refusal

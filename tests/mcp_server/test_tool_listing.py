@@ -29,7 +29,7 @@ def dumped(result: ListToolsResult) -> dict[str, Any]:
 
 
 async def test_the_tools_are_listed_as_the_snapshot_has_them() -> None:
-    # After a change that is meant: python -m tests.test_listing
+    # After a change that is meant: python -m tests.mcp_server.test_tool_listing
     assert (await listed())["tools"] == json.loads(SNAPSHOT.read_text("utf-8"))
 
 

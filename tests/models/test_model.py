@@ -8,7 +8,9 @@ import pytest
 from seedance_mcp.models.model import ImageRule, Model, load_models, tool_schema
 
 FACTS: dict[str, Any] = json.loads(
-    (Path(__file__).parent / "facts" / "seedance-1-0-lite-image-to-video.json").read_text("utf-8")
+    (Path(__file__).parents[1] / "facts" / "seedance-1-0-lite-image-to-video.json").read_text(
+        "utf-8"
+    )
 )
 MODELS = load_models()
 MODEL = MODELS["bytedance/seedance-1-0/lite/image-to-video"]

@@ -32,9 +32,9 @@ async def saving(
 ) -> AsyncGenerator[Process, None]:
     """Run a process that saves, and kill it at the end if it still runs."""
     arguments = [url, str(folder), str(count), *befalls]
-    command = [*wrapper, sys.executable, "-m", "tests.download_child", *arguments]
+    command = [*wrapper, sys.executable, "-m", "tests.support.download_process", *arguments]
     async with await anyio.open_process(
-        command, stderr=None, cwd=Path(__file__).parents[1]
+        command, stderr=None, cwd=Path(__file__).parents[2]
     ) as process:
         try:
             with anyio.fail_after(60):

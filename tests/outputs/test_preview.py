@@ -135,7 +135,7 @@ def test_without_the_extra_there_is_no_picture(tmp_path: Path, missing: str) -> 
     path = film(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 3)
     code = (
         "import sys, pathlib\n"
-        "from seedance_mcp.preview import middle_frame\n"
+        "from seedance_mcp.outputs.preview import middle_frame\n"
         "assert not {'av', 'PIL'} & set(sys.modules)\n"
         f"sys.modules[{missing!r}] = None\n"
         f"print(middle_frame(pathlib.Path({str(path)!r})))"

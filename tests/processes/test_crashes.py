@@ -17,7 +17,7 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("it forks, and makes pipes small", allow_module_level=True)
 
-from seedance_mcp.simulator import Fault
+from seedance_mcp.simulator.faults import Fault
 from tests.support.crash_scene import (
     NEVER,
     POINTS,

@@ -11,7 +11,9 @@ from typing import Any
 import anyio
 import pytest
 
-from seedance_mcp.simulator import Behaviour, Fault, Simulator, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.faults import Fault
+from seedance_mcp.simulator.server import Simulator, running
 from tests.support.server_process import START_SECONDS, Pipes, environment, started
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,9 @@ import pytest
 from anyio.abc import Process
 from mcp import Client
 
-from seedance_mcp.simulator import Behaviour, Fault, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.faults import Fault
+from seedance_mcp.simulator.server import running
 from tests.support.forked_server import until
 from tests.support.server_process import COMMAND, INITIALIZE, START_SECONDS, environment
 

@@ -14,7 +14,8 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("it forks", allow_module_level=True)
 
-from seedance_mcp.simulator import Behaviour, Simulator, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.server import Simulator, running
 from tests.support.forked_server import Nursery, Served, nursery
 from tests.support.server_process import environment
 

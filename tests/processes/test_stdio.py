@@ -13,7 +13,9 @@ from anyio.abc import SocketStream
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from seedance_mcp.simulator import Behaviour, Fault, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.faults import Fault
+from seedance_mcp.simulator.server import running
 from tests.support.forked_server import until
 from tests.support.server_process import COMMAND, MODERN_META, START_SECONDS, environment, started
 

@@ -11,7 +11,8 @@ import anyio
 import pytest
 from mcp import Client
 
-from seedance_mcp.simulator import Behaviour, Simulator, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.server import Simulator, running
 from tests.support.notifications import Heard
 from tests.support.server_process import MODERN_META, START_SECONDS, Pipes, environment, started
 

@@ -13,7 +13,9 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from seedance_mcp.simulator import Behaviour, Fault, Simulator, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.faults import Fault
+from seedance_mcp.simulator.server import Simulator, running
 from tests.support.server_process import (
     COMMAND,
     INITIALIZE,

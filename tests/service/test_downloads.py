@@ -6,7 +6,8 @@ from typing import Any
 import anyio
 import pytest
 
-from seedance_mcp.simulator import Behaviour, Fault
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.faults import Fault
 from tests.support.client import Door, facts, opened, text
 
 pytestmark = pytest.mark.anyio

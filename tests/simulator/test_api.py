@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageStat
 
 from seedance_mcp.models.model import load_models
-from seedance_mcp.simulator import Behaviour
+from seedance_mcp.simulator.behaviour import Behaviour
 from tests.support.simulator_caller import DUSK, MODEL, Clock, calling, data_uri, picture
 
 pytestmark = pytest.mark.anyio

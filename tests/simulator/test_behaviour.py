@@ -5,8 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from seedance_mcp.simulator import Behaviour
-from seedance_mcp.simulator.behaviour import Word, seconds_of
+from seedance_mcp.simulator.behaviour import Behaviour, Word, seconds_of
 from tests.support.simulator_caller import MODEL, Clock, calling
 
 pytestmark = pytest.mark.anyio

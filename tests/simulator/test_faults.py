@@ -5,8 +5,7 @@ import anyio
 import httpx
 import pytest
 
-from seedance_mcp.simulator import Fault
-from seedance_mcp.simulator.faults import Garbage
+from seedance_mcp.simulator.faults import Fault, Garbage
 from tests.support.simulator_caller import MODEL, calling, picture
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,8 @@ from zlib import crc32
 import pytest
 from PIL import Image
 
-from seedance_mcp.simulator import Behaviour, Fault
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.faults import Fault
 from tests.support.simulator_caller import Caller, Clock, calling, data_uri, picture
 
 pytestmark = pytest.mark.anyio

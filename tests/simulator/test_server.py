@@ -7,7 +7,8 @@ import anyio
 import httpx
 import pytest
 
-from seedance_mcp.simulator import Behaviour, Simulator, running, serve
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.server import Simulator, running, serve
 from tests.support.simulator_caller import Clock, calling, data_uri, picture
 
 pytestmark = pytest.mark.anyio

@@ -5,7 +5,7 @@ from typing import Any
 
 from mcp_types import CallToolResult
 
-from seedance_mcp.simulator import Fault
+from seedance_mcp.simulator.faults import Fault
 
 from .audit import Audit
 from .model import Book, Purchase

@@ -11,7 +11,8 @@ from typing import Any
 import anyio
 
 from seedance_mcp.runcomfy.http import SUBMIT_SECONDS
-from seedance_mcp.simulator import Fault, Job
+from seedance_mcp.simulator.faults import Fault
+from seedance_mcp.simulator.jobs import Job
 
 from .world import Window, World
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from seedance_mcp.simulator import Fault
+from seedance_mcp.simulator.faults import Fault
 from tests.support.client import ARGUMENTS
 from tests.support.sample_images import made
 

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 from mcp_types import CallToolResult
 
-from seedance_mcp.simulator import Fault
+from seedance_mcp.simulator.faults import Fault
 from tests.support.client import ARGUMENTS
 from tests.support.virtual_time import VirtualTimeLoop
 

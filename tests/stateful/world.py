@@ -23,7 +23,8 @@ from mcp_types import CallToolResult
 from seedance_mcp.mcp_server.app import SeedanceServer, build_server
 from seedance_mcp.runcomfy.http import SUBMIT_SECONDS
 from seedance_mcp.settings import Settings
-from seedance_mcp.simulator import Behaviour, Simulator, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.server import Simulator, running
 from tests.support.virtual_time import virtual_now
 
 T = TypeVar("T")

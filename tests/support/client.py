@@ -15,7 +15,8 @@ from mcp_types import CallToolResult, TextContent
 
 from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.settings import Settings
-from seedance_mcp.simulator import Behaviour, Simulator, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.server import Simulator, running
 
 from .virtual_time import VirtualTimeLoop, virtual_now
 

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 import anyio
 
-from seedance_mcp.simulator import Behaviour, Fault, Simulator, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.faults import Fault
+from seedance_mcp.simulator.server import Simulator, running
 
 from .forked_server import ANSWER_SECONDS, Nursery, Served, until
 from .server_process import environment

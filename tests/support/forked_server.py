@@ -24,7 +24,7 @@ import httpx
 
 from .server_process import MODERN_META, START_SECONDS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ANSWER_SECONDS = 20
 """What an answer may take on a busy machine."""
 
@@ -160,7 +160,7 @@ class Nursery:
 def nursery(folder: Path) -> Generator[Nursery, None, None]:
     """Open a nursery, and end it with all that is left in it."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    command = [sys.executable, "-m", "tests.nursery", str(theirs.fileno())]
+    command = [sys.executable, "-m", "tests.support.forked_server", str(theirs.fileno())]
     with ours, subprocess.Popen(command, cwd=ROOT, pass_fds=[theirs.fileno()]) as process:  # noqa: S603
         theirs.close()
         ours.settimeout(START_SECONDS)
@@ -179,8 +179,8 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def _main(control: socket.socket) -> None:
-    from seedance_mcp import settings
-    from seedance_mcp.cli import main as cli
+    from seedance_mcp import settings  # noqa: PLC0415
+    from seedance_mcp.cli import main as cli  # noqa: PLC0415
     from seedance_mcp.mcp_server import app as server  # noqa: PLC0415
     from seedance_mcp.mcp_server.transports import stdio as serve_stdio  # noqa: PLC0415
 

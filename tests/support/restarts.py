@@ -8,7 +8,8 @@ import anyio
 from mcp import Client
 from mcp_types import CallToolResult
 
-from seedance_mcp.simulator import Behaviour, Simulator, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.server import Simulator, running
 
 from .client import ARGUMENTS, facts, served
 

@@ -11,7 +11,8 @@ import anyio
 import httpx
 from PIL import Image
 
-from seedance_mcp.simulator import Behaviour, Simulator, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.server import Simulator, running
 
 MODEL = "bytedance/seedance-1-0/lite/image-to-video"
 DAWN = (230, 150, 60)

@@ -21,7 +21,8 @@ from mcp_types import CallToolResult, TextContent
 from PIL import Image
 
 from seedance_mcp.errors import ConfigurationError, DownloadFailed, SeedanceError
-from seedance_mcp.simulator import Behaviour, Simulator, running
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.server import Simulator, running
 
 QUEUE_SECONDS = 2.5
 RUN_SECONDS = 3.0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from seedance_mcp.simulator import Simulator
+    from seedance_mcp.simulator.server import Simulator
 
 # No command imports what only another one needs, and none before a signal can end it in order.
 
@@ -120,7 +120,7 @@ def _demo(arguments: argparse.Namespace) -> None:
 def _simulate(arguments: argparse.Namespace) -> None:
     import anyio  # noqa: PLC0415
 
-    from seedance_mcp.simulator import serve  # noqa: PLC0415
+    from seedance_mcp.simulator.server import serve  # noqa: PLC0415
 
     run = partial(
         serve,
