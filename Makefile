@@ -38,7 +38,7 @@ lint: .venv/.synced ## formatting, ruff, pyright
 
 benchmark: .venv/.synced ## figures, measured side by side in one run
 	$(RUN) python benchmarks/ledger.py
-	$(RUN) python -m benchmarks.pictures
+	$(RUN) python -m benchmarks.images
 	$(RUN) python -m benchmarks.schedule
 	$(RUN) python -m benchmarks.waiting
 

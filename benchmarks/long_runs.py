@@ -32,7 +32,7 @@ BEFORE = [exp(logarithm) for logarithm in LOGARITHMS.quantiles(31)]
 
 async def main() -> None:
     """Serve, and tell what was true at the end."""
-    behaviour = Behaviour(workers=JOBS, run_seconds=RUNS, pictures="never", balance_usd=1e6)
+    behaviour = Behaviour(workers=JOBS, run_seconds=RUNS, images="never", balance_usd=1e6)
     async with running(behaviour) as simulator:
         print(json.dumps({"url": simulator.url, "token": simulator.token}), flush=True)
         await anyio.to_thread.run_sync(sys.stdin.read)

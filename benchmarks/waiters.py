@@ -165,8 +165,8 @@ async def _learned(settings: Settings, token: str, model: Model) -> None:
 def _arguments(model: Model, number: int) -> JSONObject:
     """Give arguments that no other job has, defaults filled in as the tools do."""
     defaults = {name: model.properties[name]["default"] for name in model.settings}
-    picture = "https://pictures.example/lake.jpg"
-    return {**defaults, "prompt": f"Mist, {number}.", "first_frame_image_url": picture}
+    image = "https://images.example/lake.jpg"
+    return {**defaults, "prompt": f"Mist, {number}.", "first_frame_image_url": image}
 
 
 async def _nobody(progress: float, total: float | None = None, message: str | None = None) -> None:

@@ -37,7 +37,7 @@ ERAS = ("legacy", "modern")
 TOOLS = {"generate_video", "check_status", "get_result", "cancel_job", "list_jobs"}
 TOKEN = "made-up"  # noqa: S105 - only the simulator takes it
 EXAMPLE = ROOT / "examples" / "claude_config.json"
-PICTURES = ROOT / "src" / "seedance_mcp" / "simulator" / "pictures"
+IMAGES = ROOT / "src" / "seedance_mcp" / "simulator" / "sample_images"
 CLI = str(PACKAGES / "inspector" / "clients" / "launcher" / "build" / "index.js")
 CALL_SECONDS = 120.0
 IS_ERROR = 5
@@ -129,7 +129,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         refusing_url() as nowhere,
         simulator(folder) as service,
-        picture_url() as picture,
+        image_url() as image,
         ThreadPoolExecutor(max_workers=4) as threads,
     ):
         env = without_settings(os.environ)
@@ -140,7 +140,7 @@ def main() -> None:
             (check_list, offline),
             (check_refusal, offline),
             (check_unreachable, offline),
-            (partial(check_clip, picture=picture), online),
+            (partial(check_clip, image=image), online),
         ]
         outcomes = [
             threads.submit(outcome, check, Inspector(era=era, config=config, env=env))
@@ -192,10 +192,10 @@ def check_unreachable(inspector: Inspector) -> str:
     return f"check_status with no service: {answer.text}"
 
 
-def check_clip(inspector: Inspector, *, picture: str) -> str:
+def check_clip(inspector: Inspector, *, image: str) -> str:
     """A clip is made, and had again by a server that has just been started."""
     made = inspector.call(
-        "generate_video", prompt="Mist drifts.", first_frame_image_url=picture, wait_seconds=45
+        "generate_video", prompt="Mist drifts.", first_frame_image_url=image, wait_seconds=45
     )
     right = made.exit_code == 0 and made.structure.get("status") == "completed"
     made.expect("generate_video must make a clip", holds=right)
@@ -211,7 +211,7 @@ def definition(path: Path, variables: Mapping[str, str]) -> Path:
     server = example["mcpServers"]["seedance"]
     server |= {"command": SEEDANCE_MCP, "args": []}
     server["env"] |= {**variables, "RUNCOMFY_API_TOKEN": TOKEN}
-    # The picture's address is this machine's.
+    # The image's address is this machine's.
     server["env"] |= {"SEEDANCE_ALLOW_PRIVATE_URLS": "true"}
     path.write_text(json.dumps(example), "utf-8")
     return path
@@ -227,9 +227,9 @@ def simulator(folder: str) -> Generator[str]:
 
 
 @contextmanager
-def picture_url() -> Generator[str]:
-    """Put a picture where the simulator can fetch it."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(PICTURES))) as server:
+def image_url() -> Generator[str]:
+    """Put an image where the simulator can fetch it."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(IMAGES))) as server:
         Thread(target=server.serve_forever).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}/lake.jpg"

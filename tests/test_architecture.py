@@ -14,7 +14,7 @@ ROOT = Path(seedance_mcp.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 
 # What each folder may import besides itself: other folders, and modules of the root ("" is it).
-ALLOWED = {
+ROOMS = {
     "models": "errors",
     "jobs": "errors text",
     "spending": "jobs models errors",
@@ -25,9 +25,9 @@ ALLOWED = {
     "outputs": "jobs errors text clock retry file_locks",
 }
 LIBRARIES = "errors text clock retry file_locks settings"
-ALLOWED["service"] = f"{LIBRARIES} {' '.join(ALLOWED)}"
-ALLOWED["mcp_server"] = f"{ALLOWED['service']} service"
-ALLOWED |= {
+ALLOWED = ROOMS | {
+    "service": f"{LIBRARIES} {' '.join(ROOMS)}",
+    "mcp_server": f"{LIBRARIES} {' '.join(ROOMS)} service",
     "simulator": "models errors",
     "cli": f"{LIBRARIES} mcp_server service simulator",
     "": f"{LIBRARIES} cli",

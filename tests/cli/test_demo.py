@@ -15,7 +15,7 @@ from tests.support.server_process import COMMAND, environment
 pytestmark = pytest.mark.anyio
 
 PATIENCE_SECONDS = 60
-PICTURES = Path(__file__).parents[2] / "src" / "seedance_mcp" / "simulator" / "pictures"
+IMAGES = Path(__file__).parents[2] / "src" / "seedance_mcp" / "simulator" / "sample_images"
 
 
 def measured(path: Path) -> tuple[str, str | None, float, int, int, float]:
@@ -62,7 +62,7 @@ async def test_the_demo_ends_with_a_clip_that_plays(tmp_path: Path) -> None:
         "tools           generate_video, check_status, get_result, cancel_job, list_jobs\n" in told
     )
     assert (
-        "a bad picture   refused: first_frame_image_url: The uploaded image width and height must"
+        "a bad image   refused: first_frame_image_url: The uploaded image width and height must"
         " not be less than 300 pixels. It is 240 x 160 pixels. Nothing was charged.\n"
     ) in told
     assert "generate_video  … in queue, position 0, " in told
@@ -72,9 +72,9 @@ async def test_the_demo_ends_with_a_clip_that_plays(tmp_path: Path) -> None:
     assert "examples/claude_config.json" in told
 
 
-async def test_the_demo_takes_pictures_resolution_and_duration(tmp_path: Path) -> None:
-    options = ["--image", str(PICTURES / "lake.jpg"), "--resolution", "480p", "--duration", "5"]
-    last = ["--last-image", str(PICTURES / "lake-dusk.jpg"), "--prompt", "Night falls."]
+async def test_the_demo_takes_images_resolution_and_duration(tmp_path: Path) -> None:
+    options = ["--image", str(IMAGES / "lake.jpg"), "--resolution", "480p", "--duration", "5"]
+    last = ["--last-image", str(IMAGES / "lake-dusk.jpg"), "--prompt", "Night falls."]
     with anyio.fail_after(PATIENCE_SECONDS):
         run = await anyio.run_process(
             [*COMMAND, "demo", *options, *last], cwd=tmp_path, env=environment(tmp_path)
@@ -87,7 +87,7 @@ async def test_the_demo_takes_pictures_resolution_and_duration(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--image", "no-such.jpg"], "seedance-mcp: There is no picture no-such.jpg.\n"),
+        (["--image", "no-such.jpg"], "seedance-mcp: There is no image no-such.jpg.\n"),
         (
             ["--resolution", "480"],
             (

@@ -15,7 +15,7 @@ from tests.support.sample_images import made
 
 pytestmark = pytest.mark.anyio
 
-LOCAL_PICTURE = f"data:image/png;base64,{b64encode(made('PNG')).decode()}"
+LOCAL_IMAGE = f"data:image/png;base64,{b64encode(made('PNG')).decode()}"
 
 
 @pytest.fixture
@@ -89,10 +89,10 @@ async def test_a_call_that_was_given_up_gets_its_job_back_after_a_restart(tmp_pa
         assert [job.request_id for job in simulator.accepted] == [facts(again)["request_id"]]
 
 
-async def test_a_call_with_a_local_picture_that_was_given_up_gets_its_job_back(
+async def test_a_call_with_a_local_image_that_was_given_up_gets_its_job_back(
     tmp_path: Path,
 ) -> None:
-    given = {"first_frame_image_url": LOCAL_PICTURE}
+    given = {"first_frame_image_url": LOCAL_IMAGE}
     async with simulated(run_seconds=60) as simulator:
         async with server(simulator, tmp_path, local_files=True) as client:
             with anyio.move_on_after(7):
@@ -103,7 +103,7 @@ async def test_a_call_with_a_local_picture_that_was_given_up_gets_its_job_back(
         assert (bought, again["reused"]) == ([again["request_id"]], True)
 
 
-async def test_calls_with_one_local_picture_that_race_in_two_servers_buy_one_clip(
+async def test_calls_with_one_local_image_that_race_in_two_servers_buy_one_clip(
     tmp_path: Path,
 ) -> None:
     answers: list[dict[str, Any]] = []
@@ -111,7 +111,7 @@ async def test_calls_with_one_local_picture_that_race_in_two_servers_buy_one_cli
         simulator.faults.append(Fault.delay("submit", 3))
 
         async def call(client: Client) -> None:
-            given = {"first_frame_image_url": LOCAL_PICTURE, "wait_seconds": 0}
+            given = {"first_frame_image_url": LOCAL_IMAGE, "wait_seconds": 0}
             answers.append(facts(await generate(client, **given)))
 
         async with (

@@ -1,4 +1,4 @@
-"""Pictures through the door: a bad one buys nothing, a local one just works over stdio."""
+"""Images through the door: a bad one buys nothing, a local one just works over stdio."""
 
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,15 @@ pytestmark = pytest.mark.anyio
 PATIENCE_SECONDS = 20
 
 
-def picture(folder: Path, width: int, height: int) -> Path:
-    """Draw a picture."""
+def image(folder: Path, width: int, height: int) -> Path:
+    """Draw an image."""
     path = folder / f"{width}x{height}.png"
     Image.new("RGB", (width, height), "teal").save(path)
     return path
 
 
 def looking(simulator: Simulator, folder: Path, *, local_files: bool = False) -> Client:
-    """Open a server that looks at pictures, also at those of this machine's other servers."""
+    """Open a server that looks at images, also at those of this machine's other servers."""
     settings: dict[str, Any] = {
         "token": simulator.token,
         "base_url": simulator.url,
@@ -38,10 +38,10 @@ def looking(simulator: Simulator, folder: Path, *, local_files: bool = False) ->
     return Client(build_server(Settings(**settings), local_files=local_files), mode="legacy")
 
 
-async def test_a_picture_that_breaks_a_rule_buys_nothing_in_the_services_own_words(
+async def test_a_image_that_breaks_a_rule_buys_nothing_in_the_services_own_words(
     tmp_path: Path,
 ) -> None:
-    small = picture(tmp_path, 300, 400)
+    small = image(tmp_path, 300, 400)
     with anyio.fail_after(PATIENCE_SECONDS):
         async with running() as simulator, looking(simulator, tmp_path) as client:
             arguments = {"prompt": "Mist.", "first_frame_image_url": simulator.publish(small)}
@@ -55,10 +55,10 @@ async def test_a_picture_that_breaks_a_rule_buys_nothing_in_the_services_own_wor
             assert (len(line.splitlines()), simulator.accepted) == (1, [])
 
 
-async def test_a_call_that_was_given_up_gets_its_job_back_though_its_picture_is_gone(
+async def test_a_call_that_was_given_up_gets_its_job_back_though_its_image_is_gone(
     tmp_path: Path,
 ) -> None:
-    good = picture(tmp_path, 400, 400)
+    good = image(tmp_path, 400, 400)
     with anyio.fail_after(PATIENCE_SECONDS):
         async with running(Behaviour(run_seconds=60)) as simulator:
             arguments = {"prompt": "Mist.", "first_frame_image_url": simulator.publish(good)}
@@ -74,8 +74,8 @@ async def test_a_call_that_was_given_up_gets_its_job_back_though_its_picture_is_
         assert (bought, facts(again)["reused"]) == ([facts(again)["request_id"]], True)
 
 
-async def test_a_good_picture_passes_and_advice_comes_with_the_answer(tmp_path: Path) -> None:
-    good = picture(tmp_path, 400, 400)
+async def test_a_good_image_passes_and_advice_comes_with_the_answer(tmp_path: Path) -> None:
+    good = image(tmp_path, 400, 400)
     with anyio.fail_after(PATIENCE_SECONDS):
         async with running() as simulator, looking(simulator, tmp_path) as client:
             url = simulator.publish(good)
@@ -94,10 +94,10 @@ async def test_a_good_picture_passes_and_advice_comes_with_the_answer(tmp_path: 
             assert simulator.accepted[0].arguments["first_frame_image_url"] == url
 
 
-async def test_a_local_picture_is_sent_within_the_request_and_kept_as_a_hash(
+async def test_a_local_image_is_sent_within_the_request_and_kept_as_a_hash(
     tmp_path: Path,
 ) -> None:
-    good = picture(tmp_path, 640, 480)
+    good = image(tmp_path, 640, 480)
     with anyio.fail_after(PATIENCE_SECONDS):
         async with (
             running() as simulator,
@@ -122,9 +122,9 @@ async def test_a_local_file_is_refused_where_the_caller_may_be_anybody(tmp_path:
             assert simulator.requests == []
 
 
-async def test_a_file_that_is_no_picture_never_leaves_this_machine(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_image_never_leaves_this_machine(tmp_path: Path) -> None:
     secret = tmp_path / "secret.png"
-    secret.write_text("not a picture, but a secret")
+    secret.write_text("not an image, but a secret")
     async with running() as simulator:
         env = environment(
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
@@ -147,10 +147,10 @@ def imported(log: Path) -> set[str]:
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines} & {"PIL", "av"}
 
 
-async def test_a_server_imports_neither_pillow_nor_pyav_until_there_is_a_picture_to_open(
+async def test_a_server_imports_neither_pillow_nor_pyav_until_there_is_a_image_to_open(
     tmp_path: Path,
 ) -> None:
-    good, log = picture(tmp_path, 640, 480), tmp_path / "log"
+    good, log = image(tmp_path, 640, 480), tmp_path / "log"
     async with running() as simulator:
         env = environment(
             tmp_path,

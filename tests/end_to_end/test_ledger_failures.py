@@ -225,7 +225,7 @@ class TestAsAProcess:
     async def test_where_nothing_can_be_written_nothing_is_bought(
         self, why: str, tmp_path: Path
     ) -> None:
-        async with running(Behaviour(pictures="never")) as simulator:
+        async with running(Behaviour(images="never")) as simulator:
             state = tmp_path / "state" if why == "full" else Path("/sys/seedance-test")
             env = environment(
                 tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url

@@ -24,7 +24,7 @@ def contents(folder: Path) -> list[bytes]:
 
 async def test_the_token_is_in_no_file_no_log_and_no_answer(tmp_path: Path) -> None:
     token = "rc-token-5f2c9e7d1b8a4c63"
-    async with running(Behaviour(pictures="never"), token=token) as simulator:
+    async with running(Behaviour(images="never"), token=token) as simulator:
         env = environment(
             tmp_path,
             RUNCOMFY_API_TOKEN=token,

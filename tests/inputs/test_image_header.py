@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from seedance_mcp.inputs._image_header import Header, NoPicture, Unmeasured, read_header
+from seedance_mcp.inputs._image_header import Header, NoImage, Unmeasured, read_header
 from tests.support.sample_images import SEED, animated, far_jpeg, heic, lossless_webp, made, rotated
 
 SAMPLES = {
@@ -26,7 +26,7 @@ SAMPLES = {
 def tried(data: bytes, *, whole: bool) -> Header | None:
     try:
         return read_header(data, whole=whole)
-    except (NoPicture, Unmeasured):
+    except (NoImage, Unmeasured):
         return None
 
 

@@ -1,4 +1,4 @@
-"""Pictures of this machine: what is sent of them, and what never leaves."""
+"""Images of this machine: what is sent of them, and what never leaves."""
 
 import base64
 import re
@@ -38,7 +38,7 @@ async def refused(value: str, *, local_files: bool = True) -> str:
 
 
 async def sent(value: str) -> tuple[str, bytes]:
-    """Give the media type and the bytes that a picture is sent as."""
+    """Give the media type and the bytes that an image is sent as."""
     looked = await look(value)
     assert looked.warnings == (SENT,)
     uri: str = looked.arguments[FIRST]
@@ -101,12 +101,12 @@ async def test_base64_may_be_wrapped_or_not_be_filled_up() -> None:
         assert await sent(f"{head},{form}") == ("image/jpeg", padded)
 
 
-async def test_a_link_to_a_picture_is_that_picture(tmp_path: Path) -> None:
+async def test_a_link_to_a_image_is_that_image(tmp_path: Path) -> None:
     (tmp_path / "link.jpg").symlink_to(stored(tmp_path, JPEG))
     assert await sent(str(tmp_path / "link.jpg")) == ("image/jpeg", JPEG)
 
 
-async def test_a_data_uri_is_a_picture_like_any_other() -> None:
+async def test_a_data_uri_is_a_image_like_any_other() -> None:
     assert await sent(data_uri(JPEG)) == ("image/jpeg", JPEG)
     assert await sent("DATA:;base64," + data_uri(JPEG).partition(",")[2]) == ("image/jpeg", JPEG)
 
@@ -155,7 +155,7 @@ async def test_what_is_transparent_becomes_white(tmp_path: Path) -> None:
     assert pixels(data).getpixel((320, 240)) == (255, 255, 255)
 
 
-async def test_an_oversized_picture_is_converted_before_it_is_scaled_down(tmp_path: Path) -> None:
+async def test_an_oversized_image_is_converted_before_it_is_scaled_down(tmp_path: Path) -> None:
     media_type, data = await sent(stored(tmp_path, made_heavy(made("PNG"))))
     assert (media_type, pixels(data).size) == ("image/jpeg", (640, 480))
 
@@ -165,7 +165,7 @@ def made_heavy(data: bytes) -> bytes:
     return data + bytes(URI_LIMIT)
 
 
-async def test_an_oversized_picture_is_scaled_down_as_little_as_needed(tmp_path: Path) -> None:
+async def test_an_oversized_image_is_scaled_down_as_little_as_needed(tmp_path: Path) -> None:
     _, data = await sent(stored(tmp_path, noise((4000, 3000), "BMP")))
     image = pixels(data)
     assert image.format == "JPEG"
@@ -173,7 +173,7 @@ async def test_an_oversized_picture_is_scaled_down_as_little_as_needed(tmp_path:
     assert abs(image.width / image.height - 4 / 3) < 0.005
 
 
-async def test_a_camera_held_otherwise_is_put_upright_only_where_a_picture_is_converted(
+async def test_a_camera_held_otherwise_is_put_upright_only_where_a_image_is_converted(
     tmp_path: Path,
 ) -> None:
     turned = rotated(6)

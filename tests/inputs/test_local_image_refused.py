@@ -1,4 +1,4 @@
-"""What names no picture of this machine, or one that breaks a rule: nothing of it ever leaves."""
+"""What names no image of this machine, or one that breaks a rule: nothing of it ever leaves."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from .test_local_image import FIRST, JPEG, data_uri, refused, stored
 
 pytestmark = pytest.mark.anyio
 
-WRONG = f"{FIRST} must be a picture; "
+WRONG = f"{FIRST} must be an image; "
 
 
 @pytest.mark.parametrize(
@@ -46,21 +46,21 @@ async def test_a_ratio_is_a_ratio_here_too() -> None:
     ("data", "what"),
     [
         (b"", "empty"),
-        (b"root:x:0:0:root:/root:/bin/bash\n" * 9, "no picture"),
-        (b"Private diary " * 9, "no picture"),
-        (b"P6 diary " * 9, "a picture that cannot be read here"),
+        (b"root:x:0:0:root:/root:/bin/bash\n" * 9, "no image"),
+        (b"Private diary " * 9, "no image"),
+        (b"P6 diary " * 9, "an image that cannot be read here"),
         (HTML, "an HTML page"),
         (SVG, "an SVG, which has no pixels"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n" + bytes(99), "no picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n" + bytes(99), "no image"),
         (png(640, 480), "a PNG that cannot be read here"),
         (JPEG[:-900], "a damaged JPEG"),
         (made("PNG")[:-300], "a damaged PNG"),
         (JPEG[:40], "a damaged JPEG"),
         (heic(640, 480), "a HEIC that cannot be read here"),
-        (b"\0\0\1\0" + bytes(99), "a picture that cannot be read here"),
+        (b"\0\0\1\0" + bytes(99), "an image that cannot be read here"),
     ],
 )
-async def test_a_file_that_is_no_picture_is_refused_by_its_name(
+async def test_a_file_that_is_no_image_is_refused_by_its_name(
     data: bytes, what: str, tmp_path: Path
 ) -> None:
     path = stored(tmp_path, data)
@@ -88,11 +88,11 @@ async def test_a_file_that_is_no_picture_is_refused_by_its_name(
         ("/dev/zero", "/dev/zero is no regular file"),
         ("/dev/urandom", "/dev/urandom is no regular file"),
         ("/dev", "/dev is no regular file"),
-        ("/etc/passwd", "/etc/passwd is no picture"),
-        ("/proc/self/environ", "/proc/self/environ is no picture"),
+        ("/etc/passwd", "/etc/passwd is no image"),
+        ("/proc/self/environ", "/proc/self/environ is no image"),
     ],
 )
-async def test_what_names_no_picture_is_refused(uri: str, what: str) -> None:
+async def test_what_names_no_image_is_refused(uri: str, what: str) -> None:
     assert await refused(uri) == f"{WRONG}{what}."
 
 
@@ -108,7 +108,7 @@ async def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     assert await refused(str(loop)) == f"{WRONG}there is no file {loop}."
     secrets = tmp_path / "secrets.png"
     secrets.symlink_to("/etc/passwd")
-    assert await refused(str(secrets)) == f"{WRONG}{secrets} is no picture."
+    assert await refused(str(secrets)) == f"{WRONG}{secrets} is no image."
 
 
 async def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
@@ -133,6 +133,6 @@ async def test_without_leave_nothing_of_this_machine_is_taken(value: str, begins
 
 
 async def test_a_scheme_that_is_neither_is_refused_as_ever() -> None:
-    assert await refused("ftp://pictures.example/lake.jpg") == (
+    assert await refused("ftp://images.example/lake.jpg") == (
         f"{FIRST} must be an https URL that anyone can fetch; this one begins with ftp:."
     )

@@ -1,4 +1,4 @@
-"""A camera's orientation, and what else a picture carries beside its pixels."""
+"""A camera's orientation, and what else an image carries beside its pixels."""
 
 import struct
 import zlib
@@ -110,7 +110,7 @@ def rgb_profile() -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "TIFF", "JPEG"])
-async def test_a_converted_picture_keeps_its_colours_and_tells_nothing_else(
+async def test_a_converted_image_keeps_its_colours_and_tells_nothing_else(
     kind: str, tmp_path: Path
 ) -> None:
     tags, home = exif(6), b"Where I live"
@@ -140,7 +140,7 @@ DAMAGED = [
 
 
 @pytest.mark.parametrize("tag", DAMAGED)
-async def test_a_damaged_tag_stops_no_picture(tag: bytes, tmp_path: Path) -> None:
+async def test_a_damaged_tag_stops_no_image(tag: bytes, tmp_path: Path) -> None:
     for data in (made("WEBP", exif=tag), heavy_png(tag)):
         media_type, made_of_it = await sent(stored(tmp_path, data))
         assert (media_type, min(pixels(made_of_it).size) > 400) == ("image/jpeg", True)

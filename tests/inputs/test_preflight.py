@@ -1,4 +1,4 @@
-"""Looking at a call's pictures together: time, advice, and certificates."""
+"""Looking at a call's images together: time, advice, and certificates."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from seedance_mcp.errors import InputError
 from seedance_mcp.inputs.preflight import ImageGate, Looked
 from seedance_mcp.models.model import load_models
 from tests.support.client import VIRTUAL_TIME
-from tests.support.image_host import Names, Page, PictureHost, Rerouted, hosting
+from tests.support.image_host import ImageHost, Names, Page, Rerouted, hosting
 from tests.support.sample_images import HTML, made
 
 pytestmark = pytest.mark.anyio
@@ -60,7 +60,7 @@ async def test_a_frame_that_is_refused_ends_the_wait_for_the_other(anyio_backend
             await look(host.url("/first"), host.url("/last"))
         took = anyio.current_time() - began
     assert refused.value.line == (
-        f"{LAST} must be the https URL of a picture that anyone can fetch; it is an HTML page."
+        f"{LAST} must be the https URL of an image that anyone can fetch; it is an HTML page."
         " Nothing was charged."
     )
     assert took < 1
@@ -113,7 +113,7 @@ def certificate(folder: Path, name: str) -> Path:
 @pytest.mark.parametrize(
     ("name", "warnings"),
     [
-        ("pictures.example", ()),
+        ("images.example", ()),
         (
             "other.example",
             (f"{FIRST} could not be checked: its host's certificate is not trusted here.",),
@@ -123,10 +123,10 @@ def certificate(folder: Path, name: str) -> Path:
 async def test_the_certificate_is_held_against_the_name_though_an_address_is_dialled(
     name: str, warnings: tuple[str, ...], tmp_path: Path
 ) -> None:
-    path = certificate(tmp_path, "pictures.example")
+    path = certificate(tmp_path, "images.example")
     served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     served.load_cert_chain(path)
-    host = PictureHost(pages={"/a": JPEG})
+    host = ImageHost(pages={"/a": JPEG})
     real = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(cafile=path), trust_env=False)
     plain_listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port = plain_listener.extra(SocketAttribute.local_port)  # noqa: S610 - no Django

@@ -1,4 +1,4 @@
-"""What looking at pictures may take of a call's time and of the machine's memory."""
+"""What looking at images may take of a call's time and of the machine's memory."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ async def test_looking_leaves_some_of_the_budget_and_is_a_warning_where_it_is_cu
     assert anyio_backend
     behaviour = Behaviour(run_seconds=120)
     settings: dict[str, Any] = {"check_images": True, "allow_private_urls": True}
-    async with hosting(picture=HANGING) as host, opened(behaviour, **settings) as door:
+    async with hosting(image=HANGING) as host, opened(behaviour, **settings) as door:
         began = anyio.current_time()
         result = await door.generate(first_frame_image_url=host.url(), wait_seconds=wait_seconds)
         ended = anyio.current_time()
@@ -53,18 +53,18 @@ async def test_looking_leaves_some_of_the_budget_and_is_a_warning_where_it_is_cu
 async def test_looking_is_reported_as_any_wait_is(anyio_backend: object) -> None:
     assert anyio_backend
     settings: dict[str, Any] = {"check_images": True, "allow_private_urls": True}
-    async with hosting(picture=HANGING) as host, opened(**settings) as door:
+    async with hosting(image=HANGING) as host, opened(**settings) as door:
         await door.generate(first_frame_image_url=host.url())
         assert door.progress[0] == (
             pytest.approx(4, abs=0.1),
             None,
-            "looking at the pictures, 4 s",
+            "looking at the images, 4 s",
         )
         assert all(before < after for (before, *_), (after, *_) in pairwise(door.progress))
 
 
 @pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
-async def test_a_local_picture_has_more_than_the_5_seconds_of_a_url(
+async def test_a_local_image_has_more_than_the_5_seconds_of_a_url(
     anyio_backend: object, tmp_path: Path
 ) -> None:
     assert anyio_backend
@@ -86,21 +86,21 @@ async def test_a_local_picture_has_more_than_the_5_seconds_of_a_url(
     assert anyio.current_time() == pytest.approx(12, abs=1.5)
 
 
-async def test_a_local_picture_that_takes_too_long_is_refused_with_what_helps(
+async def test_a_local_image_that_takes_too_long_is_refused_with_what_helps(
     tmp_path: Path,
 ) -> None:
     given = {"prompt": "A lake", FIRST: stored(tmp_path, noise((3000, 2000), "BMP"))}
     with pytest.raises(InputError) as refused:
         await gate().look(given, patience=0.001)
     assert refused.value.line == (
-        f"{FIRST} took over 0.001 s to make ready; give a smaller picture, or a longer"
+        f"{FIRST} took over 0.001 s to make ready; give a smaller image, or a longer"
         " wait_seconds. Nothing was charged."
     )
 
 
 async def test_the_time_ends_also_while_bytes_are_there_without_a_pause() -> None:
     dripping = Page(body=MARKERS, length="chunked", chunk=1)
-    async with hosting(picture=dripping) as host:
+    async with hosting(image=dripping) as host:
         began = time.perf_counter()
         given = {"prompt": "A lake", FIRST: host.url()}
         looked = await gate(local_files=False).look(given, patience=0.2)
@@ -149,7 +149,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ru_maxrss is in other units")
-def test_many_large_pictures_at_once_take_hardly_more_memory_than_one(tmp_path: Path) -> None:
+def test_many_large_images_at_once_take_hardly_more_memory_than_one(tmp_path: Path) -> None:
     path = stored(tmp_path, noise((3000, 2000), "BMP"))
     done = subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True, timeout=60

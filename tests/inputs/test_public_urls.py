@@ -103,7 +103,7 @@ def carried(url: str) -> bool:
 async def test_a_redirect_to_a_hostile_url_ends_there(url: str) -> None:
     async with hosting(start=moved(url)) as host:
         network = Rerouted(host.port)
-        line = await found("https://pictures.example/start", network, names())
+        line = await found("https://images.example/start", network, names())
         assert line == redirected(HOSTILE[url])
         assert (network.dialled, host.connections) == ([f"{PUBLIC}:443"], 1)
 
@@ -116,12 +116,12 @@ async def test_a_host_beside_an_address_is_refused_by_whichever_parser_sees_it_f
         assert (line in {PARSE, ODD}, network.dialled, host.connections) == (True, [], 0)
 
 
-async def test_a_public_picture_is_fetched_from_the_address_that_was_looked_up_once() -> None:
+async def test_a_public_image_is_fetched_from_the_address_that_was_looked_up_once() -> None:
     async with hosting(a=Page(body=JPEG)) as host:
         network, resolve = Rerouted(host.port), names()
-        assert await found("https://pictures.example/a", network, resolve) == ""
-    assert (network.dialled, resolve.asked) == ([f"{PUBLIC}:443"], ["pictures.example"])
-    assert "\r\nHost: pictures.example\r\n" in host.requests[0]
+        assert await found("https://images.example/a", network, resolve) == ""
+    assert (network.dialled, resolve.asked) == ([f"{PUBLIC}:443"], ["images.example"])
+    assert "\r\nHost: images.example\r\n" in host.requests[0]
 
 
 async def test_a_name_that_is_rebound_after_it_was_checked_gains_nothing() -> None:
@@ -148,17 +148,17 @@ async def test_a_name_that_is_rebound_before_the_rest_is_asked_for_is_checked_ag
 
 
 async def test_three_redirects_are_followed() -> None:
-    pages = {"a": moved("b", 301), "b": moved("/c", 307), "c": moved("//pictures.example/d", 308)}
+    pages = {"a": moved("b", 301), "b": moved("/c", 307), "c": moved("//images.example/d", 308)}
     async with hosting(**pages, d=Page(body=JPEG)) as host:
         network = Rerouted(host.port)
-        assert await found("https://pictures.example/a", network, names()) == ""
+        assert await found("https://images.example/a", network, names()) == ""
     assert network.dialled == [f"{PUBLIC}:443"] * 4
 
 
 async def test_a_fourth_redirect_is_not_followed() -> None:
     async with hosting(a=moved("/a", 303)) as host:
         network = Rerouted(host.port)
-        line = await found("https://pictures.example/a", network, names())
+        line = await found("https://images.example/a", network, names())
     assert line == WRONG + "it redirects more than 3 times."
     assert network.dialled == [f"{PUBLIC}:443"] * 4
 
@@ -168,21 +168,21 @@ async def test_a_fourth_redirect_is_not_followed() -> None:
     [
         ("/sjö.jpg", "/sj%C3%B6.jpg"),
         ("/a lake.jpg?of=my home", "/a%20lake.jpg?of=my%20home"),
-        ('https://pictures.example/"a"<b>.jpg', "/%22a%22%3Cb%3E.jpg"),
+        ('https://images.example/"a"<b>.jpg', "/%22a%22%3Cb%3E.jpg"),
         ("/a%20lake.jpg?sig=a%2Bb+c==&x=[1]", "/a%20lake.jpg?sig=a%2Bb+c==&x=[1]"),
     ],
 )
 async def test_what_a_redirect_forgot_to_escape_is_escaped(location: str, target: str) -> None:
     pages = {"a": moved(location), target.removeprefix("/"): Page(body=JPEG)}
     async with hosting(**pages) as host:
-        assert await found("https://pictures.example/a", Rerouted(host.port), names()) == ""
+        assert await found("https://images.example/a", Rerouted(host.port), names()) == ""
     assert [request.split(" ")[1] for request in host.requests] == ["/a", target]
 
 
 async def test_cookies_that_a_host_sets_are_not_sent_on() -> None:
     cookie = Page(status=302, headers={"Location": "/b", "Set-Cookie": "me=1; Path=/"})
     async with hosting(a=cookie, b=Page(body=JPEG)) as host:
-        assert await found("https://pictures.example/a", Rerouted(host.port), names()) == ""
+        assert await found("https://images.example/a", Rerouted(host.port), names()) == ""
     assert [request.lower().count("cookie") for request in host.requests] == [0, 0]
 
 
@@ -205,5 +205,5 @@ def test_a_public_address_is_public(address: str) -> None:
 async def test_a_name_that_cannot_be_looked_up_now_is_no_reason_to_refuse(fault: OSError) -> None:
     resolve = Names({}, lambda: fault)
     async with hosting() as host:
-        line = await found("https://pictures.example/a", Rerouted(host.port), resolve)
+        line = await found("https://images.example/a", Rerouted(host.port), resolve)
     assert line == f"{FIRST} could not be checked: its host could not be looked up."

@@ -1,4 +1,4 @@
-"""Pictures behind URLs, held against the model's rules by way of a real server on loopback."""
+"""Images behind URLs, held against the model's rules by way of a real server on loopback."""
 
 import httpx
 import pytest
@@ -7,7 +7,7 @@ from seedance_mcp.errors import InputError
 from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.models.model import load_models
 from tests.support.image_cases import FIRST, JPEG, PASS, SMALL, TABLE, THIRTY, WRONG, page
-from tests.support.image_host import PictureHost, hosting
+from tests.support.image_host import ImageHost, hosting
 from tests.support.sample_images import HTML, png
 
 pytestmark = pytest.mark.anyio
@@ -21,8 +21,8 @@ def gate(*, check: bool = True) -> ImageGate:
     return ImageGate(MODEL, check=check, allow_private=True, local_files=False, transport=plain)
 
 
-async def found(host: PictureHost, path: str = "/picture") -> str:
-    """Give the line that a picture is refused with, or its warning, or nothing."""
+async def found(host: ImageHost, path: str = "/image") -> str:
+    """Give the line that an image is refused with, or its warning, or nothing."""
     arguments = {"prompt": "A lake", FIRST: host.url(path), "resolution": "480p"}
     try:
         looked = await gate().look(arguments)
@@ -32,34 +32,34 @@ async def found(host: PictureHost, path: str = "/picture") -> str:
     return "\n".join(looked.warnings)
 
 
-def test_the_table_has_at_least_60_pictures() -> None:
+def test_the_table_has_at_least_60_images() -> None:
     assert len(TABLE) >= 60
 
 
 @pytest.mark.parametrize("name", TABLE)
-async def test_a_picture_is_held_against_the_rules(name: str) -> None:
+async def test_a_image_is_held_against_the_rules(name: str) -> None:
     served, expected = TABLE[name]
-    async with hosting(picture=served) as host:
+    async with hosting(image=served) as host:
         assert await found(host) == expected
 
 
-async def test_a_large_picture_is_judged_by_its_first_64_kilobytes_where_ranges_are_honoured() -> (
+async def test_a_large_image_is_judged_by_its_first_64_kilobytes_where_ranges_are_honoured() -> (
     None
 ):
-    async with hosting(picture=page(png(640, 480, length=25_000_000), ranges=True)) as host:
+    async with hosting(image=page(png(640, 480, length=25_000_000), ranges=True)) as host:
         assert await found(host) == PASS
         assert (host.sent, len(host.requests)) == (64 * 1024, 1)
 
 
 async def test_a_rule_about_pixels_is_enough_to_stop_counting_bytes() -> None:
     heavy = png(300, 480, length=THIRTY + 99)
-    async with hosting(picture=page(heavy, length="none")) as host:
+    async with hosting(image=page(heavy, length="none")) as host:
         assert await found(host) == SMALL + "300 x 480 pixels."
     assert host.sent < THIRTY
 
 
 async def test_nothing_is_fetched_where_looking_is_turned_off() -> None:
-    async with hosting(picture=page(HTML)) as host:
+    async with hosting(image=page(HTML)) as host:
         arguments = {"prompt": "A lake", FIRST: host.url()}
         looked = await gate(check=False).look(arguments)
         assert (looked.arguments, looked.warnings) == (arguments, ())
@@ -67,11 +67,11 @@ async def test_nothing_is_fetched_where_looking_is_turned_off() -> None:
 
 
 async def test_a_request_carries_nothing_that_says_whose_it_is() -> None:
-    async with hosting(picture=page(JPEG)) as host:
-        await found(host, "/picture?signature=a%20b#fragment")
+    async with hosting(image=page(JPEG)) as host:
+        await found(host, "/image?signature=a%20b#fragment")
         port = host.port
     assert host.requests[0].splitlines()[:-1] == [
-        "GET /picture?signature=a%20b HTTP/1.1",
+        "GET /image?signature=a%20b HTTP/1.1",
         f"Host: 127.0.0.1:{port}",
         "User-Agent: seedance-mcp",
         "Accept: image/*",

@@ -26,7 +26,7 @@ BOXES = b"\0\0\0\x08free" * 9_000 + struct.pack(">I", len(EXTENTS) + 4) + EXTENT
 
 
 async def look(url: str) -> str:
-    """Give the warnings about a picture, or why it is refused."""
+    """Give the warnings about an image, or why it is refused."""
     gate = ImageGate(MODEL, check=True, allow_private=True, local_files=False)
     try:
         return "\n".join((await gate.look({"prompt": "A lake", FIRST: url})).warnings)
@@ -63,7 +63,7 @@ async def test_a_host_that_drips_a_head_without_end_keeps_no_other_call_waiting(
     body: bytes, chunk: int
 ) -> None:
     dripping = Page(body=body, length="chunked", chunk=chunk)
-    async with hosting(picture=dripping) as host, pauses() as found:
+    async with hosting(image=dripping) as host, pauses() as found:
         await look(host.url())
     assert max(found) < 0.5
 
@@ -71,5 +71,5 @@ async def test_a_host_that_drips_a_head_without_end_keeps_no_other_call_waiting(
 async def test_what_came_before_a_connection_broke_is_looked_at_to_its_last_byte() -> None:
     jpeg = far_jpeg(60_000)
     body = jpeg[: jpeg.index(b"\xff\xc0") + 10]
-    async with hosting(picture=Page(body=body, length="long")) as host:
+    async with hosting(image=Page(body=body, length="long")) as host:
         assert await look(host.url()) == ""

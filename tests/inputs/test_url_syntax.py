@@ -5,7 +5,7 @@ from seedance_mcp.mcp_server._arguments import check_image_urls
 from seedance_mcp.models.model import load_models
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
-GOOD = {"prompt": "A lake", "first_frame_image_url": "https://pictures.example/lake.jpg"}
+GOOD = {"prompt": "A lake", "first_frame_image_url": "https://images.example/lake.jpg"}
 URL = "first_frame_image_url must be an https URL that anyone can fetch; this one "
 
 
@@ -25,34 +25,34 @@ HOST = "names no host, or a user name before it."
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("http://pictures.example/a.jpg", "begins with http:."),
-        ("ftp://pictures.example/a.jpg", "begins with ftp:."),
+        ("http://images.example/a.jpg", "begins with http:."),
+        ("ftp://images.example/a.jpg", "begins with ftp:."),
         ("file:///etc/hostname", "begins with file:."),
         ("data:image/png;base64,iVBORw0KGgo=", "begins with data:."),
         ("javascript:alert(1)", "begins with javascript:."),
-        ("x" * 40 + "://pictures.example", "has no scheme."),
-        ("pictures.example/a.jpg", "has no scheme."),
-        ("//pictures.example/a.jpg", "has no scheme."),
+        ("x" * 40 + "://images.example", "has no scheme."),
+        ("images.example/a.jpg", "has no scheme."),
+        ("//images.example/a.jpg", "has no scheme."),
         ("/home/me/a.jpg", "has no scheme."),
-        ("https://me@pictures.example/a.jpg", HOST),
-        ("https://me:secret@pictures.example/a.jpg", HOST),
+        ("https://me@images.example/a.jpg", HOST),
+        ("https://me:secret@images.example/a.jpg", HOST),
         ("https:///a.jpg", HOST),
         ("https:a.jpg", HOST),
         ("https://:443/a.jpg", HOST),
-        ("https://pictures.example:99999/", "cannot be parsed."),
-        ("https://pictures.example:port/", "cannot be parsed."),
+        ("https://images.example:99999/", "cannot be parsed."),
+        ("https://images.example:port/", "cannot be parsed."),
         ("https://[::1/a.jpg", "cannot be parsed."),
-        ("https://[pictures]/a.jpg", "cannot be parsed."),
-        ("https://pictures.example/a lake.jpg", ESCAPE),
-        (" https://pictures.example/a.jpg", "has no scheme."),
-        ("https://pictures.example/a.jpg\n", ESCAPE),
-        ("https://pictures.example/\x00.jpg", ESCAPE),
-        ("https://pictures.example\\@evil.example/", ESCAPE),
-        ("https://pictures.example/sjö.jpg", ESCAPE),
+        ("https://[images]/a.jpg", "cannot be parsed."),
+        ("https://images.example/a lake.jpg", ESCAPE),
+        (" https://images.example/a.jpg", "has no scheme."),
+        ("https://images.example/a.jpg\n", ESCAPE),
+        ("https://images.example/\x00.jpg", ESCAPE),
+        ("https://images.example\\@evil.example/", ESCAPE),
+        ("https://images.example/sjö.jpg", ESCAPE),
         ("https://bücher.example/a.jpg", ESCAPE),
-        ('https://pictures.example/"a".jpg', ESCAPE),
+        ('https://images.example/"a".jpg', ESCAPE),
         (
-            "https://pictures.example/".ljust(8193, "a"),
+            "https://images.example/".ljust(8193, "a"),
             "has 8,193 characters, and 8,192 is the limit.",
         ),
     ],
@@ -64,11 +64,11 @@ def test_what_is_no_url_that_the_service_can_fetch_is_refused(url: str, problem:
 @pytest.mark.parametrize(
     "url",
     [
-        "https://pictures.example",
-        "HTTPS://PICTURES.EXAMPLE/A.JPG",
-        "https://pictures.example:8443/a%20lake.jpg?signature=a+b&to=me@b#c",
+        "https://images.example",
+        "HTTPS://IMAGES.EXAMPLE/A.JPG",
+        "https://images.example:8443/a%20lake.jpg?signature=a+b&to=me@b#c",
         "https://[2001:db8::1]/a.jpg",
-        "https://pictures.example/".ljust(8192, "a"),
+        "https://images.example/".ljust(8192, "a"),
     ],
 )
 def test_a_public_https_url_passes(url: str) -> None:

@@ -14,7 +14,7 @@ from seedance_mcp.models.model import load_models
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 SCHEMA = listed_tools(MODEL, wait_seconds=45)[0].input_schema
 PROPERTIES: dict[str, Any] = SCHEMA["properties"]
-GOOD = {"prompt": "A lake", "first_frame_image_url": "https://pictures.example/lake.jpg"}
+GOOD = {"prompt": "A lake", "first_frame_image_url": "https://images.example/lake.jpg"}
 COMPLETED = GOOD | {"resolution": "480p", "duration": 5, "wait_seconds": 45, "force_new": False}
 TAKES = (
     "t takes prompt, first_frame_image_url, last_frame_image_url, resolution, duration,"
@@ -178,7 +178,7 @@ def test_an_id_of_the_wrong_form_is_refused_in_plain_words() -> None:
 
 
 LONG = st.text(st.characters(), min_size=61, max_size=400) | st.sampled_from(
-    ["https://pictures.example/" + "a b" * 3000, "data:image/png;base64," + "A" * 9000, "9" * 5000]
+    ["https://images.example/" + "a b" * 3000, "data:image/png;base64," + "A" * 9000, "9" * 5000]
 )
 
 

@@ -1,4 +1,4 @@
-"""The prompt that turns a picture and an idea into a clip, and what the server says of itself."""
+"""The prompt that turns an image and an idea into a clip, and what the server says of itself."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,12 +10,12 @@ from mcp_types import GetPromptRequestParams, TextContent
 from seedance_mcp.mcp_server._prompts import Prompts
 from seedance_mcp.mcp_server.app import INSTRUCTIONS
 from seedance_mcp.models.model import load_models
-from tests.support.client import PICTURE_URL, VIRTUAL_TIME, opened
+from tests.support.client import IMAGE_URL, VIRTUAL_TIME, opened
 
 pytestmark = pytest.mark.anyio
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
-SAID = {"image": PICTURE_URL, "idea": "The mist drifts and {nothing} else moves."}
+SAID = {"image": IMAGE_URL, "idea": "The mist drifts and {nothing} else moves."}
 both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
 
 
@@ -44,12 +44,12 @@ async def test_the_prompt_says_what_a_good_one_has_and_which_arguments_to_call_w
     assert message.role == "user"
     assert isinstance(message.content, TextContent)
     said = message.content.text
-    assert f"Picture: {SAID['image']}\nIdea: {SAID['idea']}\n" in said
+    assert f"Image: {SAID['image']}\nIdea: {SAID['idea']}\n" in said
     for part in ["the subject", "the movement", "the camera", "one shot", "must not change"]:
         assert f". {part}" in said or f"what {part}" in said
     assert "at most 1900 characters" in said
     assert "call generate_video once, with prompt: the prompt you wrote, and" in said
-    assert "first_frame_image_url: the picture exactly as it is given above." in said
+    assert "first_frame_image_url: the image exactly as it is given above." in said
     assert "Leave last_frame_image_url, resolution, duration out" in said
     assert "costs money" in said
 
@@ -65,7 +65,7 @@ async def test_the_names_of_the_arguments_are_the_models() -> None:
     (message,) = (await prompts.get(None, params)).messages  # type: ignore[arg-type]
     assert isinstance(message.content, TextContent)
     assert "with words: the prompt" in message.content.text
-    assert "opening: the picture" in message.content.text
+    assert "opening: the image" in message.content.text
     assert "Leave last_frame_image_url, resolution, length out" in message.content.text
     assert "first_frame_image_url" not in message.content.text
 
@@ -76,7 +76,7 @@ async def test_the_names_of_the_arguments_are_the_models() -> None:
     [
         ("animate", SAID, "Unknown prompt: animate"),
         ("animate_image", {"idea": "Mist."}, "image is required"),
-        ("animate_image", {"image": PICTURE_URL, "idea": " "}, "idea is required"),
+        ("animate_image", {"image": IMAGE_URL, "idea": " "}, "idea is required"),
         ("animate_image", None, "image is required"),
     ],
 )

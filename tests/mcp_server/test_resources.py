@@ -105,7 +105,7 @@ async def test_the_recent_jobs_are_read_as_list_jobs_tells_them(mode: str) -> No
 
 
 @both_eras
-async def test_the_model_is_read_word_for_word_with_its_rules_for_pictures(mode: str) -> None:
+async def test_the_model_is_read_word_for_word_with_its_rules_for_images(mode: str) -> None:
     (file,) = (resources.files("seedance_mcp") / "models").iterdir()
     published = json.loads(file.read_text("utf-8"))
     async with opened(mode=mode, token=None) as door:

@@ -156,7 +156,7 @@ async def test_the_server_says_that_it_announces_resources_and_that_no_list_chan
 
 async def test_a_client_that_takes_nothing_in_holds_up_nobody(tmp_path: Path) -> None:
     heard = Heard()
-    behaviour = Behaviour(pictures="never", run_seconds=10)
+    behaviour = Behaviour(images="never", run_seconds=10)
     async with running(behaviour, clock=anyio.current_time) as simulator:
         settings: dict[str, Any] = {"token": simulator.token, "base_url": simulator.url}
         server = build_server(

@@ -19,7 +19,7 @@ from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import Simulator
 from tests.support import restarts
-from tests.support.client import ARGUMENTS, PICTURE_URL, VIRTUAL_TIME, Door, facts, opened, text
+from tests.support.client import ARGUMENTS, IMAGE_URL, VIRTUAL_TIME, Door, facts, opened, text
 from tests.support.task_client import MISSING, TASKS, TaskPolling, Wire, ask, begin, refusal
 from tests.support.virtual_time import virtual_now
 
@@ -303,7 +303,7 @@ async def test_a_job_that_ended_unseen_is_no_task_but_given_at_once(tmp_path: Pa
 
 
 async def test_what_is_remarked_when_a_task_is_begun_stands_in_its_result_too() -> None:
-    without_effect = {"last_frame_image_url": PICTURE_URL, "resolution": "1080p"}
+    without_effect = {"last_frame_image_url": IMAGE_URL, "resolution": "1080p"}
     async with knowing(Behaviour(run_seconds=10)) as door:
         created = await begin(door.client, ARGUMENTS | without_effect)
         remark = "last_frame_image_url: "

@@ -96,7 +96,7 @@ def test_our_descriptions_say_the_rules_and_the_defaults() -> None:
             "What happens in the clip: subject, movement, camera. At most 1,900 characters."
         ),
         "first_frame_image_url": (
-            "Public https URL of the picture the clip starts from. Over 300 and under 6000 pixels"
+            "Public https URL of the image the clip starts from. Over 300 and under 6000 pixels"
             " wide and high, width/height over 0.4 and under 2.5, under 30 MB."
         ),
         "last_frame_image_url": (

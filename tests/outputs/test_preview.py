@@ -19,7 +19,7 @@ SECOND = 24
 
 
 def film(path: Path, frames: list[Image.Image], *, key_frame_every: int = 250) -> Path:
-    """Write pictures as a clip of 24 a second."""
+    """Write images as a clip of 24 a second."""
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=SECOND)
         stream.width, stream.height, stream.pix_fmt = *frames[0].size, "yuv420p"
@@ -31,7 +31,7 @@ def film(path: Path, frames: list[Image.Image], *, key_frame_every: int = 250) -
 
 
 def looked_at(path: Path) -> Image.Image:
-    """Give the picture of a clip, which must be small and a JPEG."""
+    """Give the image of a clip, which must be small and a JPEG."""
     jpeg = middle_frame(path)
     assert jpeg is not None
     assert len(jpeg) <= MOST_BYTES
@@ -41,7 +41,7 @@ def looked_at(path: Path) -> Image.Image:
 
 
 def grey(image: Image.Image) -> int:
-    """Give a picture's brightness in its middle."""
+    """Give an image's brightness in its middle."""
     value = image.convert("L").getpixel((image.width // 2, image.height // 2))
     assert isinstance(value, int)
     return value
@@ -72,20 +72,20 @@ def test_it_is_no_larger_than_it_need_be(
     assert looked_at(path).size == shown
 
 
-def test_a_picture_that_hardly_shrinks_is_made_small_enough(tmp_path: Path) -> None:
+def test_a_image_that_hardly_shrinks_is_made_small_enough(tmp_path: Path) -> None:
     noise = Image.frombytes("RGB", (1280, 720), Random(1).randbytes(1280 * 720 * 3))  # noqa: S311
     path = film(tmp_path / "a.mp4", [noise] * 3)
     assert min(looked_at(path).size) >= 180
 
 
 def test_a_clip_of_the_simulator_can_be_looked_at(tmp_path: Path) -> None:
-    picture = BytesIO()
-    Image.effect_mandelbrot((800, 450), (-2, -1, 1, 1), 50).convert("RGB").save(picture, "PNG")
-    render(tmp_path / "a.mp4", picture.getvalue(), None, height=480, seconds=1)
+    image = BytesIO()
+    Image.effect_mandelbrot((800, 450), (-2, -1, 1, 1), 50).convert("RGB").save(image, "PNG")
+    render(tmp_path / "a.mp4", image.getvalue(), None, height=480, seconds=1)
     assert looked_at(tmp_path / "a.mp4").size == (640, 360)
 
 
-def test_what_cannot_be_read_gives_no_picture(tmp_path: Path) -> None:
+def test_what_cannot_be_read_gives_no_image(tmp_path: Path) -> None:
     whole = film(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 3).read_bytes()
     bodies = {
         "empty": b"",
@@ -101,7 +101,7 @@ def test_what_cannot_be_read_gives_no_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", [b"avc1", b"stsd", b"stco"])
-def test_a_clip_of_what_nobody_knows_gives_no_picture(tmp_path: Path, what: bytes) -> None:
+def test_a_clip_of_what_nobody_knows_gives_no_image(tmp_path: Path, what: bytes) -> None:
     path = film(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 3)
     path.write_bytes(path.read_bytes().replace(what, b"zzz1"))
     assert middle_frame(path) is None
@@ -118,7 +118,7 @@ def test_when_nobody_waits_any_more_the_looking_ends(tmp_path: Path) -> None:
     assert (middle_frame(path, late), len(asked)) == (None, 5)
 
 
-def test_sound_alone_gives_no_picture(tmp_path: Path) -> None:
+def test_sound_alone_gives_no_image(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mp4"), "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=48000)
         frame = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
@@ -131,7 +131,7 @@ def test_sound_alone_gives_no_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["av", "PIL"])
-def test_without_the_extra_there_is_no_picture(tmp_path: Path, missing: str) -> None:
+def test_without_the_extra_there_is_no_image(tmp_path: Path, missing: str) -> None:
     path = film(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 3)
     code = (
         "import sys, pathlib\n"

@@ -18,16 +18,16 @@ from tests.support.server_process import START_SECONDS, Pipes, environment, star
 
 pytestmark = pytest.mark.anyio
 
-ARGUMENTS = {"prompt": "Mist.", "first_frame_image_url": "https://pictures.example/lake.jpg"}
+ARGUMENTS = {"prompt": "Mist.", "first_frame_image_url": "https://images.example/lake.jpg"}
 
 
 @asynccontextmanager
 async def servers(
     folder: Path, count: int
 ) -> AsyncGenerator[tuple[Simulator, list[Pipes], str], None]:
-    """Start servers that share their folders, with a job that is done and made a picture."""
+    """Start servers that share their folders, with a job that is done and made an image."""
     # An image takes no drawing, and is saved as a clip is.
-    behaviour = Behaviour(pictures="never", outputs=("image",))
+    behaviour = Behaviour(images="never", outputs=("image",))
     async with running(behaviour) as simulator, AsyncExitStack() as stack:
         env = environment(
             folder, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url

@@ -25,7 +25,7 @@ from tests.support.server_process import COMMAND, INITIALIZE, START_SECONDS, env
 
 pytestmark = pytest.mark.anyio
 
-ARGUMENTS = {"prompt": "Mist.", "first_frame_image_url": "https://pictures.example/lake.jpg"}
+ARGUMENTS = {"prompt": "Mist.", "first_frame_image_url": "https://images.example/lake.jpg"}
 
 
 @asynccontextmanager
@@ -45,7 +45,7 @@ async def serving(env: dict[str, str]) -> AsyncGenerator[tuple[str, Process], No
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_a_clip_is_made_over_http_in_both_eras(mode: str, tmp_path: Path) -> None:
-    async with running(Behaviour(pictures="never")) as simulator:
+    async with running(Behaviour(images="never")) as simulator:
         env = environment(
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
         )
@@ -118,7 +118,7 @@ async def test_a_call_whose_connection_dropped_was_told_nothing_and_gets_its_job
         with closing(sqlite3.connect(tmp_path / "state" / "ledger.db")) as ledger:
             return ledger.execute("SELECT request_id FROM jobs").fetchall() != [(None,)]
 
-    async with running(Behaviour(pictures="never", run_seconds=600)) as simulator:
+    async with running(Behaviour(images="never", run_seconds=600)) as simulator:
         simulator.faults.append(Fault.delay("submit", 0.3, after=True))
         env = environment(
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
@@ -162,7 +162,7 @@ async def _session(http: httpx.AsyncClient, url: str) -> dict[str, str]:
 async def test_the_process_ends_within_a_second_while_a_call_is_waiting(
     end: signal.Signals, tmp_path: Path
 ) -> None:
-    async with running(Behaviour(pictures="never", run_seconds=600)) as simulator:
+    async with running(Behaviour(images="never", run_seconds=600)) as simulator:
         env = environment(
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
         )

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 PROCESSES = 8
 ROUNDS = 25
 LIMIT = 5
-PICTURE = "https://pictures.example/lake.jpg"
+IMAGE = "https://images.example/lake.jpg"
 
 
 @dataclass(kw_only=True)
@@ -39,7 +39,7 @@ class Crowd:
         """Let each server make a clip, all called before any has answered."""
         calls = [
             server.begin(
-                "generate_video", prompt=prompt, first_frame_image_url=PICTURE, wait_seconds=0
+                "generate_video", prompt=prompt, first_frame_image_url=IMAGE, wait_seconds=0
             )
             for server, prompt in zip(self.servers, prompts, strict=True)
         ]
@@ -81,7 +81,7 @@ async def _crowd(
     limit: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Crowd, None]:
     """Start servers on a new folder; they are called at once, or once all are awake."""
-    async with running(Behaviour(pictures="never")) as simulator:
+    async with running(Behaviour(images="never")) as simulator:
         env = environment(
             folder,
             RUNCOMFY_API_TOKEN=simulator.token,

@@ -22,7 +22,7 @@ from tests.support.server_process import COMMAND, MODERN_META, START_SECONDS, en
 pytestmark = pytest.mark.anyio
 
 TOOLS = ["generate_video", "check_status", "get_result", "cancel_job", "list_jobs"]
-ARGUMENTS = {"prompt": "Mist.", "first_frame_image_url": "https://pictures.example/lake.jpg"}
+ARGUMENTS = {"prompt": "Mist.", "first_frame_image_url": "https://images.example/lake.jpg"}
 GOOD: dict[str, dict[str, str]] = {"generate_video": ARGUMENTS, "list_jobs": {}}
 
 
@@ -30,7 +30,7 @@ GOOD: dict[str, dict[str, str]] = {"generate_video": ARGUMENTS, "list_jobs": {}}
 async def test_a_clip_is_made_over_stdio_in_both_eras(
     mode: str, version: str, tmp_path: Path
 ) -> None:
-    async with running(Behaviour(pictures="never")) as simulator:
+    async with running(Behaviour(images="never")) as simulator:
         env = environment(
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
         )
@@ -61,7 +61,7 @@ async def test_the_stateless_revision_needs_no_handshake(tmp_path: Path) -> None
 
 
 async def test_nothing_but_json_rpc_comes_out_of_stdout(tmp_path: Path) -> None:
-    async with running(Behaviour(pictures="never")) as simulator:
+    async with running(Behaviour(images="never")) as simulator:
         env = environment(
             tmp_path,
             RUNCOMFY_API_TOKEN=simulator.token,
@@ -93,7 +93,7 @@ async def test_nothing_but_json_rpc_comes_out_of_stdout(tmp_path: Path) -> None:
 async def test_the_process_ends_within_a_second_with_exit_code_0(
     end: str | signal.Signals, busy: str, tmp_path: Path
 ) -> None:
-    async with running(Behaviour(pictures="never", run_seconds=600)) as simulator:
+    async with running(Behaviour(images="never", run_seconds=600)) as simulator:
         if busy == "submitting":
             simulator.faults.append(Fault.delay("submit", 20))
         env = environment(
@@ -183,7 +183,7 @@ async def test_a_line_that_cannot_be_read_is_answered(
 async def test_a_call_is_answered_before_the_end_with_what_is_known_of_its_paid_request(
     *, delay: float, status: str, is_error: bool, tmp_path: Path
 ) -> None:
-    async with running(Behaviour(pictures="never", run_seconds=60)) as simulator:
+    async with running(Behaviour(images="never", run_seconds=60)) as simulator:
         simulator.faults.append(Fault.delay("submit", delay, after=True))
         env = environment(
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
@@ -205,7 +205,7 @@ async def test_a_call_is_answered_before_the_end_with_what_is_known_of_its_paid_
 
 
 async def test_a_client_that_is_gone_while_a_call_waits_is_no_fault(tmp_path: Path) -> None:
-    async with running(Behaviour(pictures="never", run_seconds=600)) as simulator:
+    async with running(Behaviour(images="never", run_seconds=600)) as simulator:
         env = environment(
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
         )
@@ -233,7 +233,7 @@ async def test_a_proxy_of_the_environment_does_not_see_the_token(tmp_path: Path)
         await stream.aclose()
 
     async with (
-        running(Behaviour(pictures="never")) as simulator,
+        running(Behaviour(images="never")) as simulator,
         await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
         anyio.create_task_group() as tasks,
     ):
@@ -281,7 +281,7 @@ async def test_no_token_is_needed_to_start_and_every_tool_says_how_to_set_it(
     tmp_path: Path,
 ) -> None:
     with anyio.fail_after(START_SECONDS):
-        # Not even a picture is looked at.
+        # Not even an image is looked at.
         env = environment(tmp_path, SEEDANCE_CHECK_IMAGES="true")
         async with started(env) as pipes:
             await pipes.initialize()

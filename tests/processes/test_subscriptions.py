@@ -20,13 +20,13 @@ from .test_http import serving
 
 pytestmark = pytest.mark.anyio
 
-ARGUMENTS = {"prompt": "Mist.", "first_frame_image_url": "https://pictures.example/lake.jpg"}
+ARGUMENTS = {"prompt": "Mist.", "first_frame_image_url": "https://images.example/lake.jpg"}
 
 
 @asynccontextmanager
 async def talking(folder: Path) -> AsyncGenerator[tuple[Pipes, Simulator], None]:
     """Start the server before a simulator whose jobs take half a second."""
-    async with running(Behaviour(pictures="never", run_seconds=0.5)) as simulator:
+    async with running(Behaviour(images="never", run_seconds=0.5)) as simulator:
         env = environment(
             folder, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
         )
@@ -105,7 +105,7 @@ async def test_clients_over_http_hear_of_it_too_and_do_not_hold_up_the_end(
     mode: str, tmp_path: Path
 ) -> None:
     heard = Heard()
-    async with running(Behaviour(pictures="never", run_seconds=0.5)) as simulator:
+    async with running(Behaviour(images="never", run_seconds=0.5)) as simulator:
         env = environment(
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
         )

@@ -61,7 +61,7 @@ async def test_a_task_is_made_polled_and_asked_for_again_by_another_process(
 ) -> None:
     polling = TaskPolling()
     seconds = [0.0]
-    behaviour = Behaviour(pictures="never")
+    behaviour = Behaviour(images="never")
     async with running(behaviour, clock=lambda: seconds[-1]) as simulator:
         env = account(simulator, tmp_path)
         with anyio.fail_after(2 * START_SECONDS):
@@ -96,7 +96,7 @@ def _lasting(result: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_over_http_the_header_must_name_the_task(tmp_path: Path) -> None:
-    async with running(Behaviour(pictures="never", run_seconds=600)) as simulator:
+    async with running(Behaviour(images="never", run_seconds=600)) as simulator:
         with anyio.fail_after(START_SECONDS):
             async with (
                 serving(account(simulator, tmp_path)) as (url, _),
@@ -132,7 +132,7 @@ async def test_over_http_every_request_declares_for_itself(tmp_path: Path) -> No
 async def test_a_task_that_is_being_begun_is_answered_before_the_process_ends(
     tmp_path: Path,
 ) -> None:
-    async with running(Behaviour(pictures="never", run_seconds=600)) as simulator:
+    async with running(Behaviour(images="never", run_seconds=600)) as simulator:
         simulator.faults.append(Fault.delay("submit", 0.2, after=True))
         with anyio.fail_after(START_SECONDS):
             async with started(account(simulator, tmp_path)) as pipes:
@@ -149,7 +149,7 @@ async def test_a_task_that_is_being_begun_is_answered_before_the_process_ends(
 async def test_a_client_of_an_older_revision_is_given_no_task_whatever_it_declares(
     tmp_path: Path,
 ) -> None:
-    async with running(Behaviour(pictures="never")) as simulator:
+    async with running(Behaviour(images="never")) as simulator:
         with anyio.fail_after(START_SECONDS):
             async with started(account(simulator, tmp_path)) as pipes:
                 declared = INITIALIZE | {"capabilities": DECLARED}

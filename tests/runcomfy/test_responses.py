@@ -29,7 +29,7 @@ from seedance_mcp.runcomfy._responses import (
 
 CLIP = "https://outputs.example/clip.mp4"
 OTHER = "https://outputs.example/other.mp4"
-PICTURE = "https://outputs.example/last.png"
+IMAGE = "https://outputs.example/last.png"
 UUID = "0b4c6d0e-7a5f-4c1e-9a55-2f0f8f5c9d11"
 TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 WORDS = {
@@ -141,13 +141,13 @@ def test_a_status_answer_says_where_the_job_stands_and_nothing_of_its_outcome(
 def test_a_success_is_read_with_its_files_cost_and_times(word: str) -> None:
     seen = result(
         status=word,
-        output={"video": CLIP, "videos": [CLIP, OTHER], "image": PICTURE, "images": []},
+        output={"video": CLIP, "videos": [CLIP, OTHER], "image": IMAGE, "images": []},
         cost=0.35,
         created_at="2026-01-02T03:04:05Z",
         finished_at="2026-01-02T04:04:05+01:00",
     )
     assert seen == Succeeded(
-        outputs=Outputs(videos=(CLIP, OTHER), images=(PICTURE,)),
+        outputs=Outputs(videos=(CLIP, OTHER), images=(IMAGE,)),
         cost_usd=0.35,
         created_at=TIME,
         finished_at=TIME,
@@ -189,8 +189,8 @@ def test_a_result_answer_says_what_came_of_the_job(body: dict[str, Any], seen: O
         ({"videos": CLIP}, (CLIP,), ()),
         ({"video": [OTHER]}, (OTHER,), ()),
         ({"video": OTHER, "videos": [CLIP, OTHER, CLIP]}, (OTHER, CLIP), ()),
-        ({"image": PICTURE, "images": [PICTURE]}, (), (PICTURE,)),
-        ({"video": CLIP, "image": PICTURE}, (CLIP,), (PICTURE,)),
+        ({"image": IMAGE, "images": [IMAGE]}, (), (IMAGE,)),
+        ({"video": CLIP, "image": IMAGE}, (CLIP,), (IMAGE,)),
         ({"video": "HTTPS://OUTPUTS.EXAMPLE/A.MP4"}, ("HTTPS://OUTPUTS.EXAMPLE/A.MP4",), ()),
         ({"video": "clip.mp4", "videos": ["", "file:///clip.mp4", "https://", None, 7]}, (), ()),
         ({"videos": ["https://[", "https://a.example/\n", "https://a.example/" * 500]}, (), ()),
@@ -207,7 +207,7 @@ def test_outputs_are_read_in_every_form_once_and_in_order(
 
 
 def test_echoed_inputs_are_never_taken_for_outputs() -> None:
-    echo = {"first_frame_image_url": PICTURE, "video": OTHER, "images": [PICTURE]}
+    echo = {"first_frame_image_url": IMAGE, "video": OTHER, "images": [IMAGE]}
     assert result(input=echo, inputs=echo, **echo) == Succeeded(outputs=Outputs(videos=(CLIP,)))
 
 

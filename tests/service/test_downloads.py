@@ -48,8 +48,8 @@ async def test_a_clip_is_saved_once_with_progress_and_saved_again_when_it_is_gon
         values = [progress for progress, _, _ in door.progress]
         assert (values, door.progress[-1][:2]) == (sorted(set(values)), (size, size))
         assert [part.type for part in first.content] == ["text", "resource_link", "image"]
-        picture = first.content[2]
-        assert (picture.mime_type, len(picture.data) < 80_000) == ("image/jpeg", True)
+        image = first.content[2]
+        assert (image.mime_type, len(image.data) < 80_000) == ("image/jpeg", True)
         fetched = door.paths().count(f"{request_id}.mp4")
         again = await saved(door, request_id)
         assert facts(again)["saved_to"] == str(path)

@@ -68,7 +68,7 @@ async def test_what_is_no_image_is_not_kept_as_one(tmp_path: Path) -> None:
         result = await saved(client)
         assert (result.is_error, facts(result)["error"]) == (
             True,
-            f"What came is no picture and was not kept. {PAID}",
+            f"What came is no image and was not kept. {PAID}",
         )
         assert files(tmp_path) == {}
 

@@ -40,7 +40,7 @@ async def test_a_short_job_is_made_waited_for_and_answered_in_one_call() -> None
         assert [job.arguments for job in door.simulator.accepted] == [
             {
                 "prompt": "The mist drifts over the lake.",
-                "first_frame_image_url": "https://pictures.example/lake.jpg",
+                "first_frame_image_url": "https://images.example/lake.jpg",
                 "resolution": "480p",
                 "duration": 5,
             }

@@ -12,7 +12,7 @@ from PIL import Image, ImageStat
 
 from seedance_mcp.models.model import load_models
 from seedance_mcp.simulator.behaviour import Behaviour
-from tests.support.simulator_caller import DUSK, MODEL, Clock, calling, data_uri, picture
+from tests.support.simulator_caller import DUSK, MODEL, Clock, calling, data_uri, image
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ async def test_a_submit_is_answered_with_exactly_an_id_and_three_addresses() -> 
 
 async def test_a_job_goes_through_the_queue_as_its_clock_goes_on() -> None:
     clock = Clock()
-    behaviour = Behaviour(pictures="never", run_seconds=(10, 20))
+    behaviour = Behaviour(images="never", run_seconds=(10, 20))
     async with calling(behaviour, clock=clock) as caller:
         await caller.job()
         second = await caller.job()
@@ -61,7 +61,7 @@ async def test_a_job_goes_through_the_queue_as_its_clock_goes_on() -> None:
 
 
 async def test_only_a_waiting_job_can_be_cancelled() -> None:
-    async with calling(Behaviour(pictures="never", run_seconds=10)) as caller:
+    async with calling(Behaviour(images="never", run_seconds=10)) as caller:
         first, second = await caller.job(), await caller.job()
         refused, done = await caller.cancel(first), await caller.cancel(second)
         assert (refused.status_code, done.status_code) == (202, 202)
@@ -76,7 +76,7 @@ async def test_only_a_waiting_job_can_be_cancelled() -> None:
 
 
 async def test_the_balance_pays_for_every_job_but_the_cancelled_ones() -> None:
-    behaviour = Behaviour(pictures="never", run_seconds=10, balance_usd=3, price_usd=0.1)
+    behaviour = Behaviour(images="never", run_seconds=10, balance_usd=3, price_usd=0.1)
     async with calling(behaviour) as caller:
         await caller.job(duration=10)
         await caller.cancel(await caller.job(duration=5))
@@ -88,7 +88,7 @@ async def test_the_balance_pays_for_every_job_but_the_cancelled_ones() -> None:
 
 
 async def test_an_empty_balance_takes_no_job() -> None:
-    async with calling(Behaviour(pictures="never", balance_usd=-1.5)) as caller:
+    async with calling(Behaviour(images="never", balance_usd=-1.5)) as caller:
         answer = await caller.submit()
         assert answer.status_code == 400
         assert answer.json()["error_code"] == 400002
@@ -186,7 +186,7 @@ async def test_an_unknown_model_is_not_found(method: str) -> None:
 async def test_a_clip_is_had_without_a_token_by_whoever_knows_its_address(tmp_path: Path) -> None:
     async with calling(Behaviour()) as caller:
         frame = tmp_path / "frame.png"
-        frame.write_bytes(picture(320, 400))
+        frame.write_bytes(image(320, 400))
         request_id = await caller.job(first_frame_image_url=caller.simulator.publish(frame))
         url = (await caller.result(request_id))["output"]["video"]
         async with httpx.AsyncClient(timeout=60) as stranger:
@@ -207,8 +207,8 @@ async def test_the_last_frame_takes_effect_below_1080p_only(
     tmp_path: Path, resolution: str, *, ends_with_the_last: bool
 ) -> None:
     async with calling(Behaviour()) as caller:
-        (tmp_path / "first.png").write_bytes(picture(302, 700))
-        (tmp_path / "last.png").write_bytes(picture(302, 700, colour=DUSK))
+        (tmp_path / "first.png").write_bytes(image(302, 700))
+        (tmp_path / "last.png").write_bytes(image(302, 700, colour=DUSK))
         request_id = await caller.job(
             first_frame_image_url=caller.simulator.publish(tmp_path / "first.png"),
             last_frame_image_url=caller.simulator.publish(tmp_path / "last.png"),
@@ -219,14 +219,14 @@ async def test_the_last_frame_takes_effect_below_1080p_only(
         with av.open(str(clip)) as container:
             *_, last = container.decode(container.streams.video[0])
         assert last.height == int(resolution[:-1])
-        image = cast("Image.Image", last.to_image())
-        red, _green, blue = ImageStat.Stat(image).mean
+        frame_image = cast("Image.Image", last.to_image())
+        red, _green, blue = ImageStat.Stat(frame_image).mean
         assert (blue > red) is ends_with_the_last
 
 
 @pytest.mark.parametrize("ending", ["mp4", "jpg"])
 async def test_there_is_no_output_before_a_job_has_succeeded(ending: str) -> None:
-    behaviour = Behaviour(pictures="never", run_seconds=10)
+    behaviour = Behaviour(images="never", run_seconds=10)
     async with calling(behaviour) as caller:
         running, waiting = await caller.job(), await caller.job()
         await caller.cancel(waiting)
@@ -245,7 +245,7 @@ async def test_the_still_of_an_output_is_a_jpeg() -> None:
 async def test_an_eagerly_drawn_clip_is_there_when_its_run_ends() -> None:
     behaviour = Behaviour(render="eager")
     async with calling(behaviour) as caller:
-        request_id = await caller.job(first_frame_image_url=data_uri(picture(302, 700)))
+        request_id = await caller.job(first_frame_image_url=data_uri(image(302, 700)))
         words: list[str] = []
         while "completed" not in words:
             words.append((await caller.status(request_id))["status"])

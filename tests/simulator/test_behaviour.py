@@ -12,8 +12,8 @@ pytestmark = pytest.mark.anyio
 
 
 def switched(**switches: Any) -> Behaviour:
-    """Make a behaviour that looks at no pictures and has these switches."""
-    return replace(Behaviour(pictures="never"), **switches)
+    """Make a behaviour that looks at no images and has these switches."""
+    return replace(Behaviour(images="never"), **switches)
 
 
 async def test_a_submit_may_be_answered_202_and_with_a_status() -> None:

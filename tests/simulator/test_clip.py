@@ -12,7 +12,7 @@ from PIL import Image, ImageStat
 from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.simulator import _clip as clip
 from seedance_mcp.simulator._rendering import require_drawing
-from tests.support.simulator_caller import DAWN, DUSK, picture
+from tests.support.simulator_caller import DAWN, DUSK, image
 
 BLACK = (0, 0, 0)
 
@@ -41,11 +41,11 @@ def near(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
         (311, 311, 480, (480, 480)),
     ],
 )
-def test_a_clip_has_the_picture_s_shape_and_exactly_its_frames(
+def test_a_clip_has_the_image_s_shape_and_exactly_its_frames(
     tmp_path: Path, width: int, height: int, asked: int, size: tuple[int, int]
 ) -> None:
     path = tmp_path / "clip.mp4"
-    clip.render(path, picture(width, height), None, height=asked, seconds=5)
+    clip.render(path, image(width, height), None, height=asked, seconds=5)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert stream.codec_context.name == "h264"
@@ -59,26 +59,26 @@ def test_a_clip_has_the_picture_s_shape_and_exactly_its_frames(
 
 def test_ten_seconds_are_twice_as_many_frames(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
-    clip.render(path, picture(), None, height=60, seconds=10)
+    clip.render(path, image(), None, height=60, seconds=10)
     assert sum(1 for _ in frames(path)) == 240
 
 
 def test_a_player_can_begin_before_the_whole_file_is_there(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
-    clip.render(path, picture(), None, height=60, seconds=1)
+    clip.render(path, image(), None, height=60, seconds=1)
     assert path.read_bytes().index(b"moov") < path.read_bytes().index(b"mdat")
 
 
-def test_a_clip_begins_with_the_first_picture_and_ends_with_the_last(tmp_path: Path) -> None:
+def test_a_clip_begins_with_the_first_image_and_ends_with_the_last(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
-    last = picture(640, 320, colour=DUSK)
-    clip.render(path, picture(colour=DAWN), last, height=120, seconds=1)
+    last = image(640, 320, colour=DUSK)
+    clip.render(path, image(colour=DAWN), last, height=120, seconds=1)
     first_frame, *_, last_frame = frames(path)
     assert near(upper_colour(first_frame), DAWN)
     assert near(upper_colour(last_frame), DUSK)
 
 
-def test_a_clip_without_a_last_picture_stays_with_the_first_and_comes_nearer(
+def test_a_clip_without_a_last_image_stays_with_the_first_and_comes_nearer(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "clip.mp4"
@@ -100,7 +100,7 @@ def pixel(image: Image.Image, at: tuple[int, int]) -> tuple[int, ...]:
 
 def test_every_frame_says_simulated_in_its_lower_left_corner(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
-    clip.render(path, picture(colour=BLACK), None, height=240, seconds=1)
+    clip.render(path, image(colour=BLACK), None, height=240, seconds=1)
     for frame in frames(path):
         corner = frame.crop((0, 200, 130, 240)).convert("L")
         rest = frame.crop((0, 0, 240, 180)).convert("L")
@@ -108,11 +108,11 @@ def test_every_frame_says_simulated_in_its_lower_left_corner(tmp_path: Path) -> 
         assert sum(rest.histogram()[20:]) == 0
 
 
-def test_a_picture_that_lies_on_its_side_is_set_upright(tmp_path: Path) -> None:
+def test_a_image_that_lies_on_its_side_is_set_upright(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     exif = Image.Exif()
     exif[0x0112] = 6
-    lying = picture(400, 320, format="JPEG", exif=exif)
+    lying = image(400, 320, format="JPEG", exif=exif)
     clip.render(path, lying, None, height=100, seconds=1)
     assert next(frames(path)).size == (80, 100)
     assert Image.open(BytesIO(clip.still(lying))).size == (320, 400)
@@ -129,7 +129,7 @@ def test_drawing_ends_where_the_caller_stops_it(tmp_path: Path) -> None:
     with pytest.raises(InterruptedError):
         clip.render(
             tmp_path / "clip.mp4",
-            picture(),
+            image(),
             None,
             height=60,
             seconds=5,

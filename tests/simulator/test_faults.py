@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from seedance_mcp.simulator.faults import Fault, Garbage
-from tests.support.simulator_caller import MODEL, calling, picture
+from tests.support.simulator_caller import MODEL, calling, image
 
 pytestmark = pytest.mark.anyio
 
@@ -114,13 +114,13 @@ async def test_a_redirect_names_the_other_host() -> None:
 
 async def test_a_download_may_break_off_half_way(tmp_path: Path) -> None:
     async with calling() as caller:
-        published = tmp_path / "picture.png"
-        published.write_bytes(picture())
+        published = tmp_path / "image.png"
+        published.write_bytes(image())
         url = caller.simulator.publish(published)
         caller.simulator.faults.append(Fault.cut("file"))
-        with pytest.raises(httpx.RemoteProtocolError, match=f"received {len(picture()) // 2} "):
+        with pytest.raises(httpx.RemoteProtocolError, match=f"received {len(image()) // 2} "):
             await caller.http.get(url)
-        assert (await caller.http.get(url)).content == picture()
+        assert (await caller.http.get(url)).content == image()
 
 
 async def test_an_answer_of_the_api_may_break_off_too() -> None:

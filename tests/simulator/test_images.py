@@ -9,7 +9,7 @@ from PIL import Image
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from tests.support.simulator_caller import Caller, Clock, calling, data_uri, picture
+from tests.support.simulator_caller import Caller, Clock, calling, data_uri, image
 
 pytestmark = pytest.mark.anyio
 
@@ -20,8 +20,8 @@ TOO_HEAVY = "File size must be less than 30 MB."
 
 
 async def failure(caller: Caller, tmp_path: Path, content: bytes) -> str | None:
-    """Run a job on a picture; give what its result says against it."""
-    path = tmp_path / "picture"
+    """Run a job on an image; give what its result says against it."""
+    path = tmp_path / "image"
     path.write_bytes(content)
     url = caller.simulator.publish(path)
     result = await caller.result(await caller.job(first_frame_image_url=url))
@@ -42,21 +42,21 @@ async def failure(caller: Caller, tmp_path: Path, content: bytes) -> str | None:
         ((302, 754), None),
     ],
 )
-async def test_a_picture_that_breaks_a_rule_fails_its_job_with_the_rule_s_words(
+async def test_a_image_that_breaks_a_rule_fails_its_job_with_the_rule_s_words(
     tmp_path: Path, size: tuple[int, int], expected: str | None
 ) -> None:
     async with calling(Behaviour()) as caller:
-        assert await failure(caller, tmp_path, picture(*size, format="JPEG")) == expected
+        assert await failure(caller, tmp_path, image(*size, format="JPEG")) == expected
 
 
-async def test_a_picture_is_measured_upright(tmp_path: Path) -> None:
+async def test_a_image_is_measured_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     async with calling(Behaviour()) as caller:
-        wide = picture(740, 302, format="JPEG")
-        turned = picture(740, 302, format="JPEG", exif=exif)  # 302/740 = 0.408
-        too_wide_when_turned = picture(302, 757, format="JPEG", exif=exif)  # 757/302 = 2.507
-        just_right_when_not = picture(302, 754, format="JPEG")  # 302/754 = 0.4005
+        wide = image(740, 302, format="JPEG")
+        turned = image(740, 302, format="JPEG", exif=exif)  # 302/740 = 0.408
+        too_wide_when_turned = image(302, 757, format="JPEG", exif=exif)  # 757/302 = 2.507
+        just_right_when_not = image(302, 754, format="JPEG")  # 302/754 = 0.4005
         assert await failure(caller, tmp_path, wide) is None
         assert await failure(caller, tmp_path, turned) is None
         assert await failure(caller, tmp_path, too_wide_when_turned) == TOO_LONG
@@ -67,12 +67,12 @@ async def test_a_picture_is_measured_upright(tmp_path: Path) -> None:
     ("make", "expected"),
     [
         (lambda: b"root:x:0:0", "The file is not an image that can be read."),
-        (lambda: picture()[:-40], "The image is damaged."),
-        (lambda: picture() + bytes(30 * 1024 * 1024), TOO_HEAVY),
+        (lambda: image()[:-40], "The image is damaged."),
+        (lambda: image() + bytes(30 * 1024 * 1024), TOO_HEAVY),
         (lambda: claiming(10_000), TOO_LARGE),
         (lambda: claiming(50_000), TOO_LARGE),
     ],
-    ids=["no picture", "cut", "heavy", "many pixels", "a bomb"],
+    ids=["no image", "cut", "heavy", "many pixels", "a bomb"],
 )
 async def test_a_file_that_cannot_be_used_fails_its_job(
     tmp_path: Path, make: Callable[[], bytes], expected: str
@@ -83,15 +83,15 @@ async def test_a_file_that_cannot_be_used_fails_its_job(
 
 def claiming(length: int) -> bytes:
     """Make a small PNG whose head says that it is so long and so wide."""
-    png = picture()
+    png = image()
     head = b"IHDR" + pack(">II", length, length) + png[24:29]
     return png[:12] + head + pack(">I", crc32(head)) + png[33:]
 
 
-async def test_a_picture_that_cannot_be_had_fails_its_job(tmp_path: Path) -> None:
+async def test_a_image_that_cannot_be_had_fails_its_job(tmp_path: Path) -> None:
     async with calling(Behaviour()) as caller:
-        path = tmp_path / "picture.png"
-        path.write_bytes(picture())
+        path = tmp_path / "image.png"
+        path.write_bytes(image())
         url = caller.simulator.publish(path)
         cases: list[tuple[str, str]] = [
             (f"{caller.simulator.url}/files/nothing", "HTTP 404."),
@@ -110,12 +110,12 @@ async def test_a_picture_that_cannot_be_had_fails_its_job(tmp_path: Path) -> Non
         assert result["status"] == "failed"
 
 
-async def test_a_picture_is_fetched_without_credentials_when_the_run_starts(
+async def test_a_image_is_fetched_without_credentials_when_the_run_starts(
     tmp_path: Path,
 ) -> None:
     clock = Clock()
-    path = tmp_path / "my picture.png"
-    path.write_bytes(picture())
+    path = tmp_path / "my image.png"
+    path.write_bytes(image())
     async with calling(Behaviour(queue_seconds=5, run_seconds=5), clock=clock) as caller:
         url = caller.simulator.publish(path)
         request_id = await caller.job(first_frame_image_url=url)
@@ -128,15 +128,15 @@ async def test_a_picture_is_fetched_without_credentials_when_the_run_starts(
 
 
 def fetches(caller: Caller) -> list[bool]:
-    """Tell of every fetch of a picture whether it carried credentials."""
+    """Tell of every fetch of an image whether it carried credentials."""
     return [seen.authorized for seen in caller.simulator.requests if seen.route == "file"]
 
 
-async def test_a_bad_picture_may_be_refused_at_submit_and_then_costs_nothing() -> None:
-    async with calling(Behaviour(pictures="at_submit")) as caller:
+async def test_a_bad_image_may_be_refused_at_submit_and_then_costs_nothing() -> None:
+    async with calling(Behaviour(images="at_submit")) as caller:
         answer = await caller.submit(
-            first_frame_image_url=data_uri(picture(100, 100)),
-            last_frame_image_url=data_uri(picture(400, 4000)),
+            first_frame_image_url=data_uri(image(100, 100)),
+            last_frame_image_url=data_uri(image(400, 4000)),
         )
         assert answer.status_code == 422
         assert refusals(answer.json()) == {
@@ -144,7 +144,7 @@ async def test_a_bad_picture_may_be_refused_at_submit_and_then_costs_nothing() -
             "last_frame_image_url": TOO_LONG,
         }
         assert caller.simulator.accepted == []
-        good = await caller.job(first_frame_image_url=data_uri(picture()))
+        good = await caller.job(first_frame_image_url=data_uri(image()))
         assert (await caller.result(good))["status"] == "succeeded"
 
 
@@ -154,11 +154,11 @@ def refusals(body: dict[str, Any]) -> dict[str, str]:
 
 async def test_data_uris_may_be_refused() -> None:
     async with calling(Behaviour(data_uris=False)) as caller:
-        request_id = await caller.job(first_frame_image_url=data_uri(picture()))
+        request_id = await caller.job(first_frame_image_url=data_uri(image()))
         assert (await caller.result(request_id))["error"] == "The image must be a public URL."
 
 
-async def test_pictures_may_be_left_alone() -> None:
-    async with calling(Behaviour(pictures="never")) as caller:
+async def test_images_may_be_left_alone() -> None:
+    async with calling(Behaviour(images="never")) as caller:
         request_id = await caller.job(first_frame_image_url="http://127.0.0.1:1/x.png")
         assert (await caller.result(request_id))["status"] == "succeeded"

@@ -9,7 +9,7 @@ import pytest
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running, serve
-from tests.support.simulator_caller import Clock, calling, data_uri, picture
+from tests.support.simulator_caller import Clock, calling, data_uri, image
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +40,7 @@ async def test_it_stops_at_once_in_the_middle_of_answers_and_drawings() -> None:
                     headers=headers,
                     json={
                         "prompt": "A lake",
-                        "first_frame_image_url": data_uri(picture(1500, 700)),
+                        "first_frame_image_url": data_uri(image(1500, 700)),
                         "resolution": "1080p",
                         "duration": 10,
                     },
@@ -85,12 +85,12 @@ async def test_two_simulators_know_nothing_of_each_other() -> None:
 
 async def test_only_published_files_are_served_and_under_any_name(tmp_path: Path) -> None:
     odd, secret = tmp_path / "mein Bild #1 ü?.png", tmp_path / "secret.png"
-    odd.write_bytes(picture())
-    secret.write_bytes(picture())
+    odd.write_bytes(image())
+    secret.write_bytes(image())
     async with calling() as caller, httpx.AsyncClient() as stranger:
         url = caller.simulator.publish(odd)
         answer = await stranger.get(url)
-        assert answer.content == picture()
+        assert answer.content == image()
         assert answer.headers["content-type"] == "image/png"
         for name in ("secret.png", "..%2fsecret.png", "1-secret.png"):
             lost = await stranger.get(f"{caller.simulator.url}/files/{name}")

@@ -78,7 +78,7 @@ class World:
         self.state_dir = state_dir
         self.wall_offset = timedelta(0)
         self.windows: list[Window] = []
-        behaviour = Behaviour(workers=3, pictures="never", balance_usd=1000.0)
+        behaviour = Behaviour(workers=3, images="never", balance_usd=1000.0)
         self._held = Held(running(behaviour, token=TOKEN, clock=anyio.current_time))
 
     async def open(self) -> None:

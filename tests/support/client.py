@@ -23,8 +23,8 @@ from .virtual_time import VirtualTimeLoop, virtual_now
 VIRTUAL_TIME = ("asyncio", {"loop_factory": VirtualTimeLoop})
 """What the fixture `anyio_backend` gives where a test runs in virtual time."""
 
-PICTURE_URL = "https://pictures.example/lake.jpg"
-ARGUMENTS = {"prompt": "The mist drifts over the lake.", "first_frame_image_url": PICTURE_URL}
+IMAGE_URL = "https://images.example/lake.jpg"
+ARGUMENTS = {"prompt": "The mist drifts over the lake.", "first_frame_image_url": IMAGE_URL}
 
 
 @dataclass
@@ -68,7 +68,7 @@ async def opened(
     """Open the door: simulator, server and client in one process, in virtual time.
 
     Args:
-        behaviour: The simulator's; its pictures are not looked at unless it says so.
+        behaviour: The simulator's; its images are not looked at unless it says so.
         mode: The client's protocol era.
         extensions: What the client knows besides the protocol.
         state_dir: The state folder, None for a new one.
@@ -76,7 +76,7 @@ async def opened(
         settings: What differs from a configuration that works.
     """
     behaviour = behaviour or Behaviour()
-    behaviour.pictures = "never"
+    behaviour.images = "never"
     async with running(behaviour, clock=anyio.current_time) as simulator:
         given = {"token": simulator.token, "base_url": simulator.url} | settings
         async with served(

@@ -22,7 +22,7 @@ from .server_process import environment
 
 NEVER = 600.0
 """Seconds that no test takes."""
-PICTURE = "https://pictures.example/lake.jpg"
+IMAGE = "https://images.example/lake.jpg"
 
 
 class Death(NamedTuple):
@@ -66,7 +66,7 @@ class Scene:
         self.served = self.forks.start(environment(self.folder, **account))
 
     def arguments(self, **more: Any) -> dict[str, Any]:
-        return {"prompt": self.prompt, "first_frame_image_url": PICTURE, "wait_seconds": 0, **more}
+        return {"prompt": self.prompt, "first_frame_image_url": IMAGE, "wait_seconds": 0, **more}
 
     def begin(self, **more: Any) -> None:
         self.posted = self.posts()
@@ -221,7 +221,7 @@ POINTS: dict[Point, Death | None] = {
 async def opened_scene(forks: Nursery, folder: Path) -> AsyncGenerator[Scene, None]:
     seed = SystemRandom().getrandbits(32)
     print(f"seed {seed}")  # noqa: T201 - pytest shows it where the test fails
-    async with running(Behaviour(pictures="never")) as simulator:
+    async with running(Behaviour(images="never")) as simulator:
         scene = Scene(forks=forks, simulator=simulator, folder=folder, random=Random(seed))  # noqa: S311
         scene.restart()
         try:

@@ -4,7 +4,7 @@ FIRST = "first_frame_image_url"
 PUBLIC = "93.184.215.14"
 
 URL = f"{FIRST} must be an https URL that anyone can fetch; this one "
-WRONG = f"{FIRST} must be the https URL of a picture that anyone can fetch; "
+WRONG = f"{FIRST} must be the https URL of an image that anyone can fetch; "
 LIFTED = "(SEEDANCE_ALLOW_PRIVATE_URLS=true lets it pass)."
 PRIVATE = WRONG + "its address is not public " + LIFTED
 INSIDE = WRONG + "its host has an address that is not public " + LIFTED
@@ -17,7 +17,7 @@ HOST = URL + "names no host, or a user name before it."
 PARSE = URL + "cannot be parsed."
 
 NAMES: dict[str, list[list[str]]] = {
-    "pictures.example": [[PUBLIC]],
+    "images.example": [[PUBLIC]],
     "localhost": [["127.0.0.1", "::1"]],
     "inside.example": [["10.0.0.5"]],
     "both.example": [[PUBLIC, "10.0.0.5"]],
@@ -96,11 +96,11 @@ HOSTILE = {
     # Names that are none.
     "https://%31%32%37.0.0.1/a.png": ODD,
     "https://127%2e0%2e0%2e1/a.png": NAME,
-    "https://pictures.example%00.inside.example/a.png": NAME,
-    "https://pictures..example/a.png": NAME,
-    "https://-pictures.example/a.png": NAME,
+    "https://images.example%00.inside.example/a.png": NAME,
+    "https://images..example/a.png": NAME,
+    "https://-images.example/a.png": NAME,
     "https://.../a.png": NAME,
-    "https://pictures.example,inside.example/a.png": NAME,
+    "https://images.example,inside.example/a.png": NAME,
     "https://(inside.example)/a.png": NAME,
     f"https://{'a' * 64}.example/a.png": NAME,
     f"https://{'a.' * 127}example/a.png": NAME,
@@ -122,17 +122,17 @@ HOSTILE = {
     "https://nothing.example/a.png": NOBODY + "nothing.example " + UNASKED,
     "https://unknown.example/a.png": NOBODY + "unknown.example " + UNASKED,
     # URLs that two parsers could read in two ways.
-    "https://pictures.example@127.0.0.1/a.png": HOST,
-    "https://me:secret@pictures.example/a.png": HOST,
-    "https://pictures.example:443@inside.example/a.png": HOST,
-    "https://@pictures.example/a.png": HOST,
-    "https://pictures.example\\@127.0.0.1/a.png": ESCAPE,
-    "https://127.0.0.1\\.pictures.example/a.png": ESCAPE,
+    "https://images.example@127.0.0.1/a.png": HOST,
+    "https://me:secret@images.example/a.png": HOST,
+    "https://images.example:443@inside.example/a.png": HOST,
+    "https://@images.example/a.png": HOST,
+    "https://images.example\\@127.0.0.1/a.png": ESCAPE,
+    "https://127.0.0.1\\.images.example/a.png": ESCAPE,
     "https:\\\\127.0.0.1/a.png": ESCAPE,
     "https://①②⑦.0.0.1/a.png": ESCAPE,
     "https://127。0。0。1/a.png": ESCAPE,
-    "https://pictures.example\n.inside.example/a.png": ESCAPE,
-    "https://pictures.example\t/a.png": ESCAPE,
+    "https://images.example\n.inside.example/a.png": ESCAPE,
+    "https://images.example\t/a.png": ESCAPE,
     "https:// 127.0.0.1/a.png": ESCAPE,
     "https:/127.0.0.1/a.png": HOST,
     "https:127.0.0.1": HOST,
@@ -140,19 +140,19 @@ HOSTILE = {
     "https://[::1/a.png": PARSE,
     "https://[127.0.0.1]/a.png": PARSE,
     # Other ports, other schemes.
-    "https://pictures.example:22/a.png": WRONG
-    + "its port is 22, and pictures are fetched from 443 only.",
-    "https://pictures.example:8443/a.png": WRONG
-    + "its port is 8443, and pictures are fetched from 443 only.",
-    "https://pictures.example:80/a.png": WRONG
-    + "its port is 80, and pictures are fetched from 443 only.",
-    "https://pictures.example:0/a.png": WRONG
-    + "its port is 0, and pictures are fetched from 443 only.",
-    "https://pictures.example:-1/a.png": PARSE,
-    "https://pictures.example:65536/a.png": PARSE,
-    "http://pictures.example/a.png": URL + "begins with http:.",
+    "https://images.example:22/a.png": WRONG
+    + "its port is 22, and images are fetched from 443 only.",
+    "https://images.example:8443/a.png": WRONG
+    + "its port is 8443, and images are fetched from 443 only.",
+    "https://images.example:80/a.png": WRONG
+    + "its port is 80, and images are fetched from 443 only.",
+    "https://images.example:0/a.png": WRONG
+    + "its port is 0, and images are fetched from 443 only.",
+    "https://images.example:-1/a.png": PARSE,
+    "https://images.example:65536/a.png": PARSE,
+    "http://images.example/a.png": URL + "begins with http:.",
     "http://127.0.0.1/a.png": URL + "begins with http:.",
-    "ftp://pictures.example/a.png": URL + "begins with ftp:.",
+    "ftp://images.example/a.png": URL + "begins with ftp:.",
     "gopher://127.0.0.1:6379/_INFO": URL + "begins with gopher:.",
     "file:///etc/passwd": URL + "begins with file:.",
     "unix:///var/run/docker.sock": URL + "begins with unix:.",

@@ -1,4 +1,4 @@
-"""Pictures by what they are, each with the line that must come of it: the table of the rules."""
+"""Images by what they are, each with the line that must come of it: the table of the rules."""
 
 import gzip
 import zlib
@@ -13,7 +13,7 @@ LARGE = f"{FIRST}: The uploaded image width and height must not exceed 6000 pixe
 SMALL = f"{FIRST}: The uploaded image width and height must not be less than 300 pixels. It is "
 RATIO = f"{FIRST}: The aspect ratio range should be between 0.4 and 2.5. It is "
 HEAVY = f"{FIRST}: File size must be less than 30 MB. It is "
-WRONG = f"{FIRST} must be the https URL of a picture that anyone can fetch; "
+WRONG = f"{FIRST} must be the https URL of an image that anyone can fetch; "
 UNCHECKED = f"{FIRST} could not be checked: "
 ODD = f"{FIRST} is of type %s, which RunComfy may not take; JPEG and PNG are safest."
 THIRTY = 30 * MEGABYTE
@@ -118,7 +118,7 @@ TABLE: dict[str, tuple[Page, str]] = {
         page(rotated(6, (400, 1000))),
         RATIO + "400 x 1000 pixels, width/height 0.4.",
     ),
-    # What is no picture, or no whole one.
+    # What is no image, or no whole one.
     "cut off in its pixels": (page(JPEG[:-500]), PASS),
     "cut off in its head": (page(JPEG[:60]), WRONG + "it is a damaged JPEG."),
     "cut off in a PNG's head": (page(PNG[:20]), WRONG + "it is a damaged PNG."),
@@ -136,9 +136,9 @@ TABLE: dict[str, tuple[Page, str]] = {
         page(HTML, headers={"Content-Type": "image/png"}),
         WRONG + "it is an HTML page (image/png).",
     ),
-    "a picture called text/html": (page(JPEG, headers={"Content-Type": "text/html"}), PASS),
-    "text": (page(b"Not found" * 20), WRONG + "it is no picture."),
-    "JSON": (page(b'{"error": "expired"}' * 9), WRONG + "it is no picture."),
+    "an image called text/html": (page(JPEG, headers={"Content-Type": "text/html"}), PASS),
+    "text": (page(b"Not found" * 20), WRONG + "it is no image."),
+    "JSON": (page(b'{"error": "expired"}' * 9), WRONG + "it is no image."),
     "PDF": (page(b"%PDF-1.7" + bytes(99)), WRONG + "it is a PDF."),
     "XML": (page(b'<?xml version="1.0"?><Error/>'.ljust(99)), WRONG + "it is XML."),
     "a video": (

@@ -1,4 +1,4 @@
-"""A web server that gives pictures in every way that one can, and remembers what it gave."""
+"""A web server that gives images in every way that one can, and remembers what it gave."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -37,7 +37,7 @@ class Page:
 
 
 @dataclass
-class PictureHost:
+class ImageHost:
     """A server on loopback.
 
     Attributes:
@@ -54,7 +54,7 @@ class PictureHost:
     sent: int = 0
     connections: int = 0
 
-    def url(self, path: str = "/picture") -> str:
+    def url(self, path: str = "/image") -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
     async def serve(self, stream: ByteStream) -> None:
@@ -121,9 +121,9 @@ def _answered(page: Page, span: tuple[int, int | None]) -> tuple[int, dict[str, 
 
 
 @asynccontextmanager
-async def hosting(**pages: Page) -> AsyncGenerator[PictureHost, None]:
+async def hosting(**pages: Page) -> AsyncGenerator[ImageHost, None]:
     """Serve pages, by their paths without the slash."""
-    host = PictureHost(pages={f"/{name}": page for name, page in pages.items()})
+    host = ImageHost(pages={f"/{name}": page for name, page in pages.items()})
     async with (
         await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
         anyio.create_task_group() as tasks,

@@ -16,7 +16,7 @@ from .client import ARGUMENTS, facts, served
 
 def simulated(**switches: Any) -> AbstractAsyncContextManager[Simulator, bool | None]:
     """Run a simulator in virtual time."""
-    return running(Behaviour(pictures="never", **switches), clock=anyio.current_time)
+    return running(Behaviour(images="never", **switches), clock=anyio.current_time)
 
 
 def server(

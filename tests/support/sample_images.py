@@ -1,4 +1,4 @@
-"""Pictures of every kind, most of them small, and things that only look like pictures."""
+"""Images of every kind, most of them small, and things that only look like images."""
 
 import random
 import struct
@@ -11,14 +11,14 @@ SEED = 7
 
 
 def made(kind: str, size: tuple[int, int] = (640, 480), mode: str = "RGB", **how: object) -> bytes:
-    """Make a picture with Pillow: plain, so that it is short."""
+    """Make an image with Pillow: plain, so that it is short."""
     sink = BytesIO()
     Image.new(mode, size).save(sink, kind, **how)
     return sink.getvalue()
 
 
 def noise(size: tuple[int, int], kind: str) -> bytes:
-    """Make a picture that no format can shorten much, out of tiles, so that it is quick."""
+    """Make an image that no format can shorten much, out of tiles, so that it is quick."""
     tile = Image.frombytes("RGB", (500, 500), random.Random(SEED).randbytes(750_000))  # noqa: S311
     image = Image.new("RGB", size)
     for left in range(0, size[0], 500):
@@ -81,4 +81,4 @@ def heic(width: int, height: int, *, brand: bytes = b"heic", turns: int | None =
 
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="480"></svg>'
-HTML = b"<!DOCTYPE html><html><body>Please sign in to see this picture.</body></html>"
+HTML = b"<!DOCTYPE html><html><body>Please sign in to see this image.</body></html>"

@@ -64,8 +64,8 @@ async def calling(
     clock: Callable[[], float] | None = None,
     sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
 ) -> AsyncGenerator[Caller, None]:
-    """Run a simulator that looks at no pictures, unless it is told to, and call it."""
-    behaviour = behaviour or Behaviour(pictures="never")
+    """Run a simulator that looks at no images, unless it is told to, and call it."""
+    behaviour = behaviour or Behaviour(images="never")
     with anyio.fail_after(20):
         async with (
             running(behaviour, clock=clock or Clock(), sleep=sleep) as simulator,
@@ -79,10 +79,10 @@ async def calling(
             yield Caller(simulator, http)
 
 
-def picture(
+def image(
     width: int = 320, height: int = 320, *, colour: tuple[int, int, int] = DAWN, **saved: Any
 ) -> bytes:
-    """Draw a picture of one colour."""
+    """Draw an image of one colour."""
     drawn = BytesIO()
     Image.new("RGB", (width, height), colour).save(drawn, **({"format": "PNG"} | saved))
     return drawn.getvalue()

@@ -27,7 +27,7 @@ from seedance_mcp.simulator.server import Simulator, running
 QUEUE_SECONDS = 2.5
 RUN_SECONDS = 3.0
 TOO_SMALL = (240, 160)
-"""Pixels of a picture that every model here refuses."""
+"""Pixels of an image that every model here refuses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Wishes:
     """What the demo is asked to make; None stands for the model's default.
 
     Attributes:
-        image: The first frame, None for the bundled picture.
+        image: The first frame, None for the bundled image.
         last_image: The last frame, None for none.
         prompt: What happens in the clip.
         resolution: Such as "720p".
@@ -62,7 +62,7 @@ async def demo(wishes: Wishes, out: TextIO) -> Path:
         The saved MP4.
 
     Raises:
-        ConfigurationError: A picture is not there, or what draws the clips is not installed.
+        ConfigurationError: An image is not there, or what draws the clips is not installed.
         SeedanceError: The job failed; the message is the tool's own.
     """
     _say(out, "A simulated clip: no account is needed and nothing is charged.\n")
@@ -113,13 +113,13 @@ class _Session:
         return Path(result["saved_to"])
 
     async def _refused(self, arguments: dict[str, Any]) -> None:
-        """Show what becomes of a picture that breaks a rule of the model."""
+        """Show what becomes of an image that breaks a rule of the model."""
         with tempfile.TemporaryDirectory(prefix="seedance-demo-") as folder:
-            picture = Path(folder) / "too-small.png"
-            Image.new("RGB", TOO_SMALL).save(picture)
-            bad = arguments | {"first_frame_image_url": str(picture)}
+            image = Path(folder) / "too-small.png"
+            Image.new("RGB", TOO_SMALL).save(image)
+            bad = arguments | {"first_frame_image_url": str(image)}
             result = await self._client.call_tool("generate_video", bad)
-        _say(self._out, f"a bad picture   refused: {_text(result)}")
+        _say(self._out, f"a bad image   refused: {_text(result)}")
 
     async def _call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         line = _LiveLine(tool, self._out)
@@ -181,8 +181,8 @@ async def _server(simulator: Simulator, folder: Path) -> AsyncGenerator[Client, 
 
 
 def _arguments(wishes: Wishes) -> dict[str, Any]:
-    """Write the wishes as the tool's arguments; the pictures are files of this machine."""
-    bundled = resources.files("seedance_mcp.simulator") / "pictures" / "lake.jpg"
+    """Write the wishes as the tool's arguments; the images are files of this machine."""
+    bundled = resources.files("seedance_mcp.simulator") / "sample_images" / "lake.jpg"
     last_image = wishes.last_image and _local(wishes.last_image)
     arguments = {
         "prompt": wishes.prompt,
@@ -194,10 +194,10 @@ def _arguments(wishes: Wishes) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _local(picture: Path) -> str:
-    if not picture.is_file():
-        raise ConfigurationError(f"There is no picture {picture}.")
-    return str(picture.absolute())
+def _local(image: Path) -> str:
+    if not image.is_file():
+        raise ConfigurationError(f"There is no image {image}.")
+    return str(image.absolute())
 
 
 def _way(calls: list[str], simulator: Simulator) -> str:
@@ -211,7 +211,7 @@ def _way(calls: list[str], simulator: Simulator) -> str:
     return (
         f"The way it took: this client called {' and '.join(calls)} over stdio; the server sent"
         f" {len(simulator.accepted)} paid POST and then {seen} over HTTP.\n"
-        "The clip is SIMULATED: a slow zoom on your picture, and nothing of Seedance in it.\n"
+        "The clip is SIMULATED: a slow zoom on your image, and nothing of Seedance in it.\n"
         "For a real one, get a token from your RunComfy profile and put it, with the server, into\n"
         "your assistant's configuration: examples/claude_config.json is ready to be pasted.\n"
     )

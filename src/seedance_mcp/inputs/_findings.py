@@ -1,4 +1,4 @@
-"""What came of looking at pictures, and what is said of it."""
+"""What came of looking at images, and what is said of it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -19,11 +19,11 @@ RATIO_TOLERANCE = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What came of one picture: what is None was not learned, or is not to be said.
+    """What came of one image: what is None was not learned, or is not to be said.
 
     Attributes:
         header: Its type and size.
-        uri: What is sent instead of a local picture.
+        uri: What is sent instead of a local image.
         warning: What the caller should know.
         refusal: Why the call is refused.
     """
@@ -42,7 +42,7 @@ def odd(name: str, header: Header) -> str | None:
 
 
 def said(looks: Mapping[str, Look]) -> Iterator[str]:
-    """Give the warnings of the pictures themselves, in the order of the arguments."""
+    """Give the warnings of the images themselves, in the order of the arguments."""
     for look in looks.values():
         if look.warning:
             yield look.warning

@@ -1,4 +1,4 @@
-"""A picture's type and size in pixels, read from its first bytes: no pixel is ever decoded."""
+"""An image's type and size in pixels, read from its first bytes: no pixel is ever decoded."""
 
 import struct
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from struct import unpack_from
 
 from ._orientation import turned
 
-ENOUGH_TO_TELL = 32  # bytes, after which it is clear whether it can be a picture at all
+ENOUGH_TO_TELL = 32  # bytes, after which it is clear whether it can be an image at all
 
-# No honest picture comes near these: a hostile one must not keep the event loop busy.
+# No honest image comes near these: a hostile one must not keep the event loop busy.
 _STEPS = 10_000
 _META_LIMIT = 1024 * 1024
 
@@ -38,8 +38,8 @@ _UNMEASURED = {
 Size = tuple[int, int]
 
 
-class NoPicture(Exception):
-    """These bytes are no picture; the message says what they are, to go after "it is"."""
+class NoImage(Exception):
+    """These bytes are no image; the message says what they are, to go after "it is"."""
 
 
 class Unfit(Exception):
@@ -47,12 +47,12 @@ class Unfit(Exception):
 
 
 class Unmeasured(Exception):
-    """This is a picture of a type that is not measured here; the message names the type."""
+    """This is an image of a type that is not measured here; the message names the type."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a picture's first bytes say.
+    """What an image's first bytes say.
 
     Attributes:
         kind: Its type: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC or HEIF.
@@ -68,7 +68,7 @@ class Header:
 
     @property
     def shown(self) -> "Header":
-        """Give the picture as it is shown."""
+        """Give the image as it is shown."""
         if not self.turned:
             return self
         return replace(self, width=self.height, height=self.width, turned=False)
@@ -79,7 +79,7 @@ class Header:
 
 
 def read_header(data: bytes | bytearray, *, whole: bool) -> Header | None:
-    """Read a picture's type and size from the beginning of its file.
+    """Read an image's type and size from the beginning of its file.
 
     Args:
         data: The bytes so far.
@@ -89,7 +89,7 @@ def read_header(data: bytes | bytearray, *, whole: bool) -> Header | None:
         The header, or None where more bytes are needed.
 
     Raises:
-        NoPicture: It is none, or a damaged one.
+        NoImage: It is none, or a damaged one.
         Unmeasured: It is one of a type that is not measured here.
     """
     if len(data) < ENOUGH_TO_TELL and not whole:
@@ -99,17 +99,17 @@ def read_header(data: bytes | bytearray, *, whole: bool) -> Header | None:
         width, height = size_of(data)
     except (struct.error, IndexError):
         if whole:
-            raise NoPicture(f"a damaged {kind}") from None
+            raise NoImage(f"a damaged {kind}") from None
         return None
     except ValueError:
-        raise NoPicture(f"a damaged {kind}") from None
+        raise NoImage(f"a damaged {kind}") from None
     if width < 1 or height < 1:
-        raise NoPicture(f"a damaged {kind}")
+        raise NoImage(f"a damaged {kind}")
     return Header(kind=kind, width=width, height=height, turned=turned(kind, data))
 
 
 def _told(start: bytes) -> tuple[str, Callable[[bytes | bytearray], Size]]:
-    """Tell the type of a picture, and what measures it."""
+    """Tell the type of an image, and what measures it."""
     for magic, kind, size_of in _MEASURED:
         if start.startswith(magic):
             return kind, size_of
@@ -120,7 +120,7 @@ def _told(start: bytes) -> tuple[str, Callable[[bytes | bytearray], Size]]:
     for magic, kind in _UNMEASURED.items():
         if start.startswith(magic):
             raise Unmeasured(kind)
-    raise NoPicture(_what_else(start))
+    raise NoImage(_what_else(start))
 
 
 def _what_else(start: bytes) -> str:
@@ -135,11 +135,11 @@ def _what_else(start: bytes) -> str:
         return "an HTML page"
     if text.startswith(b"<?xml"):
         return "XML"
-    return "a PDF" if text.startswith(b"%pdf") else "no picture"
+    return "a PDF" if text.startswith(b"%pdf") else "no image"
 
 
 def _brand(start: bytes) -> str | None:
-    """Find a picture's brand among those of an ISO base media file, its own one first."""
+    """Find an image's brand among those of an ISO base media file, its own one first."""
     end = min(int.from_bytes(start[:4]), len(start))
     brands = [start[8:12], *(start[at : at + 4] for at in range(16, end, 4))]
     return next((_HEIF_BRANDS[brand] for brand in brands if brand in _HEIF_BRANDS), None)

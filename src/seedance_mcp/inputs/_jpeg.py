@@ -1,4 +1,4 @@
-"""Pictures of any kind made JPEGs that can be sent: short enough, and within the rules.
+"""Images of any kind made JPEGs that can be sent: short enough, and within the rules.
 
 Everything here blocks, takes memory for every pixel, and belongs in a worker thread.
 """
@@ -30,8 +30,8 @@ _QUALITIES = (92, 85)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalPicture:
-    """A picture ready to be sent.
+class LocalImage:
+    """An image ready to be sent.
 
     Attributes:
         uri: The data: URI.
@@ -43,8 +43,8 @@ class LocalPicture:
 
 
 def faults() -> tuple[type[Exception], ...]:
-    """Give what Pillow raises for pictures that it cannot read, warnings made errors included."""
-    from PIL import Image  # noqa: PLC0415 - only once there is a picture
+    """Give what Pillow raises for images that it cannot read, warnings made errors included."""
+    from PIL import Image  # noqa: PLC0415 - only once there is an image
 
     return (
         *(OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError),
@@ -53,7 +53,7 @@ def faults() -> tuple[type[Exception], ...]:
 
 
 def flat(image: "Image.Image") -> "Image.Image":
-    """Make a picture what a JPEG can be: upright, 8 bits a channel, on white.
+    """Make an image what a JPEG can be: upright, 8 bits a channel, on white.
 
     Of what else the file held only the colour profile stays: no place, no camera, no comment.
     """
@@ -81,7 +81,7 @@ def flat(image: "Image.Image") -> "Image.Image":
 
 def converted(
     image: "Image.Image", rules: Sequence[ImageRule], still_wanted: Callable[[], object]
-) -> LocalPicture:
+) -> LocalImage:
     """Make a JPEG that is short enough and keeps the rules, scaled down only where it must be.
 
     Args:
@@ -91,7 +91,7 @@ def converted(
 
     Raises:
         Unfit: There is no such JPEG.
-        RuleBroken: The picture breaks a rule as it is.
+        RuleBroken: The image breaks a rule as it is.
     """
     size = image.size
     while True:
@@ -104,7 +104,7 @@ def converted(
             data = _jpeg(scaled, quality)
             if uri_length("image/jpeg", len(data)) <= URI_LIMIT:
                 hold(rules, header, len(data))
-                return LocalPicture(uri=data_uri("image/jpeg", data), header=header)
+                return LocalImage(uri=data_uri("image/jpeg", data), header=header)
         del scaled
         excess = uri_length("image/jpeg", len(data)) / URI_LIMIT
         size = _smaller(size, min(0.95, 1 / sqrt(excess)), rules)

@@ -1,7 +1,7 @@
-"""Pictures of this machine, as the data: URIs in which they are sent: files, and data: URIs.
+"""Images of this machine, as the data: URIs in which they are sent: files, and data: URIs.
 
-Only what decodes as a picture leaves, and only regular files are read. Everything here blocks and
-belongs in a worker thread; Pillow is imported when the first such picture comes.
+Only what decodes as an image leaves, and only regular files are read. Everything here blocks and
+belongs in a worker thread; Pillow is imported when the first such image comes.
 """
 
 import base64
@@ -16,8 +16,8 @@ from urllib.parse import unquote
 from seedance_mcp.errors import one_line
 from seedance_mcp.models.model import ImageRule
 
-from ._image_header import Header, NoPicture, Unfit, Unmeasured, read_header
-from ._jpeg import URI_LIMIT, LocalPicture, converted, data_uri, faults, flat, uri_length
+from ._image_header import Header, NoImage, Unfit, Unmeasured, read_header
+from ._jpeg import URI_LIMIT, LocalImage, converted, data_uri, faults, flat, uri_length
 from ._local_file import READ_LIMIT, read_regular_file
 from ._rules import RuleBroken, hold
 
@@ -37,7 +37,7 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(//)?", re.IGNORECASE | re.ASCII)
 
 
 def is_local(value: str) -> bool:
-    """Tell whether an argument means a picture of this machine: a path, file: or data:."""
+    """Tell whether an argument means an image of this machine: a path, file: or data:."""
     scheme = _SCHEME.match(value)
     if scheme is None or scheme[1].lower() in {"file", "data"}:
         return True
@@ -45,10 +45,10 @@ def is_local(value: str) -> bool:
     return scheme[1].lower() not in {"http", "https"} and not scheme[2]
 
 
-def local_picture(
+def local_image(
     value: str, rules: Sequence[ImageRule], still_wanted: Callable[[], object]
-) -> LocalPicture:
-    """Read a picture of this machine and make it what can be sent.
+) -> LocalImage:
+    """Read an image of this machine and make it what can be sent.
 
     Args:
         value: A path, a file: URL or a data: URI.
@@ -56,7 +56,7 @@ def local_picture(
         still_wanted: Called between the steps; it raises where nobody waits any more.
 
     Raises:
-        Unfit: It is no picture, or it cannot be read.
+        Unfit: It is no image, or it cannot be read.
         RuleBroken: It breaks a rule.
     """
     named = value[:5].lower() != "data:"
@@ -64,16 +64,16 @@ def local_picture(
         return _prepared(
             read_regular_file(value) if named else _from_uri(value), rules, still_wanted
         )
-    except NoPicture as error:
+    except NoImage as error:
         raise Unfit(f"{one_line(value, 200) if named else 'it'} is {error}") from None
 
 
 def _prepared(
     data: bytes, rules: Sequence[ImageRule], still_wanted: Callable[[], object]
-) -> LocalPicture:
+) -> LocalImage:
     known = _known(data)
     hold(rules, known)
-    image = _opened(data, known.kind if known else "picture", rules)
+    image = _opened(data, known.kind if known else "image", rules)
     header = _measured(image, known)
     hold(rules, header)
     still_wanted()
@@ -82,7 +82,7 @@ def _prepared(
     media_type = SENT_AS_THEY_ARE.get(header.kind)
     if media_type and uri_length(media_type, len(data)) <= URI_LIMIT:
         hold(rules, header, len(data))
-        return LocalPicture(uri=data_uri(media_type, data), header=header)
+        return LocalImage(uri=data_uri(media_type, data), header=header)
     # Each may be of 100 MB and more: none is kept beside what is made of it.
     del data
     still_wanted()
@@ -90,7 +90,7 @@ def _prepared(
         image = flat(image)
         return converted(image, rules, still_wanted)
     except faults():
-        raise NoPicture(f"a {header.kind} that cannot be converted here") from None
+        raise NoImage(f"a {header.kind} that cannot be converted here") from None
 
 
 def _measured(image: "Image.Image", known: Header | None) -> Header:
@@ -119,14 +119,14 @@ def _known(data: bytes) -> Header | None:
         return read_header(data, whole=True)
     except Unmeasured:
         return None
-    except NoPicture:
+    except NoImage:
         if re.match(rb"P[1-6]\s", data):  # a PPM, perhaps, which Pillow will tell
             return None
         raise
 
 
 def _opened(data: bytes, kind: str, rules: Sequence[ImageRule]) -> "Image.Image":
-    from PIL import Image  # noqa: PLC0415 - only once there is a picture
+    from PIL import Image  # noqa: PLC0415 - only once there is an image
 
     Image.init()
     formats = [name for name in _FORMATS if name in Image.OPEN]
@@ -137,7 +137,7 @@ def _opened(data: bytes, kind: str, rules: Sequence[ImageRule]) -> "Image.Image"
         message = next((rule.message for rule in pixels), "It has too many pixels.")
         raise RuleBroken(f"{message} It is a decompression bomb.") from None
     except faults():
-        raise NoPicture(f"a {kind} that cannot be read here") from None
+        raise NoImage(f"a {kind} that cannot be read here") from None
 
 
 def _decode(image: "Image.Image", kind: str) -> None:
@@ -145,4 +145,4 @@ def _decode(image: "Image.Image", kind: str) -> None:
     try:
         image.load()
     except faults():
-        raise NoPicture(f"a damaged {kind}") from None
+        raise NoImage(f"a damaged {kind}") from None

@@ -1,4 +1,4 @@
-"""Whether a picture is shown lying on its side, as its camera's orientation tag says it."""
+"""Whether an image is shown lying on its side, as its camera's orientation tag says it."""
 
 import struct
 from struct import unpack_from
@@ -10,7 +10,7 @@ _ON_ITS_SIDE = frozenset({5, 6, 7, 8})
 
 
 def turned(kind: str, data: bytes | bytearray) -> bool | None:
-    """Tell whether width and height change places when a picture is shown.
+    """Tell whether width and height change places when an image is shown.
 
     Args:
         kind: Its type.

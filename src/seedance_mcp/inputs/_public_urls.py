@@ -109,7 +109,7 @@ class Place:
             Closed: The port is not the scheme's own.
         """
         if self.port != _PORTS[self.scheme]:
-            raise Closed(f"its port is {self.port}, and pictures are fetched from 443 only")
+            raise Closed(f"its port is {self.port}, and images are fetched from 443 only")
 
 
 def place(url: str) -> Place:

@@ -1,4 +1,4 @@
-"""As much of a picture behind a URL as its type and size take: seldom more than 64 KB of it."""
+"""As much of an image behind a URL as its type and size take: seldom more than 64 KB of it."""
 
 import re
 import zlib
@@ -11,10 +11,10 @@ from anyio.lowlevel import checkpoint
 from seedance_mcp.errors import one_line
 
 from ._fetcher import Fetcher, Unseen, broken_off
-from ._image_header import Header, NoPicture, Unfit, Unmeasured, read_header
+from ._image_header import Header, NoImage, Unfit, Unmeasured, read_header
 
 FIRST_BYTES = 64 * 1024
-"""What is asked for first; few pictures have their size further in."""
+"""What is asked for first; few images have their size further in."""
 
 LOOK_STEP = 16 * 1024
 """How much more may come before what is there is looked at again, up to `STEPS_END`."""
@@ -54,19 +54,19 @@ class Reading:
         self.chunks = self._decoded()
 
     async def header(self, limit: float) -> Header | None:
-        """Read until the picture's type and size are known.
+        """Read until the image's type and size are known.
 
         Returns:
             The header, or None where it does not stand within so many bytes.
 
         Raises:
-            Unfit: It is no picture.
+            Unfit: It is no image.
             Closed: It leads where nothing may be fetched.
             Unseen: It cannot be told what there is.
         """
         try:
             return await self._told(limit)
-        except NoPicture as error:
+        except NoImage as error:
             kind = f" ({self.content_type})" if self.content_type else ""
             raise Unfit(f"it is {error}{kind}") from None
         except Unmeasured as error:

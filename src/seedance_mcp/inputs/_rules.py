@@ -1,4 +1,4 @@
-"""What a model demands of a picture, held against what is known of one."""
+"""What a model demands of an image, held against what is known of one."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,11 +13,11 @@ MEGABYTE = 1024 * 1024
 
 
 class RuleBroken(Exception):
-    """A picture breaks a rule; the message is the service's own, and the measured value."""
+    """An image breaks a rule; the message is the service's own, and the measured value."""
 
 
 def byte_limit(rules: Sequence[ImageRule]) -> float:
-    """Give how many bytes the rules allow a picture, or infinity."""
+    """Give how many bytes the rules allow an image, or infinity."""
     bounds = [r.bound for r in rules if r.quantity == "file_size_mb" and r.comparison == "<"]
     return min(bounds, default=inf) * MEGABYTE
 
@@ -29,7 +29,7 @@ def hold(
     *,
     or_more: bool = False,
 ) -> None:
-    """Hold a picture against the rules, as far as it is known.
+    """Hold an image against the rules, as far as it is known.
 
     Args:
         rules: The argument's rules, the first that is broken winning.

@@ -1,4 +1,4 @@
-"""Looking at a call's pictures before money is spent: those behind URLs, and those of this machine.
+"""Looking at a call's images before money is spent: those behind URLs, and those of this machine.
 
 The rules come from the model's file. What is certainly wrong is refused; what cannot be told, since
 a host is slow or forbids looking, goes on to the service with a warning.
@@ -21,7 +21,7 @@ from seedance_mcp.models.model import JSONObject, Model
 from ._fetcher import Fetcher, Resolve, Unseen, open_transport, resolve_by_system
 from ._findings import Look, advice, odd, said
 from ._image_header import Header, Unfit
-from ._local_image import is_local, local_picture
+from ._local_image import is_local, local_image
 from ._public_urls import Closed, place
 from ._remote_image import reading
 from ._rules import RuleBroken, byte_limit, hold
@@ -31,7 +31,7 @@ LOOK_SECONDS = 5.0
 """How long looking at what all of a call's URLs lead to may take."""
 
 LOCAL_SECONDS = 30.0
-"""How long making its local pictures ready may take, those of other calls before them included."""
+"""How long making its local images ready may take, those of other calls before them included."""
 
 HEADER_LIMIT = 64 * 1024 * 1024
 """Where a model has no rule about bytes: how far into a file its size in pixels is looked for."""
@@ -39,10 +39,10 @@ HEADER_LIMIT = 64 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Looked:
-    """What came of looking at a call's pictures.
+    """What came of looking at a call's images.
 
     Attributes:
-        arguments: The model's arguments to send: local pictures as data: URIs, all else as given.
+        arguments: The model's arguments to send: local images as data: URIs, all else as given.
         warnings: What the caller should know, a line each.
     """
 
@@ -51,13 +51,13 @@ class Looked:
 
 
 class ImageGate:
-    """Lets only calls pass whose pictures the service will take, as far as that can be told.
+    """Lets only calls pass whose images the service will take, as far as that can be told.
 
     Args:
         model: Whose arguments, and whose rules.
         check: Whether what URLs lead to is fetched.
         allow_private: Whether plain http, any port and any address pass.
-        local_files: Whether a picture may be a path, a file: URL or a data: URI.
+        local_files: Whether an image may be a path, a file: URL or a data: URI.
         resolve: How host names are looked up.
         transport: The connections, for a test to hold; ours are made and closed at each look.
     """
@@ -81,7 +81,7 @@ class ImageGate:
         self._turns = Turns()
 
     async def look(self, arguments: JSONObject, *, patience: float = inf) -> Looked:
-        """Look at every picture of a call, side by side, within `LOOK_SECONDS` where it has a URL.
+        """Look at every image of a call, side by side, within `LOOK_SECONDS` where it has a URL.
 
         Args:
             arguments: The model's arguments, checked and completed.
@@ -90,15 +90,15 @@ class ImageGate:
         Raises:
             InputError: In one line, which argument is wrong, and what was found.
         """
-        pictures = {name: arguments[name] for name in self._model.image_rules if name in arguments}
-        local = {name for name in pictures if self._local_files and is_local(pictures[name])}
-        urls = {name: url for name, url in pictures.items() if name not in local}
+        images = {name: arguments[name] for name in self._model.image_rules if name in arguments}
+        local = {name for name in images if self._local_files and is_local(images[name])}
+        urls = {name: url for name, url in images.items() if name not in local}
         self._check_urls(urls)
-        seen = await self._side_by_side(pictures, local, patience)
+        seen = await self._side_by_side(images, local, patience)
         for look in seen.values():
             if look.refusal:
                 raise look.refusal
-        looks = {name: seen[name] for name in pictures}
+        looks = {name: seen[name] for name in images}
         uris = {name: look.uri for name, look in looks.items() if look.uri}
         warnings = (*said(looks), *advice(self._model, arguments, looks))
         return Looked(arguments=arguments | uris, warnings=warnings)
@@ -115,9 +115,9 @@ class ImageGate:
                 raise _refusal(name, error) from None
 
     async def _side_by_side(
-        self, pictures: Mapping[str, str], local: Collection[str], patience: float
+        self, images: Mapping[str, str], local: Collection[str], patience: float
     ) -> dict[str, Look]:
-        """Give what came of each picture; the first refusal ends looking at the others."""
+        """Give what came of each image; the first refusal ends looking at the others."""
         looks: dict[str, Look] = {}
 
         async def one(name: str, value: str) -> None:
@@ -131,17 +131,17 @@ class ImageGate:
                 tasks.cancel_scope.cancel()
 
         async with anyio.create_task_group() as tasks:
-            for name, value in pictures.items():
+            for name, value in images.items():
                 tasks.start_soon(one, name, value)
         return looks
 
     async def _local(self, name: str, value: str) -> Look:
         rules, still_wanted = self._model.image_rules[name], anyio.from_thread.check_cancelled
         try:
-            picture = await self._turns.take(partial(local_picture, value, rules, still_wanted))
+            image = await self._turns.take(partial(local_image, value, rules, still_wanted))
         except (Unfit, RuleBroken) as error:
-            return Look(refusal=_refusal(name, error, wanted="a picture"))
-        return Look(header=picture.header, uri=picture.uri)
+            return Look(refusal=_refusal(name, error, wanted="an image"))
+        return Look(header=image.header, uri=image.uri)
 
     async def _url(self, name: str, url: str) -> Look:
         if not self._check:
@@ -156,14 +156,14 @@ class ImageGate:
             return Look(warning=_unchecked(name, str(error)))
 
     async def _measured(self, name: str, url: str) -> Header:
-        """Fetch as much of a picture as its rules need, and hold it against them."""
+        """Fetch as much of an image as its rules need, and hold it against them."""
         rules = self._model.image_rules[name]
         limit = byte_limit(rules)
-        async with self._fetcher() as fetcher, reading(fetcher, url) as picture:
-            header = await picture.header(min(limit, HEADER_LIMIT))
+        async with self._fetcher() as fetcher, reading(fetcher, url) as image:
+            header = await image.header(min(limit, HEADER_LIMIT))
             hold(rules, header)
             if limit < inf:
-                byte_size, or_more = await picture.byte_size(limit)
+                byte_size, or_more = await image.byte_size(limit)
                 hold(rules, header, byte_size, or_more=or_more)
             if header is None:
                 raise Unseen("its size in pixels stands too far from its beginning")
@@ -180,7 +180,7 @@ class ImageGate:
 
 
 def _refusal(
-    name: str, error: Exception, *, wanted: str = "the https URL of a picture that anyone can fetch"
+    name: str, error: Exception, *, wanted: str = "the https URL of an image that anyone can fetch"
 ) -> InputError:
     if isinstance(error, RuleBroken):
         return InputError(name, f"{name}: {error}")
@@ -195,5 +195,5 @@ def _late(name: str, seconds: float, *, local: bool) -> Look:
     took = f"took over {seconds:.2g} s"
     if not local:
         return Look(warning=_unchecked(name, f"its host {took}"))
-    line = f"{name} {took} to make ready; give a smaller picture, or a longer wait_seconds."
+    line = f"{name} {took} to make ready; give a smaller image, or a longer wait_seconds."
     return Look(refusal=InputError(name, line))

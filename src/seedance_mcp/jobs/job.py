@@ -85,7 +85,7 @@ class Job:
 
     @property
     def digest(self) -> dict[str, Any]:
-        """Give the arguments as they are kept: of a picture within, only its hash."""
+        """Give the arguments as they are kept: of an image within, only its hash."""
         return {name: _digested(value) for name, value in self.arguments.items()}
 
     @property
@@ -169,7 +169,7 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
             assert_never(seen)
 
 
-# A data: URI of a picture runs to megabytes; no prompt and no URL is as long as this.
+# A data: URI of an image runs to megabytes; no prompt and no URL is as long as this.
 _KEPT_WHOLE = 10_000
 
 

@@ -1,4 +1,4 @@
-"""The prompts that a user can pick in a client: how to turn a picture and an idea into a clip."""
+"""The prompts that a user can pick in a client: how to turn an image and an idea into a clip."""
 
 from dataclasses import dataclass
 
@@ -23,12 +23,12 @@ from seedance_mcp.service.service import Service
 ANIMATE_IMAGE = Prompt(
     name="animate_image",
     title="Animate an image",
-    description="Write a good Seedance prompt for a picture and an idea, and make the clip.",
+    description="Write a good Seedance prompt for an image and an idea, and make the clip.",
     arguments=[
         PromptArgument(
             name="image",
             title="Image",
-            description="The picture to begin with: a public https URL, or a file.",
+            description="The image to begin with: a public https URL, or a file.",
             required=True,
         ),
         PromptArgument(
@@ -47,7 +47,7 @@ class _Names:
 
     Attributes:
         text: The one that takes the written prompt.
-        image: The one that takes the picture to begin with.
+        image: The one that takes the image to begin with.
         others: The ones that may stay at their defaults.
     """
 
@@ -95,7 +95,7 @@ class Prompts:
 
 
 def _names(model: Model) -> _Names | None:
-    """Read from a model's schema what goes where; None where it takes no text or no picture."""
+    """Read from a model's schema what goes where; None where it takes no text or no image."""
     required: list[str] = model.input_schema["required"]
     image = next((name for name in required if name in model.image_rules), None)
     text = next((name for name in required if name not in model.image_rules), None)
@@ -112,22 +112,22 @@ def _animate_image(model: Model, names: _Names, *, image: str, idea: str) -> str
         names.others
     )
     return f"""\
-Animate this picture with Seedance.
+Animate this image with Seedance.
 
-Picture: {image}
+Image: {image}
 Idea: {idea}
 
-Look at the picture first if you can, and write nothing that it contradicts. Then turn the idea
+Look at the image first if you can, and write nothing that it contradicts. Then turn the idea
 into a Seedance prompt: plain sentences in the present tense{length}, that say in this order
 1. the subject: who or what moves, told by its looks, so that it cannot be mistaken;
 2. the movement: what it does, how fast and how far, no more than fits into a few seconds;
 3. the camera: one move, such as a slow push in or a pan to the left, or that it stays still;
-4. one shot: everything happens in one take that begins with this picture, without a cut;
+4. one shot: everything happens in one take that begins with this image, without a cut;
 5. what must not change: faces, clothing, lettering, background, light and style that have to stay.
 Say what is to be seen rather than what is not, and add nothing that the idea does not need.
 
 Show me the prompt. Then call generate_video once, with {names.text}: the prompt you wrote, and
-{names.image}: the picture exactly as it is given above.{others}
+{names.image}: the image exactly as it is given above.{others}
 The job costs money: do what next_step of the answer says, and do not call generate_video again
 for this clip.
 """

@@ -149,7 +149,7 @@ def _model(model: Model) -> Resource:
         name="model",
         title="The model's schema",
         description=(
-            f"What {model.model_id} takes, as RunComfy publishes it, with its rules for pictures."
+            f"What {model.model_id} takes, as RunComfy publishes it, with its rules for images."
         ),
         mime_type=JSON_TYPE,
     )

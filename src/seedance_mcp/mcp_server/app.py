@@ -37,7 +37,7 @@ from ._prompts import Prompts
 from ._resources import Resources
 
 INSTRUCTIONS = (
-    "Makes video clips from pictures with ByteDance Seedance on RunComfy. Each generate_video"
+    "Makes video clips from images with ByteDance Seedance on RunComfy. Each generate_video"
     " buys a job that costs money and takes minutes. It answers with a request_id: follow that"
     " with check_status until it is completed, then get_result. A call that timed out is resumed"
     " with check_status and not repeated; list_jobs has the request_id where it never came."
@@ -206,7 +206,7 @@ def build_server(  # noqa: PLR0913 - each but the first has a default
         clock: What time it is, aware, in UTC.
         sleep: How to pause, in seconds.
         random: Numbers from 0 up to 1, for jitter.
-        local_files: Whether pictures may be files of this machine, unless the settings say so:
+        local_files: Whether images may be files of this machine, unless the settings say so:
             over stdio the caller is this machine's user, over HTTP nobody knows.
 
     Raises:

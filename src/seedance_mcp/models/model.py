@@ -16,18 +16,18 @@ from typing import Any, Literal, cast
 JSONObject = dict[str, Any]
 
 QUANTITIES = frozenset({"width_pixels", "height_pixels", "width/height", "file_size_mb"})
-"""What the service's rules about pictures measure (page)."""
+"""What the service's rules about images measure (page)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRule:
-    """One rule about a picture that JSON Schema cannot say (page: `validations`).
+    """One rule about an image that JSON Schema cannot say (page: `validations`).
 
     Attributes:
         quantity: What is measured: pixels, a ratio, or megabytes.
         comparison: How the measure must compare with the bound; both are strict.
         bound: The bound, in the quantity's unit.
-        message: The service's own words for a picture that breaks the rule.
+        message: The service's own words for an image that breaks the rule.
     """
 
     quantity: str

@@ -14,7 +14,7 @@ from ._file_types import HEAD_BYTES, extension
 from ._part_metadata import Content, claimed
 
 MOST_BYTES = 2 * 1024**3  # as much as RunComfy's own CLI takes (client)
-_NOUNS = {"video": "MP4", "image": "picture"}
+_NOUNS = {"video": "MP4", "image": "image"}
 
 
 class BrokenOff(Exception):

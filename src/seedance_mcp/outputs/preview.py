@@ -1,4 +1,4 @@
-"""Something to look at: a small picture of a clip that was saved.
+"""Something to look at: a small image of a clip that was saved.
 
 It needs PyAV and Pillow (the extra `preview`), which are imported only when a clip is looked at.
 """
@@ -85,7 +85,7 @@ def _image(frame: "VideoFrame") -> "Image":
 
 
 def _small(image: "Image") -> bytes | None:
-    """Write a picture as a JPEG that is small enough."""
+    """Write an image as a JPEG that is small enough."""
     for side, quality in _ATTEMPTS:
         image.thumbnail((side, side))
         jpeg = BytesIO()

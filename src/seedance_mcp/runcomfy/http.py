@@ -24,14 +24,14 @@ from ._error_codes import read_error
 from .connections import Connections
 from .throttle import Throttle
 
-# A result may echo its inputs, a picture of several MB among them; nothing sane is longer.
+# A result may echo its inputs, an image of several MB among them; nothing sane is longer.
 ANSWER_LIMIT_BYTES = 16 * 1024 * 1024
 
 CONNECT_SECONDS = 5.0
 SAFE_SECONDS = 10.0
 """How long a request that can be asked again may take in all."""
 SUBMIT_SECONDS = 40.0
-"""The same for the paid one, which may carry a picture; nothing is gained by giving up early."""
+"""The same for the paid one, which may carry an image; nothing is gained by giving up early."""
 
 FOREIGN_ERRORS = (httpx.TransportError, httpx.DecodingError)
 """What httpx raises when a request or its answer is lost; each becomes `ServiceUnavailable`."""

@@ -1,4 +1,4 @@
-"""Buying a clip: look at its pictures, know what it may cost, write it down, send its request.
+"""Buying a clip: look at its images, know what it may cost, write it down, send its request.
 
 Or find the job that an identical call is owed, and buy nothing.
 """
@@ -21,10 +21,10 @@ from ._submissions import Submission, Submissions
 from ._tracking import Deliveries, Records
 
 LOOKING_SECONDS = 18.0
-"""How long a call that does not wait may look at its pictures: it stays below 60."""
+"""How long a call that does not wait may look at its images: it stays below 60."""
 
 SUBMIT_SECONDS = 2.0
-"""What looking at pictures leaves of a call's budget for the submit."""
+"""What looking at images leaves of a call's budget for the submit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Buying:
 
     Attributes:
         model: The model that is bought from.
-        gate: What the pictures of a call must pass.
+        gate: What the images of a call must pass.
         catalogue: What a clip is estimated to cost.
         allowance: What may be begun, as far as it is set and not learned.
         records: Whose jobs these are.
@@ -84,7 +84,7 @@ class Buying:
         Raises:
             SeedanceError: Nothing was bought, and why.
         """
-        # Whoever cannot buy need not have pictures looked at.
+        # Whoever cannot buy need not have images looked at.
         owner = await self.records.owner()
         if not force_new and (found := await self._owed(arguments, owner)):
             return found
@@ -108,9 +108,9 @@ class Buying:
         )
 
     async def _owed(self, arguments: JSONObject, owner: str) -> Begun | None:
-        """Find the job that a call is owed, whatever has become of its pictures since.
+        """Find the job that a call is owed, whatever has become of its images since.
 
-        A local picture is known only by what is sent of it, so here it finds none.
+        A local image is known only by what is sent of it, so here it finds none.
         """
         named = self.deliveries.named
         job = await self.store.owed(self._new_job(arguments, owner), named=named)
@@ -130,5 +130,5 @@ class Buying:
 
 
 def _looking_seconds(wait_seconds: float) -> float:
-    """Tell how long a call may look at its pictures."""
+    """Tell how long a call may look at its images."""
     return max(wait_seconds / 2, wait_seconds - SUBMIT_SECONDS) if wait_seconds else LOOKING_SECONDS

@@ -48,7 +48,7 @@ async def opened_service(  # noqa: PLR0913 - what build_server was given
         transport: How HTTP requests leave; None for the network.
         answers_left: Tells whether every answer so far has left for the client.
         changed: Who is told of every change of a job that is seen here.
-        local_files: Whether pictures may be files of this machine.
+        local_files: Whether images may be files of this machine.
 
     Raises:
         ConfigurationError: The environment's proxy or certificates cannot be used.

@@ -47,7 +47,7 @@ class Service:
         tasks: Where paid requests live; it must outlive every call.
         surroundings: Clock, sleep and randomness.
         answers_left: Tells whether every answer so far has left for the client.
-        gate: What the pictures of a call must pass.
+        gate: What the images of a call must pass.
         downloads: How clips are saved.
         claims: Which other process saves one.
         changed: Who is told of every change of a job that is seen here.

@@ -1,4 +1,4 @@
-"""The HTTP face: RunComfy's routes, and where the made clips and published pictures lie."""
+"""The HTTP face: RunComfy's routes, and where the made clips and published images lie."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,7 +30,7 @@ class Api:
         behaviour: The switches.
         token: The only token that is taken.
         url: The base of every address in an answer.
-        files: The published pictures by name.
+        files: The published images by name.
     """
 
     service: Service

@@ -1,6 +1,6 @@
-"""The clip: a real H.264 MP4, drawn from the first and the last picture.
+"""The clip: a real H.264 MP4, drawn from the first and the last image.
 
-A slow push into the first picture; where there is a last one, the push comes back and the clip
+A slow push into the first image; where there is a last one, the push comes back and the clip
 dissolves into it. SIMULATED stands in the lower left corner of every frame.
 
 It needs the `simulator` extra: only `studio.py` imports it, and only once there is work.
@@ -37,8 +37,8 @@ def render(  # noqa: PLR0913  what a clip is made of
 
     Args:
         path: The file to write.
-        first: The picture that the clip begins with; its aspect ratio becomes the clip's.
-        last: The picture that the clip ends with, if any.
+        first: The image that the clip begins with; its aspect ratio becomes the clip's.
+        last: The image that the clip ends with, if any.
         height: The clip's height in pixels.
         seconds: The clip's length.
         each_frame: Called before every frame; what it raises ends the work.
@@ -61,10 +61,10 @@ def render(  # noqa: PLR0913  what a clip is made of
         container.mux(stream.encode())
 
 
-def still(picture: bytes) -> bytes:
-    """Give a picture as an upright JPEG."""
+def still(image: bytes) -> bytes:
+    """Give an image as an upright JPEG."""
     jpeg = BytesIO()
-    _open(picture).save(jpeg, "JPEG", quality=85)
+    _open(image).save(jpeg, "JPEG", quality=85)
     return jpeg.getvalue()
 
 
@@ -107,8 +107,8 @@ def _mark(size: tuple[int, int]) -> Image.Image:
     return mark
 
 
-def _open(picture: bytes) -> Image.Image:
-    return ImageOps.exif_transpose(Image.open(BytesIO(picture))).convert("RGB")
+def _open(image: bytes) -> Image.Image:
+    return ImageOps.exif_transpose(Image.open(BytesIO(image))).convert("RGB")
 
 
 def _even(length: float) -> int:

@@ -1,4 +1,4 @@
-"""Input pictures: fetched as the service would fetch them, and judged by the model's own rules.
+"""Input images: fetched as the service would fetch them, and judged by the model's own rules.
 
 It needs the `simulator` extra: only `studio.py` imports it, and only once there is work.
 """
@@ -20,85 +20,85 @@ FETCH_SECONDS = 20.0
 FETCH_BYTES = 64 * MEGABYTE  # well above what any rule allows, so that the rule gets to speak
 
 
-class PictureRefused(Exception):
-    """A picture cannot be had, cannot be read or breaks a rule; the message says which."""
+class ImageRefused(Exception):
+    """An image cannot be had, cannot be read or breaks a rule; the message says which."""
 
 
 async def fetch(url: str, *, data_uris: bool) -> bytes:
-    """Get a picture from an http(s) URL, without credentials, or out of a `data:` URI.
+    """Get an image from an http(s) URL, without credentials, or out of a `data:` URI.
 
     Raises:
-        PictureRefused: No picture came.
+        ImageRefused: No image came.
     """
     if url.startswith("data:") and data_uris:
         return _decode(url)
     if not url.startswith(("http://", "https://")):
-        raise PictureRefused("The image must be a public URL.")
+        raise ImageRefused("The image must be a public URL.")
     try:
         async with _client(url) as client:
             return await _download(client, url)
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         name = type(error).__name__
-        raise PictureRefused(f"The image could not be downloaded: {name}.") from error
+        raise ImageRefused(f"The image could not be downloaded: {name}.") from error
 
 
-async def judge(picture: bytes, rules: Sequence[ImageRule]) -> None:
-    """Measure a picture and hold it against the rules.
+async def judge(image: bytes, rules: Sequence[ImageRule]) -> None:
+    """Measure an image and hold it against the rules.
 
     Raises:
-        PictureRefused: It is no picture, or it breaks a rule; then the message is the rule's own.
+        ImageRefused: It is no image, or it breaks a rule; then the message is the rule's own.
     """
     try:
-        image = _open(picture)
-        measured = await anyio.to_thread.run_sync(_measure, image, len(picture))
+        opened = _open(image)
+        measured = await anyio.to_thread.run_sync(_measure, opened, len(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         widest = next((rule for rule in rules if rule.quantity == "width_pixels"), None)
-        raise PictureRefused(widest.message if widest else "Too many pixels.") from error
+        raise ImageRefused(widest.message if widest else "Too many pixels.") from error
     except UnidentifiedImageError as error:
-        raise PictureRefused("The file is not an image that can be read.") from error
+        raise ImageRefused("The file is not an image that can be read.") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise PictureRefused("The image is damaged.") from error
+        raise ImageRefused("The image is damaged.") from error
     for rule in rules:
         if not rule.holds(measured[rule.quantity]):
-            raise PictureRefused(rule.message)
+            raise ImageRefused(rule.message)
 
 
 def _client(url: str) -> httpx.AsyncClient:
     if not url.startswith("http://127.0.0.1:"):
         return httpx.AsyncClient(timeout=FETCH_SECONDS, follow_redirects=True, max_redirects=5)
-    # A picture that this very process publishes: no proxy of the user's can reach it, and
+    # An image that this very process publishes: no proxy of the user's can reach it, and
     # loading certificates for it would take a tenth of a second.
     direct = httpx.AsyncHTTPTransport(verify=False)
     return httpx.AsyncClient(timeout=FETCH_SECONDS, transport=direct)
 
 
 async def _download(client: httpx.AsyncClient, url: str) -> bytes:
-    picture = bytearray()
+    image = bytearray()
     async with client.stream("GET", url) as response:
         if not response.is_success:
-            raise PictureRefused(f"The image could not be downloaded: HTTP {response.status_code}.")
+            raise ImageRefused(f"The image could not be downloaded: HTTP {response.status_code}.")
         async for chunk in response.aiter_bytes():
-            picture += chunk
-            if len(picture) > FETCH_BYTES:
+            image += chunk
+            if len(image) > FETCH_BYTES:
                 break
-    return bytes(picture)
+    return bytes(image)
 
 
 def _decode(uri: str) -> bytes:
     head, _, body = uri.partition(",")
     if not (head.startswith("data:image/") and head.endswith(";base64")):
-        raise PictureRefused("The data URI is not a base64 image.")
+        raise ImageRefused("The data URI is not a base64 image.")
     try:
         return base64.b64decode(body, validate=True)
     except binascii.Error as error:
-        raise PictureRefused("The data URI is not valid base64.") from error
+        raise ImageRefused("The data URI is not valid base64.") from error
 
 
-def _open(picture: bytes) -> Image.Image:
+def _open(image: bytes) -> Image.Image:
     with warnings.catch_warnings():
         # Pillow warns of more pixels than any rule allows; they are not worth decoding.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(BytesIO(picture))
+        return Image.open(BytesIO(image))
 
 
 def _measure(image: Image.Image, size: int) -> dict[str, float]:

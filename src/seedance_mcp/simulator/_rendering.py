@@ -1,6 +1,6 @@
-"""Where the pictures of a job are looked at and its clip is drawn.
+"""Where the images of a job are looked at and its clip is drawn.
 
-Pillow and PyAV are imported here, and not before there is a picture to look at: who only serves
+Pillow and PyAV are imported here, and not before there is an image to look at: who only serves
 has neither.
 """
 
@@ -40,7 +40,7 @@ def require_drawing(find: Callable[[str], object] = find_spec) -> None:
 
 @dataclass(kw_only=True)
 class Studio:
-    """Looks at pictures and draws clips, each once.
+    """Looks at images and draws clips, each once.
 
     Attributes:
         behaviour: The switches.
@@ -55,13 +55,13 @@ class Studio:
     async def examine(
         self, model: Model, arguments: JSONObject
     ) -> tuple[list[bytes], dict[str, str]]:
-        """Fetch the pictures that inputs name and judge them.
+        """Fetch the images that inputs name and judge them.
 
         Returns:
             The good ones in the order of the model's image arguments, and what is wrong with
             each of the others, by argument.
         """
-        from . import _images as pictures  # noqa: PLC0415  see the module's docstring
+        from . import _images  # noqa: PLC0415  see the module's docstring
 
         good: list[bytes] = []
         refusals: dict[str, str] = {}
@@ -70,27 +70,27 @@ class Studio:
                 continue
             try:
                 data_uris = self.behaviour.data_uris
-                picture = await pictures.fetch(arguments[name], data_uris=data_uris)
-                await pictures.judge(picture, rules)
-            except pictures.PictureRefused as refused:
+                image = await _images.fetch(arguments[name], data_uris=data_uris)
+                await _images.judge(image, rules)
+            except _images.ImageRefused as refused:
                 refusals[name] = str(refused)
             else:
-                good.append(picture)
+                good.append(image)
         return good, refusals
 
     async def look(self, job: Job) -> list[bytes]:
-        """Get a job's pictures; a bad one becomes the job's failure.
+        """Get a job's images; a bad one becomes the job's failure.
 
         Returns:
-            The pictures, the one that the clip begins with first.
+            The images, the one that the clip begins with first.
         """
         async with job.looking:
-            if job.pictures is None:
-                job.pictures, refusals = [], dict[str, str]()
-                if self.behaviour.pictures != "never":
-                    job.pictures, refusals = await self.examine(job.model, job.arguments)
+            if job.images is None:
+                job.images, refusals = [], dict[str, str]()
+                if self.behaviour.images != "never":
+                    job.images, refusals = await self.examine(job.model, job.arguments)
                 job.failure = job.failure or next(iter(refusals.values()), None)
-            return job.pictures or [_stand_in()]
+            return job.images or [_stand_in()]
 
     def begin(self, job: Job) -> None:
         """Start drawing a job's clip, unless that has been done."""
@@ -105,21 +105,21 @@ class Studio:
         return self._file(job)
 
     async def still(self, job: Job) -> bytes:
-        """Give a job's first picture as a JPEG."""
-        from . import _clip as clip  # noqa: PLC0415  see the module's docstring
+        """Give a job's first image as a JPEG."""
+        from . import _clip  # noqa: PLC0415  see the module's docstring
 
         first, *_ = await self.look(job)
-        return await anyio.to_thread.run_sync(clip.still, first)
+        return await anyio.to_thread.run_sync(_clip.still, first)
 
     async def _draw(self, job: Job) -> None:
-        from . import _clip as clip  # noqa: PLC0415  see the module's docstring
+        from . import _clip  # noqa: PLC0415  see the module's docstring
 
         first, *others = await self.look(job)
         height = _height(job)
         last = others[0] if others and height != NO_LAST_FRAME else None
 
         def draw() -> None:
-            clip.render(
+            _clip.render(
                 self._file(job),
                 first,
                 last,
@@ -136,8 +136,8 @@ class Studio:
 
 
 def _stand_in() -> bytes:
-    """Read the bundled picture, for jobs whose own is not looked at and models that take none."""
-    return (resources.files("seedance_mcp.simulator") / "pictures" / "lake.jpg").read_bytes()
+    """Read the bundled image, for jobs whose own is not looked at and models that take none."""
+    return (resources.files("seedance_mcp.simulator") / "sample_images" / "lake.jpg").read_bytes()
 
 
 def _height(job: Job) -> int:

@@ -23,7 +23,7 @@ class Service:
     Attributes:
         behaviour: The switches.
         models: The models by id.
-        studio: Looks at pictures and draws clips.
+        studio: Looks at images and draws clips.
         queue: Who waits and who runs.
         clock: Seconds, never running backwards.
         epoch: The clock's zero, in seconds since 1970.
@@ -69,16 +69,16 @@ class Service:
     async def accept(self, model_id: str, arguments: Any) -> Job:
         """Take a job, and the money for it."""
         model = self.model(model_id)
-        pictures, wrong = None, self._refusals(model, arguments)
-        if not wrong and self.behaviour.pictures == "at_submit":
-            pictures, wrong = await self.studio.examine(model, arguments)
+        images, wrong = None, self._refusals(model, arguments)
+        if not wrong and self.behaviour.images == "at_submit":
+            images, wrong = await self.studio.examine(model, arguments)
         if wrong:
             message = "; ".join(f"{name}: {text}" for name, text in wrong.items())
             raise Refusal(Reason.INPUT, message, wrong)
         if self.balance_usd <= 0:
             raise Refusal(Reason.BALANCE, "No balance left.")
         job = self._enqueue(model, arguments)
-        job.pictures = pictures
+        job.images = images
         return job
 
     async def view(self, job: Job) -> View:

@@ -36,10 +36,10 @@ class Behaviour:
             None for none. [client, unknown]
         price_form: The form of the price in the catalogue. [client number, unknown]
 
-        pictures: When input pictures are fetched and judged: when the run starts, which makes a
+        images: When input images are fetched and judged: when the run starts, which makes a
             bad one a failed job; at submit, which makes it a refusal; or never, and the bundled
-            picture stands in. [unknown]
-        data_uris: Whether `data:` URIs are taken as pictures. [client, unproved]
+            image stands in. [unknown]
+        data_uris: Whether `data:` URIs are taken as images. [client, unproved]
         render: When clips are drawn: at the first GET of the output, or from the first look at
             the running job, which then ends only when its clip is there.
 
@@ -90,7 +90,7 @@ class Behaviour:
     price_unit: str | None = "second"
     price_form: Literal["number", "string", "negative", "null", "absent"] = "number"
 
-    pictures: Literal["at_run", "at_submit", "never"] = "at_run"
+    images: Literal["at_run", "at_submit", "never"] = "at_run"
     data_uris: bool = True
     render: Literal["lazy", "eager"] = "lazy"
 

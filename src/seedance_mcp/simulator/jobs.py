@@ -20,10 +20,10 @@ class Job:
         model: The model's description.
         price_usd: What it costs.
         failure: Why its run fails; None while nothing stands against it.
-        pictures: Its input pictures in the order of the model's image arguments, once fetched.
+        images: Its input images in the order of the model's image arguments, once fetched.
         drawing: Whether its clip has been begun.
         drawn: Set when its clip is there.
-        looking: Held while its pictures are being fetched.
+        looking: Held while its images are being fetched.
         result_reads: How often its result was read since its run was over.
     """
 
@@ -34,7 +34,7 @@ class Job:
     model: Model
     price_usd: float
     failure: str | None = None
-    pictures: list[bytes] | None = None
+    images: list[bytes] | None = None
     drawing: bool = False
     drawn: anyio.Event = field(default_factory=anyio.Event)
     looking: anyio.Lock = field(default_factory=anyio.Lock)

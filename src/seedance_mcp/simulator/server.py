@@ -43,7 +43,7 @@ class Simulator:
         requests: Every request so far, in order.
         accepted: Every job that was accepted, and so paid, in order.
         forgotten: Requests that the service has lost all memory of.
-        files: The published pictures by name.
+        files: The published images by name.
     """
 
     url: str
@@ -56,7 +56,7 @@ class Simulator:
     files: dict[str, Path] = field(default_factory=dict[str, Path])
 
     def publish(self, path: Path) -> str:
-        """Make a local picture available over HTTP, to whoever asks, while the simulator runs.
+        """Make a local image available over HTTP, to whoever asks, while the simulator runs.
 
         Returns:
             Its URL.

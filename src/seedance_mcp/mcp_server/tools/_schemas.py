@@ -36,7 +36,7 @@ def _generate_video(model: Model, wait: JSONObject) -> Tool:
         name="generate_video",
         title="Generate video",
         description=(
-            "Make a video clip from a picture and a prompt with ByteDance Seedance. Each new"
+            "Make a video clip from an image and a prompt with ByteDance Seedance. Each new"
             " job costs money. Waits up to wait_seconds, then answers with a request_id to"
             " follow with check_status; never call this again for the same clip."
         ),

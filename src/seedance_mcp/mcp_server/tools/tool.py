@@ -151,7 +151,7 @@ async def generate(call: Call, *, wait_seconds: float) -> Report:
     arguments = {**call.arguments}
     force_new = arguments.pop("force_new")
     del arguments["wait_seconds"]
-    looking = "looking at the pictures"
+    looking = "looking at the images"
     async with reported(call.notify, call.surroundings, at_first=looking) as watch:
         return await call.service.generate(
             arguments, wait_seconds=wait_seconds, force_new=force_new, watch=watch
@@ -217,17 +217,17 @@ async def list_jobs(call: Call) -> CallToolResult:
 async def _preview(path: Path) -> list[ContentBlock]:
     """Show the middle of a saved clip, if what decodes it is installed."""
     late = anyio.Event()
-    picture = None
+    image = None
     with anyio.move_on_after(PREVIEW_SECONDS):
         try:
-            picture = await anyio.to_thread.run_sync(
+            image = await anyio.to_thread.run_sync(
                 middle_frame, path, late.is_set, abandon_on_cancel=True
             )
         finally:
             late.set()
-    if picture is None:
+    if image is None:
         return []
-    data = b64encode(picture).decode()
+    data = b64encode(image).decode()
     return [ImageContent(type="image", data=data, mime_type="image/jpeg")]
 
 

@@ -1,4 +1,4 @@
-"""What looking at a large picture reads and takes, against reading it whole.
+"""What looking at a large image reads and takes, against reading it whole.
 
 Run it with `make benchmark`. Both are measured side by side in one run, on a host of this machine
 that honours ranges, so only their ratio means something.
@@ -14,35 +14,35 @@ from PIL import Image
 
 from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.models.model import load_models
-from tests.support.image_host import MEGABYTE, Page, PictureHost, hosting
+from tests.support.image_host import MEGABYTE, ImageHost, Page, hosting
 
 RUNS = 7
 SIZE = 25 * MEGABYTE
 
 
-def picture() -> bytes:
+def image() -> bytes:
     """Draw a JPEG, and fill it up to 25 MB behind its end, which no reader of headers reaches."""
     drawn = BytesIO()
     Image.effect_noise((2000, 1500), 90).convert("RGB").save(drawn, "JPEG", quality=95)
     return drawn.getvalue().ljust(SIZE, b"\0")
 
 
-async def looking(host: PictureHost) -> None:
-    """Look at the picture as the server does."""
+async def looking(host: ImageHost) -> None:
+    """Look at the image as the server does."""
     model = next(iter(load_models().values()))
     gate = ImageGate(model, check=True, allow_private=True, local_files=False)
     await gate.look({"first_frame_image_url": host.url(), "prompt": "Mist.", "resolution": "480p"})
 
 
-async def reading(host: PictureHost) -> None:
-    """Read the picture whole."""
+async def reading(host: ImageHost) -> None:
+    """Read the image whole."""
     async with httpx.AsyncClient() as http:
         await http.get(host.url(), headers={"Range": "bytes=0-"})
 
 
 async def main() -> None:
     """Measure and print."""
-    async with hosting(picture=Page(body=picture(), ranges=True)) as host:
+    async with hosting(image=Page(body=image(), ranges=True)) as host:
         found: dict[str, tuple[float, int]] = {}
         for name, act in {"looking at it": looking, "reading it whole": reading}.items():
             times: list[float] = []
