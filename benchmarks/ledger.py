@@ -16,7 +16,7 @@ from statistics import median
 
 import anyio
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Outputs, Status
 from seedance_mcp.ledger.sqlite import _queries as rows
@@ -28,8 +28,8 @@ NOW = datetime.now(UTC)
 
 def ledger(folder: Path) -> SqliteStore:
     """Give a ledger that is not open yet."""
-    surroundings = Surroundings(clock=lambda: NOW, sleep=anyio.sleep, random=lambda: 0.5)
-    return SqliteStore(folder, surroundings, history=timedelta(days=3650))
+    clock = Clock(now=lambda: NOW, random=lambda: 0.5)
+    return SqliteStore(folder, clock, history=timedelta(days=3650))
 
 
 async def fill(folder: Path) -> None:

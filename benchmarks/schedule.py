@@ -17,8 +17,8 @@ from statistics import mean, quantiles
 from benchmarks.job_times import Draw, Job, kinds
 from benchmarks.plot import Panel, plot
 from seedance_mcp.polling.durations import Durations
-from seedance_mcp.polling.schedule import Schedule, Sighting
-from seedance_mcp.service._schedules import NOTHING_LEARNED, REMEMBERED_JOBS
+from seedance_mcp.polling.schedule import NOTHING_LEARNED, Schedule, Sighting
+from seedance_mcp.service._schedules import REMEMBERED_JOBS
 
 HISTORIES = 60
 """How many histories are drawn of each kind, since one of a few jobs may be a lucky one."""

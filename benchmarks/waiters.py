@@ -20,12 +20,12 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock, utc_now
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Accepted, Outputs, Running, Succeeded
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.mcp_server._progress import reported
-from seedance_mcp.mcp_server.app import build_server, utc_now
+from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.models.model import JSONObject, Model, load_models
 from seedance_mcp.polling.schedule import FIRST_SECONDS
 from seedance_mcp.service.service import Service
@@ -41,7 +41,7 @@ LOOP_SECONDS = 2.0
 MANY = 100_000
 """More jobs an hour than are bought."""
 
-SURROUNDINGS = Surroundings(clock=utc_now, sleep=anyio.sleep, random=lambda: 0.5)
+CLOCK = Clock(random=lambda: 0.5)
 """For progress and the ledger beforehand; the service has its own."""
 
 Saw = Callable[[Job], None]
@@ -75,11 +75,11 @@ async def one_poller_a_job(
     checked: set[str] = set()
 
     async def check(request_id: str) -> None:
-        async with reported(_nobody, SURROUNDINGS) as progress:
+        async with reported(_nobody, CLOCK) as progress:
             report = await service.status(request_id, wait_seconds=WAIT_SECONDS, watch=progress)
         saw(report.job)
 
-    async with reported(_nobody, SURROUNDINGS) as progress:
+    async with reported(_nobody, CLOCK) as progress:
 
         async def watch(job: Job, usual_seconds: float | None = None) -> None:
             if job.request_id and job.request_id not in checked:
@@ -99,14 +99,14 @@ async def one_loop_a_waiter(
     """Buy a job, and ask about it in two loops that know nothing of each other."""
 
     async def loop(job: Job) -> None:
-        async with reported(_nobody, SURROUNDINGS) as progress:
+        async with reported(_nobody, CLOCK) as progress:
             while not job.status.final:
                 await anyio.sleep(LOOP_SECONDS)
                 request_id = job.request_id or ""
                 job = (await service.status(request_id, wait_seconds=0, watch=progress)).job
         saw(job)
 
-    async with reported(_nobody, SURROUNDINGS) as progress:
+    async with reported(_nobody, CLOCK) as progress:
         report = await service.generate(arguments, wait_seconds=0, force_new=False, watch=progress)
     for _ in range(2):
         tasks.start_soon(loop, report.job)
@@ -140,7 +140,7 @@ async def measured(way: Way, settings: Settings, model: Model) -> Seen:
 
 async def _learned(settings: Settings, token: str, model: Model) -> None:
     """Write down jobs of the same kind that have ended, each seen to run when it was looked at."""
-    store = SqliteStore(settings.state_dir, SURROUNDINGS, history=timedelta(days=1))
+    store = SqliteStore(settings.state_dir, CLOCK, history=timedelta(days=1))
     owner = await store.owner(token)
     for number, seconds in enumerate(BEFORE):
         ended = utc_now() - timedelta(hours=2)

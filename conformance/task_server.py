@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from random import random
 from typing import Any
@@ -32,7 +32,7 @@ from mcp_types import (
     TextContent,
 )
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock
 from seedance_mcp.errors import JobNotFound
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Cancelled, Failed, Observation, Outputs, Status, Succeeded
@@ -134,7 +134,7 @@ class Fixtures:
             request_id=task_id,
             arguments=arguments,
             owner=self.owner,
-            created_at=self.forms.surroundings.clock(),
+            created_at=self.forms.clock.now(),
             status=Status.IN_PROGRESS,
         )
         allowance = Allowance(jobs_per_hour=PER_HOUR)
@@ -155,7 +155,7 @@ class Fixtures:
         )
 
     async def _observe(self, job: Job, seen: Observation) -> None:
-        await self.store.observe(job, seen, self.forms.surroundings.clock())
+        await self.store.observe(job, seen, self.forms.clock.now())
 
 
 def answer(job: Job) -> CallToolResult:
@@ -174,7 +174,7 @@ def question(name: str) -> ElicitRequest:
 
 async def serve() -> None:
     """Serve the tools over HTTP, on this machine only, until the process is ended."""
-    around = Surroundings(clock=lambda: datetime.now(UTC), sleep=anyio.sleep, random=random)
+    around = Clock(random=random)
     with (
         tempfile.TemporaryDirectory() as folder,
         closing(SqliteStore(Path(folder), around, history=KEPT)) as store,
@@ -182,7 +182,7 @@ async def serve() -> None:
     ):
         owner = await store.owner("nobody's")
         async with anyio.create_task_group() as running:
-            forms = TaskForms(surroundings=around, kept=KEPT)
+            forms = TaskForms(clock=around, kept=KEPT)
             work = Fixtures(store=store, owner=owner, forms=forms, running=running)
             config = uvicorn.Config(build_server(work).streamable_http_app(), log_config=None)
             say(f"Serving on http://127.0.0.1:{listening.getsockname()[1]}/mcp")

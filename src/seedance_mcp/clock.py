@@ -1,22 +1,31 @@
-"""What the package takes from outside: the time, pauses and chance."""
+"""The time, pauses and randomness, which a test can replace."""
 
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from seedance_mcp.polling.schedule import Random
+import anyio
+
+Random = Callable[[], float]
+"""A source of numbers from 0 up to 1."""
+
+
+def utc_now() -> datetime:
+    """Return the time, aware, in UTC."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What the service takes from outside, so that a test can hold it.
+class Clock:
+    """The time, pauses and randomness of this machine, each of which a test can replace.
 
     Attributes:
-        clock: What time it is, aware, in UTC.
-        sleep: How to pause, in seconds.
-        random: Numbers from 0 up to 1, for jitter.
+        now: Return the time, aware, in UTC.
+        sleep: Pause for some seconds.
+        random: Return a number from 0 up to 1, for jitter.
     """
 
-    clock: Callable[[], datetime]
-    sleep: Callable[[float], Awaitable[None]]
-    random: Random
+    now: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    random: Random = random.random

@@ -172,9 +172,3 @@ class OutcomeUnknown(SeedanceError):
     """The paid request left, and whether RunComfy accepted it cannot be known."""
 
     charge = "RunComfy may have accepted it and may charge it; it was not sent again."
-
-
-def one_line(text: str, limit: int = 60) -> str:
-    """Cut a text that came from outside to one printable line of at most `limit` characters."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * limit]).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"

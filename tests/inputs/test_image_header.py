@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from seedance_mcp.inputs._image_header import Header, NoImage, Unmeasured, read_header
+from seedance_mcp.inputs._errors import NoImage, Unmeasured
+from seedance_mcp.inputs._image_header import Header, read_header
 from tests.support.sample_images import SEED, animated, far_jpeg, heic, lossless_webp, made, rotated
 
 SAMPLES = {

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from seedance_mcp.inputs._errors import RuleBroken
 from seedance_mcp.inputs._image_header import Header, read_header
 from seedance_mcp.inputs._orientation import turned
-from seedance_mcp.inputs._rules import RuleBroken, hold
+from seedance_mcp.inputs._rules import hold
 from seedance_mcp.models.model import ImageRule
 from tests.support.image_host import Page, hosting
 from tests.support.sample_images import heic, made, png, rotated

@@ -1,7 +1,7 @@
 import pytest
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.mcp_server._arguments import check_image_urls
+from seedance_mcp.inputs._public_urls import check_image_urls
 from seedance_mcp.models.model import load_models
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock
 from seedance_mcp.errors import LedgerError, SpendingLimitReached
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import (
@@ -56,8 +56,8 @@ def job(number: int = 1, **changes: Any) -> Job:
 @asynccontextmanager
 async def opened(folder: Path, *, now: datetime = NOON) -> AsyncGenerator[SqliteStore, None]:
     """Open a ledger at a time."""
-    surroundings = Surroundings(clock=lambda: now, sleep=anyio.sleep, random=lambda: 0.5)
-    store = SqliteStore(folder, surroundings, history=timedelta(days=90))
+    clock = Clock(now=lambda: now, random=lambda: 0.5)
+    store = SqliteStore(folder, clock, history=timedelta(days=90))
     try:
         yield store
     finally:
@@ -226,7 +226,7 @@ async def test_the_hourly_limit_counts_what_was_begun_and_says_when_the_next_is_
 async def test_a_row_of_a_dead_process_that_was_submitting_becomes_unknown(tmp_path: Path) -> None:
     dead = SqliteStore(
         tmp_path,
-        Surroundings(clock=lambda: NOON, sleep=anyio.sleep, random=lambda: 0.5),
+        Clock(now=lambda: NOON, random=lambda: 0.5),
         history=timedelta(days=90),
     )
     await begin(dead, job())

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.mcp_server._arguments import check_arguments, check_image_urls
+from seedance_mcp.inputs._public_urls import check_image_urls
+from seedance_mcp.mcp_server._arguments import check_arguments
 from seedance_mcp.mcp_server.tools._schemas import listed_tools
 from seedance_mcp.models.model import load_models
 

@@ -12,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCRequest, JSONRPCResponse
 
+from seedance_mcp.clock import Clock
 from seedance_mcp.mcp_server.app import SeedanceServer, build_server
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.behaviour import Behaviour
@@ -160,7 +161,8 @@ async def test_a_client_that_takes_nothing_in_holds_up_nobody(tmp_path: Path) ->
     async with running(behaviour, clock=anyio.current_time) as simulator:
         settings: dict[str, Any] = {"token": simulator.token, "base_url": simulator.url}
         server = build_server(
-            Settings(state_dir=tmp_path, check_images=False, **settings), clock=virtual_now
+            Settings(state_dir=tmp_path, check_images=False, **settings),
+            clock=Clock(now=virtual_now),
         )
         async with deaf(server), Client(server, mode="legacy", message_handler=heard) as client:
             await subscribe(client, "seedance://jobs")

@@ -12,7 +12,7 @@ from mcp.client.extension import ClientExtension, advertise
 from mcp.shared.exceptions import MCPError
 from mcp_types import Request
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.status import Outputs, Succeeded
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.simulator.behaviour import Behaviour
@@ -287,7 +287,7 @@ async def test_a_call_that_was_cut_off_gets_its_own_task_when_it_is_repeated() -
 
 
 async def test_a_job_that_ended_unseen_is_no_task_but_given_at_once(tmp_path: Path) -> None:
-    around = Surroundings(clock=virtual_now, sleep=anyio.sleep, random=lambda: 0.5)
+    around = Clock(now=virtual_now, random=lambda: 0.5)
     with closing(SqliteStore(tmp_path, around, history=timedelta(days=90))) as ledger:
         polling = TaskPolling()
         async with knowing(extensions=[polling], state_dir=tmp_path) as door:

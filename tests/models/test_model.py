@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 import pytest
 
-from seedance_mcp.models.model import ImageRule, Model, load_models, tool_schema
+from seedance_mcp.mcp_server.tools._schemas import tool_schema
+from seedance_mcp.models.model import ImageRule, Model, load_models
 
 FACTS: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "facts" / "seedance-1-0-lite-image-to-video.json").read_text(

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedance_mcp.polling.durations import Durations
-from seedance_mcp.polling.schedule import Schedule, Sighting, retry_delay
+from seedance_mcp.polling.schedule import Schedule, Sighting
+from seedance_mcp.retry import retry_delay
 
 AGES = st.floats(0, 1e9)
 CHANCES = st.floats(0, 1, exclude_max=True)

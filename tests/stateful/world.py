@@ -20,6 +20,7 @@ import httpx
 from mcp import Client
 from mcp_types import CallToolResult
 
+from seedance_mcp.clock import Clock
 from seedance_mcp.mcp_server.app import SeedanceServer, build_server
 from seedance_mcp.runcomfy.http import SUBMIT_SECONDS
 from seedance_mcp.settings import Settings
@@ -166,7 +167,9 @@ class World:
             "local_files": True,
         }
         server = build_server(
-            Settings(**chosen), transport=_plain(), clock=self.wall_clock, random=lambda: 0.5
+            Settings(**chosen),
+            transport=_plain(),
+            clock=Clock(now=self.wall_clock, random=lambda: 0.5),
         )
         held = Held(_client(server))
         return Window(server=server, held=held, client=await held.open())

@@ -13,6 +13,7 @@ from mcp.client.extension import ClientExtension
 from mcp.client.session import MessageHandlerFnT
 from mcp_types import CallToolResult, TextContent
 
+from seedance_mcp.clock import Clock
 from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.behaviour import Behaviour
@@ -102,7 +103,7 @@ async def served(
             "check_images": False,
             **settings,
         }
-        server = build_server(Settings(**chosen), clock=virtual_now, random=lambda: 0.5)
+        server = build_server(Settings(**chosen), clock=Clock(now=virtual_now, random=lambda: 0.5))
         async with Client(
             server, mode=mode, extensions=extensions, message_handler=heard
         ) as client:

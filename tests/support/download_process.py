@@ -8,14 +8,12 @@ them, once the others have come.
 
 import errno
 import os
-import random
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock
 from seedance_mcp.errors import DownloadFailed
 from seedance_mcp.jobs.status import Output
 from seedance_mcp.outputs.download import Downloads
@@ -52,10 +50,8 @@ def befall(what: str) -> None:
 
 async def main(url: str, folder: Path, count: int) -> None:
     """Save the clip so many times at once."""
-    surroundings = Surroundings(
-        clock=lambda: datetime.now(UTC), sleep=anyio.sleep, random=random.random
-    )
-    downloads = Downloads(folder, base_url=url, transport=None, surroundings=surroundings)
+    clock = Clock()
+    downloads = Downloads(folder, base_url=url, transport=None, clock=clock)
 
     async def report(size: int, total: int | None) -> None:
         if count == 1:

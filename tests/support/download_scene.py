@@ -71,7 +71,7 @@ class Scene:
             self.folder,
             base_url=self.base_url,
             transport=self.transport,
-            surroundings=self.time.surroundings,
+            clock=self.time.clock,
         )
 
     async def _record(self, _: Path) -> bool:

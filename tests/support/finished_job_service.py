@@ -13,6 +13,7 @@ from mcp import Client
 from mcp.client.extension import ClientExtension
 from mcp_types import CallToolResult
 
+from seedance_mcp.clock import Clock
 from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.settings import Settings
 
@@ -135,7 +136,7 @@ async def serving(
     }
     transport = httpx.MockTransport(service)
     server = build_server(
-        Settings(**chosen), transport=transport, clock=virtual_now, random=lambda: 0.5
+        Settings(**chosen), transport=transport, clock=Clock(now=virtual_now, random=lambda: 0.5)
     )
     mode, extensions = ("auto", [tasks]) if tasks else ("legacy", [])
     async with Client(server, mode=mode, extensions=extensions) as client:

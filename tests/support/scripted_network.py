@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock
 from seedance_mcp.runcomfy.connections import Connections
 from seedance_mcp.runcomfy.http import Exchange
 
@@ -106,9 +106,9 @@ class HeldTime:
         self.pauses.append(seconds)
 
     @property
-    def surroundings(self) -> Surroundings:
+    def clock(self) -> Clock:
         """What the package takes, held."""
-        return Surroundings(clock=lambda: self.now, sleep=self.sleep, random=lambda: self.chance)
+        return Clock(now=lambda: self.now, sleep=self.sleep, random=lambda: self.chance)
 
 
 def answer(status_code: int = 200, body: object = IN_QUEUE, **headers: str) -> httpx.Response:
@@ -124,5 +124,5 @@ async def exchanging(
     """Give an exchange over a scripted network, every step of which must be taken."""
     held = time or HeldTime()
     async with Connections(lambda: httpx.AsyncClient(transport=network.transport)) as connections:
-        yield Exchange(connections, base_url=BASE_URL, token=token, surroundings=held.surroundings)
+        yield Exchange(connections, base_url=BASE_URL, token=token, clock=held.clock)
     network.check()

@@ -14,10 +14,10 @@ from urllib.parse import quote, urljoin, urlsplit
 import anyio.to_thread
 import httpx
 
-from seedance_mcp.errors import one_line
+from seedance_mcp.text import one_line
 
-from ._image_header import Unfit
-from ._public_urls import PRIVATE_HINT, Address, Closed, Place, is_public, place
+from ._errors import Closed, Unfit, Unseen
+from ._public_urls import PRIVATE_HINT, Address, Place, is_public, place
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Gives the addresses of a host and port, and raises OSError where there are none."""
@@ -33,10 +33,6 @@ _NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", sock
 _CHECK_HINT = "where only the service can look it up, SEEDANCE_CHECK_IMAGES=false skips this check"
 # The backslash is left for place() to refuse: some take it for a slash.
 _NOT_ESCAPED = "%/:?#[]@!$&'()*+,;=~\\"
-
-
-class Unseen(Exception):
-    """What a URL leads to cannot be told; the message says why, after the argument's name."""
 
 
 async def resolve_by_system(host: str, port: int) -> Sequence[str]:

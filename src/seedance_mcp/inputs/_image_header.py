@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from struct import unpack_from
 
+from ._errors import NoImage, Unmeasured
 from ._orientation import turned
 
 ENOUGH_TO_TELL = 32  # bytes, after which it is clear whether it can be an image at all
@@ -36,18 +37,6 @@ _UNMEASURED = {
 }
 
 Size = tuple[int, int]
-
-
-class NoImage(Exception):
-    """These bytes are no image; the message says what they are, to go after "it is"."""
-
-
-class Unfit(Exception):
-    """An argument is refused for what it was found to be; the message ends a sentence."""
-
-
-class Unmeasured(Exception):
-    """This is an image of a type that is not measured here; the message names the type."""
 
 
 @dataclass(frozen=True, kw_only=True)

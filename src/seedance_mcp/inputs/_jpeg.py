@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from seedance_mcp.models.model import ImageRule
 
-from ._image_header import Header, Size, Unfit
-from ._rules import RuleBroken, hold
+from ._errors import RuleBroken, Unfit
+from ._image_header import Header, Size
+from ._rules import hold
 
 if TYPE_CHECKING:
     from PIL import Image

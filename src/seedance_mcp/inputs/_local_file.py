@@ -6,9 +6,9 @@ import stat
 from pathlib import Path
 from urllib.request import url2pathname
 
-from seedance_mcp.errors import one_line
+from seedance_mcp.text import one_line
 
-from ._image_header import Unfit
+from ._errors import Unfit
 
 READ_LIMIT = 100 * 1024 * 1024
 """The largest file that is read at all."""

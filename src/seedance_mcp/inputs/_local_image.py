@@ -13,13 +13,14 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from seedance_mcp.errors import one_line
 from seedance_mcp.models.model import ImageRule
+from seedance_mcp.text import one_line
 
-from ._image_header import Header, NoImage, Unfit, Unmeasured, read_header
+from ._errors import NoImage, RuleBroken, Unfit, Unmeasured
+from ._image_header import Header, read_header
 from ._jpeg import URI_LIMIT, LocalImage, converted, data_uri, faults, flat, uri_length
 from ._local_file import READ_LIMIT, read_regular_file
-from ._rules import RuleBroken, hold
+from ._rules import hold
 
 if TYPE_CHECKING:
     from PIL import Image

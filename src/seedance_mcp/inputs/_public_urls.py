@@ -5,10 +5,16 @@ so that no second parser can read it differently.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
+
+from seedance_mcp.errors import InputError
+from seedance_mcp.models.model import Model
+
+from ._errors import Closed
 
 Address = IPv4Address | IPv6Address
 
@@ -58,10 +64,6 @@ _SIX_TO_FOUR = IPv6Network("2002::/16")
 
 PRIVATE_HINT = "SEEDANCE_ALLOW_PRIVATE_URLS=true lets it pass"
 """What the user can do where such an address is meant, or where a VPN gives it to every name."""
-
-
-class Closed(Exception):
-    """A URL leads where nothing may be fetched; the message ends a sentence that says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,3 +178,46 @@ def _literal(host: str) -> Address | None:
         return ip_address(host)
     except ValueError:
         return None
+
+
+# Signed URLs run to a few thousand characters; servers refuse longer ones than this.
+_URL_LIMIT = 8192
+
+
+_NEVER_IN_URLS = frozenset(' \\"<>')
+
+
+def check_image_urls(model: Model, arguments: Mapping[str, Any], *, allow_http: bool) -> None:
+    """Check that every image argument is a URL that the service can fetch.
+
+    Args:
+        model: The model whose image arguments are meant.
+        arguments: Arguments that `check_arguments` has passed.
+        allow_http: Whether plain http passes too.
+
+    Raises:
+        InputError: In one line, which argument is wrong and what is allowed.
+    """
+    schemes = ("https", "http") if allow_http else ("https",)
+    for name in model.image_rules:
+        if name in arguments and (problem := _url_problem(arguments[name], schemes)):
+            allowed = "an https URL that anyone can fetch"
+            raise InputError(name, f"{name} must be {allowed}; {problem}.")
+
+
+def _url_problem(url: str, schemes: tuple[str, ...]) -> str | None:
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]{0,19}(?=:)", url)
+    if scheme is None or scheme[0].lower() not in schemes:
+        return f"this one begins with {scheme[0]}:" if scheme else "this one has no scheme"
+    if len(url) > _URL_LIMIT:
+        return f"this one has {len(url):,} characters, and {_URL_LIMIT:,} is the limit"
+    if not url.isprintable() or not url.isascii() or set(url) & _NEVER_IN_URLS:
+        return "this one has characters that a URL must escape"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return "this one cannot be parsed"
+    if not parts.hostname or "@" in parts.netloc:
+        return "this one names no host, or a user name before it"
+    return None

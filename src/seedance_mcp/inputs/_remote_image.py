@@ -8,10 +8,11 @@ from contextlib import aclosing, asynccontextmanager
 import httpx
 from anyio.lowlevel import checkpoint
 
-from seedance_mcp.errors import one_line
+from seedance_mcp.text import one_line
 
-from ._fetcher import Fetcher, Unseen, broken_off
-from ._image_header import Header, NoImage, Unfit, Unmeasured, read_header
+from ._errors import NoImage, Unfit, Unmeasured, Unseen
+from ._fetcher import Fetcher, broken_off
+from ._image_header import Header, read_header
 
 FIRST_BYTES = 64 * 1024
 """What is asked for first; few images have their size further in."""

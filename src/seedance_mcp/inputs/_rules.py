@@ -6,14 +6,11 @@ from math import inf
 
 from seedance_mcp.models.model import ImageRule
 
+from ._errors import RuleBroken
 from ._image_header import Header
 
 MEGABYTE = 1024 * 1024
 """The larger of the two megabytes: which one the service counts in is unknown."""
-
-
-class RuleBroken(Exception):
-    """An image breaks a rule; the message is the service's own, and the measured value."""
 
 
 def byte_limit(rules: Sequence[ImageRule]) -> float:

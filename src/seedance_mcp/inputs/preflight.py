@@ -15,16 +15,16 @@ import anyio.from_thread
 import httpx
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.mcp_server._arguments import check_image_urls
 from seedance_mcp.models.model import JSONObject, Model
 
-from ._fetcher import Fetcher, Resolve, Unseen, open_transport, resolve_by_system
+from ._errors import Closed, RuleBroken, Unfit, Unseen
+from ._fetcher import Fetcher, Resolve, open_transport, resolve_by_system
 from ._findings import Look, advice, odd, said
-from ._image_header import Header, Unfit
+from ._image_header import Header
 from ._local_image import is_local, local_image
-from ._public_urls import Closed, place
+from ._public_urls import check_image_urls, place
 from ._remote_image import reading
-from ._rules import RuleBroken, byte_limit, hold
+from ._rules import byte_limit, hold
 from ._turns import Turns
 
 LOOK_SECONDS = 5.0

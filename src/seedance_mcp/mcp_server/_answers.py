@@ -9,12 +9,12 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from seedance_mcp.errors import one_line
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.models.model import JSONObject
 from seedance_mcp.service.reports import Listing, Report
 from seedance_mcp.spending.pricing import dollars
+from seedance_mcp.text import one_line
 
 from ._next_steps import after_cancel, after_list, after_result, after_status
 

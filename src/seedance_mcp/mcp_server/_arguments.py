@@ -5,18 +5,15 @@ import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from jsonschema import Draft202012Validator
 
-from seedance_mcp.errors import InputError, one_line
+from seedance_mcp.errors import InputError
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
-from seedance_mcp.models.model import JSONObject, Model
+from seedance_mcp.models.model import JSONObject
+from seedance_mcp.text import one_line
 
-# Signed URLs run to a few thousand characters; servers refuse longer ones than this.
-_URL_LIMIT = 8192
 _PATTERNS = {REQUEST_ID_PATTERN: " of 1 to 128 letters, digits, - or _, as generate_video gave it"}
-_NEVER_IN_URLS = frozenset(' \\"<>')
 
 
 def check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> JSONObject:
@@ -54,24 +51,6 @@ def check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> 
         elif "default" in prop:
             completed[name] = prop["default"]
     return completed
-
-
-def check_image_urls(model: Model, arguments: Mapping[str, Any], *, allow_http: bool) -> None:
-    """Check that every image argument is a URL that the service can fetch.
-
-    Args:
-        model: The model whose image arguments are meant.
-        arguments: Arguments that `check_arguments` has passed.
-        allow_http: Whether plain http passes too.
-
-    Raises:
-        InputError: In one line, which argument is wrong and what is allowed.
-    """
-    schemes = ("https", "http") if allow_http else ("https",)
-    for name in model.image_rules:
-        if name in arguments and (problem := _url_problem(arguments[name], schemes)):
-            allowed = "an https URL that anyone can fetch"
-            raise InputError(name, f"{name} must be {allowed}; {problem}.")
 
 
 def _unknown_argument(name: str, properties: Iterable[str], missing: Iterable[str]) -> str:
@@ -139,21 +118,3 @@ def _nearest(value: Any, prop: Mapping[str, Any]) -> str:
     choices = [choice for choice in prop.get("enum", ()) if isinstance(choice, str)]
     nearest = get_close_matches(str(value)[:100], choices, n=1, cutoff=0.5)
     return f" (did you mean {json.dumps(nearest[0])}?)" if nearest else ""
-
-
-def _url_problem(url: str, schemes: tuple[str, ...]) -> str | None:
-    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]{0,19}(?=:)", url)
-    if scheme is None or scheme[0].lower() not in schemes:
-        return f"this one begins with {scheme[0]}:" if scheme else "this one has no scheme"
-    if len(url) > _URL_LIMIT:
-        return f"this one has {len(url):,} characters, and {_URL_LIMIT:,} is the limit"
-    if not url.isprintable() or not url.isascii() or set(url) & _NEVER_IN_URLS:
-        return "this one has characters that a URL must escape"
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return "this one cannot be parsed"
-    if not parts.hostname or "@" in parts.netloc:
-        return "this one names no host, or a user name before it"
-    return None

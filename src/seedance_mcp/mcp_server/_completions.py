@@ -14,8 +14,9 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
-from seedance_mcp.errors import LedgerError, TokenMissing, one_line
+from seedance_mcp.errors import LedgerError, TokenMissing
 from seedance_mcp.service.service import Service
+from seedance_mcp.text import one_line
 
 from ._resource_uris import JOB_TEMPLATE
 

@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Protocol
 
 import anyio
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.service.reports import Tally
 
@@ -36,13 +35,11 @@ class Progress:
         at_first: What the call does before there is a job, None for nothing that takes time.
     """
 
-    def __init__(
-        self, notify: Notify, clock: Callable[[], datetime], at_first: str | None = None
-    ) -> None:
+    def __init__(self, notify: Notify, clock: Clock, at_first: str | None = None) -> None:
         self._notify = notify
         self._clock = clock
         self._at_first = at_first
-        self._began = clock()
+        self._began = clock.now()
         self._job: Job | None = None
         self._usual_seconds: float | None = None
         self._last = -1.0
@@ -60,7 +57,7 @@ class Progress:
 
     async def beat(self) -> None:
         """Notify of where the job stands, or of what is done before there is one."""
-        now = self._clock()
+        now = self._clock.now()
         if self._job is not None:
             elapsed = self._job.elapsed_seconds(now)
             message = describe(self._job, elapsed, self._usual_seconds)
@@ -120,23 +117,21 @@ def describe(job: Job, elapsed_seconds: float, usual_seconds: float | None = Non
 
 @asynccontextmanager
 async def reported(
-    notify: Notify, surroundings: Surroundings, *, at_first: str | None = None
+    notify: Notify, clock: Clock, *, at_first: str | None = None
 ) -> AsyncGenerator[Progress, None]:
     """Report the progress of a call for as long as it runs."""
-    progress = Progress(notify, surroundings.clock, at_first)
-    async with beating(progress.beat, surroundings):
+    progress = Progress(notify, clock, at_first)
+    async with beating(progress.beat, clock):
         yield progress
 
 
 @asynccontextmanager
-async def beating(
-    beat: Callable[[], Awaitable[None]], surroundings: Surroundings
-) -> AsyncGenerator[None, None]:
+async def beating(beat: Callable[[], Awaitable[None]], clock: Clock) -> AsyncGenerator[None, None]:
     """Beat at least every 5 seconds for as long as a call runs."""
 
     async def heartbeat() -> None:
         while True:
-            await surroundings.sleep(HEARTBEAT_SECONDS)
+            await clock.sleep(HEARTBEAT_SECONDS)
             await beat()
 
     broken: Exception | None = None

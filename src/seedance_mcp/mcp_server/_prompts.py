@@ -16,9 +16,9 @@ from mcp_types import (
     TextContent,
 )
 
-from seedance_mcp.errors import one_line
 from seedance_mcp.models.model import Model
 from seedance_mcp.service.service import Service
+from seedance_mcp.text import one_line
 
 ANIMATE_IMAGE = Prompt(
     name="animate_image",

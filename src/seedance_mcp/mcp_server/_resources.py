@@ -27,11 +27,12 @@ from mcp_types import (
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from seedance_mcp.clock import Surroundings
-from seedance_mcp.errors import JobNotFound, SeedanceError, one_line
+from seedance_mcp.clock import Clock
+from seedance_mcp.errors import JobNotFound, SeedanceError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.service.service import Service
+from seedance_mcp.text import one_line
 
 from ._answers import job_answer, listing_answer
 from ._resource_uris import JOB_TEMPLATE, JOBS_URI, MODEL_URI, request_id_of
@@ -52,13 +53,13 @@ class Resources:
 
     Args:
         model: The model that clips are made with.
-        surroundings: What time it is, for elapsed times.
+        clock: What time it is, for elapsed times.
     """
 
-    def __init__(self, model: Model, surroundings: Surroundings) -> None:
+    def __init__(self, model: Model, clock: Clock) -> None:
         self.announcements = Announcements()
         self._model = model
-        self._clock = surroundings.clock
+        self._clock = clock
 
     async def list(self, _: Context, __: PaginatedRequestParams | None) -> ListResourcesResult:
         """List the resources whose names are known beforehand."""
@@ -122,7 +123,7 @@ class Resources:
 
     async def _job_facts(self, service: Service, request_id: str) -> JSONObject:
         report = await service.status(request_id, wait_seconds=0, watch=_nobody)
-        elapsed = report.job.elapsed_seconds(self._clock())
+        elapsed = report.job.elapsed_seconds(self._clock.now())
         return job_answer(report, elapsed_seconds=elapsed).structure()
 
 

@@ -13,7 +13,7 @@ from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 
 from seedance_mcp.jobs.job import Job
-from seedance_mcp.service.changes import Listener
+from seedance_mcp.service.reports import Listener
 
 from ._resource_uris import JOBS_URI, job_uri
 

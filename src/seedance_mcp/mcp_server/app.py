@@ -1,9 +1,8 @@
 """The MCP server: the parts put together, and the requests that it answers."""
 
-import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -22,8 +21,8 @@ from mcp_types import (
 )
 
 from seedance_mcp import __version__
-from seedance_mcp.clock import Surroundings
-from seedance_mcp.errors import ConfigurationError, one_line
+from seedance_mcp.clock import Clock
+from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.mcp_server.tasks.extension import listening
 from seedance_mcp.mcp_server.tasks.job_tasks import video_tasks
 from seedance_mcp.mcp_server.tools.tool import Tool, build_tools, is_connected
@@ -31,6 +30,7 @@ from seedance_mcp.models.model import Model, load_models
 from seedance_mcp.service.factory import opened_service
 from seedance_mcp.service.service import Service
 from seedance_mcp.settings import Settings
+from seedance_mcp.text import one_line
 
 from ._completions import Completions
 from ._prompts import Prompts
@@ -53,11 +53,6 @@ SEND_OFF_SECONDS = 0.05
 
 Lifespan = Callable[["SeedanceServer"], AbstractAsyncContextManager[Service]]
 """What opens a server's service and closes it again."""
-
-
-def utc_now() -> datetime:
-    """Tell the time, aware, in UTC."""
-    return datetime.now(UTC)
 
 
 class SeedanceServer(Server[Service]):
@@ -189,13 +184,11 @@ class SeedanceServer(Server[Service]):
         await anyio.sleep(SEND_OFF_SECONDS)
 
 
-def build_server(  # noqa: PLR0913 - each but the first has a default
+def build_server(
     settings: Settings,
     *,
     transport: httpx.AsyncBaseTransport | None = None,
-    clock: Callable[[], datetime] = utc_now,
-    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
-    random: Callable[[], float] = random.random,
+    clock: Clock | None = None,
     local_files: bool = False,
 ) -> SeedanceServer:
     """Put a server together; nothing is opened before it runs.
@@ -203,9 +196,7 @@ def build_server(  # noqa: PLR0913 - each but the first has a default
     Args:
         settings: The configuration.
         transport: How HTTP requests leave; None for the network.
-        clock: What time it is, aware, in UTC.
-        sleep: How to pause, in seconds.
-        random: Numbers from 0 up to 1, for jitter.
+        clock: The time, pauses and randomness; None for the machine's.
         local_files: Whether images may be files of this machine, unless the settings say so:
             over stdio the caller is this machine's user, over HTTP nobody knows.
 
@@ -213,10 +204,10 @@ def build_server(  # noqa: PLR0913 - each but the first has a default
         ConfigurationError: The configured model is not one that this package knows.
     """
     model = _model(settings.model)
-    surroundings = Surroundings(clock=clock, sleep=sleep, random=random)
-    tools = build_tools(model, surroundings, wait_seconds=settings.wait_seconds)
-    tasks = video_tasks(tools, surroundings, kept=timedelta(days=settings.history_days))
-    resources = Resources(model, surroundings)
+    clock = clock or Clock()
+    tools = build_tools(model, clock, wait_seconds=settings.wait_seconds)
+    tasks = video_tasks(tools, clock, kept=timedelta(days=settings.history_days))
+    resources = Resources(model, clock)
     local = local_files if settings.local_files is None else settings.local_files
 
     @asynccontextmanager
@@ -226,7 +217,7 @@ def build_server(  # noqa: PLR0913 - each but the first has a default
             opened_service(
                 settings,
                 model,
-                surroundings,
+                clock,
                 transport,
                 answers_left=server.have_answers_left,
                 changed=changed,

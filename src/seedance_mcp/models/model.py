@@ -8,7 +8,6 @@ that a price is multiplied with. Adding a model is adding a file.
 
 import json
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal, cast
@@ -101,40 +100,3 @@ def load_models() -> dict[str, Model]:
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".json")), key=lambda f: f.name)
     models = (Model(**json.loads(file.read_text("utf-8"))) for file in files)
     return {model.model_id: model for model in models}
-
-
-def tool_schema(model: Model, additions: Mapping[str, JSONObject]) -> JSONObject:
-    """Turn a model's input schema into a tool's.
-
-    `validations` stay out, since several MCP clients reject keywords they do not know; every
-    empty description is filled from the model's file.
-
-    Args:
-        model: The model.
-        additions: Properties of our own, put behind the model's.
-
-    Returns:
-        A JSON Schema of type object.
-    """
-    schema: JSONObject = _without_validations(model.input_schema)
-    properties: dict[str, JSONObject] = schema["properties"]
-    for name, prop in properties.items():
-        prop["description"] = prop.get("description") or model.descriptions.get(name, "")
-    if taken := set(properties) & set(additions):
-        raise ValueError(f"the model has arguments named like ours: {taken}")
-    properties.update(deepcopy(dict(additions)))
-    return schema
-
-
-def _without_validations(part: Any) -> Any:
-    """Copy a schema without the `validations` arrays at any depth of it."""
-    if isinstance(part, Mapping):
-        fields = cast("Mapping[str, Any]", part)
-        return {
-            key: _without_validations(value)
-            for key, value in fields.items()
-            if not (key == "validations" and isinstance(value, list))
-        }
-    if isinstance(part, list):
-        return [_without_validations(value) for value in cast("list[Any]", part)]
-    return part

@@ -11,11 +11,12 @@ from pathlib import Path
 import anyio
 import httpx
 
-from seedance_mcp.clock import Surroundings
-from seedance_mcp.errors import DownloadFailed, LinkRefused, one_line
+from seedance_mcp.clock import Clock
+from seedance_mcp.errors import DownloadFailed, LinkRefused
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output
-from seedance_mcp.polling.schedule import RETRY_ATTEMPTS, retry_delay
+from seedance_mcp.retry import RETRY_ATTEMPTS, retry_delay
+from seedance_mcp.text import one_line
 
 from ._file_names import file_name
 from ._part_file import BrokenOff, PartFile
@@ -50,7 +51,7 @@ class Downloads:
         folder: Where to.
         base_url: The service's address, which clips may also come from.
         transport: How requests leave, None for the network.
-        surroundings: Pauses and jitter between attempts.
+        clock: Pauses and jitter between attempts.
     """
 
     def __init__(
@@ -59,12 +60,12 @@ class Downloads:
         *,
         base_url: str,
         transport: httpx.AsyncBaseTransport | None,
-        surroundings: Surroundings,
+        clock: Clock,
     ) -> None:
         self._folder = folder
         self._base_url = httpx.URL(base_url)
         self._transport = transport
-        self._surroundings = surroundings
+        self._clock = clock
 
     async def save(self, job: Job, output: Output, *, report: Report, record: Record) -> Path:
         """Save a file that a job made, going on from what an earlier attempt left of it.
@@ -132,7 +133,7 @@ class Downloads:
                         f" ({error if isinstance(error, BrokenOff) else type(error).__name__});"
                         " ask again to go on from what came."
                     ) from error
-                await self._surroundings.sleep(retry_delay(in_vain, self._surroundings.random))
+                await self._clock.sleep(retry_delay(in_vain, self._clock.random))
 
     @asynccontextmanager
     async def _answer(

@@ -7,12 +7,17 @@ early, and dense where the end is likely; how dense in all is chosen once for ea
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
 from math import sqrt
 from statistics import fmean
+
+from seedance_mcp.clock import Random
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Status
 
 from .durations import Durations, Stretch
 
@@ -42,12 +47,6 @@ USUAL_FROM = 3
 """How many jobs must have ended before their time is called usual."""
 UNSURE_PART = 5.0
 """Before that a pause lasts no longer than this part of the job's age."""
-
-RETRY_ATTEMPTS = 4
-RETRY_LONGEST_SECONDS = 8.0
-
-Random = Callable[[], float]
-"""A source of numbers from 0 up to 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,23 +169,6 @@ class Schedule:
         return min(max(self.runs.spread / 2, FIRST_SECONDS), QUEUE_SECONDS)
 
 
-def retry_delay(attempt: int, random: Random, *, retry_after: float | None = None) -> float:
-    """Say how long to pause before a safe request is sent again.
-
-    Args:
-        attempt: How many attempts failed so far, from 1.
-        random: Where the jitter comes from.
-        retry_after: Seconds that the service asked for, or None.
-
-    Returns:
-        Seconds: what the service asked for, else 0.5, 1, 2, … up to 8, of which half is jitter.
-    """
-    if retry_after is not None:
-        return max(0.0, retry_after)
-    backoff = min(0.5 * 2.0 ** (attempt - 1), RETRY_LONGEST_SECONDS)
-    return backoff * (0.5 + 0.5 * random())
-
-
 def _rate(part: Stretch, density: float) -> float:
     """Give the polls a second within a stretch."""
     hazard = part.ended / part.seconds / part.present if part.present > 0 else 0.0
@@ -207,3 +189,21 @@ def _line(at: float, from_: Sequence[float], to: Sequence[float], *, slope: floa
     if number < len(from_):
         slope = (to[number] - y) / (from_[number] - x)
     return y + (at - x) * slope
+
+
+NOTHING_LEARNED = Schedule(Durations(), Durations())
+"""The schedule of jobs of which none has ended yet."""
+
+
+def sighting(job: Job, now: datetime, *, until_start: float | None = None) -> Sighting:
+    """Tell what is known of a job when the next poll is to be chosen.
+
+    Args:
+        job: The job.
+        now: What time it is.
+        until_start: The seconds until it runs, None where that is not known.
+    """
+    running = None
+    if job.status is not Status.IN_QUEUE:
+        running = max(0.0, (now - (job.started_at or now)).total_seconds())
+    return Sighting(elapsed=job.elapsed_seconds(now), running=running, until_start=until_start)

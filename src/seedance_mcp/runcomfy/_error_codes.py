@@ -18,8 +18,8 @@ from seedance_mcp.errors import (
     ServiceError,
     ServiceUnavailable,
     TokenRefused,
-    one_line,
 )
+from seedance_mcp.text import one_line
 
 NOT_READY = 400005
 """The number by which one mock says that a result was asked for early (client)."""

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import anyio
 import httpx
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock
 from seedance_mcp.errors import (
     RateLimited,
     ServiceError,
@@ -18,7 +18,7 @@ from seedance_mcp.errors import (
     TokenMissing,
     Unreadable,
 )
-from seedance_mcp.polling.schedule import RETRY_ATTEMPTS, RETRY_LONGEST_SECONDS, retry_delay
+from seedance_mcp.retry import RETRY_ATTEMPTS, RETRY_LONGEST_SECONDS, retry_delay
 
 from ._error_codes import read_error
 from .connections import Connections
@@ -65,7 +65,7 @@ class Exchange:
         connections: The caller opens and closes them.
         base_url: The origin, without a slash at the end.
         token: The bearer token, or None, with which every request raises `TokenMissing`.
-        surroundings: Pauses and jitter between retries, and the time, for a Retry-After date.
+        clock: Pauses and jitter between retries, and the time, for a Retry-After date.
         throttle: The turns that safe requests take; None where they need not.
     """
 
@@ -75,13 +75,13 @@ class Exchange:
         *,
         base_url: str,
         token: str | None,
-        surroundings: Surroundings,
+        clock: Clock,
         throttle: Throttle | None = None,
     ) -> None:
         self._connections = connections
         self._base_url = base_url
         self._token = token
-        self._surroundings = surroundings
+        self._clock = clock
         self._throttle = throttle
 
     async def get(self, path: str, *, about: About) -> Answer:
@@ -101,7 +101,7 @@ class Exchange:
                 answer, error = None, fault
             pause = self._pause(attempt, error)
             if pause is not None:
-                await self._surroundings.sleep(pause)
+                await self._clock.sleep(pause)
             elif answer is not None:
                 return answer
             elif error is not None:
@@ -165,7 +165,7 @@ class Exchange:
         return self._answer(response, _redacted(_parsed(raw), self._token), about)
 
     def _answer(self, response: httpx.Response, body: Any, about: About) -> Answer:
-        retry_after = _retry_after(response.headers.get("Retry-After"), self._surroundings.clock())
+        retry_after = _retry_after(response.headers.get("Retry-After"), self._clock.now())
         error = read_error(response.status_code, body, about=about, retry_after=retry_after)
         return Answer(status_code=response.status_code, body=body, error=error)
 
@@ -174,7 +174,7 @@ class Exchange:
         passing = isinstance(error, ServiceUnavailable) and error.passing
         if error is None or not (passing or isinstance(error, RateLimited)):
             return None
-        pause = retry_delay(attempt, self._surroundings.random, retry_after=error.retry_after)
+        pause = retry_delay(attempt, self._clock.random, retry_after=error.retry_after)
         return pause if pause <= RETRY_LONGEST_SECONDS else None
 
 

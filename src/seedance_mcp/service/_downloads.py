@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock
 from seedance_mcp.errors import DownloadFailed, LinkRefused
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output, Status
@@ -64,7 +64,7 @@ class Saving:
         records: Where it is written down.
         claims: Who else saves.
         tasks: Where jobs are saved; it must outlive every call.
-        surroundings: Clock and pauses.
+        clock: Clock and pauses.
         unasked: Whether every job is saved as soon as it is seen to be done.
     """
 
@@ -74,7 +74,7 @@ class Saving:
         records: Records,
         claims: Claims,
         tasks: TaskGroup,
-        surroundings: Surroundings,
+        clock: Clock,
         *,
         unasked: bool,
     ) -> None:
@@ -82,7 +82,7 @@ class Saving:
         self._records = records
         self._claims = claims
         self._tasks = tasks
-        self._surroundings = surroundings
+        self._clock = clock
         self._unasked = unasked
         self._ending = False
         self._under_way: dict[str, _Work] = {}
@@ -181,7 +181,7 @@ class Saving:
                     await self._save_each(work)
                     return
             work.tally = Tally(elsewhere=True)
-            await self._surroundings.sleep(LOOK_SECONDS)
+            await self._clock.sleep(LOOK_SECONDS)
 
     async def _save_each(self, work: _Work) -> None:
         """Save every file of a job that is not there; one that cannot be had stops no other."""

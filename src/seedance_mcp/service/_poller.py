@@ -6,20 +6,21 @@ client's.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from math import inf
+from typing import TYPE_CHECKING
 
 import anyio
-from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock
 from seedance_mcp.errors import RateLimited, Refusal, ServiceError
 from seedance_mcp.jobs.job import Job
+from seedance_mcp.polling.schedule import sighting
 
-from ._schedules import Pace, sighting
+from ._schedules import Pace
+
+if TYPE_CHECKING:
+    from anyio.streams.memory import MemoryObjectSendStream
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Poller:
         known: What its first waiter knows of the job, which has a request_id.
         ask: Asks where it stands, and writes the answer down.
         pace: Says when to ask.
-        surroundings: Clock, pauses and jitter.
+        clock: Clock, pauses and jitter.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Poller:
         known: Observed,
         ask: Callable[[Job], Awaitable[Job]],
         pace: Pace,
-        surroundings: Surroundings,
+        clock: Clock,
     ) -> None:
         self.waiters: set[MemoryObjectSendStream[Observed]] = set()
         self.last = known
@@ -63,7 +64,7 @@ class Poller:
         self._job = known.job
         self._ask = ask
         self._pace = pace
-        self._surroundings = surroundings
+        self._clock = clock
         self._queue: list[tuple[float, int]] = []
 
     async def run(self) -> None:
@@ -83,10 +84,10 @@ class Poller:
         usual_seconds = schedule.usual_seconds
         pause, over = 0.0, self._job.status.final
         while not over:
-            now = self._surroundings.clock()
+            now = self._clock.now()
             seen = sighting(self._job, now, until_start=self._until_start())
-            planned = schedule.pause(seen, self._surroundings.random)
-            await self._surroundings.sleep(max(pause, planned))
+            planned = schedule.pause(seen, self._clock.random)
+            await self._clock.sleep(max(pause, planned))
             trouble, pause, over = await self._asked()
             self.last = Observed(job=self._job, trouble=trouble, usual_seconds=usual_seconds)
             for waiter in self.waiters:
@@ -120,67 +121,3 @@ class Poller:
         self._queue.append((now, position))
         since, first = self._queue[0]
         return (now - since) * position / (first - position) if position < first else None
-
-
-class Pollers:
-    """The pollers of a process.
-
-    Args:
-        ask: Asks where a job stands, and writes the answer down.
-        pace: Says when to ask.
-        tasks: Where pollers live: in the scope of one waiter, its end would be every other's.
-        surroundings: Clock, pauses and jitter.
-    """
-
-    def __init__(
-        self,
-        ask: Callable[[Job], Awaitable[Job]],
-        pace: Pace,
-        tasks: TaskGroup,
-        surroundings: Surroundings,
-    ) -> None:
-        self._ask = ask
-        self._pace = pace
-        self._tasks = tasks
-        self._surroundings = surroundings
-        self._pollers: dict[str, Poller] = {}
-
-    def last(self, request_id: str) -> Observed | None:
-        """Give what was last seen of a job that somebody waits for, None where nobody does."""
-        poller = self._pollers.get(request_id)
-        return poller.last if poller else None
-
-    @contextmanager
-    def joined(
-        self, known: Observed
-    ) -> Generator[tuple[Poller, MemoryObjectReceiveStream[Observed]], None, None]:
-        """Wait for a job with all others who do; the stream ends when there is nothing to come.
-
-        Args:
-            known: What the waiter knows of the job; what others have seen of it since comes first.
-        """
-        request_id = known.job.request_id or ""
-        poller = self._pollers.get(request_id)
-        if poller is None:
-            poller = Poller(known, self._ask, self._pace, self._surroundings)
-            self._pollers[request_id] = poller
-            self._tasks.start_soon(self._run, request_id, poller)
-        send, receive = anyio.create_memory_object_stream[Observed](inf)
-        poller.waiters.add(send)
-        send.send_nowait(poller.last)
-        try:
-            with send, receive:
-                yield poller, receive
-        finally:
-            poller.waiters.discard(send)
-            if not poller.waiters:
-                poller.scope.cancel()
-                self._forget(request_id, poller)
-
-    async def _run(self, request_id: str, poller: Poller) -> None:
-        await poller.run()
-        self._forget(request_id, poller)
-
-    def _forget(self, request_id: str, poller: Poller) -> None:
-        if self._pollers.get(request_id) is poller:
-            del self._pollers[request_id]

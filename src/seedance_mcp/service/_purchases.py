@@ -3,22 +3,22 @@
 Or find the job that an identical call is owed, and buy nothing.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import uuid4
 
 import anyio
 
+from seedance_mcp.clock import Clock
 from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.spending.limits import Allowance
 
+from ._deliveries import Deliveries
 from ._price_list import Catalogue
 from ._submissions import Submission, Submissions
-from ._tracking import Deliveries, Records
+from ._tracking import Records
 
 LOOKING_SECONDS = 18.0
 """How long a call that does not wait may look at its images: it stays below 60."""
@@ -68,7 +68,7 @@ class Buying:
     store: Store
     submissions: Submissions
     deliveries: Deliveries
-    clock: Callable[[], datetime]
+    clock: Clock
 
     async def begin(
         self, arguments: JSONObject, *, wait_seconds: float, deadline: float, force_new: bool
@@ -125,7 +125,7 @@ class Buying:
             model_id=self.model.model_id,
             arguments=arguments,
             owner=owner,
-            created_at=self.clock(),
+            created_at=self.clock.now(),
         )
 
 

@@ -3,36 +3,19 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock
 from seedance_mcp.errors import LedgerError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import Model
 from seedance_mcp.polling.durations import Durations
-from seedance_mcp.polling.schedule import Schedule, Sighting
+from seedance_mcp.polling.schedule import NOTHING_LEARNED, Schedule
 
 REMEMBERED_JOBS = 100
 """Of how many jobs that ended last the ledger is asked."""
 FRESH = timedelta(minutes=1)
 """How long what was learned is used before the ledger is asked again."""
-
-NOTHING_LEARNED = Schedule(Durations(), Durations())
-"""The schedule of jobs of which none has ended yet."""
-
-
-def sighting(job: Job, now: datetime, *, until_start: float | None = None) -> Sighting:
-    """Tell what is known of a job when the next poll is to be chosen.
-
-    Args:
-        job: The job.
-        now: What time it is.
-        until_start: The seconds until it runs, None where that is not known.
-    """
-    running = None
-    if job.status is not Status.IN_QUEUE:
-        running = max(0.0, (now - (job.started_at or now)).total_seconds())
-    return Sighting(elapsed=job.elapsed_seconds(now), running=running, until_start=until_start)
 
 
 class Pace:
@@ -41,15 +24,13 @@ class Pace:
     Args:
         store: The ledger.
         models: The models by id; which of their arguments are settings is theirs to say.
-        surroundings: The clock.
+        clock: The clock.
     """
 
-    def __init__(
-        self, store: Store, models: Mapping[str, Model], surroundings: Surroundings
-    ) -> None:
+    def __init__(self, store: Store, models: Mapping[str, Model], clock: Clock) -> None:
         self._store = store
         self._models = models
-        self._clock = surroundings.clock
+        self._clock = clock
         self._learned: dict[str, tuple[datetime, Schedule]] = {}
 
     async def schedule(self, job: Job) -> Schedule:
@@ -58,9 +39,9 @@ class Pace:
         if kind is None:
             return NOTHING_LEARNED
         at, schedule = self._learned.get(kind, (None, None))
-        if at is None or schedule is None or not at <= self._clock() < at + FRESH:
+        if at is None or schedule is None or not at <= self._clock.now() < at + FRESH:
             schedule = await self._learn(job, kind)
-            self._learned[kind] = self._clock(), schedule
+            self._learned[kind] = self._clock.now(), schedule
         return schedule
 
     async def _learn(self, job: Job, kind: str) -> Schedule:
@@ -73,7 +54,7 @@ class Pace:
         alike = [other for other in page.jobs if other.timely and self._kind(other) == kind]
         return Schedule(
             runs=Durations([seconds for other in alike if (seconds := other.run_seconds)]),
-            totals=Durations([other.elapsed_seconds(self._clock()) for other in alike]),
+            totals=Durations([other.elapsed_seconds(self._clock.now()) for other in alike]),
         )
 
     def _kind(self, job: Job) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.abc import TaskGroup
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock
 from seedance_mcp.errors import (
     NOTHING_CHARGED,
     LedgerError,
@@ -21,7 +21,7 @@ from seedance_mcp.ledger.store import Store
 from seedance_mcp.runcomfy.client import RunComfy
 from seedance_mcp.runcomfy.http import SUBMIT_SECONDS
 
-from .changes import Changes
+from ._tracking import Changes
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Submissions:
         store: The ledger, where answers are written down.
         changes: Who is told of what is written down.
         tasks: Where the requests live, so that a cancelled call loses no answer.
-        surroundings: Clock and pauses.
+        clock: Clock and pauses.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class Submissions:
         store: Store,
         changes: Changes,
         tasks: TaskGroup,
-        surroundings: Surroundings,
+        clock: Clock,
     ) -> None:
         self._client = client
         self._store = store
         self._changes = changes
         self._tasks = tasks
-        self._surroundings = surroundings
+        self._clock = clock
         self._under_way: dict[str, Submission] = {}
 
     def begin(self, job: Job) -> Submission:
@@ -128,7 +128,7 @@ class Submissions:
             while job.status is Status.SUBMITTING:
                 job = await self._looked_up(job)
                 if job.status is Status.SUBMITTING:
-                    await self._surroundings.sleep(LOOK_SECONDS)
+                    await self._clock.sleep(LOOK_SECONDS)
         return job
 
     async def _looked_up(self, job: Job) -> Job:
@@ -165,7 +165,7 @@ class Submissions:
 
     async def _note(self, submission: Submission, seen: Accepted | OutcomeLost) -> None:
         """Write the outcome down; the callers hear of it even if that takes long."""
-        before, now = submission.job, self._surroundings.clock()
+        before, now = submission.job, self._clock.now()
         submission.job = advance(before, seen, now)
 
         async def note() -> None:
@@ -188,7 +188,7 @@ class Submissions:
                         what = submission.job.request_id or "a request that was refused"
                         logger.error("%s What became of %s waits for it.", error.message, what)  # noqa: TRY400
                 submission.answered.set()
-                await self._surroundings.sleep(WRITE_AGAIN_SECONDS)
+                await self._clock.sleep(WRITE_AGAIN_SECONDS)
 
     async def _bought(self, job: Job) -> Accepted | OutcomeLost:
         try:

@@ -5,28 +5,67 @@ says of a job that is paid for must reach the caller even where the disk has fil
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
-import anyio
-from anyio.abc import TaskGroup
-
+from seedance_mcp.clock import Clock
 from seedance_mcp.errors import LedgerError, TokenMissing
 from seedance_mcp.jobs.job import Job, advance
 from seedance_mcp.jobs.status import Failed, Observation, Status, Succeeded
 from seedance_mcp.ledger.store import Store
 
-from .changes import Changes
+from .reports import Listener
 
 logger = logging.getLogger(__name__)
 
 LOOKS_KEPT = 10_000
 """Of how many jobs it is kept when they were last looked at."""
 
-ANSWER_SECONDS = 1.0
-"""How long an answer may take from here to the client on a busy machine."""
+
+REMEMBERED_JOBS = 5_000
+"""How many jobs' last states are kept; one that is forgotten may be told of twice."""
+
+
+class Changes:
+    """The changes of jobs, as this process sees them.
+
+    Args:
+        listener: Who is told.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._last: dict[str, tuple[Any, ...]] = {}
+
+    def seen(self, before: Job, now: Job) -> None:
+        """Tell of a job if it is not what was last seen of it.
+
+        Args:
+            before: The job as the caller knew it; it counts where nothing was seen here yet.
+            now: The job as it is.
+        """
+        key = now.request_id or now.id
+        last = self._last.pop(key, None) or _facts(before)
+        self._last[key] = _facts(now)
+        if len(self._last) > REMEMBERED_JOBS:
+            del self._last[next(iter(self._last))]
+        if last != _facts(now):
+            self._listener(now)
+
+
+def _facts(job: Job) -> tuple[Any, ...]:
+    """Give what can change of a job that a reader sees."""
+    return (
+        job.request_id,
+        job.status,
+        job.queue_position,
+        job.outputs,
+        job.cost_usd,
+        job.error,
+        job.saved_to,
+    )
 
 
 class Records:
@@ -39,9 +78,7 @@ class Records:
         changes: Who is told of what is observed.
     """
 
-    def __init__(
-        self, store: Store, token: str | None, clock: Callable[[], datetime], changes: Changes
-    ) -> None:
+    def __init__(self, store: Store, token: str | None, clock: Clock, changes: Changes) -> None:
         self._store = store
         self._token = token
         self._clock = clock
@@ -78,21 +115,21 @@ class Records:
         return Job(
             id=uuid4().hex,
             request_id=request_id,
-            created_at=self._clock(),
+            created_at=self._clock.now(),
             status=Status.IN_QUEUE,
         )
 
     async def observe(self, job: Job, seen: Observation) -> Job:
         """Take the step that an observation calls for, in the ledger if it can be had."""
         seen = self._looked(job, seen)
-        if job.owner and job.request_id and advance(job, seen, self._clock()) == job:
+        if job.owner and job.request_id and advance(job, seen, self._clock.now()) == job:
             return job
         try:
             owned = job if job.owner else replace(job, owner=await self.owner())
-            became = await self._store.observe(owned, seen, self._clock())
+            became = await self._store.observe(owned, seen, self._clock.now())
         except LedgerError as error:
             logger.error("%s What is known of %s is kept in memory.", error.message, job.request_id)  # noqa: TRY400
-            became = advance(job, seen, self._clock())
+            became = advance(job, seen, self._clock.now())
         self._changes.seen(job, became)
         return became
 
@@ -100,7 +137,7 @@ class Records:
         """Keep when a job was looked at, and add that to what ends it."""
         if isinstance(seen, Succeeded | Failed):
             return replace(seen, looked_at=self._looked_at.pop(job.id, None))
-        self._looked_at[job.id] = self._clock()
+        self._looked_at[job.id] = self._clock.now()
         if len(self._looked_at) > LOOKS_KEPT:
             del self._looked_at[next(iter(self._looked_at))]
         return seen
@@ -122,48 +159,3 @@ class Records:
         finally:
             self._changes.seen(replace(job, saved_to=()), job)
         return True
-
-
-class Deliveries:
-    """Which jobs an answer has named, so that an identical call may buy a new one.
-
-    In this process that is known at once. The ledger learns of it a moment later, when the answer
-    has left: a process that is killed in between has told nobody, and the job is still owed.
-
-    Args:
-        store: The ledger.
-        tasks: Where the moment is waited for.
-        answers_left: Tells whether every answer so far has left for the client.
-    """
-
-    def __init__(self, store: Store, tasks: TaskGroup, answers_left: Callable[[], bool]) -> None:
-        self.named: set[str] = set()
-        self._store = store
-        self._tasks = tasks
-        self._answers_left = answers_left
-        self._ending = anyio.Event()
-
-    def note(self, job: Job) -> None:
-        """Note that an answer which names the job's request_id is being given."""
-        if job.request_id and not job.delivered and job.id not in self.named:
-            self.named.add(job.id)
-            self._tasks.start_soon(self._write_down, job)
-
-    def end(self) -> None:
-        """Write down what was answered before now, and nothing that is answered from now on."""
-        self._ending.set()
-
-    async def _write_down(self, job: Job) -> None:
-        if self._ending.is_set():
-            return
-        left = False
-        while not (left or self._ending.is_set()):
-            with anyio.move_on_after(ANSWER_SECONDS):
-                await self._ending.wait()
-            left = self._answers_left()
-        if not left and not self._answers_left():
-            return
-        try:
-            await self._store.deliver(job)
-        except LedgerError as error:
-            logger.error("%s An identical call gets %s back.", error.message, job.request_id)  # noqa: TRY400

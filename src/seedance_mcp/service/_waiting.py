@@ -1,16 +1,20 @@
 """Following a job for a caller, until it ends or the caller's time is up."""
 
-from collections.abc import Collection, Generator
+from collections.abc import Awaitable, Callable, Collection, Generator
 from contextlib import contextmanager
 from math import inf
 from typing import Protocol
 
 import anyio
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream
 
+from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
 
-from ._poller import Observed, Pollers
+from ._poller import Observed, Poller
 from ._remote import NOT_ANSWERED, REFRESH_SECONDS, Asker
+from ._schedules import Pace
 from ._tracking import Records
 
 LAST_LOOK_SECONDS = 0.1
@@ -23,6 +27,70 @@ class Watcher(Protocol):
     async def __call__(self, job: Job, usual_seconds: float | None = None) -> None:
         """Hear where the job stands now, and how long such a job usually takes in all."""
         ...
+
+
+class Pollers:
+    """The pollers of a process.
+
+    Args:
+        ask: Asks where a job stands, and writes the answer down.
+        pace: Says when to ask.
+        tasks: Where pollers live: in the scope of one waiter, its end would be every other's.
+        clock: Clock, pauses and jitter.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[Job], Awaitable[Job]],
+        pace: Pace,
+        tasks: TaskGroup,
+        clock: Clock,
+    ) -> None:
+        self._ask = ask
+        self._pace = pace
+        self._tasks = tasks
+        self._clock = clock
+        self._pollers: dict[str, Poller] = {}
+
+    def last(self, request_id: str) -> Observed | None:
+        """Give what was last seen of a job that somebody waits for, None where nobody does."""
+        poller = self._pollers.get(request_id)
+        return poller.last if poller else None
+
+    @contextmanager
+    def joined(
+        self, known: Observed
+    ) -> Generator[tuple[Poller, MemoryObjectReceiveStream[Observed]], None, None]:
+        """Wait for a job with all others who do; the stream ends when there is nothing to come.
+
+        Args:
+            known: What the waiter knows of the job; what others have seen of it since comes first.
+        """
+        request_id = known.job.request_id or ""
+        poller = self._pollers.get(request_id)
+        if poller is None:
+            poller = Poller(known, self._ask, self._pace, self._clock)
+            self._pollers[request_id] = poller
+            self._tasks.start_soon(self._run, request_id, poller)
+        send, receive = anyio.create_memory_object_stream[Observed](inf)
+        poller.waiters.add(send)
+        send.send_nowait(poller.last)
+        try:
+            with send, receive:
+                yield poller, receive
+        finally:
+            poller.waiters.discard(send)
+            if not poller.waiters:
+                poller.scope.cancel()
+                self._forget(request_id, poller)
+
+    async def _run(self, request_id: str, poller: Poller) -> None:
+        await poller.run()
+        self._forget(request_id, poller)
+
+    def _forget(self, request_id: str, poller: Poller) -> None:
+        if self._pollers.get(request_id) is poller:
+            del self._pollers[request_id]
 
 
 class Follower:

@@ -8,8 +8,8 @@ import anyio
 import httpx
 
 from seedance_mcp import __version__
-from seedance_mcp.clock import Surroundings
-from seedance_mcp.errors import ConfigurationError, one_line
+from seedance_mcp.clock import Clock
+from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.ledger.store import Store
@@ -22,9 +22,9 @@ from seedance_mcp.runcomfy.http import Exchange
 from seedance_mcp.runcomfy.throttle import Throttle
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import Allowance
+from seedance_mcp.text import one_line
 
-from .changes import Listener
-from .reports import Limits
+from .reports import Limits, Listener
 from .service import Service
 
 
@@ -32,7 +32,7 @@ from .service import Service
 async def opened_service(  # noqa: PLR0913 - what build_server was given
     settings: Settings,
     model: Model,
-    surroundings: Surroundings,
+    clock: Clock,
     transport: httpx.AsyncBaseTransport | None,
     *,
     answers_left: Callable[[], bool],
@@ -44,7 +44,7 @@ async def opened_service(  # noqa: PLR0913 - what build_server was given
     Args:
         settings: The configuration.
         model: The model that is bought from.
-        surroundings: Clock, sleep and randomness.
+        clock: Clock, sleep and randomness.
         transport: How HTTP requests leave; None for the network.
         answers_left: Tells whether every answer so far has left for the client.
         changed: Who is told of every change of a job that is seen here.
@@ -57,17 +57,17 @@ async def opened_service(  # noqa: PLR0913 - what build_server was given
     history = timedelta(days=settings.history_days)
     async with (
         _connections(settings, transport) as connections,
-        _closing(SqliteStore(settings.state_dir, surroundings, history=history)) as store,
+        _closing(SqliteStore(settings.state_dir, clock, history=history)) as store,
         anyio.create_task_group() as tasks,
     ):
         yield Service(
-            client=_client(settings, connections, token, surroundings),
+            client=_client(settings, connections, token, clock),
             store=store,
             model=model,
             token=token,
             limits=_limits(settings),
             tasks=tasks,
-            surroundings=surroundings,
+            clock=clock,
             answers_left=answers_left,
             gate=ImageGate(
                 model,
@@ -75,33 +75,33 @@ async def opened_service(  # noqa: PLR0913 - what build_server was given
                 allow_private=settings.allow_private_urls,
                 local_files=local_files,
             ),
-            downloads=_downloads(settings, transport, surroundings),
+            downloads=_downloads(settings, transport, clock),
             claims=Claims(settings.state_dir / "saving"),
             changed=changed,
         )
 
 
 def _client(
-    settings: Settings, connections: Connections, token: str | None, surroundings: Surroundings
+    settings: Settings, connections: Connections, token: str | None, clock: Clock
 ) -> RunComfy:
     exchange = Exchange(
         connections,
         base_url=settings.base_url,
         token=token,
-        surroundings=surroundings,
-        throttle=Throttle(surroundings.sleep),
+        clock=clock,
+        throttle=Throttle(clock.sleep),
     )
     return RunComfy(exchange)
 
 
 def _downloads(
-    settings: Settings, transport: httpx.AsyncBaseTransport | None, surroundings: Surroundings
+    settings: Settings, transport: httpx.AsyncBaseTransport | None, clock: Clock
 ) -> Downloads:
     return Downloads(
         settings.output_dir,
         base_url=settings.base_url,
         transport=transport,
-        surroundings=surroundings,
+        clock=clock,
     )
 
 

@@ -1,6 +1,7 @@
 """What goes into the service and comes out of it, besides jobs."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.ledger.store import Page
@@ -74,3 +75,11 @@ class Limits:
 
     allowance: Allowance
     auto_download: bool
+
+
+class Listener(Protocol):
+    """Who is told of every change of a job."""
+
+    def __call__(self, job: Job) -> None:
+        """Hear what the job is now; this must neither wait nor fail."""
+        ...

@@ -10,7 +10,7 @@ from math import inf
 import anyio
 from anyio.abc import TaskGroup
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock
 from seedance_mcp.inputs.preflight import ImageGate
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import OPEN, Status
@@ -21,18 +21,17 @@ from seedance_mcp.outputs.job_locks import Claims
 from seedance_mcp.polling.schedule import Schedule
 from seedance_mcp.runcomfy.client import RunComfy
 
+from ._deliveries import Deliveries
 from ._downloads import Saving
 from ._downloads import Watcher as SavingWatcher
-from ._poller import Pollers
 from ._price_list import Catalogue
 from ._purchases import Buying
 from ._remote import ASK_SECONDS, REFRESH_JOBS, Asker
 from ._schedules import Pace
 from ._submissions import Submissions
-from ._tracking import Deliveries, Records
-from ._waiting import Follower, Watcher
-from .changes import Changes, Listener
-from .reports import Limits, Listing, Report
+from ._tracking import Changes, Records
+from ._waiting import Follower, Pollers, Watcher
+from .reports import Limits, Listener, Listing, Report
 
 
 class Service:
@@ -45,7 +44,7 @@ class Service:
         token: Whose jobs these are; the ledger gets a keyed hash of it. None buys nothing.
         limits: What the configuration allows.
         tasks: Where paid requests live; it must outlive every call.
-        surroundings: Clock, sleep and randomness.
+        clock: Clock, sleep and randomness.
         answers_left: Tells whether every answer so far has left for the client.
         gate: What the images of a call must pass.
         downloads: How clips are saved.
@@ -62,7 +61,7 @@ class Service:
         token: str | None,
         limits: Limits,
         tasks: TaskGroup,
-        surroundings: Surroundings,
+        clock: Clock,
         answers_left: Callable[[], bool],
         gate: ImageGate,
         downloads: Downloads,
@@ -71,11 +70,11 @@ class Service:
     ) -> None:
         self._store = store
         changes = Changes(changed)
-        self._records = Records(store, token, surroundings.clock, changes)
-        self._submissions = Submissions(client, store, changes, tasks, surroundings)
+        self._records = Records(store, token, clock, changes)
+        self._submissions = Submissions(client, store, changes, tasks, clock)
         self._deliveries = Deliveries(store, tasks, answers_left)
         self._saving = Saving(
-            downloads, self._records, claims, tasks, surroundings, unasked=limits.auto_download
+            downloads, self._records, claims, tasks, clock, unasked=limits.auto_download
         )
         self._catalogue = Catalogue(client, model, tasks)
         self._buying = Buying(
@@ -87,11 +86,11 @@ class Service:
             store=store,
             submissions=self._submissions,
             deliveries=self._deliveries,
-            clock=surroundings.clock,
+            clock=clock,
         )
-        self._pace = Pace(store, {model.model_id: model}, surroundings)
+        self._pace = Pace(store, {model.model_id: model}, clock)
         self._asker = Asker(client, self._records)
-        pollers = Pollers(self._asker.ask, self._pace, tasks, surroundings)
+        pollers = Pollers(self._asker.ask, self._pace, tasks, clock)
         self._follower = Follower(self._asker, pollers, self._records)
 
     async def generate(

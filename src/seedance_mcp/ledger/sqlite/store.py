@@ -11,7 +11,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -20,10 +19,11 @@ from typing import TypeVar
 
 import anyio
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock
 from seedance_mcp.errors import LedgerError
 from seedance_mcp.jobs.job import Job, advance, is_owed
 from seedance_mcp.jobs.status import Observation, OutcomeLost, Status
+from seedance_mcp.ledger._rules import merged
 from seedance_mcp.ledger.store import Page
 from seedance_mcp.spending.limits import DAY, HOUR, Allowance, check_day, check_hour
 
@@ -57,14 +57,14 @@ class SqliteStore:
 
     Args:
         folder: The state folder; made where it is not there, for its owner only.
-        surroundings: Clock, pauses and jitter while another process holds the lock.
+        clock: Clock, pauses and jitter while another process holds the lock.
         history: How long finished jobs are kept.
     """
 
-    def __init__(self, folder: Path, surroundings: Surroundings, *, history: timedelta) -> None:
+    def __init__(self, folder: Path, clock: Clock, *, history: timedelta) -> None:
         self._folder = folder
         self._path = folder / "ledger.db"
-        self._surroundings = surroundings
+        self._clock = clock
         self._history = history
         self._opened: tuple[sqlite3.Connection, Presence] | None = None
 
@@ -113,7 +113,7 @@ class SqliteStore:
                 rows.insert(connection, became, process=self._presence.process, at=now)
                 return became
             if not stored.request_id and (twin := _twin(connection, became)):
-                became = _merged(became, twin)
+                became = merged(became, twin)
                 rows.delete(connection, twin)
             if became != stored:
                 rows.update(connection, became, was=stored.status, at=now)
@@ -178,7 +178,7 @@ class SqliteStore:
                 raise LedgerError(
                     f"The ledger in {self._folder} cannot be used: {error.strerror}."
                 ) from error
-            await self._surroundings.sleep(0.002 + 0.02 * self._surroundings.random())
+            await self._clock.sleep(0.002 + 0.02 * self._clock.random())
 
     def _transaction(self, step: _Step[_T], *, writes: bool) -> _T:
         connection, _ = self._open()
@@ -210,13 +210,13 @@ class SqliteStore:
     def _tidy(self, connection: sqlite3.Connection) -> None:
         """Let go of finished jobs that are old, and of what dead processes left."""
         self._settle(connection)
-        rows.prune(connection, before=self._surroundings.clock() - self._history)
+        rows.prune(connection, before=self._clock.now() - self._history)
         self._presence.sweep()
 
     def _settle(self, connection: sqlite3.Connection) -> None:
         """Mark what dead processes were about to buy: whether they did cannot be known."""
         presence = self._presence
-        now = self._surroundings.clock()
+        now = self._clock.now()
         for process in rows.submitting_processes(connection):
             if not presence.is_alive(process):
                 for job in rows.submitting_of(connection, process):
@@ -253,18 +253,6 @@ def _twin(connection: sqlite3.Connection, job: Job) -> Job | None:
     if not job.request_id:
         return None
     return rows.by_request_id(connection, request_id=job.request_id, owner=job.owner)
-
-
-def _merged(job: Job, twin: Job) -> Job:
-    """Give a job what was learned of it under its request_id before its POST was answered."""
-    return replace(
-        twin,
-        id=job.id,
-        model_id=job.model_id,
-        arguments=job.arguments,
-        created_at=job.created_at,
-        estimated_microdollars=job.estimated_microdollars,
-    )
 
 
 def _check_limits(connection: sqlite3.Connection, job: Job, allowance: Allowance) -> None:

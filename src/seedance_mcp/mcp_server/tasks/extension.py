@@ -31,8 +31,9 @@ from mcp_types import (
     SubscriptionsListenResult,
 )
 
-from seedance_mcp.errors import JobNotFound, SeedanceError, one_line
+from seedance_mcp.errors import JobNotFound, SeedanceError
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
+from seedance_mcp.text import one_line
 
 TASKS = "io.modelcontextprotocol/tasks"
 """The extension's identifier."""

@@ -14,8 +14,7 @@ from typing import Any
 from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolRequestParams, CallToolResult, Result
 
-from seedance_mcp.clock import Surroundings
-from seedance_mcp.errors import one_line
+from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._progress import Notify, describe
@@ -27,10 +26,10 @@ from seedance_mcp.mcp_server.tools.tool import (
     generated,
     is_connected,
 )
-from seedance_mcp.polling.schedule import SHORTEST_SECONDS, Schedule
-from seedance_mcp.service._schedules import NOTHING_LEARNED, sighting
+from seedance_mcp.polling.schedule import NOTHING_LEARNED, SHORTEST_SECONDS, Schedule, sighting
 from seedance_mcp.service.reports import Report
 from seedance_mcp.service.service import Service
+from seedance_mcp.text import one_line
 
 from .extension import CreatedTask, Tasks, TaskState, TaskStatus
 
@@ -48,11 +47,11 @@ class TaskForms:
     """How a job is told as a task.
 
     Attributes:
-        surroundings: Clock and chance.
+        clock: Clock and chance.
         kept: How long a job can be had after it has ended.
     """
 
-    surroundings: Surroundings
+    clock: Clock
     kept: timedelta
 
     def created(self, report: Report, schedule: Schedule = NOTHING_LEARNED) -> CreatedTask:
@@ -73,7 +72,7 @@ class TaskForms:
         return TaskState(**told, result=result if told["status"] == "completed" else None)
 
     def _told(self, report: Report, schedule: Schedule) -> dict[str, Any]:
-        job, now = report.job, self.surroundings.clock()
+        job, now = report.job, self.clock.now()
         saving = _is_saving(report, now)
         return {
             "task_id": job.request_id,
@@ -90,8 +89,8 @@ class TaskForms:
             return ceil(1000 * SHORTEST_SECONDS)
         if job.status.final:
             return None
-        seen = sighting(job, self.surroundings.clock())
-        return ceil(1000 * schedule.pause(seen, self.surroundings.random))
+        seen = sighting(job, self.clock.now())
+        return ceil(1000 * schedule.pause(seen, self.clock.random))
 
 
 class Remarks:
@@ -177,7 +176,7 @@ class VideoTasks:
             arguments={},
             notify=self.notify,
             connected=self.connected,
-            surroundings=self.forms.surroundings,
+            clock=self.forms.clock,
         )
 
 
@@ -211,16 +210,16 @@ def _message(report: Report, now: datetime, usual_seconds: float | None) -> str:
     return one_line("; ".join(part for part in said if part), MESSAGE_LENGTH)
 
 
-def video_tasks(tools: Iterable[Tool], surroundings: Surroundings, *, kept: timedelta) -> Tasks:
+def video_tasks(tools: Iterable[Tool], clock: Clock, *, kept: timedelta) -> Tasks:
     """Make the extension that answers generate_video with tasks.
 
     Args:
         tools: The tools.
-        surroundings: Clock and chance.
+        clock: Clock and chance.
         kept: How long a job can be had after it has ended.
     """
     (tool,) = [tool for tool in tools if tool.listed.name == TOOL]
-    forms, remarks = TaskForms(surroundings=surroundings, kept=kept), Remarks()
+    forms, remarks = TaskForms(clock=clock, kept=kept), Remarks()
 
     def work(context: ServerRequestContext[Service]) -> VideoTasks:
         return VideoTasks(

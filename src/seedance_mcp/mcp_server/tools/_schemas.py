@@ -1,5 +1,9 @@
 """How the tools are listed: what a client's model sees of them before it calls one."""
 
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, cast
+
 from mcp_types import Tool, ToolAnnotations
 
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
@@ -11,7 +15,7 @@ from seedance_mcp.mcp_server._answers import (
     ResultAnswer,
     output_schema,
 )
-from seedance_mcp.models.model import JSONObject, Model, tool_schema
+from seedance_mcp.models.model import JSONObject, Model
 
 
 def listed_tools(model: Model, *, wait_seconds: int) -> list[Tool]:
@@ -167,3 +171,40 @@ def _hints(*, read_only: bool, destructive: bool, idempotent: bool) -> ToolAnnot
         idempotent_hint=idempotent,
         open_world_hint=True,
     )
+
+
+def tool_schema(model: Model, additions: Mapping[str, JSONObject]) -> JSONObject:
+    """Turn a model's input schema into a tool's.
+
+    `validations` stay out, since several MCP clients reject keywords they do not know; every
+    empty description is filled from the model's file.
+
+    Args:
+        model: The model.
+        additions: Properties of our own, put behind the model's.
+
+    Returns:
+        A JSON Schema of type object.
+    """
+    schema: JSONObject = _without_validations(model.input_schema)
+    properties: dict[str, JSONObject] = schema["properties"]
+    for name, prop in properties.items():
+        prop["description"] = prop.get("description") or model.descriptions.get(name, "")
+    if taken := set(properties) & set(additions):
+        raise ValueError(f"the model has arguments named like ours: {taken}")
+    properties.update(deepcopy(dict(additions)))
+    return schema
+
+
+def _without_validations(part: Any) -> Any:
+    """Copy a schema without the `validations` arrays at any depth of it."""
+    if isinstance(part, Mapping):
+        fields = cast("Mapping[str, Any]", part)
+        return {
+            key: _without_validations(value)
+            for key, value in fields.items()
+            if not (key == "validations" and isinstance(value, list))
+        }
+    if isinstance(part, list):
+        return [_without_validations(value) for value in cast("list[Any]", part)]
+    return part

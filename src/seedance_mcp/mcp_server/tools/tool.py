@@ -17,7 +17,7 @@ from mcp_types import CallToolResult, ContentBlock, ImageContent, ResourceLink, 
 from mcp_types import Tool as ListedTool
 from starlette.requests import Request
 
-from seedance_mcp.clock import Surroundings
+from seedance_mcp.clock import Clock
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
@@ -64,7 +64,7 @@ class Call:
     arguments: JSONObject
     notify: Notify
     connected: Connected
-    surroundings: Surroundings
+    clock: Clock
 
     async def deliver(self, *jobs: Job) -> None:
         """Note that the answer which names these jobs is given, if there is anybody to take it."""
@@ -78,7 +78,7 @@ class Tool:
 
     listed: ListedTool
     handle: Callable[[Call], Awaitable[Result]]
-    surroundings: Surroundings
+    clock: Clock
 
     async def call(
         self,
@@ -107,7 +107,7 @@ class Tool:
                     arguments=checked,
                     notify=notify,
                     connected=connected,
-                    surroundings=self.surroundings,
+                    clock=self.clock,
                 )
             )
         except SeedanceError as error:
@@ -120,12 +120,12 @@ class Tool:
             )
 
 
-def build_tools(model: Model, surroundings: Surroundings, *, wait_seconds: int) -> list[Tool]:
+def build_tools(model: Model, clock: Clock, *, wait_seconds: int) -> list[Tool]:
     """Make the tools for a model.
 
     Args:
         model: The model that `generate_video` makes clips with.
-        surroundings: Clock and sleep, for elapsed times and progress.
+        clock: Clock and sleep, for elapsed times and progress.
         wait_seconds: The default budget of a call that waits.
     """
     handlers = {
@@ -136,7 +136,7 @@ def build_tools(model: Model, surroundings: Surroundings, *, wait_seconds: int) 
         "list_jobs": list_jobs,
     }
     return [
-        Tool(listed=listed, handle=handlers[listed.name], surroundings=surroundings)
+        Tool(listed=listed, handle=handlers[listed.name], clock=clock)
         for listed in listed_tools(model, wait_seconds=wait_seconds)
     ]
 
@@ -152,7 +152,7 @@ async def generate(call: Call, *, wait_seconds: float) -> Report:
     force_new = arguments.pop("force_new")
     del arguments["wait_seconds"]
     looking = "looking at the images"
-    async with reported(call.notify, call.surroundings, at_first=looking) as watch:
+    async with reported(call.notify, call.clock, at_first=looking) as watch:
         return await call.service.generate(
             arguments, wait_seconds=wait_seconds, force_new=force_new, watch=watch
         )
@@ -165,7 +165,7 @@ async def generated(call: Call, report: Report) -> CallToolResult:
 
 async def check_status(call: Call) -> CallToolResult:
     """Tell where a job stands, and wait for it to end."""
-    async with reported(call.notify, call.surroundings) as watch:
+    async with reported(call.notify, call.clock) as watch:
         report = await call.service.status(**call.arguments, watch=watch)
     return await _job_result(call, report, bad=set())
 
@@ -192,7 +192,7 @@ async def _asked(call: Call) -> Report:
 async def _saved(call: Call) -> Report:
     deadline = anyio.current_time() + SAVE_SECONDS
     progress = BytesProgress(call.notify)
-    async with beating(progress.beat, call.surroundings):
+    async with beating(progress.beat, call.clock):
         report = await _asked(call)
         return await call.service.save(report, deadline=deadline, watch=progress)
 
@@ -233,7 +233,7 @@ async def _preview(path: Path) -> list[ContentBlock]:
 
 async def _job_result(call: Call, report: Report, *, bad: set[Status]) -> CallToolResult:
     await call.deliver(report.job)
-    elapsed = report.job.elapsed_seconds(call.surroundings.clock())
+    elapsed = report.job.elapsed_seconds(call.clock.now())
     answer = job_answer(report, elapsed_seconds=elapsed)
     return _result(answer, is_error=report.job.status in bad)
 

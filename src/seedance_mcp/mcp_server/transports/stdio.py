@@ -16,8 +16,8 @@ from mcp.shared.message import SessionMessage
 from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
 from pydantic import ValidationError
 
-from seedance_mcp.errors import one_line
 from seedance_mcp.mcp_server.app import SeedanceServer
+from seedance_mcp.text import one_line
 
 from .shutdown import end_process, until_signal
 
