@@ -12,7 +12,7 @@ import anyio
 import httpx
 from PIL import Image
 
-from seedance_mcp.inputs.preflight import ImageGate
+from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.models.model import load_models
 from tests.support.image_host import MEGABYTE, ImageHost, Page, hosting
 
@@ -30,7 +30,7 @@ def image() -> bytes:
 async def looking(host: ImageHost) -> None:
     """Look at the image as the server does."""
     model = next(iter(load_models().values()))
-    gate = ImageGate(model, check=True, allow_private=True, local_files=False)
+    gate = Preflight(model, check=True, allow_private=True, local_files=False)
     await gate.look({"first_frame_image_url": host.url(), "prompt": "Mist.", "resolution": "480p"})
 
 

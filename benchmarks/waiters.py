@@ -30,7 +30,7 @@ from seedance_mcp.models.model import JSONObject, Model, load_models
 from seedance_mcp.polling.schedule import FIRST_SECONDS
 from seedance_mcp.service.service import Service
 from seedance_mcp.settings import Settings
-from seedance_mcp.spending.limits import Allowance
+from seedance_mcp.spending.limits import SpendingLimits
 
 from .long_runs import BEFORE, JOBS
 
@@ -153,7 +153,7 @@ async def _learned(settings: Settings, token: str, model: Model) -> None:
             created_at=begun,
         )
         job = await store.begin(
-            job, force_new=True, named=(), allowance=Allowance(jobs_per_hour=MANY)
+            job, force_new=True, named=(), allowance=SpendingLimits(jobs_per_hour=MANY)
         )
         job = await store.observe(job, Accepted(request_id=job.id), begun)
         job = await store.observe(job, Running(), begun + timedelta(seconds=FIRST_SECONDS))

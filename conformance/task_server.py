@@ -40,7 +40,7 @@ from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.mcp_server.tasks.extension import Tasks, TaskState
 from seedance_mcp.mcp_server.tasks.job_tasks import TaskForms
 from seedance_mcp.service.reports import Report
-from seedance_mcp.spending.limits import Allowance
+from seedance_mcp.spending.limits import SpendingLimits
 
 from .surroundings import say
 
@@ -137,7 +137,7 @@ class Fixtures:
             created_at=self.forms.clock.now(),
             status=Status.IN_PROGRESS,
         )
-        allowance = Allowance(jobs_per_hour=PER_HOUR)
+        allowance = SpendingLimits(jobs_per_hour=PER_HOUR)
         return await self.store.begin(job, force_new=True, named=(), allowance=allowance)
 
     async def _job(self, task_id: str) -> Job:

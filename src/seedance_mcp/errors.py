@@ -8,15 +8,15 @@
     │   ├── CostLimitReached    too much money within a day
     │   └── PriceUnknown        what a job costs is not known, so that limit cannot be held
     ├── LedgerError             the disk, or another program: the ledger cannot be read or written
-    ├── ServiceError            RunComfy answered with an error, or not at all
+    ├── RunComfyError            RunComfy answered with an error, or not at all
     │   ├── Refusal             a clear no: nothing was accepted
     │   │   ├── TokenRefused    the token is wrong, expired or revoked
     │   │   ├── BalanceEmpty    the account cannot pay
     │   │   ├── RequestRefused  the request itself was refused (a bad input, a wrong model)
     │   │   ├── JobNotFound     no such request, or it is somebody else's, or it expired
     │   │   └── RateLimited     too many requests
-    │   └── ServiceUnavailable  no usable answer
-    │       └── Unreadable      an answer that is not what it should be
+    │   └── RunComfyUnavailable  no usable answer
+    │       └── UnreadableAnswer      an answer that is not what it should be
     ├── DownloadFailed          a finished clip could not be fetched, or not written to the disk
     │   └── LinkRefused         its link is not, or no longer, a way to it
     └── OutcomeUnknown          the paid request may or may not have been accepted
@@ -92,7 +92,7 @@ class LedgerError(SeedanceError):
     """The ledger cannot be read or written; without it no money is spent."""
 
 
-class ServiceError(SeedanceError):
+class RunComfyError(SeedanceError):
     """RunComfy answered with an error, or did not answer.
 
     Args:
@@ -107,7 +107,7 @@ class ServiceError(SeedanceError):
         self.retry_after = retry_after
 
 
-class Refusal(ServiceError):
+class Refusal(RunComfyError):
     """RunComfy clearly said no; a paid request that meets one was not accepted."""
 
 
@@ -131,7 +131,7 @@ class RateLimited(Refusal):
     """RunComfy asks for fewer requests (429)."""
 
 
-class ServiceUnavailable(ServiceError):
+class RunComfyUnavailable(RunComfyError):
     """No usable answer came: a connection fault, a time-out, a 5xx or an unreadable body.
 
     Args:
@@ -154,7 +154,7 @@ class ServiceUnavailable(ServiceError):
         self.never_sent = never_sent
 
 
-class Unreadable(ServiceUnavailable):
+class UnreadableAnswer(RunComfyUnavailable):
     """An answer came that cannot be read as what it should be."""
 
 

@@ -11,7 +11,7 @@ import anyio
 import pytest
 from mcp import Client
 
-from seedance_mcp.ledger.sqlite._processes import Presence
+from seedance_mcp.ledger.sqlite._processes import LiveProcesses
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import running
@@ -178,7 +178,7 @@ async def test_nobody_waits_for_ever_for_the_request_of_a_process_that_hangs(
             simulator.faults.append(Fault.drop("submit"))
             await generate(client)
         with (
-            closing(Presence(tmp_path / "processes")) as hung,
+            closing(LiveProcesses(tmp_path / "processes")) as hung,
             closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger,
         ):
             ledger.execute("UPDATE jobs SET status = 'submitting', process = ?", (hung.process,))

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from seedance_mcp.inputs._errors import NoImage, Unmeasured
+from seedance_mcp.inputs._errors import NotAnImage, UnsupportedImage
 from seedance_mcp.inputs._image_header import Header, read_header
 from tests.support.sample_images import SEED, animated, far_jpeg, heic, lossless_webp, made, rotated
 
@@ -27,7 +27,7 @@ SAMPLES = {
 def tried(data: bytes, *, whole: bool) -> Header | None:
     try:
         return read_header(data, whole=whole)
-    except (NoImage, Unmeasured):
+    except (NotAnImage, UnsupportedImage):
         return None
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from seedance_mcp.errors import InputError
 from seedance_mcp.inputs._jpeg import URI_LIMIT
-from seedance_mcp.inputs.preflight import ImageGate, Looked
+from seedance_mcp.inputs.preflight import Looked, Preflight
 from seedance_mcp.models.model import load_models
 from tests.support.sample_images import animated, made, noise, rotated
 
@@ -26,7 +26,7 @@ JPEG = made("JPEG")
 
 async def look(value: str, *, last: str | None = None, local_files: bool = True) -> Looked:
     # check=True and the system's own resolver: nothing here may need either.
-    gate = ImageGate(MODEL, check=True, allow_private=False, local_files=local_files)
+    gate = Preflight(MODEL, check=True, allow_private=False, local_files=local_files)
     return await gate.look({"prompt": "A lake", FIRST: value} | ({LAST: last} if last else {}))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from seedance_mcp.inputs._errors import RuleBroken
+from seedance_mcp.inputs._errors import RuleViolated
 from seedance_mcp.inputs._image_header import Header, read_header
 from seedance_mcp.inputs._orientation import turned
 from seedance_mcp.inputs._rules import hold
@@ -99,9 +99,9 @@ def test_only_what_breaks_a_rule_both_ways_is_refused() -> None:
     hold(narrow, Header(kind="JPEG", width=640, height=480, turned=True))
     hold(narrow, Header(kind="JPEG", width=480, height=640, turned=True))
     for sideways in (False, None):
-        with pytest.raises(RuleBroken):
+        with pytest.raises(RuleViolated):
             hold(narrow, Header(kind="JPEG", width=640, height=480, turned=sideways))
-    with pytest.raises(RuleBroken):
+    with pytest.raises(RuleViolated):
         hold(narrow, Header(kind="JPEG", width=640, height=640, turned=True))
 
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.inputs.preflight import ImageGate, Looked
+from seedance_mcp.inputs.preflight import Looked, Preflight
 from seedance_mcp.models.model import load_models
 from tests.support.client import VIRTUAL_TIME
 from tests.support.image_host import ImageHost, Names, Page, Rerouted, hosting
@@ -34,7 +34,7 @@ def plain() -> httpx.AsyncHTTPTransport:
 
 
 async def look(first: str, last: str, *, resolution: str = "480p") -> Looked:
-    gate = ImageGate(MODEL, check=True, allow_private=True, local_files=False, transport=plain())
+    gate = Preflight(MODEL, check=True, allow_private=True, local_files=False, transport=plain())
     given = {"prompt": "A lake", FIRST: first, LAST: last, "resolution": resolution}
     return await gate.look(given)
 
@@ -137,7 +137,7 @@ async def test_the_certificate_is_held_against_the_name_though_an_address_is_dia
         tasks.start_soon(listener.serve, host.serve)
         network = Rerouted(port, real)
         address = "93.184.215.14"
-        gate = ImageGate(
+        gate = Preflight(
             MODEL,
             check=True,
             allow_private=False,
@@ -152,7 +152,7 @@ async def test_the_certificate_is_held_against_the_name_though_an_address_is_dia
 
 async def test_our_own_connections_reach_no_server_on_loopback() -> None:
     async with hosting(a=JPEG) as host:
-        gate = ImageGate(MODEL, check=True, allow_private=False, local_files=False)
+        gate = Preflight(MODEL, check=True, allow_private=False, local_files=False)
         for name in ("127.0.0.1", "localhost", "[::1]"):
             with pytest.raises(InputError):
                 await gate.look({"prompt": "A lake", FIRST: f"https://{name}:{host.port}/a"})
@@ -161,6 +161,6 @@ async def test_our_own_connections_reach_no_server_on_loopback() -> None:
 
 async def test_our_own_connections_reach_one_where_private_addresses_are_allowed() -> None:
     async with hosting(a=JPEG) as host:
-        gate = ImageGate(MODEL, check=True, allow_private=True, local_files=False)
+        gate = Preflight(MODEL, check=True, allow_private=True, local_files=False)
         looked = await gate.look({"prompt": "A lake", FIRST: host.url("/a")})
         assert (looked.warnings, host.connections) == ((), 1)

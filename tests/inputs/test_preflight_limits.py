@@ -14,7 +14,7 @@ from anyio.to_thread import current_default_thread_limiter
 
 from seedance_mcp.errors import InputError
 from seedance_mcp.inputs._turns import Turns
-from seedance_mcp.inputs.preflight import ImageGate
+from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.simulator.behaviour import Behaviour
 from tests.support.client import VIRTUAL_TIME, facts, opened
 from tests.support.image_host import Page, hosting
@@ -28,8 +28,8 @@ pytestmark = pytest.mark.anyio
 HANGING = Page(hangs=True, length="none")
 
 
-def gate(*, local_files: bool = True) -> ImageGate:
-    return ImageGate(MODEL, check=True, allow_private=True, local_files=local_files)
+def gate(*, local_files: bool = True) -> Preflight:
+    return Preflight(MODEL, check=True, allow_private=True, local_files=local_files)
 
 
 @pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
@@ -131,12 +131,12 @@ async def test_what_was_given_up_keeps_its_turn_until_it_has_ended() -> None:
 PEAK = """
 import resource, sys
 import anyio
-from seedance_mcp.images import ImageGate
+from seedance_mcp.images import Preflight
 from seedance_mcp.schema import load_models
 
 async def main(path):
     (model,) = load_models().values()
-    gate = ImageGate(model, check=True, allow_private=False, local_files=True)
+    gate = Preflight(model, check=True, allow_private=False, local_files=True)
     frames = {"first_frame_image_url": path, "last_frame_image_url": path}
     async with anyio.create_task_group() as tasks:
         for _ in range(3):

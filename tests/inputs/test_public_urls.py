@@ -8,7 +8,7 @@ import pytest
 
 from seedance_mcp.errors import InputError
 from seedance_mcp.inputs._public_urls import is_public
-from seedance_mcp.inputs.preflight import ImageGate
+from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.models.model import load_models
 from tests.support.hostile_urls import (
     ESCAPE,
@@ -46,7 +46,7 @@ def names(**more: list[list[str]]) -> Names:
 
 async def found(url: str, network: Rerouted, resolve: Names) -> str:
     """Give the line that a URL is refused with, or its warning, or nothing."""
-    gate = ImageGate(
+    gate = Preflight(
         MODEL,
         check=True,
         allow_private=False,

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.inputs.preflight import ImageGate
+from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.models.model import load_models
 from tests.support.image_cases import FIRST, JPEG, PASS, SMALL, TABLE, THIRTY, WRONG, page
 from tests.support.image_host import ImageHost, hosting
@@ -15,10 +15,10 @@ pytestmark = pytest.mark.anyio
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 
 
-def gate(*, check: bool = True) -> ImageGate:
+def gate(*, check: bool = True) -> Preflight:
     """Make a gate that may look at loopback."""
     plain = httpx.AsyncHTTPTransport(verify=False, trust_env=False)
-    return ImageGate(MODEL, check=check, allow_private=True, local_files=False, transport=plain)
+    return Preflight(MODEL, check=check, allow_private=True, local_files=False, transport=plain)
 
 
 async def found(host: ImageHost, path: str = "/image") -> str:

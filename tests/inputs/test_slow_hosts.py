@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.inputs.preflight import ImageGate
+from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.models.model import load_models
 from tests.support.image_host import Page, hosting
 from tests.support.sample_images import far_jpeg
@@ -27,7 +27,7 @@ BOXES = b"\0\0\0\x08free" * 9_000 + struct.pack(">I", len(EXTENTS) + 4) + EXTENT
 
 async def look(url: str) -> str:
     """Give the warnings about an image, or why it is refused."""
-    gate = ImageGate(MODEL, check=True, allow_private=True, local_files=False)
+    gate = Preflight(MODEL, check=True, allow_private=True, local_files=False)
     try:
         return "\n".join((await gate.look({"prompt": "A lake", FIRST: url})).warnings)
     except InputError as error:

@@ -29,9 +29,9 @@ from seedance_mcp.jobs.status import (
 )
 from seedance_mcp.ledger.sqlite import _queries as rows
 from seedance_mcp.ledger.sqlite._migrations import migrate
-from seedance_mcp.ledger.sqlite._processes import Presence
+from seedance_mcp.ledger.sqlite._processes import LiveProcesses
 from seedance_mcp.ledger.sqlite.store import SqliteStore
-from seedance_mcp.spending.limits import Allowance
+from seedance_mcp.spending.limits import SpendingLimits
 from tests.support.broken_ledgers import BROKEN
 from tests.support.client import VIRTUAL_TIME
 
@@ -66,7 +66,7 @@ async def opened(folder: Path, *, now: datetime = NOON) -> AsyncGenerator[Sqlite
 
 async def begin(store: SqliteStore, new: Job, **options: Any) -> Job:
     """Begin a job with options that let it pass."""
-    allowance = Allowance(jobs_per_hour=99)
+    allowance = SpendingLimits(jobs_per_hour=99)
     chosen: dict[str, Any] = {"force_new": False, "named": (), "allowance": allowance, **options}
     return await store.begin(new, **chosen)
 
@@ -203,7 +203,7 @@ async def test_a_job_that_ended_unseen_is_owed_for_a_day(tmp_path: Path) -> None
 async def test_the_hourly_limit_counts_what_was_begun_and_says_when_the_next_is_allowed(
     tmp_path: Path,
 ) -> None:
-    three = Allowance(jobs_per_hour=3)
+    three = SpendingLimits(jobs_per_hour=3)
     async with opened(tmp_path) as store:
         for number in range(3):
             at = NOON + timedelta(minutes=number)
@@ -377,7 +377,7 @@ def test_a_ledger_that_another_process_makes_at_any_instant_is_taken_for_ours(
 
 
 async def test_the_presence_of_this_process_ends_with_it(tmp_path: Path) -> None:
-    one, other = Presence(tmp_path), Presence(tmp_path)
+    one, other = LiveProcesses(tmp_path), LiveProcesses(tmp_path)
     assert (one.is_alive(other.process), other.is_alive(one.process)) == (True, True)
     assert one.is_alive("never-was") is False
     other.close()

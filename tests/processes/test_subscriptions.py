@@ -1,4 +1,4 @@
-"""Announcements and resources of the server as a real process, over stdio and over HTTP."""
+"""Subscriptions and resources of the server as a real process, over stdio and over HTTP."""
 
 import json
 import time

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedance_mcp.errors import Unreadable
+from seedance_mcp.errors import UnreadableAnswer
 from seedance_mcp.jobs.status import Failed, Queued, Succeeded
 from seedance_mcp.runcomfy._error_codes import error_text, read_error
 from seedance_mcp.runcomfy._responses import (
@@ -28,7 +28,7 @@ def test_whatever_is_answered_is_read_or_unreadable(
 ) -> None:
     try:
         seen = read(read_object(body))
-    except Unreadable as error:
+    except UnreadableAnswer as error:
         said = error.message
     else:
         said = seen.error if isinstance(seen, Failed) else "read"

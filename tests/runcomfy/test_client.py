@@ -10,11 +10,11 @@ from seedance_mcp.errors import (
     JobNotFound,
     RateLimited,
     RequestRefused,
-    ServiceError,
-    ServiceUnavailable,
+    RunComfyError,
+    RunComfyUnavailable,
     TokenMissing,
     TokenRefused,
-    Unreadable,
+    UnreadableAnswer,
 )
 from seedance_mcp.jobs.status import (
     Ended,
@@ -25,7 +25,7 @@ from seedance_mcp.jobs.status import (
     Status,
     Succeeded,
 )
-from seedance_mcp.runcomfy.client import RunComfy
+from seedance_mcp.runcomfy.client import RunComfyClient
 from tests.support.scripted_network import BASE_URL, HeldTime, Scripted, Step, answer, exchanging
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +37,7 @@ STATUS = f"GET {BASE_URL}/v1/requests/{ID}/status"
 RESULT = f"GET {BASE_URL}/v1/requests/{ID}/result?include_cost=true"
 CANCEL = f"POST {BASE_URL}/v1/requests/{ID}/cancel"
 
-Call = Callable[[RunComfy], Awaitable[Any]]
+Call = Callable[[RunComfyClient], Awaitable[Any]]
 
 
 async def called(call: Call, *steps: Step, time: HeldTime | None = None) -> tuple[Any, list[str]]:
@@ -45,21 +45,21 @@ async def called(call: Call, *steps: Step, time: HeldTime | None = None) -> tupl
     network = Scripted(*steps)
     async with exchanging(network, time=time) as exchange:
         try:
-            seen = await call(RunComfy(exchange))
-        except ServiceError as error:
+            seen = await call(RunComfyClient(exchange))
+        except RunComfyError as error:
             seen = (type(error), error.message)
     return seen, network.sent
 
 
-def status(client: RunComfy) -> Awaitable[Observation]:
+def status(client: RunComfyClient) -> Awaitable[Observation]:
     return client.status(ID)
 
 
-def result(client: RunComfy) -> Awaitable[Observation]:
+def result(client: RunComfyClient) -> Awaitable[Observation]:
     return client.result(ID)
 
 
-def cancel(client: RunComfy) -> Awaitable[bool]:
+def cancel(client: RunComfyClient) -> Awaitable[bool]:
     return client.cancel(ID)
 
 
@@ -94,7 +94,7 @@ async def test_a_result_that_is_asked_early_says_where_the_job_stands(
     assert await called(result, early) == (seen, [RESULT])
 
 
-REFUSALS: list[tuple[int, Any, type[ServiceError], str]] = [
+REFUSALS: list[tuple[int, Any, type[RunComfyError], str]] = [
     (400, {"error_code": 400004}, TokenRefused, "RunComfy does not take the token (400004)."),
     (401, None, TokenRefused, "RunComfy does not take the token (401)."),
     (
@@ -116,16 +116,16 @@ REFUSALS: list[tuple[int, Any, type[ServiceError], str]] = [
         "RunComfy knows no such request for this account (400001).",
     ),
     (422, {"detail": "No"}, RequestRefused, "RunComfy refused the request (422: No)."),
-    (500, {"error": "Oops"}, ServiceUnavailable, "RunComfy gave no usable answer (500: Oops)."),
-    (302, None, ServiceUnavailable, "RunComfy gave no usable answer (302)."),
-    (200, [1], Unreadable, "RunComfy sent an answer that is no JSON object."),
+    (500, {"error": "Oops"}, RunComfyUnavailable, "RunComfy gave no usable answer (500: Oops)."),
+    (302, None, RunComfyUnavailable, "RunComfy gave no usable answer (302)."),
+    (200, [1], UnreadableAnswer, "RunComfy sent an answer that is no JSON object."),
 ]
 
 
 @pytest.mark.parametrize("call", [status, result, cancel])
 @pytest.mark.parametrize(("code", "body", "kind", "message"), REFUSALS)
 async def test_an_error_answer_raises_what_it_is_and_is_asked_once(
-    call: Call, code: int, body: object, kind: type[ServiceError], message: str
+    call: Call, code: int, body: object, kind: type[RunComfyError], message: str
 ) -> None:
     seen, sent = await called(call, answer(code, body))
     assert (seen, len(sent)) == ((kind, message), 1)
@@ -143,7 +143,7 @@ async def test_a_question_that_meets_too_many_questions_reports_when_to_come_bac
     network = Scripted(answer(429, {"message": "Slow down"}, Retry_After="30"))
     async with exchanging(network) as exchange:
         with pytest.raises(RateLimited) as refused:
-            await RunComfy(exchange).status(ID)
+            await RunComfyClient(exchange).status(ID)
     assert (refused.value.message, refused.value.retry_after) == (
         "RunComfy asks for fewer requests (429: Slow down).",
         30.0,
@@ -164,7 +164,7 @@ async def test_a_cancel_is_sent_once_and_without_a_body(
 ) -> None:
     network = Scripted(answer(code, body))
     async with exchanging(network) as exchange:
-        assert await RunComfy(exchange).cancel(ID) is cancelled
+        assert await RunComfyClient(exchange).cancel(ID) is cancelled
     assert network.sent == [CANCEL]
     assert network.requests[0].content == b""
 
@@ -179,7 +179,7 @@ async def test_a_cancel_whose_connection_broke_is_sent_once_more(fault: Exceptio
 
     name = type(fault).__name__
     assert await called(cancel, fault, fault) == (
-        (ServiceUnavailable, f"RunComfy did not answer ({name})."),
+        (RunComfyUnavailable, f"RunComfy did not answer ({name})."),
         [CANCEL] * 2,
     )
 
@@ -187,7 +187,7 @@ async def test_a_cancel_whose_connection_broke_is_sent_once_more(fault: Exceptio
 @pytest.mark.parametrize("kind", [httpx.ReadTimeout, httpx.WriteTimeout])
 async def test_a_cancel_that_timed_out_is_not_sent_again(kind: type[Exception]) -> None:
     assert await called(cancel, kind("slow")) == (
-        (ServiceUnavailable, f"RunComfy did not answer ({kind.__name__})."),
+        (RunComfyUnavailable, f"RunComfy did not answer ({kind.__name__})."),
         [CANCEL],
     )
 
@@ -202,7 +202,7 @@ async def test_the_catalogue_says_what_a_model_costs_and_takes() -> None:
     entry = {"model_id": "a/b/c", "base_price_usd": 0.1, "price_unit": "second"}
     network = Scripted(httpx.ConnectError("refused"), answer(200, entry))
     async with exchanging(network) as exchange:
-        assert await RunComfy(exchange).model("a/b/c") == entry
+        assert await RunComfyClient(exchange).model("a/b/c") == entry
     assert network.sent == [f"GET {BASE_URL}/v1/models/a/b/c"] * 2
 
 
@@ -218,7 +218,7 @@ async def test_a_model_that_the_catalogue_does_not_know_is_refused(code: int, bo
 async def test_an_id_that_could_change_the_path_never_reaches_the_network(request_id: str) -> None:
     network = Scripted()
     async with exchanging(network) as exchange:
-        client = RunComfy(exchange)
+        client = RunComfyClient(exchange)
         for ask in (client.status, client.result, client.cancel):
             with pytest.raises(InputError, match=r"^request_id must be 1 to 128 letters"):
                 await ask(request_id)
@@ -228,7 +228,7 @@ async def test_an_id_that_could_change_the_path_never_reaches_the_network(reques
 async def test_without_a_token_no_call_is_made() -> None:
     network = Scripted()
     async with exchanging(network, token=None) as exchange:
-        client = RunComfy(exchange)
+        client = RunComfyClient(exchange)
         calls = (client.status(ID), client.result(ID), client.cancel(ID), client.model("a/b"))
         for call in (*calls, client.submit("a/b", {})):
             with pytest.raises(TokenMissing, match=r"^No RunComfy token is set\."):

@@ -7,9 +7,9 @@ import anyio
 import httpx
 import pytest
 
-from seedance_mcp.errors import ServiceUnavailable
+from seedance_mcp.errors import RunComfyUnavailable
 from seedance_mcp.jobs.status import Queued
-from seedance_mcp.runcomfy.client import RunComfy
+from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.connections import MOST_AT_ONCE, Connections
 from tests.support.client import ARGUMENTS, VIRTUAL_TIME
 from tests.support.scripted_network import Scripted, answer, exchanging
@@ -23,7 +23,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 def answered_after(seconds: float, body: object) -> Callable[[httpx.Request], Any]:
-    """Answer after some time."""
+    """HttpAnswer after some time."""
 
     async def step(_: httpx.Request) -> httpx.Response:
         await anyio.sleep(seconds)
@@ -50,7 +50,7 @@ async def test_requests_beyond_those_at_once_wait_for_their_turn_and_are_all_ans
     async with exchanging(network) as exchange:
 
         async def ask() -> None:
-            seen.append(await RunComfy(exchange).status("r-1"))
+            seen.append(await RunComfyClient(exchange).status("r-1"))
 
         async with anyio.create_task_group() as tasks:
             for _ in range(many):
@@ -64,12 +64,12 @@ async def test_requests_beyond_those_at_once_wait_for_their_turn_and_are_all_ans
 async def test_a_paid_request_whose_turn_does_not_come_is_known_to_have_cost_nothing() -> None:
     network = Scripted(*[answered_after(39, {"request_id": "r-1"})] * MOST_AT_ONCE)
     async with exchanging(network) as exchange:
-        client = RunComfy(exchange)
+        client = RunComfyClient(exchange)
         async with anyio.create_task_group() as tasks:
             for _ in range(MOST_AT_ONCE):
                 tasks.start_soon(client.submit, "a/model", ARGUMENTS)
             await anyio.sleep(1)
-            with pytest.raises(ServiceUnavailable) as raised:
+            with pytest.raises(RunComfyUnavailable) as raised:
                 await client.submit("a/model", ARGUMENTS)
             assert raised.value.never_sent
             # Half of its 40 seconds: a later turn would leave too little for the answer.

@@ -7,32 +7,32 @@ from seedance_mcp.errors import (
     JobNotFound,
     RateLimited,
     RequestRefused,
-    ServiceError,
-    ServiceUnavailable,
+    RunComfyError,
+    RunComfyUnavailable,
     TokenRefused,
 )
 from seedance_mcp.runcomfy._error_codes import NOT_READY, error_number, error_text, read_error
 
-MEANING: dict[type[ServiceError], str] = {
+MEANING: dict[type[RunComfyError], str] = {
     RequestRefused: "RunComfy refused the request",
     BalanceEmpty: "The RunComfy account has no balance left",
     TokenRefused: "RunComfy does not take the token",
     JobNotFound: "RunComfy knows no such request for this account",
     RateLimited: "RunComfy asks for fewer requests",
-    ServiceUnavailable: "RunComfy gave no usable answer",
+    RunComfyUnavailable: "RunComfy gave no usable answer",
 }
 About = Literal["model", "job"]
 
 
-def facts(error: ServiceError | None) -> tuple[Any, ...] | None:
+def facts(error: RunComfyError | None) -> tuple[Any, ...] | None:
     """Give all that an error holds, None where there is none."""
     if error is None:
         return None
-    passing = isinstance(error, ServiceUnavailable) and error.passing
+    passing = isinstance(error, RunComfyUnavailable) and error.passing
     return type(error), error.message, error.retry_after, passing
 
 
-def said(kind: type[ServiceError], detail: str, *, passing: bool = False) -> tuple[Any, ...]:
+def said(kind: type[RunComfyError], detail: str, *, passing: bool = False) -> tuple[Any, ...]:
     """Give what an error of a kind must hold."""
     return kind, f"{MEANING[kind]} ({detail}).", None, passing
 
@@ -56,7 +56,7 @@ def said(kind: type[ServiceError], detail: str, *, passing: bool = False) -> tup
 )
 @pytest.mark.parametrize("status_code", [200, 400, 403, 404, 500])
 def test_the_documented_number_is_believed_before_the_http_status(
-    status_code: int, number: int, kind: type[ServiceError], about: About
+    status_code: int, number: int, kind: type[RunComfyError], about: About
 ) -> None:
     body = {"error_code": number, "error_message": "No"}
     assert facts(read_error(status_code, body, about=about)) == said(kind, f"{number}: No")
@@ -74,13 +74,13 @@ def test_the_documented_number_is_believed_before_the_http_status(
         (413, RequestRefused),
         (422, RequestRefused),
         (429, RateLimited),
-        *((code, ServiceUnavailable) for code in (301, 302, 307, 405, 408, 409, 418, 500, 501)),
+        *((code, RunComfyUnavailable) for code in (301, 302, 307, 405, 408, 409, 418, 500, 501)),
     ],
 )
 @pytest.mark.parametrize("about", ["model", "job"])
 @pytest.mark.parametrize("body", [None, {}, [], "", {"unrelated": "text"}, {"error_code": None}])
 def test_without_a_number_the_http_status_says_what_is_wrong(
-    status_code: int, kind: type[ServiceError], about: About, body: object
+    status_code: int, kind: type[RunComfyError], about: About, body: object
 ) -> None:
     assert facts(read_error(status_code, body, about=about)) == said(kind, str(status_code))
 
@@ -88,7 +88,7 @@ def test_without_a_number_the_http_status_says_what_is_wrong(
 @pytest.mark.parametrize("status_code", [502, 503, 504])
 def test_a_gateways_fault_is_passing(status_code: int) -> None:
     error = read_error(status_code, {"message": "Bad gateway"}, about="job")
-    assert facts(error) == said(ServiceUnavailable, f"{status_code}: Bad gateway", passing=True)
+    assert facts(error) == said(RunComfyUnavailable, f"{status_code}: Bad gateway", passing=True)
 
 
 @pytest.mark.parametrize(("about", "kind"), [("job", JobNotFound), ("model", RequestRefused)])
@@ -102,7 +102,7 @@ def test_a_gateways_fault_is_passing(status_code: int) -> None:
     ],
 )
 def test_a_wrong_id_is_that_of_what_the_request_named(
-    about: About, kind: type[ServiceError], status_code: int, body: object, detail: str
+    about: About, kind: type[RunComfyError], status_code: int, body: object, detail: str
 ) -> None:
     assert facts(read_error(status_code, body, about=about)) == said(kind, detail)
 
@@ -135,8 +135,8 @@ def test_a_success_whose_error_code_says_zero_in_a_string_is_no_error() -> None:
         (7, said(RequestRefused, "7: No")),
         (499999, said(RequestRefused, "499999: No")),
         ("E_BAD", said(RequestRefused, "200: No")),
-        (500000, said(ServiceUnavailable, "500000: No")),
-        (503001, said(ServiceUnavailable, "503001: No")),
+        (500000, said(RunComfyUnavailable, "500000: No")),
+        (503001, said(RunComfyUnavailable, "503001: No")),
     ],
 )
 def test_a_success_with_an_unknown_error_code_is_an_error(

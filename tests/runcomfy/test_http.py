@@ -8,31 +8,31 @@ import pytest
 from seedance_mcp.errors import (
     RateLimited,
     RequestRefused,
-    ServiceUnavailable,
-    Unreadable,
+    RunComfyUnavailable,
+    UnreadableAnswer,
 )
 from seedance_mcp.runcomfy.http import (
     ANSWER_LIMIT_BYTES,
     FOREIGN_ERRORS,
     NEVER_SENT,
-    Answer,
+    HttpAnswer,
 )
 from tests.support.scripted_network import NOW, HeldTime, Scripted, Step, answer, exchanging
 
 pytestmark = pytest.mark.anyio
 
 URL = "https://api.example/v1/requests/r-1/status"
-READ = Answer(status_code=200, body={"status": "in_queue"}, error=None)
+READ = HttpAnswer(status_code=200, body={"status": "in_queue"}, error=None)
 
 
-async def got(*steps: Step) -> tuple[Answer | str, list[float]]:
+async def got(*steps: Step) -> tuple[HttpAnswer | str, list[float]]:
     """Send one safe request; give its answer or fault, and the pauses between attempts."""
     time = HeldTime()
     network = Scripted(*steps)
     async with exchanging(network, time=time) as exchange:
         try:
             seen = await exchange.get("/v1/requests/r-1/status", about="job")
-        except ServiceUnavailable as error:
+        except RunComfyUnavailable as error:
             seen = error.message
     assert network.sent == [f"GET {URL}"] * len(steps)
     return seen, time.pauses
@@ -74,7 +74,7 @@ async def test_a_safe_request_is_given_up_after_four_attempts_with_longer_and_lo
 
 async def test_the_last_error_is_the_answer_when_attempts_run_out() -> None:
     seen, pauses = await got(*(answer(503, {"detail": str(n)}) for n in range(4)))
-    assert isinstance(seen, Answer)
+    assert isinstance(seen, HttpAnswer)
     assert str(seen.error) == "RunComfy gave no usable answer (503: 3)."
     assert pauses == [0.375, 0.75, 1.5]
 
@@ -90,7 +90,7 @@ async def test_every_kind_of_trouble_counts_as_an_attempt() -> None:
 @pytest.mark.parametrize("status_code", [301, 302, 400, 401, 402, 403, 404, 408, 409, 422, 500])
 async def test_what_asking_again_would_not_change_is_asked_once(status_code: int) -> None:
     seen, pauses = await got(answer(status_code, {"message": "No"}))
-    assert isinstance(seen, Answer)
+    assert isinstance(seen, HttpAnswer)
     assert (seen.status_code, seen.body, pauses) == (status_code, {"message": "No"}, [])
     assert seen.error is not None
 
@@ -98,7 +98,7 @@ async def test_what_asking_again_would_not_change_is_asked_once(status_code: int
 @pytest.mark.parametrize("raw", [b"", b"<html>", b"{", b"\xff\xfe", b"[" * 100_000, b"1" * 5000])
 async def test_an_answer_that_is_no_json_is_read_as_nothing_and_asked_once(raw: bytes) -> None:
     assert await got(httpx.Response(200, content=raw)) == (
-        Answer(status_code=200, body=None, error=None),
+        HttpAnswer(status_code=200, body=None, error=None),
         [],
     )
 
@@ -140,7 +140,7 @@ async def test_a_pause_of_more_than_eight_seconds_is_reported_and_not_slept_out(
     header: str, asked: float
 ) -> None:
     seen, pauses = await got(answer(429, {}, Retry_After=header))
-    assert isinstance(seen, Answer)
+    assert isinstance(seen, HttpAnswer)
     assert isinstance(seen.error, RateLimited)
     assert (seen.error.retry_after, pauses) == (asked, [])
 
@@ -170,11 +170,11 @@ KINDS = sorted(every_kind(httpx.TransportError), key=lambda kind: kind.__name__)
 async def test_a_fault_says_its_kind_and_whether_the_request_left(kind: type[Exception]) -> None:
     network = Scripted(kind("https://api.example/?token=secret"))
     async with exchanging(network) as exchange:
-        with pytest.raises(ServiceUnavailable) as raised:
+        with pytest.raises(RunComfyUnavailable) as raised:
             await exchange.send("POST", "/v1/models/m", about="model", body={})
     error = raised.value
     assert (type(error), error.message, error.passing, error.never_sent, error.retry_after) == (
-        ServiceUnavailable,
+        RunComfyUnavailable,
         f"RunComfy did not answer ({kind.__name__}).",
         True,
         kind in {httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout},
@@ -186,18 +186,18 @@ async def test_a_fault_says_its_kind_and_whether_the_request_left(kind: type[Exc
 async def test_an_answer_that_is_too_long_is_unreadable() -> None:
     longest = b'"' + b"x" * (ANSWER_LIMIT_BYTES - 2) + b'"'
     read, _ = await got(httpx.Response(200, content=longest))
-    assert isinstance(read, Answer)
+    assert isinstance(read, HttpAnswer)
     assert len(read.body) == ANSWER_LIMIT_BYTES - 2
 
     network = Scripted(httpx.Response(200, content=longest + b" "))
     async with exchanging(network) as exchange:
-        with pytest.raises(Unreadable, match=r"^RunComfy sent an answer that is too long\.$"):
+        with pytest.raises(UnreadableAnswer, match=r"^RunComfy sent an answer that is too long\.$"):
             await exchange.get("/", about="job")
 
 
 async def test_a_refusal_is_given_as_an_answer() -> None:
     seen, _ = await got(answer(400, {"error_code": 400003, "message": "Bad"}))
-    assert isinstance(seen, Answer)
+    assert isinstance(seen, HttpAnswer)
     assert (seen.status_code, type(seen.error), str(seen.error)) == (
         400,
         RequestRefused,

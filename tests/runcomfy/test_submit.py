@@ -9,11 +9,11 @@ from seedance_mcp.errors import (
     OutcomeUnknown,
     RateLimited,
     RequestRefused,
+    RunComfyUnavailable,
     SeedanceError,
-    ServiceUnavailable,
     TokenRefused,
 )
-from seedance_mcp.runcomfy.client import RunComfy
+from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.http import ANSWER_LIMIT_BYTES
 from tests.support.scripted_network import (
     BASE_URL,
@@ -39,7 +39,7 @@ async def bought(network: Scripted, *, token: str = TOKEN) -> str | SeedanceErro
     time = HeldTime()
     async with exchanging(network, time=time, token=token) as exchange:
         try:
-            return await RunComfy(exchange).submit(MODEL, ARGUMENTS)
+            return await RunComfyClient(exchange).submit(MODEL, ARGUMENTS)
         except SeedanceError as error:
             return error
         finally:
@@ -140,7 +140,7 @@ async def test_a_paid_request_that_never_left_is_sent_once_more(fault: Exception
 async def test_a_paid_request_that_cannot_leave_is_given_up_as_never_sent(fault: Exception) -> None:
     error = await bought(Scripted(fault, fault))
 
-    assert isinstance(error, ServiceUnavailable)
+    assert isinstance(error, RunComfyUnavailable)
     assert error.message == f"RunComfy did not answer ({type(fault).__name__})."
     assert error.never_sent
 

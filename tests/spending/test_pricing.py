@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from seedance_mcp.errors import CostLimitReached, PriceUnknown
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import load_models
-from seedance_mcp.spending.limits import DAY, Allowance, check_day
+from seedance_mcp.spending.limits import DAY, SpendingLimits, check_day
 from seedance_mcp.spending.pricing import Price, dollars, read_price, spent, written
 from tests.support.json_values import json_values
 
@@ -120,7 +120,7 @@ def test_a_job_counts_with_its_cost_else_its_estimate_else_what_it_is_estimated_
 
 def refusal(new: Job, begun: Sequence[Job], usd: str, price: Price | None = None) -> str | None:
     """Give the line that a job is refused with for its cost, None where it is not."""
-    allowance = Allowance(jobs_per_hour=1, usd_per_day=Decimal(usd), price=price)
+    allowance = SpendingLimits(jobs_per_hour=1, usd_per_day=Decimal(usd), price=price)
     try:
         check_day(new, begun, allowance)
     except CostLimitReached as error:
@@ -180,7 +180,7 @@ def test_a_clip_that_is_dearer_than_the_limit_is_told_so() -> None:
 def test_a_limit_that_cannot_be_held_lets_nothing_pass(
     new: Job, begun: list[Job], line: str
 ) -> None:
-    allowance = Allowance(jobs_per_hour=1, usd_per_day=Decimal(9), price=PRICE)
+    allowance = SpendingLimits(jobs_per_hour=1, usd_per_day=Decimal(9), price=PRICE)
     with pytest.raises(PriceUnknown) as refused:
         check_day(new, begun, allowance)
     assert refused.value.line == (

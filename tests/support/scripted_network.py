@@ -10,7 +10,7 @@ import httpx
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.runcomfy.connections import Connections
-from seedance_mcp.runcomfy.http import Exchange
+from seedance_mcp.runcomfy.http import RunComfyHttp
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 """What time it is wherever a test holds the clock."""
@@ -120,9 +120,9 @@ def answer(status_code: int = 200, body: object = IN_QUEUE, **headers: str) -> h
 @asynccontextmanager
 async def exchanging(
     network: Scripted, *, time: HeldTime | None = None, token: str | None = TOKEN
-) -> AsyncGenerator[Exchange, None]:
+) -> AsyncGenerator[RunComfyHttp, None]:
     """Give an exchange over a scripted network, every step of which must be taken."""
     held = time or HeldTime()
     async with Connections(lambda: httpx.AsyncClient(transport=network.transport)) as connections:
-        yield Exchange(connections, base_url=BASE_URL, token=token, clock=held.clock)
+        yield RunComfyHttp(connections, base_url=BASE_URL, token=token, clock=held.clock)
     network.check()

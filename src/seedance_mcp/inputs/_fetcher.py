@@ -16,7 +16,7 @@ import httpx
 
 from seedance_mcp.text import one_line
 
-from ._errors import Closed, Unfit, Unseen
+from ._errors import BlockedAddress, UnusableImage, Unverifiable
 from ._public_urls import PRIVATE_HINT, Address, Place, is_public, place
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -75,16 +75,16 @@ class Fetcher:
             The head of an answer of any status; the caller reads the rest and closes it.
 
         Raises:
-            Closed: It leads, perhaps by a redirect, where nothing may be fetched.
-            Unfit: There is nobody who could answer.
-            Unseen: No answer came.
+            BlockedAddress: It leads, perhaps by a redirect, where nothing may be fetched.
+            UnusableImage: There is nobody who could answer.
+            Unverifiable: No answer came.
         """
         redirected = ""
         for _ in range(1 + REDIRECTS):
             try:
                 response = await self._answer(place(url), span)
-            except Closed as error:
-                raise Closed(f"{redirected}{error}") from None
+            except BlockedAddress as error:
+                raise BlockedAddress(f"{redirected}{error}") from None
             location = response.headers.get("Location")
             if response.status_code not in _MOVED or not location:
                 return response
@@ -93,8 +93,8 @@ class Fetcher:
             try:
                 url = _escaped(urljoin(url, location))
             except ValueError:
-                raise Closed(f"{redirected}it cannot be parsed") from None
-        raise Closed(f"it redirects more than {REDIRECTS} times")
+                raise BlockedAddress(f"{redirected}it cannot be parsed") from None
+        raise BlockedAddress(f"it redirects more than {REDIRECTS} times")
 
     async def _answer(self, spot: Place, span: str | None) -> httpx.Response:
         """Ask the host, at the first of its addresses that takes the connection."""
@@ -111,10 +111,10 @@ class Fetcher:
             except httpx.TransportError as error:
                 raise broken_off(error) from error
             except httpx.InvalidURL:
-                raise Closed("it cannot be parsed") from None
+                raise BlockedAddress("it cannot be parsed") from None
         if refused:
-            raise Unfit("its host refuses connections")
-        raise Unseen("its host could not be reached")
+            raise UnusableImage("its host refuses connections")
+        raise Unverifiable("its host could not be reached")
 
     async def _addresses(self, spot: Place) -> Sequence[Address]:
         if spot.literal is not None:
@@ -122,17 +122,17 @@ class Fetcher:
         try:
             names = await self._resolve(spot.host, spot.port)
         except UnicodeError as error:
-            raise Unfit(_nobody(spot)) from error
+            raise UnusableImage(_nobody(spot)) from error
         except OSError as error:
             if isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_HOST:
-                raise Unfit(_nobody(spot)) from error
-            raise Unseen("its host could not be looked up") from error
+                raise UnusableImage(_nobody(spot)) from error
+            raise Unverifiable("its host could not be looked up") from error
         # Without an interface, which means nothing in a URL.
         found = list(dict.fromkeys(ip_address(name.partition("%")[0]) for name in names))
         if not found:
-            raise Unfit(_nobody(spot))
+            raise UnusableImage(_nobody(spot))
         if not self._allow_private and not all(map(is_public, found)):
-            raise Closed(f"its host has an address that is not public ({PRIVATE_HINT})")
+            raise BlockedAddress(f"its host has an address that is not public ({PRIVATE_HINT})")
         return found
 
 
@@ -167,11 +167,11 @@ def _request(spot: Place, address: Address, span: str | None) -> httpx.Request:
     return httpx.Request("GET", url, headers=headers, extensions=extensions)
 
 
-def broken_off(error: httpx.TransportError) -> Unseen:
+def broken_off(error: httpx.TransportError) -> Unverifiable:
     """Say why an answer did not come to its end."""
     if isinstance(error, httpx.TimeoutException):
-        return Unseen("its host is too slow")
-    return Unseen("its host broke the connection off")
+        return Unverifiable("its host is too slow")
+    return Unverifiable("its host broke the connection off")
 
 
 def _is_refusal(error: BaseException) -> bool:
@@ -180,7 +180,7 @@ def _is_refusal(error: BaseException) -> bool:
 
 def _raise_if_distrusted(error: httpx.TransportError) -> None:
     if isinstance(_first_cause(error), ssl.SSLError):
-        raise Unseen("its host's certificate is not trusted here") from error
+        raise Unverifiable("its host's certificate is not trusted here") from error
 
 
 def _first_cause(error: BaseException) -> BaseException:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from struct import unpack_from
 
-from ._errors import NoImage, Unmeasured
+from ._errors import NotAnImage, UnsupportedImage
 from ._orientation import turned
 
 ENOUGH_TO_TELL = 32  # bytes, after which it is clear whether it can be an image at all
@@ -78,8 +78,8 @@ def read_header(data: bytes | bytearray, *, whole: bool) -> Header | None:
         The header, or None where more bytes are needed.
 
     Raises:
-        NoImage: It is none, or a damaged one.
-        Unmeasured: It is one of a type that is not measured here.
+        NotAnImage: It is none, or a damaged one.
+        UnsupportedImage: It is one of a type that is not measured here.
     """
     if len(data) < ENOUGH_TO_TELL and not whole:
         return None
@@ -88,12 +88,12 @@ def read_header(data: bytes | bytearray, *, whole: bool) -> Header | None:
         width, height = size_of(data)
     except (struct.error, IndexError):
         if whole:
-            raise NoImage(f"a damaged {kind}") from None
+            raise NotAnImage(f"a damaged {kind}") from None
         return None
     except ValueError:
-        raise NoImage(f"a damaged {kind}") from None
+        raise NotAnImage(f"a damaged {kind}") from None
     if width < 1 or height < 1:
-        raise NoImage(f"a damaged {kind}")
+        raise NotAnImage(f"a damaged {kind}")
     return Header(kind=kind, width=width, height=height, turned=turned(kind, data))
 
 
@@ -108,8 +108,8 @@ def _told(start: bytes) -> tuple[str, Callable[[bytes | bytearray], Size]]:
         return brand, _heif
     for magic, kind in _UNMEASURED.items():
         if start.startswith(magic):
-            raise Unmeasured(kind)
-    raise NoImage(_what_else(start))
+            raise UnsupportedImage(kind)
+    raise NotAnImage(_what_else(start))
 
 
 def _what_else(start: bytes) -> str:

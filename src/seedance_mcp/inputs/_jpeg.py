@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from seedance_mcp.models.model import ImageRule
 
-from ._errors import RuleBroken, Unfit
+from ._errors import RuleViolated, UnusableImage
 from ._image_header import Header, Size
 from ._rules import hold
 
@@ -91,8 +91,8 @@ def converted(
         still_wanted: Called between the steps; it raises where nobody waits any more.
 
     Raises:
-        Unfit: There is no such JPEG.
-        RuleBroken: The image breaks a rule as it is.
+        UnusableImage: There is no such JPEG.
+        RuleViolated: The image breaks a rule as it is.
     """
     size = image.size
     while True:
@@ -131,10 +131,12 @@ def _smaller(size: Size, scale: float, rules: Sequence[ImageRule]) -> Size:
     for near in ((width, height), (width + 1, height), (width, height + 1)):
         try:
             hold(rules, Header(kind="JPEG", width=max(1, near[0]), height=max(1, near[1])))
-        except RuleBroken:
+        except RuleViolated:
             continue
         return near
-    raise Unfit(f"it cannot be made shorter than {URI_LIMIT // 1024**2} MB within the rules")
+    raise UnusableImage(
+        f"it cannot be made shorter than {URI_LIMIT // 1024**2} MB within the rules"
+    )
 
 
 def _jpeg(image: "Image.Image", quality: int) -> bytes:

@@ -8,7 +8,7 @@ from urllib.request import url2pathname
 
 from seedance_mcp.text import one_line
 
-from ._errors import Unfit
+from ._errors import UnusableImage
 
 READ_LIMIT = 100 * 1024 * 1024
 """The largest file that is read at all."""
@@ -23,7 +23,7 @@ def _path(value: str) -> Path:
             return Path(name).expanduser().resolve(strict=True)
         except (OSError, RuntimeError, ValueError):
             continue
-    raise Unfit(f"there is no file {one_line(value, 200)}")
+    raise UnusableImage(f"there is no file {one_line(value, 200)}")
 
 
 def _names(value: str) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def _names(value: str) -> tuple[str, ...]:
     if url is None:
         return (value,)
     if url[1] and url[1].lower() != "localhost":
-        raise Unfit("it is a file of another machine")
+        raise UnusableImage("it is a file of another machine")
     rest = value[url.end() :]
     return url2pathname(rest.partition("?")[0].partition("#")[0]), rest
 
@@ -44,7 +44,7 @@ def read_regular_file(value: str) -> bytes:
         value: A path, or a file: URL.
 
     Raises:
-        Unfit: It cannot be read, or is no such file, or larger than `READ_LIMIT`.
+        UnusableImage: It cannot be read, or is no such file, or larger than `READ_LIMIT`.
     """
     path, name = _path(value), one_line(value, 200)
     flags = os.O_RDONLY
@@ -58,14 +58,14 @@ def read_regular_file(value: str) -> bytes:
             data = file.read(READ_LIMIT + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
-        raise Unfit(f"{name} cannot be read ({reason or type(error).__name__})") from None
+        raise UnusableImage(f"{name} cannot be read ({reason or type(error).__name__})") from None
     if len(data) > READ_LIMIT:
-        raise Unfit(f"{name} is larger than {READ_LIMIT // 1024**2} MB")
+        raise UnusableImage(f"{name} is larger than {READ_LIMIT // 1024**2} MB")
     return data
 
 
 def _must_be_regular(status: os.stat_result, name: str) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise Unfit(f"{name} is no regular file")
+        raise UnusableImage(f"{name} is no regular file")
     if status.st_size > READ_LIMIT:
-        raise Unfit(f"{name} is larger than {READ_LIMIT // 1024**2} MB")
+        raise UnusableImage(f"{name} is larger than {READ_LIMIT // 1024**2} MB")

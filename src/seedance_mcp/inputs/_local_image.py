@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from seedance_mcp.models.model import ImageRule
 from seedance_mcp.text import one_line
 
-from ._errors import NoImage, RuleBroken, Unfit, Unmeasured
+from ._errors import NotAnImage, RuleViolated, UnsupportedImage, UnusableImage
 from ._image_header import Header, read_header
 from ._jpeg import URI_LIMIT, LocalImage, converted, data_uri, faults, flat, uri_length
 from ._local_file import READ_LIMIT, read_regular_file
@@ -57,16 +57,16 @@ def local_image(
         still_wanted: Called between the steps; it raises where nobody waits any more.
 
     Raises:
-        Unfit: It is no image, or it cannot be read.
-        RuleBroken: It breaks a rule.
+        UnusableImage: It is no image, or it cannot be read.
+        RuleViolated: It breaks a rule.
     """
     named = value[:5].lower() != "data:"
     try:
         return _prepared(
             read_regular_file(value) if named else _from_uri(value), rules, still_wanted
         )
-    except NoImage as error:
-        raise Unfit(f"{one_line(value, 200) if named else 'it'} is {error}") from None
+    except NotAnImage as error:
+        raise UnusableImage(f"{one_line(value, 200) if named else 'it'} is {error}") from None
 
 
 def _prepared(
@@ -91,7 +91,7 @@ def _prepared(
         image = flat(image)
         return converted(image, rules, still_wanted)
     except faults():
-        raise NoImage(f"a {header.kind} that cannot be converted here") from None
+        raise NotAnImage(f"a {header.kind} that cannot be converted here") from None
 
 
 def _measured(image: "Image.Image", known: Header | None) -> Header:
@@ -102,25 +102,25 @@ def _measured(image: "Image.Image", known: Header | None) -> Header:
 def _from_uri(uri: str) -> bytes:
     head = _DATA_URI.match(uri)
     if head is None:
-        raise Unfit("a data: URI must hold base64")
+        raise UnusableImage("a data: URI must hold base64")
     if len(uri) > READ_LIMIT * 4 // 3:
-        raise Unfit(f"it is larger than {READ_LIMIT // 1024**2} MB")
+        raise UnusableImage(f"it is larger than {READ_LIMIT // 1024**2} MB")
     body = uri[head.end() :]
     # Many programs wrap its lines, and some leave out what fills it up.
     body = "".join((unquote(body) if "%" in body else body).split()).rstrip("=")
     try:
         return base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise Unfit("its base64 is damaged") from None
+        raise UnusableImage("its base64 is damaged") from None
 
 
 def _known(data: bytes) -> Header | None:
     """Read a header without Pillow, so that no file is opened only to find it far too large."""
     try:
         return read_header(data, whole=True)
-    except Unmeasured:
+    except UnsupportedImage:
         return None
-    except NoImage:
+    except NotAnImage:
         if re.match(rb"P[1-6]\s", data):  # a PPM, perhaps, which Pillow will tell
             return None
         raise
@@ -136,9 +136,9 @@ def _opened(data: bytes, kind: str, rules: Sequence[ImageRule]) -> "Image.Image"
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         pixels = (r for r in rules if (r.quantity, r.comparison) == ("width_pixels", "<"))
         message = next((rule.message for rule in pixels), "It has too many pixels.")
-        raise RuleBroken(f"{message} It is a decompression bomb.") from None
+        raise RuleViolated(f"{message} It is a decompression bomb.") from None
     except faults():
-        raise NoImage(f"a {kind} that cannot be read here") from None
+        raise NotAnImage(f"a {kind} that cannot be read here") from None
 
 
 def _decode(image: "Image.Image", kind: str) -> None:
@@ -146,4 +146,4 @@ def _decode(image: "Image.Image", kind: str) -> None:
     try:
         image.load()
     except faults():
-        raise NoImage(f"a damaged {kind}") from None
+        raise NotAnImage(f"a damaged {kind}") from None

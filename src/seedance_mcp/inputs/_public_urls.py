@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from seedance_mcp.errors import InputError
 from seedance_mcp.models.model import Model
 
-from ._errors import Closed
+from ._errors import BlockedAddress
 
 Address = IPv4Address | IPv6Address
 
@@ -97,43 +97,44 @@ class Place:
         """Check what can be told without looking anything up.
 
         Raises:
-            Closed: It is plain http, or the host is an address that is not public.
+            BlockedAddress: It is plain http, or the host is an address that is not public.
         """
         if self.scheme != "https":
-            raise Closed("it is not https")
+            raise BlockedAddress("it is not https")
         if self.literal is not None and not is_public(self.literal):
-            raise Closed(f"its address is not public ({PRIVATE_HINT})")
+            raise BlockedAddress(f"its address is not public ({PRIVATE_HINT})")
 
     def check_port(self) -> None:
         """Check that a fetch meets a web server: this package is nobody's port scanner.
 
         Raises:
-            Closed: The port is not the scheme's own.
+            BlockedAddress: The port is not the scheme's own.
         """
         if self.port != _PORTS[self.scheme]:
-            raise Closed(f"its port is {self.port}, and images are fetched from 443 only")
+            raise BlockedAddress(f"its port is {self.port}, and images are fetched from 443 only")
 
 
 def place(url: str) -> Place:
     """Take a URL apart.
 
     Raises:
-        Closed: It is no http or https URL, or its host is neither a plain name nor an address.
+        BlockedAddress: It is not an http or https URL, or its host is neither a plain name nor
+            an address.
     """
     if not url.isascii() or not url.isprintable() or set(url) & set(' \\"<>'):
-        raise Closed("it has characters that a URL must escape")
+        raise BlockedAddress("it has characters that a URL must escape")
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname
     except ValueError:
-        raise Closed("it cannot be parsed") from None
+        raise BlockedAddress("it cannot be parsed") from None
     if parts.scheme not in ("https", "http"):
-        raise Closed("it is not https")
+        raise BlockedAddress("it is not https")
     if "@" in parts.netloc:
-        raise Closed("it names a user")
+        raise BlockedAddress("it names a user")
     bracketed = "[" in parts.netloc
     if bracketed and not _BRACKETED.fullmatch(parts.netloc):
-        raise Closed("its host is an address in an odd form")
+        raise BlockedAddress("its host is an address in an odd form")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Place(
         scheme=parts.scheme,
@@ -162,14 +163,14 @@ def _host(host: str, *, bracketed: bool) -> str:
     if _NUMBER.fullmatch(labels[-1]):
         return _address_host(name)
     if len(name) > 253 or not all(map(_LABEL.fullmatch, labels)):  # noqa: PLR2004 - RFC 1035
-        raise Closed("its host is no plain name")
+        raise BlockedAddress("its host is no plain name")
     return host
 
 
 def _address_host(host: str) -> str:
     address = _literal(host)
     if address is None:
-        raise Closed("its host is an address in an odd form")
+        raise BlockedAddress("its host is an address in an odd form")
     return str(address)
 
 

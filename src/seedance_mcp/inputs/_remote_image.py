@@ -10,7 +10,7 @@ from anyio.lowlevel import checkpoint
 
 from seedance_mcp.text import one_line
 
-from ._errors import NoImage, Unfit, Unmeasured, Unseen
+from ._errors import NotAnImage, UnsupportedImage, UnusableImage, Unverifiable
 from ._fetcher import Fetcher, broken_off
 from ._image_header import Header, read_header
 
@@ -61,17 +61,17 @@ class Reading:
             The header, or None where it does not stand within so many bytes.
 
         Raises:
-            Unfit: It is no image.
-            Closed: It leads where nothing may be fetched.
-            Unseen: It cannot be told what there is.
+            UnusableImage: It is no image.
+            BlockedAddress: It leads where nothing may be fetched.
+            Unverifiable: It cannot be told what there is.
         """
         try:
             return await self._told(limit)
-        except NoImage as error:
+        except NotAnImage as error:
             kind = f" ({self.content_type})" if self.content_type else ""
-            raise Unfit(f"it is {error}{kind}") from None
-        except Unmeasured as error:
-            raise Unseen(f"it is of type {error}, which is not measured here") from None
+            raise UnusableImage(f"it is {error}{kind}") from None
+        except UnsupportedImage as error:
+            raise Unverifiable(f"it is of type {error}, which is not measured here") from None
 
     async def _told(self, limit: float) -> Header | None:
         data, again = bytearray(), 0
@@ -87,7 +87,7 @@ class Reading:
                     again = _next_look(len(data))
                 if self._read > limit:
                     return None
-        except Unseen:
+        except Unverifiable:
             if header := read_header(data, whole=False):
                 return header
             raise
@@ -116,7 +116,7 @@ class Reading:
             response = await self._fetcher.get(self._url, None)
         try:
             encoding = self._learn(response)
-        except (Unfit, Unseen):
+        except (UnusableImage, Unverifiable):
             await response.aclose()
             raise
         async with aclosing(self._raw(response)) as raw:
@@ -129,23 +129,23 @@ class Reading:
                     async for chunk in inflated:
                         yield chunk
             except zlib.error:
-                raise Unfit(f"it is no {encoding}, as which its host sends it") from None
+                raise UnusableImage(f"it is no {encoding}, as which its host sends it") from None
 
     def _learn(self, response: httpx.Response) -> str:
         """Learn from the answer's head what there is, and how it is encoded."""
         self.content_type = one_line(response.headers.get("Content-Type", "").partition(";")[0])
         total = _total(response)
         if _is_empty(response):
-            raise Unfit("it is empty")
+            raise UnusableImage("it is empty")
         if response.status_code in _REFUSING:
-            raise Unfit(f"its host answers {response.status_code}")
+            raise UnusableImage(f"its host answers {response.status_code}")
         if not response.is_success:
-            raise Unseen(f"its host answers {response.status_code}")
+            raise Unverifiable(f"its host answers {response.status_code}")
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in _AS_IT_IS | {"gzip", "x-gzip", "deflate"}:
-            raise Unseen(f"its host sends it as {one_line(encoding)}")
+            raise Unverifiable(f"its host sends it as {one_line(encoding)}")
         if response.status_code == _PARTIAL and _start(response) != 0:
-            raise Unseen("its host sends another part than was asked for")
+            raise Unverifiable("its host sends another part than was asked for")
         self._promised = total if encoding in _AS_IT_IS else None
         return encoding
 
@@ -167,7 +167,7 @@ class Reading:
         skip = length - _start(rest)
         if not rest.is_success or skip < 0:
             await rest.aclose()
-            raise Unseen(f"its host answers {rest.status_code} when asked for the rest")
+            raise Unverifiable(f"its host answers {rest.status_code} when asked for the rest")
         async with aclosing(_body(rest)) as body:
             async for chunk in body:
                 yield chunk[skip:]

@@ -6,7 +6,7 @@ from math import inf
 
 from seedance_mcp.models.model import ImageRule
 
-from ._errors import RuleBroken
+from ._errors import RuleViolated
 from ._image_header import Header
 
 MEGABYTE = 1024 * 1024
@@ -35,16 +35,16 @@ def hold(
         or_more: Whether no more bytes than these were counted.
 
     Raises:
-        RuleBroken: In the service's words.
+        RuleViolated: In the service's words.
     """
     try:
         _hold(rules, header, byte_size, or_more=or_more)
-    except RuleBroken:
+    except RuleViolated:
         # Whether the service heeds a camera's orientation tag is unknown: only what breaks a rule
         # both ways is surely refused. Today's rules are alike both ways.
         if header is None or not header.turned:
             raise
-        with suppress(RuleBroken):
+        with suppress(RuleViolated):
             return _hold(rules, header.shown, byte_size, or_more=or_more)
         raise
 
@@ -65,4 +65,4 @@ def _hold(
     for rule in rules:
         measured, said = measures.get(rule.quantity, (None, ""))
         if measured is not None and not rule.holds(measured):
-            raise RuleBroken(f"{rule.message} {said}")
+            raise RuleViolated(f"{rule.message} {said}")

@@ -17,7 +17,7 @@ import httpx
 from seedance_mcp.errors import InputError
 from seedance_mcp.models.model import JSONObject, Model
 
-from ._errors import Closed, RuleBroken, Unfit, Unseen
+from ._errors import BlockedAddress, RuleViolated, UnusableImage, Unverifiable
 from ._fetcher import Fetcher, Resolve, open_transport, resolve_by_system
 from ._findings import Look, advice, odd, said
 from ._image_header import Header
@@ -50,7 +50,7 @@ class Looked:
     warnings: tuple[str, ...] = ()
 
 
-class ImageGate:
+class Preflight:
     """Lets only calls pass whose images the service will take, as far as that can be told.
 
     Args:
@@ -111,7 +111,7 @@ class ImageGate:
                 spot = place(url)
                 if not self._allow_private:
                     spot.check_public()
-            except Closed as error:
+            except BlockedAddress as error:
                 raise _refusal(name, error) from None
 
     async def _side_by_side(
@@ -139,7 +139,7 @@ class ImageGate:
         rules, still_wanted = self._model.image_rules[name], anyio.from_thread.check_cancelled
         try:
             image = await self._turns.take(partial(local_image, value, rules, still_wanted))
-        except (Unfit, RuleBroken) as error:
+        except (UnusableImage, RuleViolated) as error:
             return Look(refusal=_refusal(name, error, wanted="an image"))
         return Look(header=image.header, uri=image.uri)
 
@@ -150,9 +150,9 @@ class ImageGate:
             return Look(
                 header=(header := await self._measured(name, url)), warning=odd(name, header)
             )
-        except (Closed, Unfit, RuleBroken) as error:
+        except (BlockedAddress, UnusableImage, RuleViolated) as error:
             return Look(refusal=_refusal(name, error))
-        except Unseen as error:
+        except Unverifiable as error:
             return Look(warning=_unchecked(name, str(error)))
 
     async def _measured(self, name: str, url: str) -> Header:
@@ -166,7 +166,7 @@ class ImageGate:
                 byte_size, or_more = await image.byte_size(limit)
                 hold(rules, header, byte_size, or_more=or_more)
             if header is None:
-                raise Unseen("its size in pixels stands too far from its beginning")
+                raise Unverifiable("its size in pixels stands too far from its beginning")
             return header
 
     @asynccontextmanager
@@ -182,7 +182,7 @@ class ImageGate:
 def _refusal(
     name: str, error: Exception, *, wanted: str = "the https URL of an image that anyone can fetch"
 ) -> InputError:
-    if isinstance(error, RuleBroken):
+    if isinstance(error, RuleViolated):
         return InputError(name, f"{name}: {error}")
     return InputError(name, f"{name} must be {wanted}; {error}.")
 

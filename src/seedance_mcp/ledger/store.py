@@ -12,7 +12,7 @@ from typing import Protocol
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Observation, Status
-from seedance_mcp.spending.limits import Allowance
+from seedance_mcp.spending.limits import SpendingLimits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Store(Protocol):
         ...
 
     async def begin(
-        self, job: Job, *, force_new: bool, named: Collection[str], allowance: Allowance
+        self, job: Job, *, force_new: bool, named: Collection[str], allowance: SpendingLimits
     ) -> Job:
         """Write a job down, or find the one that an identical call is owed.
 

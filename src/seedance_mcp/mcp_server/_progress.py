@@ -8,7 +8,7 @@ import anyio
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
-from seedance_mcp.service.reports import Tally
+from seedance_mcp.service.reports import DownloadProgress
 
 # A second less than is promised, for a machine that is busy.
 HEARTBEAT_SECONDS = 4.0
@@ -81,10 +81,10 @@ class BytesProgress:
 
     def __init__(self, notify: Notify) -> None:
         self._notify = notify
-        self._tally: Tally | None = None
+        self._tally: DownloadProgress | None = None
         self._last = -1.0
 
-    async def __call__(self, tally: Tally) -> None:
+    async def __call__(self, tally: DownloadProgress) -> None:
         """Hear how far it is, and notify if that is news."""
         before, self._tally = self._tally, tally
         if tally != before:
@@ -92,7 +92,7 @@ class BytesProgress:
 
     async def beat(self) -> None:
         """Notify of how far it is; before that is known, RunComfy is asked where the files lie."""
-        tally = self._tally or Tally()
+        tally = self._tally or DownloadProgress()
         self._last = round(max(tally.size, self._last + 0.001), 3)
         message = f"saved {tally}" if self._tally else "asking RunComfy"
         await self._notify(self._last, tally.total, message)

@@ -36,7 +36,7 @@ from seedance_mcp.text import one_line
 
 from ._answers import job_answer, listing_answer
 from ._resource_uris import JOB_TEMPLATE, JOBS_URI, MODEL_URI, request_id_of
-from ._subscriptions import Announcements
+from ._subscriptions import Subscriptions
 
 RECENT_JOBS = 20
 
@@ -57,7 +57,7 @@ class Resources:
     """
 
     def __init__(self, model: Model, clock: Clock) -> None:
-        self.announcements = Announcements()
+        self.announcements = Subscriptions()
         self._model = model
         self._clock = clock
 

@@ -24,7 +24,7 @@ SEND_SECONDS = 1.0
 """How long a client may take to let a notification in, before its subscription is dropped."""
 
 
-class Announcements:
+class Subscriptions:
     """Who wants to hear of which resource, and what is told to them."""
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ from seedance_mcp.mcp_server.tasks.extension import listening
 from seedance_mcp.mcp_server.tasks.job_tasks import video_tasks
 from seedance_mcp.mcp_server.tools.tool import Tool, build_tools, is_connected
 from seedance_mcp.models.model import Model, load_models
-from seedance_mcp.service.factory import opened_service
+from seedance_mcp.service.factory import open_service
 from seedance_mcp.service.service import Service
 from seedance_mcp.settings import Settings
 from seedance_mcp.text import one_line
@@ -214,7 +214,7 @@ def build_server(
     async def lifespan(server: SeedanceServer) -> AsyncGenerator[Service, None]:
         async with (
             resources.announcements.running() as changed,
-            opened_service(
+            open_service(
                 settings,
                 model,
                 clock,

@@ -17,7 +17,7 @@ MOST_BYTES = 2 * 1024**3  # as much as RunComfy's own CLI takes (client)
 _NOUNS = {"video": "MP4", "image": "image"}
 
 
-class BrokenOff(Exception):
+class IncompleteDownload(Exception):
     """An attempt ended before the clip was whole; another one may help."""
 
 
@@ -85,7 +85,7 @@ class PartFile:
             validator: What tells this content from another, None where that is not said.
 
         Raises:
-            BrokenOff: It is not what is missing.
+            IncompleteDownload: It is not what is missing.
             DownloadFailed: The clip is too long.
         """
         old = self._content
@@ -95,19 +95,19 @@ class PartFile:
         new = Content(old.origin, validator or old.validator, total or old.total)
         if start != self.size or replace(old, total=old.total or total) != new:
             self._restart(Content(old.origin))
-            raise BrokenOff("another part was sent")
+            raise IncompleteDownload("another part was sent")
         self._note.write(new)
 
     def add(self, chunk: bytes) -> None:
         """Write a piece of the body down.
 
         Raises:
-            BrokenOff: It is more than was promised.
+            IncompleteDownload: It is more than was promised.
             DownloadFailed: The clip is too long.
         """
         if self.total is not None and self.size + len(chunk) > self.total:
             self._restart(Content(self._content.origin))
-            raise BrokenOff("more was sent than promised")
+            raise IncompleteDownload("more was sent than promised")
         self._bound(self.size + len(chunk))
         while chunk:
             written = self._file.write(chunk)
@@ -118,12 +118,12 @@ class PartFile:
         """Take note that the body has ended.
 
         Raises:
-            BrokenOff: It ended too early.
+            IncompleteDownload: It ended too early.
         """
         if self.total is None:
             self._note.content = replace(self._content, total=self.size)
         if not self.whole:
-            raise BrokenOff("less was sent than promised")
+            raise IncompleteDownload("less was sent than promised")
 
     def finish(self) -> Path:
         """Give the whole file a name that is free, for good; it blocks.

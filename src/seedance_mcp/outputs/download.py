@@ -19,7 +19,7 @@ from seedance_mcp.retry import RETRY_ATTEMPTS, retry_delay
 from seedance_mcp.text import one_line
 
 from ._file_names import file_name
-from ._part_file import BrokenOff, PartFile
+from ._part_file import IncompleteDownload, PartFile
 from ._part_metadata import is_validator
 
 MOST_REDIRECTS = 3
@@ -124,13 +124,13 @@ class Downloads:
                         part.add(chunk)
                         await report(part.size, part.total)
                 part.end()
-            except (httpx.TransportError, BrokenOff) as error:
+            except (httpx.TransportError, IncompleteDownload) as error:
                 in_vain = 1 if part.size >= farthest + LEAST_PROGRESS_BYTES else in_vain + 1
                 farthest = max(farthest, part.size)
                 if in_vain == RETRY_ATTEMPTS:
+                    why = error if isinstance(error, IncompleteDownload) else type(error).__name__
                     raise DownloadFailed(
-                        f"{one_line(url.host)} did not send the whole clip"
-                        f" ({error if isinstance(error, BrokenOff) else type(error).__name__});"
+                        f"{one_line(url.host)} did not send the whole clip ({why});"
                         " ask again to go on from what came."
                     ) from error
                 await self._clock.sleep(retry_delay(in_vain, self._clock.random))
@@ -197,7 +197,7 @@ def _judged(response: httpx.Response) -> httpx.Response:
     if code in {200, 206, 416}:
         return response
     if code in _PASSING:
-        raise BrokenOff(str(code))
+        raise IncompleteDownload(str(code))
     if code in {401, 403, 404, 410}:
         raise LinkRefused(
             f"{host} does not give the clip out ({code}): its link may have expired; call"

@@ -11,7 +11,7 @@ from seedance_mcp.file_locks import locked
 logger = logging.getLogger(__name__)
 
 
-class Claims:
+class JobLocks:
     """Claims on jobs, each a locked file that ends with the process.
 
     Args:

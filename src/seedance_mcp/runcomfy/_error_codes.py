@@ -15,8 +15,8 @@ from seedance_mcp.errors import (
     RateLimited,
     Refusal,
     RequestRefused,
-    ServiceError,
-    ServiceUnavailable,
+    RunComfyError,
+    RunComfyUnavailable,
     TokenRefused,
 )
 from seedance_mcp.text import one_line
@@ -59,7 +59,7 @@ def read_error(
     *,
     about: Literal["model", "job"],
     retry_after: float | None = None,
-) -> ServiceError | None:
+) -> RunComfyError | None:
     """Turn an answer into the error it is.
 
     Args:
@@ -81,7 +81,7 @@ def read_error(
     if kind is None and success and (number or 0) < _FIRST_FAULT:
         kind = RequestRefused
     if kind is None:
-        return ServiceUnavailable(
+        return RunComfyUnavailable(
             f"RunComfy gave no usable answer ({detail}).",
             passing=status_code in _PASSING,
             retry_after=retry_after,

@@ -1,8 +1,8 @@
 """JSON from the service to values of ours, in every form the facts call known or plausible.
 
-What cannot be read raises `Unreadable`, and the caller decides what that means: for a poll the
-question is asked again, for the paid POST the outcome is unknown. Texts from the service are
-data: cut to one line, never more than a few hundred characters.
+What cannot be read raises `UnreadableAnswer`, and the caller decides what that means: a poll is
+repeated, the outcome of the paid POST is unknown. Texts from RunComfy are data: cut to one line,
+never more than a few hundred characters.
 """
 
 import math
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from seedance_mcp.errors import InputError, Unreadable
+from seedance_mcp.errors import InputError, UnreadableAnswer
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
 from seedance_mcp.jobs.status import (
     Cancelled,
@@ -65,7 +65,7 @@ def check_request_id(request_id: str) -> str:
 def read_object(body: Any) -> Mapping[str, Any]:
     """Pass a JSON object on; anything else is unreadable."""
     if not isinstance(body, dict):
-        raise Unreadable("RunComfy sent an answer that is no JSON object.")
+        raise UnreadableAnswer("RunComfy sent an answer that is no JSON object.")
     return cast("dict[str, Any]", body)
 
 
@@ -76,7 +76,7 @@ def read_status_word(body: Mapping[str, Any]) -> Status:
     """
     word = body.get("status")
     if not isinstance(word, str):
-        raise Unreadable("RunComfy sent an answer without a status.")
+        raise UnreadableAnswer("RunComfy sent an answer without a status.")
     plain = re.sub(r"[\s-]+", "_", word.strip().lower())
     return _WORDS.get(plain, Status.IN_PROGRESS)
 
@@ -85,11 +85,11 @@ def read_submit(body: Mapping[str, Any]) -> str:
     """Read the request id from the answer to a submit; its URLs are not looked at."""
     request_id = body.get("request_id")
     if not isinstance(request_id, str):
-        raise Unreadable("RunComfy accepted the request without a request_id.")
+        raise UnreadableAnswer("RunComfy accepted the request without a request_id.")
     try:
         return check_request_id(request_id)
     except InputError:
-        raise Unreadable("RunComfy gave a request_id that cannot be used.") from None
+        raise UnreadableAnswer("RunComfy gave a request_id that cannot be used.") from None
 
 
 def read_status(body: Mapping[str, Any]) -> Observation:
@@ -124,7 +124,7 @@ def read_cancel(body: Mapping[str, Any]) -> bool:
     said = (body.get("outcome"), body.get("status"))
     words = {word.strip().lower() for word in said if isinstance(word, str)}
     if not words:
-        raise Unreadable("RunComfy answered a cancel without an outcome.")
+        raise UnreadableAnswer("RunComfy answered a cancel without an outcome.")
     return bool(words & {"cancelled", "canceled"})
 
 

@@ -11,25 +11,25 @@ from urllib.parse import quote
 
 import httpx
 
-from seedance_mcp.errors import OutcomeUnknown, ServiceUnavailable, Unreadable
+from seedance_mcp.errors import OutcomeUnknown, RunComfyUnavailable, UnreadableAnswer
 from seedance_mcp.jobs.status import Observation, Running
 
 from . import _responses as wire
 from ._error_codes import NOT_READY, error_number
-from .http import SUBMIT_SECONDS, Answer, Exchange
+from .http import SUBMIT_SECONDS, HttpAnswer, RunComfyHttp
 
 CONNECTION_FAULTS = (httpx.NetworkError, httpx.ProtocolError, httpx.ConnectTimeout)
 
 
-class RunComfy:
+class RunComfyClient:
     """The Model API's calls.
 
     Args:
         exchange: How requests are sent and answers read.
     """
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+    def __init__(self, exchange: RunComfyHttp) -> None:
+        self._http = exchange
 
     async def submit(self, model_id: str, arguments: Mapping[str, Any]) -> str:
         """Buy a clip: the one request that costs money.
@@ -46,18 +46,18 @@ class RunComfy:
         Raises:
             OutcomeUnknown: It may have been accepted: a time-out, a broken connection, a 5xx or
                 an answer that cannot be read.
-            ServiceError: It certainly was not accepted.
+            RunComfyError: It certainly was not accepted.
             TokenMissing: There is no token.
         """
         try:
             try:
                 answer = await self._buy(model_id, arguments)
-            except ServiceUnavailable as error:
+            except RunComfyUnavailable as error:
                 if not error.never_sent or isinstance(error.__cause__, httpx.PoolTimeout):
                     raise
                 answer = await self._buy(model_id, arguments)
             return _bought(answer)
-        except ServiceUnavailable as error:
+        except RunComfyUnavailable as error:
             if error.never_sent:
                 raise
             raise OutcomeUnknown(f"The answer to the request was lost. {error.message}") from error
@@ -67,9 +67,9 @@ class RunComfy:
 
         Raises:
             JobNotFound: The service does not know it.
-            ServiceError: Any other error, after retries where they may help.
+            RunComfyError: Any other error, after retries where they may help.
         """
-        answer = await self._exchange.get(_job_path(request_id, "status"), about="job")
+        answer = await self._http.get(_job_path(request_id, "status"), about="job")
         return wire.read_status(_read(answer))
 
     async def result(self, request_id: str) -> Observation:
@@ -77,10 +77,10 @@ class RunComfy:
 
         Raises:
             JobNotFound: The service does not know it.
-            ServiceError: Any other error, after retries where they may help.
+            RunComfyError: Any other error, after retries where they may help.
         """
         path = _job_path(request_id, "result") + "?include_cost=true"
-        answer = await self._exchange.get(path, about="job")
+        answer = await self._http.get(path, about="job")
         if error_number(answer.body) == NOT_READY:
             return Running()
         return wire.read_result(_read(answer))
@@ -92,43 +92,43 @@ class RunComfy:
             Whether it was cancelled; only queued jobs can be (page).
 
         Raises:
-            ServiceError: The service refused, or gave no usable answer.
+            RunComfyError: The service refused, or gave no usable answer.
         """
         path = _job_path(request_id, "cancel")
         try:
-            answer = await self._exchange.send("POST", path, about="job")
-        except ServiceUnavailable as error:
+            answer = await self._http.send("POST", path, about="job")
+        except RunComfyUnavailable as error:
             if not isinstance(error.__cause__, CONNECTION_FAULTS):
                 raise
-            answer = await self._exchange.send("POST", path, about="job")
+            answer = await self._http.send("POST", path, about="job")
         return wire.read_cancel(_read(answer))
 
     async def model(self, model_id: str) -> Mapping[str, Any]:
         """Read a model's entry in the catalogue: price, schema, description (client).
 
         Raises:
-            ServiceError: The model is unknown, or no usable answer came.
+            RunComfyError: The model is unknown, or no usable answer came.
         """
-        return _read(await self._exchange.get(_model_path(model_id), about="model"))
+        return _read(await self._http.get(_model_path(model_id), about="model"))
 
-    async def _buy(self, model_id: str, arguments: Mapping[str, Any]) -> Answer:
-        return await self._exchange.send(
+    async def _buy(self, model_id: str, arguments: Mapping[str, Any]) -> HttpAnswer:
+        return await self._http.send(
             "POST", _model_path(model_id), about="model", body=arguments, seconds=SUBMIT_SECONDS
         )
 
 
-def _bought(answer: Answer) -> str:
+def _bought(answer: HttpAnswer) -> str:
     """Read the id of what was bought: in a 2xx it counts, whatever else stands beside it."""
     try:
         if answer.status_code < 300:  # noqa: PLR2004 - where success ends
             return wire.read_submit(wire.read_object(answer.body))
-    except Unreadable:
+    except UnreadableAnswer:
         if answer.error is None:
             raise
     return wire.read_submit(_read(answer))
 
 
-def _read(answer: Answer) -> Mapping[str, Any]:
+def _read(answer: HttpAnswer) -> Mapping[str, Any]:
     if answer.error is not None:
         raise answer.error
     return wire.read_object(answer.body)

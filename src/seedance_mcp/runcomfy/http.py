@@ -13,10 +13,10 @@ import httpx
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import (
     RateLimited,
-    ServiceError,
-    ServiceUnavailable,
+    RunComfyError,
+    RunComfyUnavailable,
     TokenMissing,
-    Unreadable,
+    UnreadableAnswer,
 )
 from seedance_mcp.retry import RETRY_ATTEMPTS, RETRY_LONGEST_SECONDS, retry_delay
 
@@ -34,7 +34,7 @@ SUBMIT_SECONDS = 40.0
 """The same for the paid one, which may carry an image; nothing is gained by giving up early."""
 
 FOREIGN_ERRORS = (httpx.TransportError, httpx.DecodingError)
-"""What httpx raises when a request or its answer is lost; each becomes `ServiceUnavailable`."""
+"""What httpx raises when a request or its answer is lost; each becomes `RunComfyUnavailable`."""
 
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """Those of them that come before the first byte of the request can have left."""
@@ -44,7 +44,7 @@ About = Literal["model", "job"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class HttpAnswer:
     """An answer of the service.
 
     Attributes:
@@ -55,10 +55,10 @@ class Answer:
 
     status_code: int
     body: Any
-    error: ServiceError | None
+    error: RunComfyError | None
 
 
-class Exchange:
+class RunComfyHttp:
     """Requests to one origin with one token.
 
     Args:
@@ -84,20 +84,20 @@ class Exchange:
         self._clock = clock
         self._throttle = throttle
 
-    async def get(self, path: str, *, about: About) -> Answer:
+    async def get(self, path: str, *, about: About) -> HttpAnswer:
         """Send a safe request until it is answered, a few times at most, with backoff.
 
         Returns:
             The answer, which may be an error.
 
         Raises:
-            ServiceUnavailable: No answer came, also not to the last attempt.
+            RunComfyUnavailable: No answer came, also not to the last attempt.
         """
         for attempt in range(1, RETRY_ATTEMPTS):
             try:
                 answer = await self._asked(path, about)
                 error = answer.error
-            except ServiceUnavailable as fault:
+            except RunComfyUnavailable as fault:
                 answer, error = None, fault
             pause = self._pause(attempt, error)
             if pause is not None:
@@ -108,7 +108,7 @@ class Exchange:
                 raise error
         return await self._asked(path, about)
 
-    async def _asked(self, path: str, about: About) -> Answer:
+    async def _asked(self, path: str, about: About) -> HttpAnswer:
         """Send a safe request once, when it is its turn."""
         if self._throttle is None:
             return await self.send("GET", path, about=about)
@@ -128,11 +128,11 @@ class Exchange:
         about: About,
         body: Mapping[str, Any] | None = None,
         seconds: float = SAFE_SECONDS,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Send one request, once, and read its answer; redirects are not followed.
 
         Raises:
-            ServiceUnavailable: No answer came.
+            RunComfyUnavailable: No answer came.
             TokenMissing: There is no token.
         """
         if not self._token:
@@ -152,11 +152,11 @@ class Exchange:
                 with anyio.fail_after(deadline - anyio.current_time()):
                     response, raw = await _exchanged(http, request)
         except TimeoutError as error:
-            raise ServiceUnavailable(
+            raise RunComfyUnavailable(
                 f"RunComfy did not answer within {seconds:.0f} s.", passing=True
             ) from error
         except FOREIGN_ERRORS as error:
-            raise ServiceUnavailable(
+            raise RunComfyUnavailable(
                 f"RunComfy did not answer ({type(error).__name__}).",
                 passing=True,
                 never_sent=isinstance(error, NEVER_SENT),
@@ -164,14 +164,14 @@ class Exchange:
         # An answer that echoes the token must not carry it into a message or a log.
         return self._answer(response, _redacted(_parsed(raw), self._token), about)
 
-    def _answer(self, response: httpx.Response, body: Any, about: About) -> Answer:
+    def _answer(self, response: httpx.Response, body: Any, about: About) -> HttpAnswer:
         retry_after = _retry_after(response.headers.get("Retry-After"), self._clock.now())
         error = read_error(response.status_code, body, about=about, retry_after=retry_after)
-        return Answer(status_code=response.status_code, body=body, error=error)
+        return HttpAnswer(status_code=response.status_code, body=body, error=error)
 
-    def _pause(self, attempt: int, error: ServiceError | None) -> float | None:
+    def _pause(self, attempt: int, error: RunComfyError | None) -> float | None:
         """Say how long to pause before asking again; None where that would not help."""
-        passing = isinstance(error, ServiceUnavailable) and error.passing
+        passing = isinstance(error, RunComfyUnavailable) and error.passing
         if error is None or not (passing or isinstance(error, RateLimited)):
             return None
         pause = retry_delay(attempt, self._clock.random, retry_after=error.retry_after)
@@ -193,7 +193,7 @@ async def _read_bounded(response: httpx.Response) -> bytes:
     async for chunk in response.aiter_bytes():
         raw += chunk
         if len(raw) > ANSWER_LIMIT_BYTES:
-            raise Unreadable("RunComfy sent an answer that is too long.")
+            raise UnreadableAnswer("RunComfy sent an answer that is too long.")
     return bytes(raw)
 
 

@@ -18,10 +18,10 @@ from seedance_mcp.errors import DownloadFailed, LinkRefused
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output, Status
 from seedance_mcp.outputs.download import Downloads, existing
-from seedance_mcp.outputs.job_locks import Claims
+from seedance_mcp.outputs.job_locks import JobLocks
 
-from ._tracking import Records
-from .reports import Report, Tally
+from ._tracking import JobTracker
+from .reports import DownloadProgress, Report
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ LOOK_SECONDS = 0.25
 UNASKED_PAUSE_SECONDS = 60.0
 """How long nobody tries again to save a job that nobody asked for; twice as long every time."""
 
-Watcher = Callable[[Tally], Awaitable[None]]
+Watcher = Callable[[DownloadProgress], Awaitable[None]]
 """Who is told how far the saving of a job has come."""
 
 
@@ -49,14 +49,14 @@ class _Work:
     """
 
     job: Job
-    tally: Tally = field(default_factory=Tally)
+    tally: DownloadProgress = field(default_factory=DownloadProgress)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     done: anyio.Event = field(default_factory=anyio.Event)
     failure: DownloadFailed | None = None
     unasked: bool = False
 
 
-class Saving:
+class BackgroundDownloads:
     """What one owner's jobs made, as files.
 
     Args:
@@ -71,8 +71,8 @@ class Saving:
     def __init__(  # noqa: PLR0913 - the parts that are put together
         self,
         downloads: Downloads,
-        records: Records,
-        claims: Claims,
+        records: JobTracker,
+        claims: JobLocks,
         tasks: TaskGroup,
         clock: Clock,
         *,
@@ -180,7 +180,7 @@ class Saving:
                 if ours:
                     await self._save_each(work)
                     return
-            work.tally = Tally(elsewhere=True)
+            work.tally = DownloadProgress(elsewhere=True)
             await self._clock.sleep(LOOK_SECONDS)
 
     async def _save_each(self, work: _Work) -> None:
@@ -240,7 +240,7 @@ class _Count:
     async def __call__(self, size: int, total: int | None) -> None:
         """Hear how many bytes of the file there are, and of how many."""
         known = self.last and total is not None
-        self.work.tally = Tally(
+        self.work.tally = DownloadProgress(
             size=self.before + size, total=self.before + (total or 0) if known else None
         )
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import anyio
 
 from seedance_mcp.clock import Clock
-from seedance_mcp.errors import RateLimited, Refusal, ServiceError
+from seedance_mcp.errors import RateLimited, Refusal, RunComfyError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.polling.schedule import sighting
 
-from ._schedules import Pace
+from ._schedules import Schedules
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
@@ -54,7 +54,7 @@ class Poller:
         self,
         known: Observed,
         ask: Callable[[Job], Awaitable[Job]],
-        pace: Pace,
+        pace: Schedules,
         clock: Clock,
     ) -> None:
         self.waiters: set[MemoryObjectSendStream[Observed]] = set()
@@ -103,7 +103,7 @@ class Poller:
         self.asking = True
         try:
             self._job = await self._ask(self._job)
-        except ServiceError as error:
+        except RunComfyError as error:
             # The job is paid for and its id known: no fault of a poll may lose it.
             over = isinstance(error, Refusal) and not isinstance(error, RateLimited)
             return error.message, error.retry_after or 0.0, over

@@ -10,8 +10,8 @@ from anyio.abc import TaskGroup
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import Model
-from seedance_mcp.runcomfy.client import RunComfy
-from seedance_mcp.spending.limits import Allowance
+from seedance_mcp.runcomfy.client import RunComfyClient
+from seedance_mcp.spending.limits import SpendingLimits
 from seedance_mcp.spending.pricing import Price, read_price
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 5.0
 """How long a call may wait for a price that it cannot do without."""
 
 
-class Catalogue:
+class PriceList:
     """What is known of the model's price.
 
     Args:
@@ -35,7 +35,7 @@ class Catalogue:
         price: The last one that was heard; None where none was, or none that can be used.
     """
 
-    def __init__(self, client: RunComfy, model: Model, tasks: TaskGroup) -> None:
+    def __init__(self, client: RunComfyClient, model: Model, tasks: TaskGroup) -> None:
         self.price: Price | None = None
         self._client = client
         self._model = model
@@ -47,7 +47,7 @@ class Catalogue:
         self._answered = anyio.Event()
         self._answered.set()
 
-    async def allowance(self, allowed: Allowance, deadline: float) -> Allowance:
+    async def allowance(self, allowed: SpendingLimits, deadline: float) -> SpendingLimits:
         """Have the price asked for, and say what may be begun with what is known of it by now.
 
         Only where a day's money is limited, a price that is not known is waited for.

@@ -9,16 +9,16 @@ from uuid import uuid4
 import anyio
 
 from seedance_mcp.clock import Clock
-from seedance_mcp.inputs.preflight import ImageGate
+from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import JSONObject, Model
-from seedance_mcp.spending.limits import Allowance
+from seedance_mcp.spending.limits import SpendingLimits
 
 from ._deliveries import Deliveries
-from ._price_list import Catalogue
+from ._price_list import PriceList
 from ._submissions import Submission, Submissions
-from ._tracking import Records
+from ._tracking import JobTracker
 
 LOOKING_SECONDS = 18.0
 """How long a call that does not wait may look at its images: it stays below 60."""
@@ -61,10 +61,10 @@ class Buying:
     """
 
     model: Model
-    gate: ImageGate
-    catalogue: Catalogue
-    allowance: Allowance
-    records: Records
+    gate: Preflight
+    catalogue: PriceList
+    allowance: SpendingLimits
+    records: JobTracker
     store: Store
     submissions: Submissions
     deliveries: Deliveries

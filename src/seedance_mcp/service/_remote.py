@@ -9,8 +9,8 @@ from seedance_mcp.errors import (
     JobNotFound,
     RateLimited,
     RequestRefused,
-    ServiceError,
-    ServiceUnavailable,
+    RunComfyError,
+    RunComfyUnavailable,
 )
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import (
@@ -22,9 +22,9 @@ from seedance_mcp.jobs.status import (
     Running,
     Status,
 )
-from seedance_mcp.runcomfy.client import RunComfy
+from seedance_mcp.runcomfy.client import RunComfyClient
 
-from ._tracking import Records
+from ._tracking import JobTracker
 
 NOT_ANSWERED = "RunComfy has not answered yet."
 
@@ -40,7 +40,7 @@ REFRESH_AT_ONCE = 5
 """How long a list may take to be brought up to date, for how many jobs, how many side by side."""
 
 
-class Asker:
+class RemoteJobs:
     """Questions about jobs, whose answers are written down.
 
     Args:
@@ -48,7 +48,7 @@ class Asker:
         records: Where answers are written down.
     """
 
-    def __init__(self, client: RunComfy, records: Records) -> None:
+    def __init__(self, client: RunComfyClient, records: JobTracker) -> None:
         self._client = client
         self._records = records
         self._ended_without_output: dict[str, float] = {}
@@ -57,7 +57,7 @@ class Asker:
         """Ask where a job stands; when its run ended, read at once what came of it.
 
         Raises:
-            ServiceError: The service does not know the job, or gave no usable answer.
+            RunComfyError: The service does not know the job, or gave no usable answer.
         """
         request_id = job.request_id or ""
         seen = await self._client.status(request_id)
@@ -80,7 +80,7 @@ class Asker:
             The job, and why it may have moved on since, None where it is fresh.
 
         Raises:
-            ServiceError: The service does not know the job, or nothing is known of it here and
+            RunComfyError: The service does not know the job, or nothing is known of it here and
                 the service did not answer.
         """
         job = await self.job(request_id)
@@ -89,7 +89,7 @@ class Asker:
         try:
             with patience(seconds):
                 return await self.ask(job), None
-        except (ServiceUnavailable, RateLimited) as error:
+        except (RunComfyUnavailable, RateLimited) as error:
             # By now another call may know more of it.
             known = await self._records.find(request_id)
             if known is None:
@@ -103,13 +103,13 @@ class Asker:
             As `asked` does.
 
         Raises:
-            ServiceError: As for `asked`.
+            RunComfyError: As for `asked`.
         """
         deadline = anyio.current_time() + ASK_SECONDS
         try:
             with patience(ASK_SECONDS):
                 seen = await self._client.result(request_id)
-        except ServiceError as error:
+        except RunComfyError as error:
             known = await self._records.find(request_id)
             if known is None or not known.status.final:
                 raise
@@ -122,7 +122,7 @@ class Asker:
         """Have a job cancelled that is still queued; another one goes on, and is given as it is.
 
         Raises:
-            ServiceError: The service refused, or gave no usable answer.
+            RunComfyError: The service refused, or gave no usable answer.
         """
         job = await self.job(request_id)
         if job.status.final:
@@ -134,7 +134,7 @@ class Asker:
             return await self._records.observe(job, Cancelled())
         try:
             job, _ = await self.asked(request_id, deadline - anyio.current_time())
-        except ServiceError:
+        except RunComfyError:
             # Only a job that runs, or ran, is not cancellable (page).
             job = await self._records.observe(job, Running())
         return job
@@ -150,7 +150,7 @@ class Asker:
 
         async def ask(job: Job) -> None:
             async with limiter:
-                with suppress(ServiceError):
+                with suppress(RunComfyError):
                     await self.ask(job)
                     answered(job.id)
 
@@ -187,10 +187,10 @@ def patience(seconds: float) -> Generator[None, None, None]:
     """Give up after so many seconds, as if the service had not answered.
 
     Raises:
-        ServiceUnavailable: The time is up.
+        RunComfyUnavailable: The time is up.
     """
     try:
         with anyio.fail_after(seconds):
             yield
     except TimeoutError as error:
-        raise ServiceUnavailable(NOT_ANSWERED) from error
+        raise RunComfyUnavailable(NOT_ANSWERED) from error

@@ -18,7 +18,7 @@ FRESH = timedelta(minutes=1)
 """How long what was learned is used before the ledger is asked again."""
 
 
-class Pace:
+class Schedules:
     """The schedules of all kinds of jobs: a kind is a model with its settings.
 
     Args:

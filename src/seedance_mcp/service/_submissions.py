@@ -18,7 +18,7 @@ from seedance_mcp.errors import (
 from seedance_mcp.jobs.job import Job, advance
 from seedance_mcp.jobs.status import Accepted, OutcomeLost, Status
 from seedance_mcp.ledger.store import Store
-from seedance_mcp.runcomfy.client import RunComfy
+from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.http import SUBMIT_SECONDS
 
 from ._tracking import Changes
@@ -68,7 +68,7 @@ class Submissions:
 
     def __init__(
         self,
-        client: RunComfy,
+        client: RunComfyClient,
         store: Store,
         changes: Changes,
         tasks: TaskGroup,

@@ -68,7 +68,7 @@ def _facts(job: Job) -> tuple[Any, ...]:
     )
 
 
-class Records:
+class JobTracker:
     """One owner's jobs in the ledger, and what is observed of them with a ledger or without.
 
     Args:

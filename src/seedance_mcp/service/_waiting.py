@@ -13,9 +13,9 @@ from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
 
 from ._poller import Observed, Poller
-from ._remote import NOT_ANSWERED, REFRESH_SECONDS, Asker
-from ._schedules import Pace
-from ._tracking import Records
+from ._remote import NOT_ANSWERED, REFRESH_SECONDS, RemoteJobs
+from ._schedules import Schedules
+from ._tracking import JobTracker
 
 LAST_LOOK_SECONDS = 0.1
 """How long a ledger that is locked may hold up an answer whose time has come."""
@@ -42,7 +42,7 @@ class Pollers:
     def __init__(
         self,
         ask: Callable[[Job], Awaitable[Job]],
-        pace: Pace,
+        pace: Schedules,
         tasks: TaskGroup,
         clock: Clock,
     ) -> None:
@@ -93,7 +93,7 @@ class Pollers:
             del self._pollers[request_id]
 
 
-class Follower:
+class Waiter:
     """Waits for jobs.
 
     Args:
@@ -102,7 +102,7 @@ class Follower:
         records: What is known of jobs.
     """
 
-    def __init__(self, asker: Asker, pollers: Pollers, records: Records) -> None:
+    def __init__(self, asker: RemoteJobs, pollers: Pollers, records: JobTracker) -> None:
         self._asker = asker
         self._pollers = pollers
         self._records = records

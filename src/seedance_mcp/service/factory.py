@@ -10,18 +10,18 @@ import httpx
 from seedance_mcp import __version__
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import ConfigurationError
-from seedance_mcp.inputs.preflight import ImageGate
+from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import Model
 from seedance_mcp.outputs.download import Downloads
-from seedance_mcp.outputs.job_locks import Claims
-from seedance_mcp.runcomfy.client import RunComfy
+from seedance_mcp.outputs.job_locks import JobLocks
+from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.connections import Connections
-from seedance_mcp.runcomfy.http import Exchange
+from seedance_mcp.runcomfy.http import RunComfyHttp
 from seedance_mcp.runcomfy.throttle import Throttle
 from seedance_mcp.settings import Settings
-from seedance_mcp.spending.limits import Allowance
+from seedance_mcp.spending.limits import SpendingLimits
 from seedance_mcp.text import one_line
 
 from .reports import Limits, Listener
@@ -29,7 +29,7 @@ from .service import Service
 
 
 @asynccontextmanager
-async def opened_service(  # noqa: PLR0913 - what build_server was given
+async def open_service(  # noqa: PLR0913 - what build_server was given
     settings: Settings,
     model: Model,
     clock: Clock,
@@ -69,29 +69,29 @@ async def opened_service(  # noqa: PLR0913 - what build_server was given
             tasks=tasks,
             clock=clock,
             answers_left=answers_left,
-            gate=ImageGate(
+            gate=Preflight(
                 model,
                 check=settings.check_images,
                 allow_private=settings.allow_private_urls,
                 local_files=local_files,
             ),
             downloads=_downloads(settings, transport, clock),
-            claims=Claims(settings.state_dir / "saving"),
+            claims=JobLocks(settings.state_dir / "saving"),
             changed=changed,
         )
 
 
 def _client(
     settings: Settings, connections: Connections, token: str | None, clock: Clock
-) -> RunComfy:
-    exchange = Exchange(
+) -> RunComfyClient:
+    exchange = RunComfyHttp(
         connections,
         base_url=settings.base_url,
         token=token,
         clock=clock,
         throttle=Throttle(clock.sleep),
     )
-    return RunComfy(exchange)
+    return RunComfyClient(exchange)
 
 
 def _downloads(
@@ -106,7 +106,7 @@ def _downloads(
 
 
 def _limits(settings: Settings) -> Limits:
-    allowance = Allowance(
+    allowance = SpendingLimits(
         jobs_per_hour=settings.max_jobs_per_hour, usd_per_day=settings.max_cost_usd_per_day
     )
     return Limits(allowance=allowance, auto_download=settings.auto_download)

@@ -5,11 +5,11 @@ from typing import Protocol
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.ledger.store import Page
-from seedance_mcp.spending.limits import Allowance
+from seedance_mcp.spending.limits import SpendingLimits
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tally:
+class DownloadProgress:
     """How far the saving of what a job made has come.
 
     Attributes:
@@ -48,7 +48,7 @@ class Report:
     trouble: str | None = None
     warnings: tuple[str, ...] = ()
     not_saved: str | None = None
-    saving: Tally | None = None
+    saving: DownloadProgress | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class Limits:
         auto_download: Whether every clip is saved as soon as its completion is seen.
     """
 
-    allowance: Allowance
+    allowance: SpendingLimits
     auto_download: bool
 
 

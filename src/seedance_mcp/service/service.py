@@ -11,26 +11,26 @@ import anyio
 from anyio.abc import TaskGroup
 
 from seedance_mcp.clock import Clock
-from seedance_mcp.inputs.preflight import ImageGate
+from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import OPEN, Status
 from seedance_mcp.ledger.store import Page, Store
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.outputs.download import Downloads
-from seedance_mcp.outputs.job_locks import Claims
+from seedance_mcp.outputs.job_locks import JobLocks
 from seedance_mcp.polling.schedule import Schedule
-from seedance_mcp.runcomfy.client import RunComfy
+from seedance_mcp.runcomfy.client import RunComfyClient
 
 from ._deliveries import Deliveries
-from ._downloads import Saving
+from ._downloads import BackgroundDownloads
 from ._downloads import Watcher as SavingWatcher
-from ._price_list import Catalogue
+from ._price_list import PriceList
 from ._purchases import Buying
-from ._remote import ASK_SECONDS, REFRESH_JOBS, Asker
-from ._schedules import Pace
+from ._remote import ASK_SECONDS, REFRESH_JOBS, RemoteJobs
+from ._schedules import Schedules
 from ._submissions import Submissions
-from ._tracking import Changes, Records
-from ._waiting import Follower, Pollers, Watcher
+from ._tracking import Changes, JobTracker
+from ._waiting import Pollers, Waiter, Watcher
 from .reports import Limits, Listener, Listing, Report
 
 
@@ -55,7 +55,7 @@ class Service:
     def __init__(  # noqa: PLR0913 - the parts that server.py puts together
         self,
         *,
-        client: RunComfy,
+        client: RunComfyClient,
         store: Store,
         model: Model,
         token: str | None,
@@ -63,20 +63,20 @@ class Service:
         tasks: TaskGroup,
         clock: Clock,
         answers_left: Callable[[], bool],
-        gate: ImageGate,
+        gate: Preflight,
         downloads: Downloads,
-        claims: Claims,
+        claims: JobLocks,
         changed: Listener,
     ) -> None:
         self._store = store
         changes = Changes(changed)
-        self._records = Records(store, token, clock, changes)
+        self._records = JobTracker(store, token, clock, changes)
         self._submissions = Submissions(client, store, changes, tasks, clock)
         self._deliveries = Deliveries(store, tasks, answers_left)
-        self._saving = Saving(
+        self._saving = BackgroundDownloads(
             downloads, self._records, claims, tasks, clock, unasked=limits.auto_download
         )
-        self._catalogue = Catalogue(client, model, tasks)
+        self._catalogue = PriceList(client, model, tasks)
         self._buying = Buying(
             model=model,
             gate=gate,
@@ -88,10 +88,10 @@ class Service:
             deliveries=self._deliveries,
             clock=clock,
         )
-        self._pace = Pace(store, {model.model_id: model}, clock)
-        self._asker = Asker(client, self._records)
+        self._pace = Schedules(store, {model.model_id: model}, clock)
+        self._asker = RemoteJobs(client, self._records)
         pollers = Pollers(self._asker.ask, self._pace, tasks, clock)
-        self._follower = Follower(self._asker, pollers, self._records)
+        self._follower = Waiter(self._asker, pollers, self._records)
 
     async def generate(
         self, arguments: JSONObject, *, wait_seconds: float, force_new: bool, watch: Watcher
@@ -108,7 +108,7 @@ class Service:
             InputError: An image argument is nothing that the service will take.
             TokenMissing: There is no token.
             Refusal: The service refused the request.
-            ServiceUnavailable: The request certainly never left.
+            RunComfyUnavailable: The request certainly never left.
             SpendingLimitReached: The guard against runaway agents stops it.
         """
         deadline = anyio.current_time() + wait_seconds if wait_seconds else inf
@@ -133,7 +133,7 @@ class Service:
             watch: Who is told of every change.
 
         Raises:
-            ServiceError: The service does not know the job, or nothing is known of it here and
+            RunComfyError: The service does not know the job, or nothing is known of it here and
                 the service did not answer.
         """
         deadline = anyio.current_time() + wait_seconds
@@ -152,20 +152,20 @@ class Service:
         """Read what came of a job; one that ended is known even where the service forgot it.
 
         Raises:
-            ServiceError: As for `status`.
+            RunComfyError: As for `status`.
         """
         job, trouble = await self._asker.result(request_id)
         return self._reported(job, trouble=trouble)
 
     async def save(self, report: Report, *, deadline: float, watch: SavingWatcher) -> Report:
-        """Save what a job made; see `Saving.save`."""
+        """Save what a job made; see `BackgroundDownloads.save`."""
         return await self._saving.save(report, deadline=deadline, watch=watch)
 
     async def cancel(self, request_id: str) -> Job:
         """Cancel a job that is still queued; another one goes on and is given as it is now.
 
         Raises:
-            ServiceError: The service refused, or gave no usable answer.
+            RunComfyError: The service refused, or gave no usable answer.
         """
         job = await self._asker.cancel(request_id)
         self._saving.seen(job)

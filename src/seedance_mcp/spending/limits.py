@@ -14,7 +14,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Allowance:
+class SpendingLimits:
     """What an owner may begin.
 
     Attributes:
@@ -29,7 +29,7 @@ class Allowance:
     price: Price | None = None
 
 
-def check_hour(new: Job, oldest: datetime | None, allowance: Allowance) -> None:
+def check_hour(new: Job, oldest: datetime | None, allowance: SpendingLimits) -> None:
     """Refuse a job where so many were begun within the hour.
 
     Args:
@@ -50,7 +50,7 @@ def check_hour(new: Job, oldest: datetime | None, allowance: Allowance) -> None:
     )
 
 
-def check_day(new: Job, begun: Sequence[Job], allowance: Allowance) -> None:
+def check_day(new: Job, begun: Sequence[Job], allowance: SpendingLimits) -> None:
     """Refuse a job that would take the day's sum over the limit, or cannot be held against it.
 
     Args:

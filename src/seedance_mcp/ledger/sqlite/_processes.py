@@ -38,7 +38,7 @@ def _taken(path: Path) -> Generator[None, None, None]:
         os.close(file)
 
 
-class Presence:
+class LiveProcesses:
     """This process's sign of life in a state folder.
 
     Args:

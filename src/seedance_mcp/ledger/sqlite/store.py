@@ -25,11 +25,11 @@ from seedance_mcp.jobs.job import Job, advance, is_owed
 from seedance_mcp.jobs.status import Observation, OutcomeLost, Status
 from seedance_mcp.ledger._rules import merged
 from seedance_mcp.ledger.store import Page
-from seedance_mcp.spending.limits import DAY, HOUR, Allowance, check_day, check_hour
+from seedance_mcp.spending.limits import DAY, HOUR, SpendingLimits, check_day, check_hour
 
 from . import _queries as rows
 from ._migrations import migrate, transaction
-from ._processes import Presence
+from ._processes import LiveProcesses
 
 LOCK_PATIENCE_SECONDS = 5.0
 """How long a step waits for another process's lock; each holds it for milliseconds."""
@@ -66,7 +66,7 @@ class SqliteStore:
         self._path = folder / "ledger.db"
         self._clock = clock
         self._history = history
-        self._opened: tuple[sqlite3.Connection, Presence] | None = None
+        self._opened: tuple[sqlite3.Connection, LiveProcesses] | None = None
 
     async def owner(self, token: str) -> str:
         """Give the owner that a token stands for: a keyed hash that does not tell the token."""
@@ -74,7 +74,7 @@ class SqliteStore:
         return hmac.new(key, token.encode(), sha256).hexdigest()
 
     async def begin(
-        self, job: Job, *, force_new: bool, named: Collection[str], allowance: Allowance
+        self, job: Job, *, force_new: bool, named: Collection[str], allowance: SpendingLimits
     ) -> Job:
         """Write a job down, or find the one that an identical call is owed."""
 
@@ -161,7 +161,7 @@ class SqliteStore:
             presence.close()
 
     @property
-    def _presence(self) -> Presence:
+    def _presence(self) -> LiveProcesses:
         return self._open()[1]
 
     async def _step(self, step: _Step[_T], *, writes: bool = False) -> _T:
@@ -185,7 +185,7 @@ class SqliteStore:
         with transaction(connection, writes=writes):
             return step(connection)
 
-    def _open(self) -> tuple[sqlite3.Connection, Presence]:
+    def _open(self) -> tuple[sqlite3.Connection, LiveProcesses]:
         if self._opened is None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _make_private(self._path)
@@ -198,7 +198,7 @@ class SqliteStore:
                 connection.execute("PRAGMA journal_mode = PERSIST")
                 connection.execute("PRAGMA foreign_keys = ON")
                 migrate(connection)
-                presence = Presence(self._folder / "processes")
+                presence = LiveProcesses(self._folder / "processes")
             except BaseException:
                 connection.close()
                 raise
@@ -255,7 +255,7 @@ def _twin(connection: sqlite3.Connection, job: Job) -> Job | None:
     return rows.by_request_id(connection, request_id=job.request_id, owner=job.owner)
 
 
-def _check_limits(connection: sqlite3.Connection, job: Job, allowance: Allowance) -> None:
+def _check_limits(connection: sqlite3.Connection, job: Job, allowance: SpendingLimits) -> None:
     """Refuse a job that its owner may not begin, counting all processes."""
     number, now = allowance.jobs_per_hour, job.created_at
     oldest = rows.begun_at(connection, job.owner, since=now - HOUR, number=number)
