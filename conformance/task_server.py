@@ -39,7 +39,7 @@ from seedance_mcp.jobs.status import Cancelled, Failed, Observation, Outputs, St
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.mcp_server.tasks.extension import Tasks, TaskState
 from seedance_mcp.mcp_server.tasks.job_tasks import TaskForms
-from seedance_mcp.service.reports import Report
+from seedance_mcp.service.reports import JobReport
 from seedance_mcp.spending.limits import SpendingLimits
 
 from .surroundings import say
@@ -99,12 +99,12 @@ class Fixtures:
             self.asked[job.id] = {name: question(name) for name in questions}
         else:
             self.running.start_soon(self._work, job)
-        return self.forms.created(Report(job=job))
+        return self.forms.created(JobReport(job=job))
 
     async def state(self, task_id: str) -> TaskState:
         """Tell where a task stands."""
         job = await self._job(task_id)
-        state = self.forms.state(Report(job=job), answer(job))
+        state = self.forms.state(JobReport(job=job), answer(job))
         if asked := self.asked.get(task_id):
             return state.model_copy(update={"status": "input_required", "input_requests": asked})
         if job.status is Status.FAILED and job.arguments["tool"] == "protocol_error_job":
@@ -137,8 +137,8 @@ class Fixtures:
             created_at=self.forms.clock.now(),
             status=Status.IN_PROGRESS,
         )
-        allowance = SpendingLimits(jobs_per_hour=PER_HOUR)
-        return await self.store.begin(job, force_new=True, named=(), allowance=allowance)
+        limits = SpendingLimits(jobs_per_hour=PER_HOUR)
+        return await self.store.begin(job, force_new=True, named=(), limits=limits)
 
     async def _job(self, task_id: str) -> Job:
         job = await self.store.find(task_id, self.owner)

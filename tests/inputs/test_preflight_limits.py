@@ -131,8 +131,8 @@ async def test_what_was_given_up_keeps_its_turn_until_it_has_ended() -> None:
 PEAK = """
 import resource, sys
 import anyio
-from seedance_mcp.images import Preflight
-from seedance_mcp.schema import load_models
+from seedance_mcp.inputs.preflight import Preflight
+from seedance_mcp.models.model import load_models
 
 async def main(path):
     (model,) = load_models().values()

@@ -66,8 +66,8 @@ async def opened(folder: Path, *, now: datetime = NOON) -> AsyncGenerator[Sqlite
 
 async def begin(store: SqliteStore, new: Job, **options: Any) -> Job:
     """Begin a job with options that let it pass."""
-    allowance = SpendingLimits(jobs_per_hour=99)
-    chosen: dict[str, Any] = {"force_new": False, "named": (), "allowance": allowance, **options}
+    limits = SpendingLimits(jobs_per_hour=99)
+    chosen: dict[str, Any] = {"force_new": False, "named": (), "limits": limits, **options}
     return await store.begin(new, **chosen)
 
 
@@ -207,20 +207,20 @@ async def test_the_hourly_limit_counts_what_was_begun_and_says_when_the_next_is_
     async with opened(tmp_path) as store:
         for number in range(3):
             at = NOON + timedelta(minutes=number)
-            await begin(store, job(number, created_at=at), allowance=three)
+            await begin(store, job(number, created_at=at), limits=three)
         fourth = job(4, created_at=NOON + timedelta(minutes=30))
         with pytest.raises(SpendingLimitReached) as refused:
-            await begin(store, fourth, allowance=three)
+            await begin(store, fourth, limits=three)
         assert refused.value.line == (
             "SEEDANCE_MAX_JOBS_PER_HOUR is reached: 3 jobs were begun within the hour; the next is"
             " allowed at 13:00:00 UTC, in about 30 min. Nothing was charged."
         )
         stranger = replace(fourth, id="stranger", owner="p")
-        assert await begin(store, stranger, allowance=three) == stranger
+        assert await begin(store, stranger, limits=three) == stranger
         await store.discard(job(2))
-        assert await begin(store, fourth, allowance=three) == fourth
+        assert await begin(store, fourth, limits=three) == fourth
         late = job(5, created_at=NOON + timedelta(hours=1))
-        assert await begin(store, late, allowance=three) == late
+        assert await begin(store, late, limits=three) == late
 
 
 async def test_a_row_of_a_dead_process_that_was_submitting_becomes_unknown(tmp_path: Path) -> None:

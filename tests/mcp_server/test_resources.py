@@ -25,6 +25,7 @@ pytestmark = pytest.mark.anyio
 
 JOB = ResourceTemplateReference(uri="seedance://jobs/{request_id}")
 NOT_FOUND = {"legacy": -32002, "auto": -32602}
+MODELS = resources.files("seedance_mcp") / "models"
 both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
 
 
@@ -106,7 +107,7 @@ async def test_the_recent_jobs_are_read_as_list_jobs_tells_them(mode: str) -> No
 
 @both_eras
 async def test_the_model_is_read_word_for_word_with_its_rules_for_images(mode: str) -> None:
-    (file,) = (resources.files("seedance_mcp") / "models").iterdir()
+    (file,) = (f for f in MODELS.iterdir() if f.name.endswith(".json"))
     published = json.loads(file.read_text("utf-8"))
     async with opened(mode=mode, token=None) as door:
         seen = await read(door.client, "seedance://model")

@@ -120,9 +120,9 @@ def test_a_job_counts_with_its_cost_else_its_estimate_else_what_it_is_estimated_
 
 def refusal(new: Job, begun: Sequence[Job], usd: str, price: Price | None = None) -> str | None:
     """Give the line that a job is refused with for its cost, None where it is not."""
-    allowance = SpendingLimits(jobs_per_hour=1, usd_per_day=Decimal(usd), price=price)
+    limits = SpendingLimits(jobs_per_hour=1, usd_per_day=Decimal(usd), price=price)
     try:
-        check_day(new, begun, allowance)
+        check_day(new, begun, limits)
     except CostLimitReached as error:
         return error.line
     return None
@@ -180,9 +180,9 @@ def test_a_clip_that_is_dearer_than_the_limit_is_told_so() -> None:
 def test_a_limit_that_cannot_be_held_lets_nothing_pass(
     new: Job, begun: list[Job], line: str
 ) -> None:
-    allowance = SpendingLimits(jobs_per_hour=1, usd_per_day=Decimal(9), price=PRICE)
+    limits = SpendingLimits(jobs_per_hour=1, usd_per_day=Decimal(9), price=PRICE)
     with pytest.raises(PriceUnknown) as refused:
-        check_day(new, begun, allowance)
+        check_day(new, begun, limits)
     assert refused.value.line == (
         f"SEEDANCE_MAX_COST_USD_PER_DAY cannot be held: {line} Nothing was charged."
     )

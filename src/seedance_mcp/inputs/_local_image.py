@@ -74,7 +74,7 @@ def _prepared(
 ) -> LocalImage:
     known = _known(data)
     hold(rules, known)
-    image = _opened(data, known.kind if known else "image", rules)
+    image = _opened(data, f"a {known.kind}" if known else "an image", rules)
     header = _measured(image, known)
     hold(rules, header)
     still_wanted()
@@ -138,7 +138,7 @@ def _opened(data: bytes, kind: str, rules: Sequence[ImageRule]) -> "Image.Image"
         message = next((rule.message for rule in pixels), "It has too many pixels.")
         raise RuleViolated(f"{message} It is a decompression bomb.") from None
     except faults():
-        raise NotAnImage(f"a {kind} that cannot be read here") from None
+        raise NotAnImage(f"{kind} that cannot be read here") from None
 
 
 def _decode(image: "Image.Image", kind: str) -> None:

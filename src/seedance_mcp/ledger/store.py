@@ -36,7 +36,7 @@ class Store(Protocol):
         ...
 
     async def begin(
-        self, job: Job, *, force_new: bool, named: Collection[str], allowance: SpendingLimits
+        self, job: Job, *, force_new: bool, named: Collection[str], limits: SpendingLimits
     ) -> Job:
         """Write a job down, or find the one that an identical call is owed.
 
@@ -44,7 +44,7 @@ class Store(Protocol):
             job: The new job, in the state `submitting`.
             force_new: Whether to write it down whatever is owed.
             named: Our ids of jobs that were named in an answer which the ledger need not know of.
-            allowance: What its owner may begin, held over all processes.
+            limits: What its owner may begin, held over all processes.
 
         Returns:
             The same job where it is new, else the one found.

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.models.model import JSONObject
-from seedance_mcp.service.reports import Listing, Report
+from seedance_mcp.service.reports import JobListing, JobReport
 from seedance_mcp.spending.pricing import dollars
 from seedance_mcp.text import one_line
 
@@ -117,7 +117,7 @@ class JobListAnswer(Answer):
         return "\n".join([f"total: {self.total}", *lines, f"next_step: {self.next_step}"])
 
 
-def job_answer(report: Report, *, elapsed_seconds: float) -> JobAnswer:
+def job_answer(report: JobReport, *, elapsed_seconds: float) -> JobAnswer:
     """Answer where a job stands."""
     job = report.job
     estimate = job.estimated_microdollars
@@ -130,14 +130,14 @@ def job_answer(report: Report, *, elapsed_seconds: float) -> JobAnswer:
         video_url=next(iter(job.outputs.videos), None),
         error=job.error,
         reused=report.reused,
-        warnings=[*report.warnings, *filter(None, [report.not_saved])],
+        warnings=[*report.warnings, *filter(None, [report.download_error])],
         estimated_cost_usd=None if estimate is None else dollars(estimate),
         saved_to=_paths(job),
         next_step=after_status(report),
     )
 
 
-def result_answer(report: Report) -> ResultAnswer:
+def result_answer(report: JobReport) -> ResultAnswer:
     """Answer what came of a job, or where it stands while nothing has."""
     job = report.job
     return ResultAnswer(
@@ -149,7 +149,7 @@ def result_answer(report: Report) -> ResultAnswer:
         created_at=job.created_at.isoformat(timespec="seconds"),
         finished_at=job.finished_at.isoformat(timespec="seconds") if job.finished_at else None,
         saved_to=_paths(job),
-        error=report.not_saved or job.error,
+        error=report.download_error or job.error,
         next_step=after_result(report),
     )
 
@@ -164,7 +164,7 @@ def cancellation_answer(job: Job) -> CancellationAnswer:
     )
 
 
-def listing_answer(listing: Listing) -> JobListAnswer:
+def listing_answer(listing: JobListing) -> JobListAnswer:
     """Answer which jobs there are, the newest first."""
     page = listing.page
     return JobListAnswer(

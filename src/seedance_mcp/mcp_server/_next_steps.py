@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
-from seedance_mcp.service.reports import Report
+from seedance_mcp.service.reports import JobReport
 
 
-def after_status(report: Report) -> str:
+def after_status(report: JobReport) -> str:
     """Say in one sentence what the agent should do about a job."""
-    job, trouble = report.job, report.trouble
+    job, stale_reason = report.job, report.stale_reason
     request = f"request_id {job.request_id}"
     match job.status:
         case Status.SUBMITTING:
@@ -23,9 +23,9 @@ def after_status(report: Report) -> str:
                 " again: have the user look at the requests in their RunComfy account, and set"
                 " force_new only to pay for another."
             )
-        case Status.IN_QUEUE | Status.IN_PROGRESS if trouble:
+        case Status.IN_QUEUE | Status.IN_PROGRESS if stale_reason:
             return (
-                f"{trouble.rstrip('.')}, so this may be old: call check_status with {request}"
+                f"{stale_reason.rstrip('.')}, so this may be old: call check_status with {request}"
                 " again, and do not call generate_video again."
             )
         case Status.IN_QUEUE | Status.IN_PROGRESS:
@@ -38,13 +38,13 @@ def after_status(report: Report) -> str:
             return "Nothing more happens to this job; call generate_video to make another clip."
 
 
-def _after_completion(report: Report) -> str:
+def _after_completion(report: JobReport) -> str:
     """Lead from a clip that is done to its file."""
     job = report.job
     save = f"get_result with request_id {job.request_id} and download true"
     made = "video" if job.outputs.videos else "image"
-    if report.saving:
-        return f"It is being saved ({report.saving}): call {save}, which waits for it."
+    if report.download_progress:
+        return f"It is being saved ({report.download_progress}): call {save}, which waits for it."
     if all(job.saved):
         return (
             f"Tell the user where the {made} was saved; get_result with request_id"
@@ -53,26 +53,27 @@ def _after_completion(report: Report) -> str:
     return f"Call {save}: it saves the {made}, whose URL may expire, and tells what it cost."
 
 
-def after_result(report: Report) -> str:
+def after_result(report: JobReport) -> str:
     """Say in one sentence what the agent should do about a result."""
-    job, trouble = report.job, report.trouble
+    job, stale_reason = report.job, report.stale_reason
     if job.status is not Status.COMPLETED:
         return after_status(report)
     made = "video" if job.outputs.videos else "image"
     again = f"call get_result with request_id {job.request_id} and download true again"
-    if report.saving:
-        return f"It is not all there yet ({report.saving}): {again}, which goes on from there."
-    if report.not_saved:
+    if report.download_progress:
+        progress = report.download_progress
+        return f"It is not all there yet ({progress}): {again}, which goes on from there."
+    if report.download_error:
         return (
             f"Give the user the {made} URL; get_result with request_id {job.request_id} and"
             " download true tries again to save it."
         )
     if all(job.saved):
         return f"Tell the user where the {made} was saved."
-    if trouble:
+    if stale_reason:
         return (
-            f"{trouble.rstrip('.')}, so this is what was stored when the job ended: try whether"
-            f" the {made} URL still works."
+            f"{stale_reason.rstrip('.')}, so this is what was stored when the job ended: try"
+            f" whether the {made} URL still works."
         )
     return (
         f"Give the user the {made} URL, which may expire; get_result with download true saves it."
@@ -107,4 +108,4 @@ def after_list(jobs: Sequence[Job], stale: int) -> str:
         return f"{old}Call check_status with the request_id of one that has not ended."
     if any(job.request_id for job in jobs):
         return f"{old}Call get_result with the request_id of the one that is wanted."
-    return after_status(Report(job=jobs[0]))
+    return after_status(JobReport(job=jobs[0]))

@@ -119,7 +119,7 @@ def describe(job: Job, elapsed_seconds: float, usual_seconds: float | None = Non
 async def reported(
     notify: Notify, clock: Clock, *, at_first: str | None = None
 ) -> AsyncGenerator[Progress, None]:
-    """Report the progress of a call for as long as it runs."""
+    """JobReport the progress of a call for as long as it runs."""
     progress = Progress(notify, clock, at_first)
     async with beating(progress.beat, clock):
         yield progress

@@ -21,7 +21,7 @@ from seedance_mcp.outputs.download import Downloads, existing
 from seedance_mcp.outputs.job_locks import JobLocks
 
 from ._tracking import JobTracker
-from .reports import DownloadProgress, Report
+from .reports import DownloadProgress, JobReport
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class BackgroundDownloads:
         self._under_way: dict[str, _Work] = {}
         self._failures: dict[str, tuple[int, float]] = {}
 
-    async def save(self, report: Report, *, deadline: float, watch: Watcher) -> Report:
+    async def save(self, report: JobReport, *, deadline: float, watch: Watcher) -> JobReport:
         """Save what a job made; what was saved before and is still there is left alone.
 
         Args:
@@ -111,7 +111,7 @@ class BackgroundDownloads:
             await watch(work.tally)
         return _told(replace(report, job=work.job), work)
 
-    async def awaited(self, report: Report, *, deadline: float) -> Report:
+    async def awaited(self, report: JobReport, *, deadline: float) -> JobReport:
         """Wait for what is being saved of a job unasked, and for the first time.
 
         Args:
@@ -245,12 +245,12 @@ class _Count:
         )
 
 
-def _told(report: Report, work: _Work) -> Report:
+def _told(report: JobReport, work: _Work) -> JobReport:
     """Add to a report where the files are, why some are not, or how far it has come."""
     failure = work.failure.line if work.failure else None
     left = None if failure or _is_saved(work.job) else work.tally
     saved = replace(report.job, saved_to=work.job.saved_to)
-    return replace(report, job=saved, not_saved=failure, saving=left)
+    return replace(report, job=saved, download_error=failure, download_progress=left)
 
 
 def _is_saved(job: Job) -> bool:

@@ -31,12 +31,12 @@ class Observed:
 
     Attributes:
         job: The job as last seen.
-        trouble: Why it may have moved on since, in one line; None where it is fresh.
+        stale_reason: Why it may have moved on since, in one line; None where it is fresh.
         usual_seconds: How long such a job usually takes; None while that is not known.
     """
 
     job: Job
-    trouble: str | None = None
+    stale_reason: str | None = None
     usual_seconds: float | None = None
 
 
@@ -88,8 +88,10 @@ class Poller:
             seen = sighting(self._job, now, until_start=self._until_start())
             planned = schedule.pause(seen, self._clock.random)
             await self._clock.sleep(max(pause, planned))
-            trouble, pause, over = await self._asked()
-            self.last = Observed(job=self._job, trouble=trouble, usual_seconds=usual_seconds)
+            stale_reason, pause, over = await self._asked()
+            self.last = Observed(
+                job=self._job, stale_reason=stale_reason, usual_seconds=usual_seconds
+            )
             for waiter in self.waiters:
                 waiter.send_nowait(self.last)
 

@@ -95,7 +95,7 @@ class Buying:
         # From the ledger to the task that buys, nothing may come between.
         with anyio.CancelScope(shield=True):
             job = await self.store.begin(
-                new, force_new=force_new, named=self.deliveries.named, allowance=allowance
+                new, force_new=force_new, named=self.deliveries.named, limits=allowance
             )
             if job.id == new.id:
                 submission = self.submissions.begin(job)

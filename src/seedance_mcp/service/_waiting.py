@@ -110,7 +110,7 @@ class Waiter:
         self._ending = False
 
     async def follow(
-        self, job: Job, deadline: float, watch: Watcher, *, trouble: str | None = None
+        self, job: Job, deadline: float, watch: Watcher, *, stale_reason: str | None = None
     ) -> tuple[Job, str | None]:
         """Wait until a job has ended or the deadline has come; faults are waited out.
 
@@ -118,24 +118,24 @@ class Waiter:
             job: A job with a request_id.
             deadline: When to stop, on the event loop's clock, in seconds.
             watch: Who is told of every answer.
-            trouble: Why the last question was not answered, None where it was.
+            stale_reason: Why the last question was not answered, None where it was.
 
         Returns:
             The job as last seen, and why it may have moved on since, None where it is fresh.
         """
-        known = Observed(job=job, trouble=trouble)
+        known = Observed(job=job, stale_reason=stale_reason)
         with self._pollers.joined(known) as (poller, observations):
             with self._wait(deadline):
                 async for seen in observations:
-                    job, trouble = seen.job, seen.trouble
+                    job, stale_reason = seen.job, seen.stale_reason
                     await watch(job, seen.usual_seconds)
             if poller.asking:
-                trouble = NOT_ANSWERED
+                stale_reason = NOT_ANSWERED
         with anyio.move_on_after(LAST_LOOK_SECONDS):
             # Another call, in this process or not, may have seen the end of it.
             stored = await self._records.current(job)
             job = stored if stored.status.final else job
-        return job, None if job.status.final else trouble
+        return job, None if job.status.final else stale_reason
 
     def last(self, request_id: str) -> Observed | None:
         """Give what was last seen of a job that another caller waits for, None where none does."""

@@ -31,28 +31,28 @@ class DownloadProgress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class JobReport:
     """What a call learned of a job.
 
     Attributes:
         job: The job as it is known now.
         reused: Whether an identical earlier call began it.
-        trouble: Why the job may have moved on since, in one line; None where it is fresh.
+        stale_reason: Why the job may have moved on since, in one line; None where it is fresh.
         warnings: What the caller should know of the arguments, a line each.
-        not_saved: Why its files could not be saved, in one line; None where they were or need not.
-        saving: How far the saving of its files has come; None where it has ended, or not begun.
+        download_error: Why its files could not be downloaded, in one line; None if nothing failed.
+        download_progress: How far the download of its files is; None unless one is under way.
     """
 
     job: Job
     reused: bool = False
-    trouble: str | None = None
+    stale_reason: str | None = None
     warnings: tuple[str, ...] = ()
-    not_saved: str | None = None
-    saving: DownloadProgress | None = None
+    download_error: str | None = None
+    download_progress: DownloadProgress | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listing:
+class JobListing:
     """The newest jobs of an owner.
 
     Attributes:

@@ -31,7 +31,7 @@ from ._schedules import Schedules
 from ._submissions import Submissions
 from ._tracking import Changes, JobTracker
 from ._waiting import Pollers, Waiter, Watcher
-from .reports import Limits, Listener, Listing, Report
+from .reports import JobListing, JobReport, Limits, Listener
 
 
 class Service:
@@ -95,7 +95,7 @@ class Service:
 
     async def generate(
         self, arguments: JSONObject, *, wait_seconds: float, force_new: bool, watch: Watcher
-    ) -> Report:
+    ) -> JobReport:
         """Buy a clip, or get back the one that an identical call is owed, and follow it.
 
         Args:
@@ -117,14 +117,16 @@ class Service:
         )
         await watch(begun.job)
         job = await self._submissions.answered(begun.job, begun.submission, deadline)
-        trouble = None
+        stale_reason = None
         if job.request_id and wait_seconds:
             await watch(job)
-            job, trouble = await self._follower.follow(job, deadline, watch)
-        report = self._reported(job, reused=begun.reused, trouble=trouble, warnings=begun.warnings)
+            job, stale_reason = await self._follower.follow(job, deadline, watch)
+        report = self._reported(
+            job, reused=begun.reused, stale_reason=stale_reason, warnings=begun.warnings
+        )
         return await self._saving.awaited(report, deadline=deadline if wait_seconds else -inf)
 
-    async def status(self, request_id: str, *, wait_seconds: float, watch: Watcher) -> Report:
+    async def status(self, request_id: str, *, wait_seconds: float, watch: Watcher) -> JobReport:
         """Ask where a job stands, and follow it until it ends or the budget is used up.
 
         Args:
@@ -139,25 +141,27 @@ class Service:
         deadline = anyio.current_time() + wait_seconds
         followed = self._follower.last(request_id) if wait_seconds else None
         if followed:
-            job, trouble = followed.job, followed.trouble
+            job, stale_reason = followed.job, followed.stale_reason
         else:
-            job, trouble = await self._asker.asked(request_id, wait_seconds or ASK_SECONDS)
+            job, stale_reason = await self._asker.asked(request_id, wait_seconds or ASK_SECONDS)
         await watch(job)
         if wait_seconds and not job.status.final:
-            job, trouble = await self._follower.follow(job, deadline, watch, trouble=trouble)
-        report = self._reported(job, trouble=trouble)
+            job, stale_reason = await self._follower.follow(
+                job, deadline, watch, stale_reason=stale_reason
+            )
+        report = self._reported(job, stale_reason=stale_reason)
         return await self._saving.awaited(report, deadline=deadline)
 
-    async def result(self, request_id: str) -> Report:
+    async def result(self, request_id: str) -> JobReport:
         """Read what came of a job; one that ended is known even where the service forgot it.
 
         Raises:
             RunComfyError: As for `status`.
         """
-        job, trouble = await self._asker.result(request_id)
-        return self._reported(job, trouble=trouble)
+        job, stale_reason = await self._asker.result(request_id)
+        return self._reported(job, stale_reason=stale_reason)
 
-    async def save(self, report: Report, *, deadline: float, watch: SavingWatcher) -> Report:
+    async def save(self, report: JobReport, *, deadline: float, watch: SavingWatcher) -> JobReport:
         """Save what a job made; see `BackgroundDownloads.save`."""
         return await self._saving.save(report, deadline=deadline, watch=watch)
 
@@ -171,7 +175,7 @@ class Service:
         self._saving.seen(job)
         return job
 
-    async def jobs(self, *, status: Status | None, limit: int) -> Listing:
+    async def jobs(self, *, status: Status | None, limit: int) -> JobListing:
         """List the newest jobs, those that have not ended as the service sees them now.
 
         Args:
@@ -190,7 +194,7 @@ class Service:
         stale = sum(job.id in unanswered for job in page.jobs)
         for job in page.jobs:
             self._saving.seen(job)
-        return Listing(page=page, stale=stale)
+        return JobListing(page=page, stale=stale)
 
     async def schedule(self, job: Job) -> Schedule:
         """Give when to ask about a job, and how long such a job usually takes."""
@@ -231,9 +235,9 @@ class Service:
         job: Job,
         *,
         reused: bool = False,
-        trouble: str | None = None,
+        stale_reason: str | None = None,
         warnings: tuple[str, ...] = (),
-    ) -> Report:
+    ) -> JobReport:
         self._saving.seen(job)
         job = self._catalogue.estimated(job)
-        return Report(job=job, reused=reused, trouble=trouble, warnings=warnings)
+        return JobReport(job=job, reused=reused, stale_reason=stale_reason, warnings=warnings)

@@ -29,13 +29,13 @@ class SpendingLimits:
     price: Price | None = None
 
 
-def check_hour(new: Job, oldest: datetime | None, allowance: SpendingLimits) -> None:
+def check_hour(new: Job, oldest: datetime | None, limits: SpendingLimits) -> None:
     """Refuse a job where so many were begun within the hour.
 
     Args:
         new: The job.
         oldest: When the first of as many as are allowed was begun; None where fewer were.
-        allowance: What the owner may begin.
+        limits: What the owner may begin.
 
     Raises:
         SpendingLimitReached: There is no room for it.
@@ -45,33 +45,33 @@ def check_hour(new: Job, oldest: datetime | None, allowance: SpendingLimits) -> 
     allowed = oldest + HOUR
     minutes = max(1, round((allowed - new.created_at).total_seconds() / 60))
     raise SpendingLimitReached(
-        f"SEEDANCE_MAX_JOBS_PER_HOUR is reached: {allowance.jobs_per_hour} jobs were begun within"
+        f"SEEDANCE_MAX_JOBS_PER_HOUR is reached: {limits.jobs_per_hour} jobs were begun within"
         f" the hour; the next is allowed at {allowed:%H:%M:%S} UTC, in about {minutes} min."
     )
 
 
-def check_day(new: Job, begun: Sequence[Job], allowance: SpendingLimits) -> None:
+def check_day(new: Job, begun: Sequence[Job], limits: SpendingLimits) -> None:
     """Refuse a job that would take the day's sum over the limit, or cannot be held against it.
 
     Args:
         new: The job.
         begun: What was begun within the 24 hours before it and not cancelled, the oldest first.
-        allowance: What the owner may begin.
+        limits: What the owner may begin.
 
     Raises:
         CostLimitReached: There is no room for it.
         PriceUnknown: What it costs is not known, or what an earlier one did.
     """
-    if allowance.usd_per_day is None:
+    if limits.usd_per_day is None:
         return
-    most = microdollars(allowance.usd_per_day)
+    most = microdollars(limits.usd_per_day)
     estimate = new.estimated_microdollars
     if estimate is None:
         raise PriceUnknown(
             "SEEDANCE_MAX_COST_USD_PER_DAY cannot be held: RunComfy's catalogue gave no price for"
             f" {new.model_id} that can be used; try again later, or have the user unset it."
         )
-    amounts = [_known(job, allowance.price) for job in begun]
+    amounts = [_known(job, limits.price) for job in begun]
     total = sum(amounts)
     if total + estimate <= most:
         return

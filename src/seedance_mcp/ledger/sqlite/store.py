@@ -74,7 +74,7 @@ class SqliteStore:
         return hmac.new(key, token.encode(), sha256).hexdigest()
 
     async def begin(
-        self, job: Job, *, force_new: bool, named: Collection[str], allowance: SpendingLimits
+        self, job: Job, *, force_new: bool, named: Collection[str], limits: SpendingLimits
     ) -> Job:
         """Write a job down, or find the one that an identical call is owed."""
 
@@ -82,7 +82,7 @@ class SqliteStore:
             self._settle(connection)
             if not force_new and (owed := _owed(connection, job, named)):
                 return owed
-            _check_limits(connection, job, allowance)
+            _check_limits(connection, job, limits)
             rows.insert(connection, job, process=self._presence.process, at=job.created_at)
             return job
 
@@ -255,10 +255,10 @@ def _twin(connection: sqlite3.Connection, job: Job) -> Job | None:
     return rows.by_request_id(connection, request_id=job.request_id, owner=job.owner)
 
 
-def _check_limits(connection: sqlite3.Connection, job: Job, allowance: SpendingLimits) -> None:
+def _check_limits(connection: sqlite3.Connection, job: Job, limits: SpendingLimits) -> None:
     """Refuse a job that its owner may not begin, counting all processes."""
-    number, now = allowance.jobs_per_hour, job.created_at
+    number, now = limits.jobs_per_hour, job.created_at
     oldest = rows.begun_at(connection, job.owner, since=now - HOUR, number=number)
-    check_hour(job, oldest, allowance)
-    if allowance.usd_per_day is not None:
-        check_day(job, rows.begun_since(connection, job.owner, since=now - DAY), allowance)
+    check_hour(job, oldest, limits)
+    if limits.usd_per_day is not None:
+        check_day(job, rows.begun_since(connection, job.owner, since=now - DAY), limits)

@@ -27,7 +27,7 @@ from seedance_mcp.mcp_server.tools.tool import (
     is_connected,
 )
 from seedance_mcp.polling.schedule import NOTHING_LEARNED, SHORTEST_SECONDS, Schedule, sighting
-from seedance_mcp.service.reports import Report
+from seedance_mcp.service.reports import JobReport
 from seedance_mcp.service.service import Service
 from seedance_mcp.text import one_line
 
@@ -54,12 +54,12 @@ class TaskForms:
     clock: Clock
     kept: timedelta
 
-    def created(self, report: Report, schedule: Schedule = NOTHING_LEARNED) -> CreatedTask:
+    def created(self, report: JobReport, schedule: Schedule = NOTHING_LEARNED) -> CreatedTask:
         """Tell of a job that has begun, in the place of the call's result."""
         return CreatedTask(**self._told(report, schedule))
 
     def state(
-        self, report: Report, result: CallToolResult, schedule: Schedule = NOTHING_LEARNED
+        self, report: JobReport, result: CallToolResult, schedule: Schedule = NOTHING_LEARNED
     ) -> TaskState:
         """Tell where a job stands.
 
@@ -71,7 +71,7 @@ class TaskForms:
         told = self._told(report, schedule)
         return TaskState(**told, result=result if told["status"] == "completed" else None)
 
-    def _told(self, report: Report, schedule: Schedule) -> dict[str, Any]:
+    def _told(self, report: JobReport, schedule: Schedule) -> dict[str, Any]:
         job, now = report.job, self.clock.now()
         saving = _is_saving(report, now)
         return {
@@ -100,16 +100,16 @@ class Remarks:
     """
 
     def __init__(self) -> None:
-        self._begun: dict[str | None, Report] = {}
+        self._begun: dict[str | None, JobReport] = {}
 
-    def note(self, report: Report) -> None:
+    def note(self, report: JobReport) -> None:
         """Keep what was remarked on a job; the oldest of too many is let go."""
         if report.reused or report.warnings:
             self._begun[report.job.request_id] = report
         if len(self._begun) > REMARKS_KEPT:
             del self._begun[next(iter(self._begun))]
 
-    def added(self, report: Report) -> Report:
+    def added(self, report: JobReport) -> JobReport:
         """Add to a report what was remarked when its job was begun."""
         begun = self._begun.get(report.job.request_id, report)
         return replace(report, reused=begun.reused, warnings=begun.warnings)
@@ -180,14 +180,16 @@ class VideoTasks:
         )
 
 
-def _is_saving(report: Report, now: datetime) -> bool:
+def _is_saving(report: JobReport, now: datetime) -> bool:
     """Tell whether a clip that is done has its file still to come.
 
     A task that has ended must never work again, so of one whose saving failed, and is tried again
     later, that is not told.
     """
     ended = report.job.finished_at
-    return bool(ended and report.saving and (now - ended).total_seconds() < SAVING_SECONDS)
+    return bool(
+        ended and report.download_progress and (now - ended).total_seconds() < SAVING_SECONDS
+    )
 
 
 def _task_status(status: Status) -> TaskStatus:
@@ -201,12 +203,12 @@ def _task_status(status: Status) -> TaskStatus:
             return "working"
 
 
-def _message(report: Report, now: datetime, usual_seconds: float | None) -> str:
+def _message(report: JobReport, now: datetime, usual_seconds: float | None) -> str:
     """Say where a job stands, and what else there is to know, in one line for a person."""
     job = report.job
     where = describe(job, job.elapsed_seconds(now), usual_seconds)
-    saving = f"saving it, {report.saving}" if report.saving else None
-    said = [where, saving, report.trouble, report.not_saved, job.error, *report.warnings]
+    saving = f"saving it, {report.download_progress}" if report.download_progress else None
+    said = [where, saving, report.stale_reason, report.download_error, job.error, *report.warnings]
     return one_line("; ".join(part for part in said if part), MESSAGE_LENGTH)
 
 

@@ -32,7 +32,7 @@ from seedance_mcp.mcp_server._arguments import check_arguments
 from seedance_mcp.mcp_server._progress import BytesProgress, Notify, beating, reported
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.outputs.preview import middle_frame
-from seedance_mcp.service.reports import Report
+from seedance_mcp.service.reports import JobReport
 from seedance_mcp.service.service import Service
 
 from ._schemas import listed_tools
@@ -146,7 +146,7 @@ async def generate_video(call: Call) -> CallToolResult:
     return await generated(call, await generate(call, wait_seconds=call.arguments["wait_seconds"]))
 
 
-async def generate(call: Call, *, wait_seconds: float) -> Report:
+async def generate(call: Call, *, wait_seconds: float) -> JobReport:
     """Buy the clip that a call of generate_video asks for, and wait so many seconds for it."""
     arguments = {**call.arguments}
     force_new = arguments.pop("force_new")
@@ -158,7 +158,7 @@ async def generate(call: Call, *, wait_seconds: float) -> Report:
         )
 
 
-async def generated(call: Call, report: Report) -> CallToolResult:
+async def generated(call: Call, report: JobReport) -> CallToolResult:
     """Answer a call of generate_video with what is known of its job."""
     return await _job_result(call, report, bad={Status.FAILED, Status.UNKNOWN})
 
@@ -181,15 +181,15 @@ async def get_result(call: Call) -> CallToolResult:
     ]
     if call.arguments["download"] and job.outputs.videos and job.saved[0]:
         blocks += await _preview(Path(job.saved[0]))
-    failed = job.status is Status.FAILED or report.not_saved is not None
+    failed = job.status is Status.FAILED or report.download_error is not None
     return _result(result_answer(report), blocks, is_error=failed)
 
 
-async def _asked(call: Call) -> Report:
+async def _asked(call: Call) -> JobReport:
     return await call.service.result(call.arguments["request_id"])
 
 
-async def _saved(call: Call) -> Report:
+async def _saved(call: Call) -> JobReport:
     deadline = anyio.current_time() + SAVE_SECONDS
     progress = BytesProgress(call.notify)
     async with beating(progress.beat, call.clock):
@@ -231,7 +231,7 @@ async def _preview(path: Path) -> list[ContentBlock]:
     return [ImageContent(type="image", data=data, mime_type="image/jpeg")]
 
 
-async def _job_result(call: Call, report: Report, *, bad: set[Status]) -> CallToolResult:
+async def _job_result(call: Call, report: JobReport, *, bad: set[Status]) -> CallToolResult:
     await call.deliver(report.job)
     elapsed = report.job.elapsed_seconds(call.clock.now())
     answer = job_answer(report, elapsed_seconds=elapsed)
