@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import anyio
-import httpx
 from mcp.server.context import HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, compose_tool_call_handler
 from mcp.server.lowlevel import NotificationOptions, Server
@@ -27,6 +26,7 @@ from seedance_mcp.mcp_server.tasks.extension import listening
 from seedance_mcp.mcp_server.tasks.job_tasks import video_tasks
 from seedance_mcp.mcp_server.tools.tool import Tool, build_tools, is_connected
 from seedance_mcp.models.model import Model, load_models
+from seedance_mcp.runcomfy.connections import Transport
 from seedance_mcp.service.factory import open_service
 from seedance_mcp.service.service import Service
 from seedance_mcp.settings import Settings
@@ -187,7 +187,7 @@ class SeedanceServer(Server[Service]):
 def build_server(
     settings: Settings,
     *,
-    transport: httpx.AsyncBaseTransport | None = None,
+    transport: Transport | None = None,
     clock: Clock | None = None,
     local_files: bool = False,
 ) -> SeedanceServer:

@@ -9,6 +9,13 @@ from typing import Self
 import anyio
 import httpx
 
+from seedance_mcp import __version__
+from seedance_mcp.errors import ConfigurationError
+from seedance_mcp.text import one_line
+
+Transport = httpx.AsyncBaseTransport
+"""How HTTP requests leave, where it is not the network."""
+
 MOST_AT_ONCE = 100
 """How many requests may be under way; those beyond wait for their turn."""
 
@@ -79,3 +86,34 @@ class Connections:
         """Close them all, once no request is under way."""
         for client, _ in self._idle:
             await client.aclose()
+
+
+def open_connections(base_url: str, transport: Transport | None) -> Connections:
+    """Return connections to an origin, with the proxy and certificates of the environment.
+
+    A proxy is used only for https, where it cannot read along.
+
+    Args:
+        base_url: The origin.
+        transport: How requests leave; None for the network.
+
+    Raises:
+        ConfigurationError: The environment's proxy or certificates cannot be used.
+    """
+    trust_env = base_url.startswith("https:")
+    try:
+        # Reading the certificates takes longer than all else, so it is done once.
+        certificates = transport is None and httpx.create_ssl_context(trust_env=trust_env)
+        return Connections(
+            lambda: httpx.AsyncClient(
+                transport=transport,
+                verify=certificates,
+                headers={"User-Agent": f"seedance-mcp/{__version__}"},
+                trust_env=trust_env,
+            )
+        )
+    except (ImportError, OSError, ValueError) as error:
+        raise ConfigurationError(
+            "The proxy or the certificates that the environment names (HTTPS_PROXY, ALL_PROXY,"
+            f" SSL_CERT_FILE, SSL_CERT_DIR) cannot be used: {one_line(str(error), 200)}."
+        ) from error

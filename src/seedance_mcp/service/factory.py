@@ -5,11 +5,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import anyio
-import httpx
 
-from seedance_mcp import __version__
 from seedance_mcp.clock import Clock
-from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.ledger.store import Store
@@ -17,12 +14,11 @@ from seedance_mcp.models.model import Model
 from seedance_mcp.outputs.download import Downloads
 from seedance_mcp.outputs.job_locks import JobLocks
 from seedance_mcp.runcomfy.client import RunComfyClient
-from seedance_mcp.runcomfy.connections import Connections
+from seedance_mcp.runcomfy.connections import Connections, Transport, open_connections
 from seedance_mcp.runcomfy.http import RunComfyHttp
 from seedance_mcp.runcomfy.throttle import Throttle
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import SpendingLimits
-from seedance_mcp.text import one_line
 
 from .reports import Limits, Listener
 from .service import Service
@@ -33,7 +29,7 @@ async def open_service(  # noqa: PLR0913 - what build_server was given
     settings: Settings,
     model: Model,
     clock: Clock,
-    transport: httpx.AsyncBaseTransport | None,
+    transport: Transport | None,
     *,
     answers_left: Callable[[], bool],
     changed: Listener,
@@ -56,7 +52,7 @@ async def open_service(  # noqa: PLR0913 - what build_server was given
     token = settings.token.get_secret_value() if settings.token else None
     history = timedelta(days=settings.history_days)
     async with (
-        _connections(settings, transport) as connections,
+        open_connections(settings.base_url, transport) as connections,
         _closing(SqliteStore(settings.state_dir, clock, history=history)) as store,
         anyio.create_task_group() as tasks,
     ):
@@ -94,9 +90,7 @@ def _client(
     return RunComfyClient(exchange)
 
 
-def _downloads(
-    settings: Settings, transport: httpx.AsyncBaseTransport | None, clock: Clock
-) -> Downloads:
+def _downloads(settings: Settings, transport: Transport | None, clock: Clock) -> Downloads:
     return Downloads(
         settings.output_dir,
         base_url=settings.base_url,
@@ -110,31 +104,6 @@ def _limits(settings: Settings) -> Limits:
         jobs_per_hour=settings.max_jobs_per_hour, usd_per_day=settings.max_cost_usd_per_day
     )
     return Limits(allowance=allowance, auto_download=settings.auto_download)
-
-
-def _connections(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Connections:
-    """Make the connections to the service; a proxy is used only where it cannot read along.
-
-    Raises:
-        ConfigurationError: The environment's proxy or certificates cannot be used.
-    """
-    trust_env = settings.base_url.startswith("https:")
-    try:
-        # Reading the authorities' certificates takes longer than all else, so it is done once.
-        certificates = transport is None and httpx.create_ssl_context(trust_env=trust_env)
-        return Connections(
-            lambda: httpx.AsyncClient(
-                transport=transport,
-                verify=certificates,
-                headers={"User-Agent": f"seedance-mcp/{__version__}"},
-                trust_env=trust_env,
-            )
-        )
-    except (ImportError, OSError, ValueError) as error:
-        raise ConfigurationError(
-            "The proxy or the certificates that the environment names (HTTPS_PROXY, ALL_PROXY,"
-            f" SSL_CERT_FILE, SSL_CERT_DIR) cannot be used: {one_line(str(error), 200)}."
-        ) from error
 
 
 @asynccontextmanager
