@@ -179,10 +179,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def _main(control: socket.socket) -> None:
-    from seedance_mcp import settings  # noqa: PLC0415
-    from seedance_mcp.cli import main as cli  # noqa: PLC0415
-    from seedance_mcp.mcp_server import app as server  # noqa: PLC0415
-    from seedance_mcp.mcp_server.transports import stdio as serve_stdio  # noqa: PLC0415
+    from seedance_mcp import settings
+    from seedance_mcp.cli import main as cli
+    from seedance_mcp.mcp_server import app as server
+    from seedance_mcp.mcp_server.transports import stdio as serve_stdio
 
     assert serve_stdio
     server.build_server(settings.load_settings({}))

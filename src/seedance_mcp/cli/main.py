@@ -40,8 +40,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         # Until it serves there is nothing to be closed.
         signal.signal(number, lambda _, __: os._exit(0))
-    from seedance_mcp.mcp_server.app import build_server  # noqa: PLC0415
-    from seedance_mcp.settings import load_settings  # noqa: PLC0415
+    from seedance_mcp.mcp_server.app import build_server
+    from seedance_mcp.settings import load_settings
 
     settings = load_settings(os.environ)
     logging.basicConfig(
@@ -52,13 +52,13 @@ def _serve(arguments: argparse.Namespace) -> None:
     _redact(settings.token)
     server = build_server(settings, local_files=arguments.transport == "stdio")
     if arguments.transport == "http":
-        from seedance_mcp.mcp_server.transports.http import serve_http  # noqa: PLC0415
+        from seedance_mcp.mcp_server.transports.http import serve_http
 
         host = arguments.host or "127.0.0.1"
         port = 8000 if arguments.port is None else arguments.port
         run = partial(serve_http, server, host=host, port=port)
     else:
-        from seedance_mcp.mcp_server.transports.stdio import serve_stdio  # noqa: PLC0415
+        from seedance_mcp.mcp_server.transports.stdio import serve_stdio
 
         run = partial(serve_stdio, server)
     _run_to_the_end(run)
@@ -66,9 +66,9 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 def _run_to_the_end(run: Callable[[], Awaitable[None]]) -> None:
     """Serve, and end the process at once whatever comes."""
-    import anyio  # noqa: PLC0415
+    import anyio
 
-    from seedance_mcp.mcp_server.transports.shutdown import end_process  # noqa: PLC0415
+    from seedance_mcp.mcp_server.transports.shutdown import end_process
 
     try:
         anyio.run(run)
@@ -100,9 +100,9 @@ def _redact(token: "SecretStr | None") -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> None:
-    import anyio  # noqa: PLC0415
+    import anyio
 
-    from ._demo import Wishes, demo  # noqa: PLC0415
+    from ._demo import Wishes, demo
 
     # A terminal that has no sign for "…" shows another one.
     cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="replace")
@@ -118,9 +118,9 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 
 def _simulate(arguments: argparse.Namespace) -> None:
-    import anyio  # noqa: PLC0415
+    import anyio
 
-    from seedance_mcp.simulator.server import serve  # noqa: PLC0415
+    from seedance_mcp.simulator.server import serve
 
     run = partial(
         serve,
@@ -206,6 +206,6 @@ def _seconds(text: str) -> float:
 
 def _port(text: str) -> int:
     port = int(text)
-    if not 0 <= port <= 65535:  # noqa: PLR2004 - the range of ports
+    if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{port} is not from 0 to 65535")
     return port

@@ -147,7 +147,7 @@ def _gif(data: bytes | bytearray) -> Size:
 
 
 def _bmp(data: bytes | bytearray) -> Size:
-    old = unpack_from("<I", data, 14)[0] == 12  # noqa: PLR2004 - the length of OS/2's header
+    old = unpack_from("<I", data, 14)[0] == 12
     width, height = unpack_from("<HH" if old else "<ii", data, 18)
     return width, abs(height)
 
@@ -183,7 +183,7 @@ def _webp(data: bytes | bytearray) -> Size:
     if form == b"VP8 ":
         width, height = unpack_from("<HH", data, 26)
         return width & 0x3FFF, height & 0x3FFF
-    if len(form) < 4:  # noqa: PLR2004 - the name's own length
+    if len(form) < 4:
         raise IndexError("cut off")
     raise ValueError("no such form")
 
@@ -199,8 +199,8 @@ def _tiff(data: bytes | bytearray) -> Size:
         entry = at + 2 + 12 * number
         tag, form = unpack_from(order + "HH", data, entry)
         if tag in (256, 257):  # width and height, as 16 or 32 bits
-            found[tag] = unpack_from(order + ("H" if form == 3 else "I"), data, entry + 8)[0]  # noqa: PLR2004
-    if len(found) < 2:  # noqa: PLR2004 - width and height
+            found[tag] = unpack_from(order + ("H" if form == 3 else "I"), data, entry + 8)[0]
+    if len(found) < 2:
         raise ValueError("no size in the first directory")
     return found[256], found[257]
 
@@ -211,7 +211,7 @@ def _heif(data: bytes | bytearray) -> Size:
     for _ in range(_STEPS):
         at += length
         length, name = unpack_from(">I4s", data, at)
-        if name == b"meta" or length < 8:  # noqa: PLR2004 - the length of a box's own head
+        if name == b"meta" or length < 8:
             break
     if name != b"meta" or length > _META_LIMIT:
         raise ValueError("no meta box that can be found, or an absurd one")

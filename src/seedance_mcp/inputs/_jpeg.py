@@ -45,7 +45,7 @@ class LocalImage:
 
 def faults() -> tuple[type[Exception], ...]:
     """Give what Pillow raises for images that it cannot read, warnings made errors included."""
-    from PIL import Image  # noqa: PLC0415 - only once there is an image
+    from PIL import Image
 
     return (
         *(OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError),
@@ -58,7 +58,7 @@ def flat(image: "Image.Image") -> "Image.Image":
 
     Of what else the file held only the colour profile stays: no place, no camera, no comment.
     """
-    from PIL import Image, ImageOps  # noqa: PLC0415
+    from PIL import Image, ImageOps
 
     with suppress(*faults()):  # a damaged tag turns nothing
         ImageOps.exif_transpose(image, in_place=True)

@@ -127,7 +127,7 @@ def _known(data: bytes) -> Header | None:
 
 
 def _opened(data: bytes, kind: str, rules: Sequence[ImageRule]) -> "Image.Image":
-    from PIL import Image  # noqa: PLC0415 - only once there is an image
+    from PIL import Image
 
     Image.init()
     formats = [name for name in _FORMATS if name in Image.OPEN]

@@ -22,7 +22,7 @@ def turned(kind: str, data: bytes | bytearray) -> bool | None:
     match kind:
         case "JPEG":
             at = data.find(b"Exif\0\0", 0, 4 * _EXIF_LIMIT)
-            return at >= 4 and data[at - 4 : at - 2] == b"\xff\xe1" and _by_exif(data, at + 6)  # noqa: PLR2004 - a segment's own head
+            return at >= 4 and data[at - 4 : at - 2] == b"\xff\xe1" and _by_exif(data, at + 6)
         case "PNG":
             at = data.find(b"eXIf", 0, data.find(b"IDAT") + 1 or None)
             return at >= 0 and _by_exif(data, at + 4)

@@ -162,7 +162,7 @@ def _host(host: str, *, bracketed: bool) -> str:
     labels = name.split(".")
     if _NUMBER.fullmatch(labels[-1]):
         return _address_host(name)
-    if len(name) > 253 or not all(map(_LABEL.fullmatch, labels)):  # noqa: PLR2004 - RFC 1035
+    if len(name) > 253 or not all(map(_LABEL.fullmatch, labels)):
         raise BlockedAddress("its host is no plain name")
     return host
 

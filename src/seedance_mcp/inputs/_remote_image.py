@@ -197,7 +197,7 @@ async def _inflated(raw: AsyncGenerator[bytes, None], encoding: str) -> AsyncGen
     inflater, left = None, b""
     async for chunk in raw:
         left += chunk
-        if inflater is None and len(left) < 2:  # noqa: PLR2004 - the length of a header
+        if inflater is None and len(left) < 2:
             continue
         inflater = inflater or zlib.decompressobj(wbits=_form(left, encoding))
         while left and not inflater.eof:
@@ -208,7 +208,7 @@ async def _inflated(raw: AsyncGenerator[bytes, None], encoding: str) -> AsyncGen
 
 def _form(start: bytes, encoding: str) -> int:
     """Tell zlib what there is; some hosts send a deflate without the header that it should have."""
-    headless = encoding == "deflate" and (start[0] & 0x0F != 8 or int.from_bytes(start[:2]) % 31)  # noqa: PLR2004 - RFC 1950
+    headless = encoding == "deflate" and (start[0] & 0x0F != 8 or int.from_bytes(start[:2]) % 31)
     return -15 if headless else 47  # 47: gzip or zlib, as the header says
 
 
@@ -218,7 +218,7 @@ def _total(response: httpx.Response) -> int | None:
         text = response.headers.get("Content-Range", "").rpartition("/")[2]
     else:
         text = response.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None  # noqa: PLR2004
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def _is_empty(response: httpx.Response) -> bool:

@@ -215,7 +215,7 @@ def _validator(headers: httpx.Headers) -> str | None:
 
 def _extent(response: httpx.Response) -> tuple[int | None, int | None]:
     """Read where an answer's body begins in the clip, and how long the clip is."""
-    if response.status_code == 200:  # noqa: PLR2004 - the whole clip
+    if response.status_code == 200:
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
     given = response.headers.get("Content-Range", "")

@@ -44,8 +44,8 @@ def middle_frame(path: Path, late: Callable[[], bool] = never) -> bytes | None:
         is not installed, or it got late.
     """
     try:
-        import av  # noqa: PLC0415 - see the module's docstring
-        import PIL.Image  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport] - for PyAV
+        import av
+        import PIL.Image  # noqa: F401  # pyright: ignore[reportUnusedImport] - for PyAV
     except ImportError:
         return None
     try:

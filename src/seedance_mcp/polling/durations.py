@@ -119,7 +119,7 @@ class Durations:
 
 def _width(logs: Sequence[float]) -> float:
     """Choose the bells' width by Silverman's rule: the more there are, the narrower."""
-    if len(logs) < 2:  # noqa: PLR2004 - one time does not tell how times spread
+    if len(logs) < 2:
         return WIDTH_OF_ONE
     fast, _, slow = quantiles(logs, n=4)
     spread = min(pstdev(logs), (slow - fast) / 1.34)

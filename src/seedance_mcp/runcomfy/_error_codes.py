@@ -72,7 +72,7 @@ def read_error(
         The error, or None where the answer is none.
     """
     number = error_number(body)
-    success = 200 <= status_code < 300  # noqa: PLR2004 - the range of success
+    success = 200 <= status_code < 300
     if success and not _has_error_code(body):
         return None
     said = error_text(body)

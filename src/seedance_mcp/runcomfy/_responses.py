@@ -147,7 +147,7 @@ def _as_list(value: Any) -> Iterable[Any]:
 
 
 def _is_url(value: Any) -> bool:
-    if not isinstance(value, str) or len(value) > 8192 or not value.isprintable() or " " in value:  # noqa: PLR2004
+    if not isinstance(value, str) or len(value) > 8192 or not value.isprintable() or " " in value:
         return False
     try:
         parts = urlsplit(value)
@@ -183,6 +183,6 @@ def _time(value: Any) -> datetime | None:
         number = _amount(value)
         if not number:
             return None
-        return datetime.fromtimestamp(number / 1000 if number > 1e11 else number, UTC)  # noqa: PLR2004
+        return datetime.fromtimestamp(number / 1000 if number > 1e11 else number, UTC)
     except (ValueError, OverflowError, OSError):
         return None

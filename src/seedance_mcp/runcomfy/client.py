@@ -120,7 +120,7 @@ class RunComfyClient:
 def _bought(answer: HttpAnswer) -> str:
     """Read the id of what was bought: in a 2xx it counts, whatever else stands beside it."""
     try:
-        if answer.status_code < 300:  # noqa: PLR2004 - where success ends
+        if answer.status_code < 300:
             return wire.read_submit(wire.read_object(answer.body))
     except UnreadableAnswer:
         if answer.error is None:

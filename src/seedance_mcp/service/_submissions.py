@@ -186,7 +186,7 @@ class Submissions:
                 except LedgerError as error:
                     if not submission.answered.is_set():
                         what = submission.job.request_id or "a request that was refused"
-                        logger.error("%s What became of %s waits for it.", error.message, what)  # noqa: TRY400
+                        logger.error("%s What became of %s waits for it.", error.message, what)
                 submission.answered.set()
                 await self._clock.sleep(WRITE_AGAIN_SECONDS)
 

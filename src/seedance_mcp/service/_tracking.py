@@ -105,7 +105,7 @@ class JobTracker:
         try:
             return await self._store.find(request_id, await self.owner())
         except LedgerError as error:
-            logger.error("%s It is not known whether it has %s.", error.message, request_id)  # noqa: TRY400
+            logger.error("%s It is not known whether it has %s.", error.message, request_id)
             return None
 
     def elsewhere(self, request_id: str) -> Job:
@@ -128,7 +128,7 @@ class JobTracker:
             owned = job if job.owner else replace(job, owner=await self.owner())
             became = await self._store.observe(owned, seen, self._clock.now())
         except LedgerError as error:
-            logger.error("%s What is known of %s is kept in memory.", error.message, job.request_id)  # noqa: TRY400
+            logger.error("%s What is known of %s is kept in memory.", error.message, job.request_id)
             became = advance(job, seen, self._clock.now())
         self._changes.seen(job, became)
         return became
@@ -154,7 +154,7 @@ class JobTracker:
         try:
             await self._store.save(job)
         except LedgerError as error:
-            logger.error("%s The files of %s are saved.", error.message, job.request_id)  # noqa: TRY400
+            logger.error("%s The files of %s are saved.", error.message, job.request_id)
             return False
         finally:
             self._changes.seen(replace(job, saved_to=()), job)

@@ -105,7 +105,7 @@ def _measure(image: Image.Image, size: int) -> dict[str, float]:
     image.load()
     width, height = image.size
     # The four orientations from 5 on lie on their side.
-    if image.getexif().get(ExifTags.Base.Orientation, 1) >= 5:  # noqa: PLR2004
+    if image.getexif().get(ExifTags.Base.Orientation, 1) >= 5:
         width, height = height, width
     return {
         "width_pixels": width,

@@ -61,7 +61,7 @@ class Studio:
             The good ones in the order of the model's image arguments, and what is wrong with
             each of the others, by argument.
         """
-        from . import _images  # noqa: PLC0415  see the module's docstring
+        from . import _images
 
         good: list[bytes] = []
         refusals: dict[str, str] = {}
@@ -106,13 +106,13 @@ class Studio:
 
     async def still(self, job: Job) -> bytes:
         """Give a job's first image as a JPEG."""
-        from . import _clip  # noqa: PLC0415  see the module's docstring
+        from . import _clip
 
         first, *_ = await self.look(job)
         return await anyio.to_thread.run_sync(_clip.still, first)
 
     async def _draw(self, job: Job) -> None:
-        from . import _clip  # noqa: PLC0415  see the module's docstring
+        from . import _clip
 
         first, *others = await self.look(job)
         height = _height(job)

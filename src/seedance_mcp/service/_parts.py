@@ -1,0 +1,53 @@
+"""The parts that a service is made of; `factory.py` puts them together."""
+
+from dataclasses import dataclass
+
+from seedance_mcp.clock import Clock
+from seedance_mcp.inputs.preflight import Preflight
+from seedance_mcp.ledger.store import Store
+from seedance_mcp.models.model import Model
+from seedance_mcp.spending.limits import SpendingLimits
+
+from ._deliveries import Deliveries
+from ._downloads import BackgroundDownloads
+from ._price_list import PriceList
+from ._remote import RemoteJobs
+from ._schedules import Schedules
+from ._submissions import Submissions
+from ._tracking import JobTracker
+from ._waiting import Waiter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The parts of a service.
+
+    Attributes:
+        model: The model that makes the clips.
+        preflight: Checks the files of a call.
+        prices: What a clip is estimated to cost.
+        limits: The configured spending limits.
+        store: The ledger.
+        tracker: One owner's jobs in the ledger.
+        submissions: The paid requests under way.
+        deliveries: Which jobs an answer has named.
+        remote: Jobs as RunComfy sees them.
+        schedules: When to poll, and how long jobs usually take.
+        waiter: Waits for jobs.
+        downloads: Downloads what jobs made.
+        clock: The time.
+    """
+
+    model: Model
+    preflight: Preflight
+    prices: PriceList
+    limits: SpendingLimits
+    store: Store
+    tracker: JobTracker
+    submissions: Submissions
+    deliveries: Deliveries
+    remote: RemoteJobs
+    schedules: Schedules
+    waiter: Waiter
+    downloads: BackgroundDownloads
+    clock: Clock
