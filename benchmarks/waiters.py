@@ -153,7 +153,7 @@ async def _learned(settings: Settings, token: str, model: Model) -> None:
             created_at=begun,
         )
         job = await store.begin(
-            job, force_new=True, named=(), limits=SpendingLimits(jobs_per_hour=MANY)
+            job, force_new=True, delivered_ids=(), limits=SpendingLimits(jobs_per_hour=MANY)
         )
         job = await store.observe(job, Accepted(request_id=job.id), begun)
         job = await store.observe(job, Running(), begun + timedelta(seconds=FIRST_SECONDS))

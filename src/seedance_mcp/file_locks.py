@@ -51,7 +51,7 @@ def locked(file: int) -> bool:
 
 
 @contextmanager
-def one_by_one(folder: Path) -> Generator[None, None, None]:
+def folder_lock(folder: Path) -> Generator[None, None, None]:
     """Keep all others that do so in the same folder waiting, where there are locks; it blocks."""
     descriptor = None
     with suppress(OSError):  # Windows cannot open a folder

@@ -67,7 +67,7 @@ async def opened(folder: Path, *, now: datetime = NOON) -> AsyncGenerator[Sqlite
 async def begin(store: SqliteStore, new: Job, **options: Any) -> Job:
     """Begin a job with options that let it pass."""
     limits = SpendingLimits(jobs_per_hour=99)
-    chosen: dict[str, Any] = {"force_new": False, "named": (), "limits": limits, **options}
+    chosen: dict[str, Any] = {"force_new": False, "delivered_ids": (), "limits": limits, **options}
     return await store.begin(new, **chosen)
 
 
@@ -159,7 +159,7 @@ async def test_an_identical_call_gets_what_it_is_owed_and_nothing_else(
         for seen in earlier:
             await store.observe(first, seen, NOON)
         if delivered:
-            await store.deliver(first)
+            await store.mark_delivered(first)
         again = job(id="job-again", created_at=NOON + timedelta(minutes=29))
         for process in (store, other_process):
             got = await begin(process, replace(again, id=f"again-{id(process)}"))

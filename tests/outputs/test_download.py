@@ -9,8 +9,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from seedance_mcp.outputs._part_file import MOST_BYTES
-from seedance_mcp.outputs.download import existing
+from seedance_mcp.outputs._part_file import MAX_OUTPUT_BYTES
+from seedance_mcp.outputs.download import file_exists
 from tests.support.clip_host import LAST_MODIFIED, ClipHost, Way, hosting, mp4
 from tests.support.download_scene import JOB, NAME, PAID, Scene
 
@@ -41,7 +41,7 @@ async def test_a_clip_is_saved_whole_in_a_folder_that_is_made_for_it(tmp_path: P
     assert name == f"{NAME}.mp4"
     assert (folder / name).read_bytes() == CLIP
     assert scene.files == {name: 300_000}
-    assert existing(folder / name)
+    assert file_exists(folder / name)
     assert [seen.range for seen in host.seen] == [ALL]
 
 
@@ -369,7 +369,7 @@ TOO_LONG = f"The clip is longer than 2 GiB, the most that is saved. {PAID}"
 
 
 async def test_a_clip_that_promises_to_be_too_long_is_not_begun(tmp_path: Path) -> None:
-    way = Way(headers={"Content-Length": str(MOST_BYTES + 1)}, length="closed")
+    way = Way(headers={"Content-Length": str(MAX_OUTPUT_BYTES + 1)}, length="closed")
     said, scene, _ = await saved(tmp_path, way)
     assert said == TOO_LONG
     assert scene.files == {}
@@ -382,8 +382,8 @@ async def test_a_clip_that_turns_out_to_be_too_long_is_not_kept(tmp_path: Path) 
         host.ways += [Way(drop_after=HALF, length="chunked"), *[Way(status=503)] * 3]
         await scene.save()
         # As if most of it had come: a hole in a file.
-        os.truncate(tmp_path / f"{NAME}.part", MOST_BYTES - 1000)
-        rest = {"Content-Range": f"bytes {MOST_BYTES - 1000}-{MOST_BYTES}/*"}
+        os.truncate(tmp_path / f"{NAME}.part", MAX_OUTPUT_BYTES - 1000)
+        rest = {"Content-Range": f"bytes {MAX_OUTPUT_BYTES - 1000}-{MAX_OUTPUT_BYTES}/*"}
         host.ways.append(Way(status=206, headers=rest, body=bytes(1001), length="chunked"))
         assert await scene.save() == TOO_LONG
         assert scene.files == {}
@@ -421,4 +421,4 @@ def test_what_is_gone_or_empty_or_no_file_does_not_exist(tmp_path: Path) -> None
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "full").write_bytes(b"x")
     names = ["nothing", "empty", "full", "full/below", "x" * 300, "a\0b", ""]
-    assert [name for name in names if existing(tmp_path / name)] == ["full"]
+    assert [name for name in names if file_exists(tmp_path / name)] == ["full"]

@@ -11,7 +11,7 @@ import av
 import pytest
 from PIL import Image
 
-from seedance_mcp.outputs.preview import MOST_BYTES, middle_frame
+from seedance_mcp.outputs.preview import MAX_PREVIEW_BYTES, middle_frame
 from seedance_mcp.simulator._clip import render
 from tests.support.clip_host import mp4
 
@@ -34,7 +34,7 @@ def looked_at(path: Path) -> Image.Image:
     """Give the image of a clip, which must be small and a JPEG."""
     jpeg = middle_frame(path)
     assert jpeg is not None
-    assert len(jpeg) <= MOST_BYTES
+    assert len(jpeg) <= MAX_PREVIEW_BYTES
     image = Image.open(BytesIO(jpeg))
     assert image.format == "JPEG"
     return image

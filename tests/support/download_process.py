@@ -16,7 +16,7 @@ import anyio
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import DownloadFailed
 from seedance_mcp.jobs.status import Output
-from seedance_mcp.outputs.download import Downloads
+from seedance_mcp.outputs.download import Downloader
 
 from .download_scene import JOB
 
@@ -51,7 +51,7 @@ def befall(what: str) -> None:
 async def main(url: str, folder: Path, count: int) -> None:
     """Save the clip so many times at once."""
     clock = Clock()
-    downloads = Downloads(folder, base_url=url, transport=None, clock=clock)
+    downloads = Downloader(folder, base_url=url, transport=None, clock=clock)
 
     async def report(size: int, total: int | None) -> None:
         if count == 1:
@@ -62,11 +62,11 @@ async def main(url: str, folder: Path, count: int) -> None:
 
     async def save(number: int) -> None:
         try:
-            saved = await downloads.save(
+            saved = await downloads.download(
                 JOB,
                 Output(kind="video", number=number, url=f"{url}/a.mp4"),
-                report=report,
-                record=recorded,
+                on_bytes=report,
+                on_saved=recorded,
             )
         except DownloadFailed as error:
             say(error.line)

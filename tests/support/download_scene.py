@@ -11,7 +11,7 @@ import httpx
 from seedance_mcp.errors import DownloadFailed
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output
-from seedance_mcp.outputs.download import Downloads
+from seedance_mcp.outputs.download import Downloader
 
 from .scripted_network import HeldTime
 
@@ -57,8 +57,8 @@ class Scene:
         url = self.base_url + path if path.startswith("/") else path
         output = Output(kind=kind, number=number, url=url)
         try:
-            saved = await self._downloads.save(
-                job, output, report=self._report, record=self._record
+            saved = await self._downloads.download(
+                job, output, on_bytes=self._report, on_saved=self._record
             )
         except DownloadFailed as error:
             return error.line
@@ -66,8 +66,8 @@ class Scene:
         return saved.name
 
     @cached_property
-    def _downloads(self) -> Downloads:
-        return Downloads(
+    def _downloads(self) -> Downloader:
+        return Downloader(
             self.folder,
             base_url=self.base_url,
             transport=self.transport,

@@ -36,14 +36,15 @@ class Store(Protocol):
         ...
 
     async def begin(
-        self, job: Job, *, force_new: bool, named: Collection[str], limits: SpendingLimits
+        self, job: Job, *, force_new: bool, delivered_ids: Collection[str], limits: SpendingLimits
     ) -> Job:
         """Write a job down, or find the one that an identical call is owed.
 
         Args:
             job: The new job, in the state `submitting`.
             force_new: Whether to write it down whatever is owed.
-            named: Our ids of jobs that were named in an answer which the ledger need not know of.
+            delivered_ids: Our ids of jobs that this process delivered, whether or not the ledger
+                has it yet.
             limits: What its owner may begin, held over all processes.
 
         Returns:
@@ -54,12 +55,12 @@ class Store(Protocol):
         """
         ...
 
-    async def owed(self, job: Job, *, named: Collection[str]) -> Job | None:
+    async def find_reusable(self, job: Job, *, delivered_ids: Collection[str]) -> Job | None:
         """Give the job that a call which would begin this one is owed, None for nothing.
 
         Args:
             job: The job that the call would begin.
-            named: As for `begin`.
+            delivered_ids: As for `begin`.
         """
         ...
 
@@ -67,18 +68,18 @@ class Store(Protocol):
         """Forget a job that certainly was not accepted."""
         ...
 
-    async def observe(self, job: Job, seen: Observation, now: datetime) -> Job:
+    async def observe(self, job: Job, observation: Observation, now: datetime) -> Job:
         """Take the step that an observation calls for, and give the job as it is now.
 
         A job begun elsewhere enters the ledger with its first observation.
         """
         ...
 
-    async def deliver(self, job: Job) -> None:
+    async def mark_delivered(self, job: Job) -> None:
         """Note that an answer naming the job's request_id was given."""
         ...
 
-    async def save(self, job: Job) -> None:
+    async def set_saved_to(self, job: Job) -> None:
         """Note where a job's files were saved."""
         ...
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from seedance_mcp.file_locks import one_by_one
+from seedance_mcp.file_locks import folder_lock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output
 
@@ -57,7 +57,7 @@ def renamed(path: Path, new: Path) -> bool:
 def _renamed_without_links(path: Path, new: Path) -> bool:
     # On exFAT and others a name cannot be taken and filled in one step, and POSIX replaces what has
     # it already. So those who take names here look and rename one by one; Windows replaces nothing.
-    with one_by_one(new.parent):
+    with folder_lock(new.parent):
         if os.path.lexists(new):
             return False
         with suppress(FileExistsError):

@@ -13,7 +13,7 @@ from ._file_names import numbered, renamed, synced
 from ._file_types import HEAD_BYTES, extension
 from ._part_metadata import Content, claimed
 
-MOST_BYTES = 2 * 1024**3  # as much as RunComfy's own CLI takes (client)
+MAX_OUTPUT_BYTES = 2 * 1024**3  # as much as RunComfy's own CLI takes (client)
 _NOUNS = {"video": "MP4", "image": "image"}
 
 
@@ -186,7 +186,7 @@ class PartFile:
         self._note.write(content)
 
     def _bound(self, size: int) -> None:
-        if size > MOST_BYTES:
+        if size > MAX_OUTPUT_BYTES:
             self.size = 0
             raise DownloadFailed("The clip is longer than 2 GiB, the most that is saved.")
 

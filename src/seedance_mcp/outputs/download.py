@@ -22,21 +22,21 @@ from ._file_names import file_name
 from ._part_file import IncompleteDownload, PartFile
 from ._part_metadata import is_validator
 
-MOST_REDIRECTS = 3
-LEAST_PROGRESS_BYTES = 64 * 1024  # an attempt that brought less was in vain
+MAX_REDIRECTS = 3
+MIN_PROGRESS_BYTES = 64 * 1024  # an attempt that brought less was in vain
 
 _RUNCOMFY = re.compile(r"([a-z0-9-]{1,63}\.)*runcomfy\.(net|com)")
 _PASSING = {408, 429, 500, 502, 503, 504}
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
-Report = Callable[[int, int | None], Awaitable[None]]
+OnBytes = Callable[[int, int | None], Awaitable[None]]
 """Told the bytes so far and how many there are, None while unknown; a restart begins anew at 0."""
 
-Record = Callable[[Path], Awaitable[bool]]
+OnSaved = Callable[[Path], Awaitable[bool]]
 """Told where a file lies; tells whether that is written down where it will be found again."""
 
 
-def existing(path: Path) -> bool:
+def file_exists(path: Path) -> bool:
     """Tell whether a clip that was saved is still there."""
     try:
         return path.is_file() and path.stat().st_size > 0
@@ -44,7 +44,7 @@ def existing(path: Path) -> bool:
         return False
 
 
-class Downloads:
+class Downloader:
     """Saves clips in a folder, which is made where it is not there; needs no closing.
 
     Args:
@@ -67,14 +67,16 @@ class Downloads:
         self._transport = transport
         self._clock = clock
 
-    async def save(self, job: Job, output: Output, *, report: Report, record: Record) -> Path:
+    async def download(
+        self, job: Job, output: Output, *, on_bytes: OnBytes, on_saved: OnSaved
+    ) -> Path:
         """Save a file that a job made, going on from what an earlier attempt left of it.
 
         Args:
             job: Its date, prompt and request_id make the name.
             output: Which of its files, and where it lies.
-            report: Hears of every piece.
-            record: Writes down where the file is; until it has, another attempt finds the file
+            on_bytes: Hears of every piece.
+            on_saved: Writes down where the file is; until it has, another attempt finds the file
                 by itself, also after a crash.
 
         Returns:
@@ -91,9 +93,9 @@ class Downloads:
         name = file_name(job, output)
         try:
             with closing(PartFile(self._folder, name, origin, output.kind)) as part:
-                await self._fetch(where, part, report)
+                await self._fetch(where, part, on_bytes)
                 path = await anyio.to_thread.run_sync(part.finish)
-                if await record(path):
+                if await on_saved(path):
                     part.remember()
                 return path
         except OSError as error:
@@ -112,7 +114,7 @@ class Downloads:
             trust_env=self._base_url.scheme == "https",
         )
 
-    async def _fetch(self, url: httpx.URL, part: PartFile, report: Report) -> None:
+    async def _fetch(self, url: httpx.URL, part: PartFile, on_bytes: OnBytes) -> None:
         """Fetch what is missing, for as long as attempts bring something."""
         in_vain, farthest = 0, part.size
         while not part.whole:
@@ -122,10 +124,10 @@ class Downloads:
                     part.begin(start, total=total, validator=_validator(response.headers))
                     async for chunk in response.aiter_raw():
                         part.add(chunk)
-                        await report(part.size, part.total)
+                        await on_bytes(part.size, part.total)
                 part.end()
             except (httpx.TransportError, IncompleteDownload) as error:
-                in_vain = 1 if part.size >= farthest + LEAST_PROGRESS_BYTES else in_vain + 1
+                in_vain = 1 if part.size >= farthest + MIN_PROGRESS_BYTES else in_vain + 1
                 farthest = max(farthest, part.size)
                 if in_vain == RETRY_ATTEMPTS:
                     why = error if isinstance(error, IncompleteDownload) else type(error).__name__
@@ -139,7 +141,7 @@ class Downloads:
     async def _answer(
         self, url: httpx.URL, headers: dict[str, str]
     ) -> AsyncGenerator[httpx.Response, None]:
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             self._check(url)
             response = await self._sent(url, headers)
             try:
@@ -149,7 +151,7 @@ class Downloads:
                 url = response.next_request.url
             finally:
                 await response.aclose()
-        raise DownloadFailed(f"{one_line(url.host)} redirected more than {MOST_REDIRECTS} times.")
+        raise DownloadFailed(f"{one_line(url.host)} redirected more than {MAX_REDIRECTS} times.")
 
     async def _sent(self, url: httpx.URL, headers: dict[str, str]) -> httpx.Response:
         request = self._http.build_request("GET", url, headers=headers)

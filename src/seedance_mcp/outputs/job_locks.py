@@ -22,7 +22,7 @@ class JobLocks:
         self._folder = folder
 
     @contextmanager
-    def claimed(self, name: str) -> Generator[bool, None, None]:
+    def try_lock(self, name: str) -> Generator[bool, None, None]:
         """Claim a job for as long as the context lasts.
 
         Args:

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MOST_BYTES = 60_000
-MOST_SIDE = 640
+MAX_PREVIEW_BYTES = 60_000
+MAX_PREVIEW_SIDE = 640
 
 # A frame beyond 8K is nobody's clip, and decoding it would take the memory of a small machine.
-_MOST_PIXELS = 8192 * 4320
+_MAX_FRAME_PIXELS = 8192 * 4320
 # The first that fits is taken; nearly always that is the first of all.
-_ATTEMPTS = [(side, quality) for side in (MOST_SIDE, 480, 320, 160) for quality in (80, 60, 40)]
+_ATTEMPTS = [
+    (side, quality) for side in (MAX_PREVIEW_SIDE, 480, 320, 160) for quality in (80, 60, 40)
+]
 
 
 def never() -> bool:
@@ -63,7 +65,7 @@ def middle_frame(path: Path, late: Callable[[], bool] = never) -> bytes | None:
 def _middle(container: "InputContainer", late: Callable[[], bool]) -> "VideoFrame | None":
     """Give the frame that is shown when half of the clip is over."""
     stream = next(iter(container.streams.video), None)
-    if stream is None or not 0 < stream.width * stream.height <= _MOST_PIXELS:
+    if stream is None or not 0 < stream.width * stream.height <= _MAX_FRAME_PIXELS:
         return None
     middle = (stream.start_time or 0) + (stream.duration or 0) // 2
     # Back to the last key frame before it.
@@ -79,7 +81,7 @@ def _middle(container: "InputContainer", late: Callable[[], bool]) -> "VideoFram
 
 
 def _image(frame: "VideoFrame") -> "Image":
-    shrunk = min(1.0, MOST_SIDE / max(frame.width, frame.height))
+    shrunk = min(1.0, MAX_PREVIEW_SIDE / max(frame.width, frame.height))
     width, height = (max(1, round(side * shrunk)) for side in (frame.width, frame.height))
     return cast("Image", frame.to_image(width=width, height=height))
 
@@ -90,6 +92,6 @@ def _small(image: "Image") -> bytes | None:
         image.thumbnail((side, side))
         jpeg = BytesIO()
         image.save(jpeg, "JPEG", quality=quality, optimize=True)
-        if jpeg.tell() <= MOST_BYTES:
+        if jpeg.tell() <= MAX_PREVIEW_BYTES:
             return jpeg.getvalue()
     return None

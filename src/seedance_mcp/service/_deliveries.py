@@ -55,6 +55,6 @@ class Deliveries:
         if not left and not self._answers_left():
             return
         try:
-            await self._store.deliver(job)
+            await self._store.mark_delivered(job)
         except LedgerError as error:
             logger.error("%s An identical call gets %s back.", error.message, job.request_id)

@@ -17,7 +17,7 @@ from seedance_mcp.clock import Clock
 from seedance_mcp.errors import DownloadFailed, LinkRefused
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output, Status
-from seedance_mcp.outputs.download import Downloads, existing
+from seedance_mcp.outputs.download import Downloader, file_exists
 from seedance_mcp.outputs.job_locks import JobLocks
 
 from ._tracking import JobTracker
@@ -70,7 +70,7 @@ class BackgroundDownloads:
 
     def __init__(  # noqa: PLR0913 - the parts that are put together
         self,
-        downloads: Downloads,
+        downloads: Downloader,
         records: JobTracker,
         claims: JobLocks,
         tasks: TaskGroup,
@@ -176,7 +176,7 @@ class BackgroundDownloads:
     async def _take_turn(self, work: _Work) -> None:
         """Save a job once no other process does."""
         while True:
-            with self._claims.claimed(work.job.request_id or work.job.id) as ours:
+            with self._claims.try_lock(work.job.request_id or work.job.id) as ours:
                 if ours:
                     await self._save_each(work)
                     return
@@ -189,7 +189,7 @@ class BackgroundDownloads:
         outputs = work.job.outputs.each
         size = 0
         for place, (output, path) in enumerate(zip(outputs, work.job.saved, strict=True)):
-            if path and existing(Path(path)):
+            if path and file_exists(Path(path)):
                 continue
             count = _Count(work=work, before=size, last=output is outputs[-1])
             try:
@@ -207,7 +207,7 @@ class BackgroundDownloads:
             return await self._records.save(work.job)
 
         async def save(output: Output) -> Path:
-            return await self._downloads.save(work.job, output, report=count, record=record)
+            return await self._downloads.download(work.job, output, on_bytes=count, on_saved=record)
 
         output = work.job.outputs.each[place]
         try:
@@ -254,4 +254,4 @@ def _told(report: JobReport, work: _Work) -> JobReport:
 
 
 def _is_saved(job: Job) -> bool:
-    return all(path and existing(Path(path)) for path in job.saved)
+    return all(path and file_exists(Path(path)) for path in job.saved)

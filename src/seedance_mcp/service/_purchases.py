@@ -95,7 +95,7 @@ class Buying:
         # From the ledger to the task that buys, nothing may come between.
         with anyio.CancelScope(shield=True):
             job = await self.store.begin(
-                new, force_new=force_new, named=self.deliveries.named, limits=allowance
+                new, force_new=force_new, delivered_ids=self.deliveries.named, limits=allowance
             )
             if job.id == new.id:
                 submission = self.submissions.begin(job)
@@ -113,7 +113,7 @@ class Buying:
         A local image is known only by what is sent of it, so here it finds none.
         """
         named = self.deliveries.named
-        job = await self.store.owed(self._new_job(arguments, owner), named=named)
+        job = await self.store.find_reusable(self._new_job(arguments, owner), delivered_ids=named)
         if job is None:
             return None
         submission = self.submissions.under_way(job)

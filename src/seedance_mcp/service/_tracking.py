@@ -152,7 +152,7 @@ class JobTracker:
     async def save(self, job: Job) -> bool:
         """Note where a job's files were saved, and tell whether the ledger could be had."""
         try:
-            await self._store.save(job)
+            await self._store.set_saved_to(job)
         except LedgerError as error:
             logger.error("%s The files of %s are saved.", error.message, job.request_id)
             return False

@@ -11,7 +11,7 @@ from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import Model
-from seedance_mcp.outputs.download import Downloads
+from seedance_mcp.outputs.download import Downloader
 from seedance_mcp.outputs.job_locks import JobLocks
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.connections import Connections, Transport, open_connections
@@ -90,8 +90,8 @@ def _client(
     return RunComfyClient(exchange)
 
 
-def _downloads(settings: Settings, transport: Transport | None, clock: Clock) -> Downloads:
-    return Downloads(
+def _downloads(settings: Settings, transport: Transport | None, clock: Clock) -> Downloader:
+    return Downloader(
         settings.output_dir,
         base_url=settings.base_url,
         transport=transport,

@@ -16,7 +16,7 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import OPEN, Status
 from seedance_mcp.ledger.store import Page, Store
 from seedance_mcp.models.model import JSONObject, Model
-from seedance_mcp.outputs.download import Downloads
+from seedance_mcp.outputs.download import Downloader
 from seedance_mcp.outputs.job_locks import JobLocks
 from seedance_mcp.polling.schedule import Schedule
 from seedance_mcp.runcomfy.client import RunComfyClient
@@ -64,7 +64,7 @@ class Service:
         clock: Clock,
         answers_left: Callable[[], bool],
         gate: Preflight,
-        downloads: Downloads,
+        downloads: Downloader,
         claims: JobLocks,
         changed: Listener,
     ) -> None:

@@ -68,7 +68,7 @@ class LiveProcesses:
             # What cannot be looked at is not declared dead: its request may be on its way.
             return True
 
-    def sweep(self) -> None:
+    def remove_dead(self) -> None:
         """Remove what dead processes left."""
         for path in self._folder.iterdir():
             if path.name != self.process:
@@ -87,7 +87,7 @@ class LiveProcesses:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 _lock(file)
-                # A sweep between the two calls above has taken the name away.
+                # Another process may have removed the name between open and lock.
                 if self._path.exists():
                     return file
             except OSError:

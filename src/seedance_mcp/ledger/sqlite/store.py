@@ -74,13 +74,13 @@ class SqliteStore:
         return hmac.new(key, token.encode(), sha256).hexdigest()
 
     async def begin(
-        self, job: Job, *, force_new: bool, named: Collection[str], limits: SpendingLimits
+        self, job: Job, *, force_new: bool, delivered_ids: Collection[str], limits: SpendingLimits
     ) -> Job:
         """Write a job down, or find the one that an identical call is owed."""
 
         def step(connection: sqlite3.Connection) -> Job:
             self._settle(connection)
-            if not force_new and (owed := _owed(connection, job, named)):
+            if not force_new and (owed := _owed(connection, job, delivered_ids)):
                 return owed
             _check_limits(connection, job, limits)
             rows.insert(connection, job, process=self._presence.process, at=job.created_at)
@@ -88,12 +88,12 @@ class SqliteStore:
 
         return await self._step(step, writes=True)
 
-    async def owed(self, job: Job, *, named: Collection[str]) -> Job | None:
+    async def find_reusable(self, job: Job, *, delivered_ids: Collection[str]) -> Job | None:
         """Give the job that a call which would begin this one is owed, None for nothing."""
 
         def step(connection: sqlite3.Connection) -> Job | None:
             self._settle(connection)
-            return _owed(connection, job, named)
+            return _owed(connection, job, delivered_ids)
 
         return await self._step(step)
 
@@ -101,14 +101,14 @@ class SqliteStore:
         """Forget a job that certainly was not accepted."""
         await self._step(partial(rows.delete, job=job), writes=True)
 
-    async def observe(self, job: Job, seen: Observation, now: datetime) -> Job:
+    async def observe(self, job: Job, observation: Observation, now: datetime) -> Job:
         """Take the step that an observation calls for, and give the job as it is now."""
 
         def step(connection: sqlite3.Connection) -> Job:
             stored = rows.by_id(connection, job.id) or _twin(connection, job)
             # An id that could not be written down when it came is made up for here.
             behind = stored is None or (job.request_id and not stored.request_id)
-            became = advance(job if stored is None or behind else stored, seen, now)
+            became = advance(job if stored is None or behind else stored, observation, now)
             if stored is None:
                 rows.insert(connection, became, process=self._presence.process, at=now)
                 return became
@@ -121,11 +121,11 @@ class SqliteStore:
 
         return await self._step(step, writes=True)
 
-    async def deliver(self, job: Job) -> None:
+    async def mark_delivered(self, job: Job) -> None:
         """Note that an answer naming the job's request_id was given."""
         await self._step(partial(rows.deliver, job=job), writes=True)
 
-    async def save(self, job: Job) -> None:
+    async def set_saved_to(self, job: Job) -> None:
         """Note where a job's files were saved."""
         await self._step(partial(rows.save, job=job), writes=True)
 
@@ -211,7 +211,7 @@ class SqliteStore:
         """Let go of finished jobs that are old, and of what dead processes left."""
         self._settle(connection)
         rows.prune(connection, before=self._clock.now() - self._history)
-        self._presence.sweep()
+        self._presence.remove_dead()
 
     def _settle(self, connection: sqlite3.Connection) -> None:
         """Mark what dead processes were about to buy: whether they did cannot be known."""
@@ -243,9 +243,9 @@ def _primary_code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def _owed(connection: sqlite3.Connection, job: Job, named: Collection[str]) -> Job | None:
+def _owed(connection: sqlite3.Connection, job: Job, delivered_ids: Collection[str]) -> Job | None:
     alike = rows.undelivered_like(connection, job)
-    return next((old for old in alike if old.id not in named and is_owed(old, job)), None)
+    return next((old for old in alike if old.id not in delivered_ids and is_owed(old, job)), None)
 
 
 def _twin(connection: sqlite3.Connection, job: Job) -> Job | None:
