@@ -9,10 +9,10 @@
     │   └── PriceUnknown        what a job costs is not known, so that limit cannot be held
     ├── LedgerError             the disk, or another program: the ledger cannot be read or written
     ├── RunComfyError            RunComfy answered with an error, or not at all
-    │   ├── Refusal             a clear no: nothing was accepted
-    │   │   ├── TokenRefused    the token is wrong, expired or revoked
+    │   ├── Rejection             a clear no: nothing was accepted
+    │   │   ├── TokenRejected    the token is wrong, expired or revoked
     │   │   ├── BalanceEmpty    the account cannot pay
-    │   │   ├── RequestRefused  the request itself was refused (a bad input, a wrong model)
+    │   │   ├── RequestRejected  the request itself was refused (a bad input, a wrong model)
     │   │   ├── JobNotFound     no such request, or it is somebody else's, or it expired
     │   │   └── RateLimited     too many requests
     │   └── RunComfyUnavailable  no usable answer
@@ -107,27 +107,27 @@ class RunComfyError(SeedanceError):
         self.retry_after = retry_after
 
 
-class Refusal(RunComfyError):
+class Rejection(RunComfyError):
     """RunComfy clearly said no; a paid request that meets one was not accepted."""
 
 
-class TokenRefused(Refusal):
+class TokenRejected(Rejection):
     """RunComfy does not take the token (400004, 401, 403)."""
 
 
-class BalanceEmpty(Refusal):
+class BalanceEmpty(Rejection):
     """The account has no balance left (400002, 402)."""
 
 
-class RequestRefused(Refusal):
+class RequestRejected(Rejection):
     """RunComfy read the request and refused it (400, 400001, 413, 422, 404 for a model)."""
 
 
-class JobNotFound(Refusal):
+class JobNotFound(Rejection):
     """RunComfy knows no such request, or it belongs to another user (403001, 404001, 404)."""
 
 
-class RateLimited(Refusal):
+class RateLimited(Rejection):
     """RunComfy asks for fewer requests (429)."""
 
 

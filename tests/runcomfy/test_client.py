@@ -9,11 +9,11 @@ from seedance_mcp.errors import (
     InputError,
     JobNotFound,
     RateLimited,
-    RequestRefused,
+    RequestRejected,
     RunComfyError,
     RunComfyUnavailable,
     TokenMissing,
-    TokenRefused,
+    TokenRejected,
     UnreadableAnswer,
 )
 from seedance_mcp.jobs.status import (
@@ -95,8 +95,8 @@ async def test_a_result_that_is_asked_early_says_where_the_job_stands(
 
 
 REFUSALS: list[tuple[int, Any, type[RunComfyError], str]] = [
-    (400, {"error_code": 400004}, TokenRefused, "RunComfy does not take the token (400004)."),
-    (401, None, TokenRefused, "RunComfy does not take the token (401)."),
+    (400, {"error_code": 400004}, TokenRejected, "RunComfy does not take the token (400004)."),
+    (401, None, TokenRejected, "RunComfy does not take the token (401)."),
     (
         402,
         {"detail": "Top up"},
@@ -115,7 +115,7 @@ REFUSALS: list[tuple[int, Any, type[RunComfyError], str]] = [
         JobNotFound,
         "RunComfy knows no such request for this account (400001).",
     ),
-    (422, {"detail": "No"}, RequestRefused, "RunComfy refused the request (422: No)."),
+    (422, {"detail": "No"}, RequestRejected, "RunComfy refused the request (422: No)."),
     (500, {"error": "Oops"}, RunComfyUnavailable, "RunComfy gave no usable answer (500: Oops)."),
     (302, None, RunComfyUnavailable, "RunComfy gave no usable answer (302)."),
     (200, [1], UnreadableAnswer, "RunComfy sent an answer that is no JSON object."),
@@ -211,7 +211,7 @@ async def test_the_catalogue_says_what_a_model_costs_and_takes() -> None:
 )
 async def test_a_model_that_the_catalogue_does_not_know_is_refused(code: int, body: Any) -> None:
     seen, _ = await called(lambda client: client.model("a/b"), answer(code, body))
-    assert seen[0] is RequestRefused
+    assert seen[0] is RequestRejected
 
 
 @pytest.mark.parametrize("request_id", ["../../v2/deployments", "", "a/b", "a?b", "a\n", "x" * 129])

@@ -6,17 +6,17 @@ from seedance_mcp.errors import (
     BalanceEmpty,
     JobNotFound,
     RateLimited,
-    RequestRefused,
+    RequestRejected,
     RunComfyError,
     RunComfyUnavailable,
-    TokenRefused,
+    TokenRejected,
 )
 from seedance_mcp.runcomfy._error_codes import NOT_READY, error_number, error_text, read_error
 
 MEANING: dict[type[RunComfyError], str] = {
-    RequestRefused: "RunComfy refused the request",
+    RequestRejected: "RunComfy refused the request",
     BalanceEmpty: "The RunComfy account has no balance left",
-    TokenRefused: "RunComfy does not take the token",
+    TokenRejected: "RunComfy does not take the token",
     JobNotFound: "RunComfy knows no such request for this account",
     RateLimited: "RunComfy asks for fewer requests",
     RunComfyUnavailable: "RunComfy gave no usable answer",
@@ -42,15 +42,15 @@ def said(kind: type[RunComfyError], detail: str, *, passing: bool = False) -> tu
     ("number", "kind"),
     [
         (400002, BalanceEmpty),
-        (400004, TokenRefused),
+        (400004, TokenRejected),
         (403001, JobNotFound),
         (404001, JobNotFound),
-        (400003, RequestRefused),
-        (400999, RequestRefused),
-        (401001, TokenRefused),
+        (400003, RequestRejected),
+        (400999, RequestRejected),
+        (401001, TokenRejected),
         (402001, BalanceEmpty),
-        (413001, RequestRefused),
-        (422001, RequestRefused),
+        (413001, RequestRejected),
+        (422001, RequestRejected),
         (429001, RateLimited),
     ],
 )
@@ -67,12 +67,12 @@ def test_the_documented_number_is_believed_before_the_http_status(
 @pytest.mark.parametrize(
     ("status_code", "kind"),
     [
-        (400, RequestRefused),
-        (401, TokenRefused),
+        (400, RequestRejected),
+        (401, TokenRejected),
         (402, BalanceEmpty),
-        (403, TokenRefused),
-        (413, RequestRefused),
-        (422, RequestRefused),
+        (403, TokenRejected),
+        (413, RequestRejected),
+        (422, RequestRejected),
         (429, RateLimited),
         *((code, RunComfyUnavailable) for code in (301, 302, 307, 405, 408, 409, 418, 500, 501)),
     ],
@@ -91,7 +91,7 @@ def test_a_gateways_fault_is_passing(status_code: int) -> None:
     assert facts(error) == said(RunComfyUnavailable, f"{status_code}: Bad gateway", passing=True)
 
 
-@pytest.mark.parametrize(("about", "kind"), [("job", JobNotFound), ("model", RequestRefused)])
+@pytest.mark.parametrize(("about", "kind"), [("job", JobNotFound), ("model", RequestRejected)])
 @pytest.mark.parametrize(
     ("status_code", "body", "detail"),
     [
@@ -132,9 +132,9 @@ def test_a_success_whose_error_code_says_zero_in_a_string_is_no_error() -> None:
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        (7, said(RequestRefused, "7: No")),
-        (499999, said(RequestRefused, "499999: No")),
-        ("E_BAD", said(RequestRefused, "200: No")),
+        (7, said(RequestRejected, "7: No")),
+        (499999, said(RequestRejected, "499999: No")),
+        ("E_BAD", said(RequestRejected, "200: No")),
         (500000, said(RunComfyUnavailable, "500000: No")),
         (503001, said(RunComfyUnavailable, "503001: No")),
     ],

@@ -7,7 +7,7 @@ import pytest
 
 from seedance_mcp.errors import (
     RateLimited,
-    RequestRefused,
+    RequestRejected,
     RunComfyUnavailable,
     UnreadableAnswer,
 )
@@ -200,6 +200,6 @@ async def test_a_refusal_is_given_as_an_answer() -> None:
     assert isinstance(seen, HttpAnswer)
     assert (seen.status_code, type(seen.error), str(seen.error)) == (
         400,
-        RequestRefused,
+        RequestRejected,
         "RunComfy refused the request (400003: Bad).",
     )

@@ -8,10 +8,10 @@ from seedance_mcp.errors import (
     BalanceEmpty,
     OutcomeUnknown,
     RateLimited,
-    RequestRefused,
+    RequestRejected,
     RunComfyUnavailable,
     SeedanceError,
-    TokenRefused,
+    TokenRejected,
 )
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.http import ANSWER_LIMIT_BYTES
@@ -155,16 +155,16 @@ async def test_a_second_paid_request_whose_answer_was_lost_is_not_followed_by_a_
 
 
 REFUSED: list[tuple[int, Any, type[SeedanceError], str]] = [
-    (400, {"message": "No"}, RequestRefused, "RunComfy refused the request (400: No)."),
-    (400, BOUGHT, RequestRefused, "RunComfy refused the request (400)."),
-    (413, None, RequestRefused, "RunComfy refused the request (413)."),
-    (422, {"detail": "Bad"}, RequestRefused, "RunComfy refused the request (422: Bad)."),
-    (404, None, RequestRefused, "RunComfy refused the request (404)."),
-    (400, {"error_code": 400001}, RequestRefused, "RunComfy refused the request (400001)."),
-    (200, {"error_code": 400001}, RequestRefused, "RunComfy refused the request (400001)."),
-    (401, None, TokenRefused, "RunComfy does not take the token (401)."),
-    (403, None, TokenRefused, "RunComfy does not take the token (403)."),
-    (400, {"error_code": 400004}, TokenRefused, "RunComfy does not take the token (400004)."),
+    (400, {"message": "No"}, RequestRejected, "RunComfy refused the request (400: No)."),
+    (400, BOUGHT, RequestRejected, "RunComfy refused the request (400)."),
+    (413, None, RequestRejected, "RunComfy refused the request (413)."),
+    (422, {"detail": "Bad"}, RequestRejected, "RunComfy refused the request (422: Bad)."),
+    (404, None, RequestRejected, "RunComfy refused the request (404)."),
+    (400, {"error_code": 400001}, RequestRejected, "RunComfy refused the request (400001)."),
+    (200, {"error_code": 400001}, RequestRejected, "RunComfy refused the request (400001)."),
+    (401, None, TokenRejected, "RunComfy does not take the token (401)."),
+    (403, None, TokenRejected, "RunComfy does not take the token (403)."),
+    (400, {"error_code": 400004}, TokenRejected, "RunComfy does not take the token (400004)."),
     (402, None, BalanceEmpty, "The RunComfy account has no balance left (402)."),
     (
         400,

@@ -13,30 +13,30 @@ from seedance_mcp.errors import (
     BalanceEmpty,
     JobNotFound,
     RateLimited,
-    Refusal,
-    RequestRefused,
+    Rejection,
+    RequestRejected,
     RunComfyError,
     RunComfyUnavailable,
-    TokenRefused,
+    TokenRejected,
 )
 from seedance_mcp.text import one_line
 
 NOT_READY = 400005
 """The number by which one mock says that a result was asked for early (client)."""
 
-_BY_NUMBER: dict[int, type[Refusal]] = {
+_BY_NUMBER: dict[int, type[Rejection]] = {
     400002: BalanceEmpty,
-    400004: TokenRefused,
+    400004: TokenRejected,
     403001: JobNotFound,
     404001: JobNotFound,
 }
-_BY_STATUS: dict[int, type[Refusal]] = {
-    400: RequestRefused,
-    401: TokenRefused,
+_BY_STATUS: dict[int, type[Rejection]] = {
+    400: RequestRejected,
+    401: TokenRejected,
     402: BalanceEmpty,
-    403: TokenRefused,
-    413: RequestRefused,
-    422: RequestRefused,
+    403: TokenRejected,
+    413: RequestRejected,
+    422: RequestRejected,
     429: RateLimited,
 }
 _WRONG_ID = 400001
@@ -44,10 +44,10 @@ _NOT_FOUND = 404
 # An unknown number from here on is the service's fault, and says nothing of the request.
 _FIRST_FAULT = 500000
 _PASSING = frozenset({502, 503, 504})
-_MEANINGS: dict[type[Refusal], str] = {
-    RequestRefused: "RunComfy refused the request",
+_MEANINGS: dict[type[Rejection], str] = {
+    RequestRejected: "RunComfy refused the request",
     BalanceEmpty: "The RunComfy account has no balance left",
-    TokenRefused: "RunComfy does not take the token",
+    TokenRejected: "RunComfy does not take the token",
     JobNotFound: "RunComfy knows no such request for this account",
     RateLimited: "RunComfy asks for fewer requests",
 }
@@ -79,7 +79,7 @@ def read_error(
     detail = f"{number or status_code}: {said}" if said else f"{number or status_code}"
     kind = _kind(number, status_code, about)
     if kind is None and success and (number or 0) < _FIRST_FAULT:
-        kind = RequestRefused
+        kind = RequestRejected
     if kind is None:
         return RunComfyUnavailable(
             f"RunComfy gave no usable answer ({detail}).",
@@ -126,9 +126,9 @@ def error_text(body: Any, *, depth: int = 4) -> str | None:
 
 def _kind(
     number: int | None, status_code: int, about: Literal["model", "job"]
-) -> type[Refusal] | None:
+) -> type[Rejection] | None:
     if number == _WRONG_ID or (number is None and status_code == _NOT_FOUND):
-        return JobNotFound if about == "job" else RequestRefused
+        return JobNotFound if about == "job" else RequestRejected
     by_number = _BY_NUMBER.get(number or 0) or _BY_STATUS.get((number or 0) // 1000)
     return by_number or _BY_STATUS.get(status_code)
 

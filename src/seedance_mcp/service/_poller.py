@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from seedance_mcp.clock import Clock
-from seedance_mcp.errors import RateLimited, Refusal, RunComfyError
+from seedance_mcp.errors import RateLimited, Rejection, RunComfyError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.polling.schedule import sighting
 
@@ -107,7 +107,7 @@ class Poller:
             self._job = await self._ask(self._job)
         except RunComfyError as error:
             # The job is paid for and its id known: no fault of a poll may lose it.
-            over = isinstance(error, Refusal) and not isinstance(error, RateLimited)
+            over = isinstance(error, Rejection) and not isinstance(error, RateLimited)
             return error.message, error.retry_after or 0.0, over
         finally:
             self.asking = False

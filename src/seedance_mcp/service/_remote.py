@@ -8,7 +8,7 @@ import anyio
 from seedance_mcp.errors import (
     JobNotFound,
     RateLimited,
-    RequestRefused,
+    RequestRejected,
     RunComfyError,
     RunComfyUnavailable,
 )
@@ -164,7 +164,7 @@ class RemoteJobs:
         otherwise = {Status.FAILED: Failed(error="no reason given"), Status.CANCELLED: Cancelled()}
         try:
             seen = await self._client.result(request_id)
-        except (JobNotFound, RequestRefused):
+        except (JobNotFound, RequestRejected):
             if how not in otherwise:
                 raise
             return otherwise[how]

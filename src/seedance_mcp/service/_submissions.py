@@ -12,7 +12,7 @@ from seedance_mcp.errors import (
     NOTHING_CHARGED,
     LedgerError,
     OutcomeUnknown,
-    RequestRefused,
+    RequestRejected,
     SeedanceError,
 )
 from seedance_mcp.jobs.job import Job, advance
@@ -138,7 +138,7 @@ class Submissions:
             # It tells nothing now, and whether the request was accepted is another question.
             return job
         if seen is None:
-            refused = RequestRefused(
+            refused = RequestRejected(
                 "RunComfy refused the same request, which another server of this machine had just"
                 " sent; call generate_video again to hear why."
             )

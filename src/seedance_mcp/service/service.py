@@ -107,7 +107,7 @@ class Service:
         Raises:
             InputError: An image argument is nothing that the service will take.
             TokenMissing: There is no token.
-            Refusal: The service refused the request.
+            Rejection: The service refused the request.
             RunComfyUnavailable: The request certainly never left.
             SpendingLimitReached: The guard against runaway agents stops it.
         """
