@@ -1,4 +1,4 @@
-"""The time, pauses and randomness, which a test can replace."""
+"""Time, sleeping and randomness, replaceable in tests."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """The time, pauses and randomness of this machine, each of which a test can replace.
+    """The time, sleeping and randomness of this machine.
 
     Attributes:
         now: Return the time, aware, in UTC.

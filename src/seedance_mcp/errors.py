@@ -1,38 +1,38 @@
-"""Every error this package raises on purpose, sorted by who can mend it.
+"""Every error that this package raises on purpose, sorted by who can fix it.
 
     SeedanceError
-    ├── InputError              the caller: an argument is missing, misspelt or not allowed
-    ├── ConfigurationError      the user: a setting is missing or wrong
-    │   └── TokenMissing        no RunComfy token is set
-    ├── SpendingLimitReached    the guard against runaway agents: too many jobs within an hour
-    │   ├── CostLimitReached    too much money within a day
-    │   └── PriceUnknown        what a job costs is not known, so that limit cannot be held
-    ├── LedgerError             the disk, or another program: the ledger cannot be read or written
+    ├── InputError               the caller: an argument is missing, misspelt or not allowed
+    ├── ConfigurationError       the user: a setting is missing or wrong
+    │   └── TokenMissing         no RunComfy token is set
+    ├── SpendingLimitReached     the guard against runaway agents: too many jobs within an hour
+    │   ├── CostLimitReached     too much money within a day
+    │   └── PriceUnknown         the price of a job is unknown, so the day's limit cannot be kept
+    ├── LedgerError              the disk or another program: the ledger is unreadable or unwritable
     ├── RunComfyError            RunComfy answered with an error, or not at all
-    │   ├── Rejection             a clear no: nothing was accepted
+    │   ├── Rejection            a definite no: nothing was accepted
     │   │   ├── TokenRejected    the token is wrong, expired or revoked
-    │   │   ├── BalanceEmpty    the account cannot pay
-    │   │   ├── RequestRejected  the request itself was refused (a bad input, a wrong model)
-    │   │   ├── JobNotFound     no such request, or it is somebody else's, or it expired
-    │   │   └── RateLimited     too many requests
+    │   │   ├── BalanceEmpty     the account cannot pay
+    │   │   ├── RequestRejected  a bad input or a wrong model
+    │   │   ├── JobNotFound      the job is unknown, expired or belongs to another account
+    │   │   └── RateLimited      too many requests
     │   └── RunComfyUnavailable  no usable answer
-    │       └── UnreadableAnswer      an answer that is not what it should be
-    ├── DownloadFailed          a finished clip could not be fetched, or not written to the disk
-    │   └── LinkRefused         its link is not, or no longer, a way to it
-    └── OutcomeUnknown          the paid request may or may not have been accepted
+    │       └── UnreadableAnswer an answer in an unexpected form
+    ├── DownloadFailed           a finished clip could not be fetched, or not be written to disk
+    │   └── LinkRefused          its link does not lead to it, or no longer
+    └── OutcomeUnknown           the paid request may or may not have been accepted
 
-A message is one line that says what is wrong and what is allowed. What it cost is said apart
-from it, by `charge`, so that no error can forget to say so.
+A message is one line that says what is wrong and what is allowed. `charge` says what it cost, so
+that every error does.
 """
 
 NOTHING_CHARGED = "Nothing was charged."
 
 
 class SeedanceError(Exception):
-    """Anything that this package can explain.
+    """The base of all errors here.
 
     Args:
-        message: One line for the model and the user, without a secret in it.
+        message: One line for the model and the user, without secrets.
     """
 
     charge = NOTHING_CHARGED
@@ -43,7 +43,7 @@ class SeedanceError(Exception):
 
     @property
     def line(self) -> str:
-        """Say in one line what is wrong and what it cost."""
+        """The message and the charge, in one line."""
         return f"{self.message} {self.charge}".strip()
 
 
@@ -51,7 +51,7 @@ class InputError(SeedanceError):
     """An argument is missing, misspelt, of the wrong type or not allowed.
 
     Args:
-        argument: The argument's name, cut where it is long.
+        argument: The argument's name, shortened if it is long.
         message: What is wrong with it and what is allowed, beginning with its name.
     """
 
@@ -61,35 +61,35 @@ class InputError(SeedanceError):
 
 
 class ConfigurationError(SeedanceError):
-    """A setting is wrong; the message begins with the variable's name."""
+    """A setting is wrong; the message names the variable."""
 
 
 class TokenMissing(ConfigurationError):
-    """No RunComfy token is set, and the call needs one; the message says how to set it."""
+    """The call needs a RunComfy token, and none is set."""
 
     def __init__(self) -> None:
         super().__init__(
             "No RunComfy token is set. For Claude, put"
             ' "env": {"RUNCOMFY_API_TOKEN": "<token>"} into this server\'s entry in the'
             " configuration file; in a shell, export RUNCOMFY_API_TOKEN=<token>. Then restart the"
-            " server. Tokens are made in your RunComfy profile."
+            " server. Create a token in your RunComfy profile."
         )
 
 
 class SpendingLimitReached(SeedanceError):
-    """So many jobs were begun within the hour that no other may be."""
+    """As many jobs were started within the hour as are allowed."""
 
 
 class CostLimitReached(SpendingLimitReached):
-    """The jobs of the last 24 hours and the new one would cost more than is allowed."""
+    """The jobs of the last 24 hours and this one cost more than is allowed."""
 
 
 class PriceUnknown(SpendingLimitReached):
-    """What a day may cost is limited, and what a job costs is not known."""
+    """A daily cost limit is set, and the price of a job is unknown."""
 
 
 class LedgerError(SeedanceError):
-    """The ledger cannot be read or written; without it no money is spent."""
+    """The ledger is unreadable or unwritable; without it no money is spent."""
 
 
 class RunComfyError(SeedanceError):
@@ -97,10 +97,10 @@ class RunComfyError(SeedanceError):
 
     Args:
         message: One line.
-        retry_after: Seconds that the service asks to wait, or None where it does not say.
+        retry_after: The seconds that RunComfy asks to wait, or None.
     """
 
-    charge = "Asking cost nothing."
+    charge = "This request was free."
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -108,11 +108,11 @@ class RunComfyError(SeedanceError):
 
 
 class Rejection(RunComfyError):
-    """RunComfy clearly said no; a paid request that meets one was not accepted."""
+    """RunComfy rejected a request; a paid one certainly was not accepted."""
 
 
 class TokenRejected(Rejection):
-    """RunComfy does not take the token (400004, 401, 403)."""
+    """RunComfy rejected the token (400004, 401, 403)."""
 
 
 class BalanceEmpty(Rejection):
@@ -120,55 +120,55 @@ class BalanceEmpty(Rejection):
 
 
 class RequestRejected(Rejection):
-    """RunComfy read the request and refused it (400, 400001, 413, 422, 404 for a model)."""
+    """RunComfy rejected the inputs or the model (400, 400001, 413, 422, 404 for a model)."""
 
 
 class JobNotFound(Rejection):
-    """RunComfy knows no such request, or it belongs to another user (403001, 404001, 404)."""
+    """The job is unknown, expired or another user's (403001, 404001, 404)."""
 
 
 class RateLimited(Rejection):
-    """RunComfy asks for fewer requests (429)."""
+    """RunComfy received too many requests (429)."""
 
 
 class RunComfyUnavailable(RunComfyError):
-    """No usable answer came: a connection fault, a time-out, a 5xx or an unreadable body.
+    """No usable answer came: a connection error, a timeout, a 5xx or an unreadable body.
 
     Args:
         message: One line.
-        passing: Whether asking again soon may help: a connection fault, a time-out, 502 to 504.
-        never_sent: Whether the request certainly did not leave (the connection was refused).
-        retry_after: Seconds that the service asks to wait, or None where it does not say.
+        transient: Whether a retry may help: a connection error, a timeout, 502 to 504.
+        never_sent: Whether the request certainly did not leave, because connecting failed.
+        retry_after: The seconds that RunComfy asks to wait, or None.
     """
 
     def __init__(
         self,
         message: str,
         *,
-        passing: bool = False,
+        transient: bool = False,
         never_sent: bool = False,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message, retry_after=retry_after)
-        self.passing = passing
+        self.transient = transient
         self.never_sent = never_sent
 
 
 class UnreadableAnswer(RunComfyUnavailable):
-    """An answer came that cannot be read as what it should be."""
+    """RunComfy sent an answer in an unexpected form."""
 
 
 class DownloadFailed(SeedanceError):
-    """A finished clip could not be fetched, or not be written to the disk."""
+    """A finished clip could not be fetched, or not be written to disk."""
 
     charge = "The clip is paid for and can be fetched again."
 
 
 class LinkRefused(DownloadFailed):
-    """The host does not give the clip out at this link (401, 403, 404, 410)."""
+    """The host refuses the clip at this link (401, 403, 404, 410)."""
 
 
 class OutcomeUnknown(SeedanceError):
-    """The paid request left, and whether RunComfy accepted it cannot be known."""
+    """The paid request left, and RunComfy may or may not have accepted it."""
 
     charge = "RunComfy may have accepted it and may charge it; it was not sent again."

@@ -176,7 +176,7 @@ async def test_a_result_is_answered_from_the_ledger_when_the_service_cannot(tmp_
                 0.2,
             )
             said = facts(result)["next_step"]
-            assert said.startswith("RunComfy knows no such request for this account (404001: ")
+            assert said.startswith("RunComfy has no such request for this account (404001: ")
             assert said.endswith(
                 "), so this is what was stored when the job ended: try whether the video URL still"
                 " works."

@@ -179,7 +179,7 @@ async def test_a_wrong_token_buys_nothing_and_is_told_apart_in_every_form(
         made = await door.generate()
         assert (made.is_error, text(made).endswith(" Nothing was charged.")) == (True, True)
         asked = await door.call("check_status", request_id="abc")
-        assert (asked.is_error, text(asked).endswith(" Asking cost nothing.")) == (True, True)
+        assert (asked.is_error, text(asked).endswith(" This request was free.")) == (True, True)
         for result in (made, asked):
             assert text(result).startswith(f"RunComfy {meaning} ({number}: ")
         assert door.simulator.accepted == []
@@ -211,7 +211,7 @@ async def test_an_id_that_the_service_does_not_know_is_an_error_that_says_so(
         for tool in ("check_status", "get_result", "cancel_job"):
             result = await door.call(tool, request_id="0000-unknown")
             assert result.is_error
-            assert text(result).startswith("RunComfy knows no such request for this account (")
+            assert text(result).startswith("RunComfy has no such request for this account (")
 
 
 async def test_a_finished_job_is_answered_from_memory_when_the_service_forgot_it() -> None:

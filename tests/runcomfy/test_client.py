@@ -95,8 +95,8 @@ async def test_a_result_that_is_asked_early_says_where_the_job_stands(
 
 
 REFUSALS: list[tuple[int, Any, type[RunComfyError], str]] = [
-    (400, {"error_code": 400004}, TokenRejected, "RunComfy does not take the token (400004)."),
-    (401, None, TokenRejected, "RunComfy does not take the token (401)."),
+    (400, {"error_code": 400004}, TokenRejected, "RunComfy rejected the token (400004)."),
+    (401, None, TokenRejected, "RunComfy rejected the token (401)."),
     (
         402,
         {"detail": "Top up"},
@@ -107,18 +107,18 @@ REFUSALS: list[tuple[int, Any, type[RunComfyError], str]] = [
         404,
         {"error_code": 404001, "message": "Expired"},
         JobNotFound,
-        "RunComfy knows no such request for this account (404001: Expired).",
+        "RunComfy has no such request for this account (404001: Expired).",
     ),
     (
         400,
         {"error_code": 400001},
         JobNotFound,
-        "RunComfy knows no such request for this account (400001).",
+        "RunComfy has no such request for this account (400001).",
     ),
-    (422, {"detail": "No"}, RequestRejected, "RunComfy refused the request (422: No)."),
-    (500, {"error": "Oops"}, RunComfyUnavailable, "RunComfy gave no usable answer (500: Oops)."),
-    (302, None, RunComfyUnavailable, "RunComfy gave no usable answer (302)."),
-    (200, [1], UnreadableAnswer, "RunComfy sent an answer that is no JSON object."),
+    (422, {"detail": "No"}, RequestRejected, "RunComfy rejected the request (422: No)."),
+    (500, {"error": "Oops"}, RunComfyUnavailable, "RunComfy sent no usable answer (500: Oops)."),
+    (302, None, RunComfyUnavailable, "RunComfy sent no usable answer (302)."),
+    (200, [1], UnreadableAnswer, "RunComfy's answer is not a JSON object."),
 ]
 
 
@@ -145,7 +145,7 @@ async def test_a_question_that_meets_too_many_questions_reports_when_to_come_bac
         with pytest.raises(RateLimited) as refused:
             await RunComfyClient(exchange).status(ID)
     assert (refused.value.message, refused.value.retry_after) == (
-        "RunComfy asks for fewer requests (429: Slow down).",
+        "RunComfy received too many requests (429: Slow down).",
         30.0,
     )
 

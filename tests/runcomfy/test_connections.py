@@ -10,7 +10,7 @@ import pytest
 from seedance_mcp.errors import RunComfyUnavailable
 from seedance_mcp.jobs.status import Queued
 from seedance_mcp.runcomfy.client import RunComfyClient
-from seedance_mcp.runcomfy.connections import MOST_AT_ONCE, Connections
+from seedance_mcp.runcomfy.connections import MAX_CONNECTIONS, Connections
 from tests.support.client import ARGUMENTS, VIRTUAL_TIME
 from tests.support.scripted_network import Scripted, answer, exchanging
 
@@ -35,16 +35,16 @@ def answered_after(seconds: float, body: object) -> Callable[[httpx.Request], An
 async def test_a_connection_that_is_free_is_used_again_and_one_in_use_is_not() -> None:
     async with (
         Connections(httpx.AsyncClient) as connections,
-        connections.one(patience=1) as first,
+        connections.acquire(timeout=1) as first,
     ):
-        async with connections.one(patience=1) as second:
+        async with connections.acquire(timeout=1) as second:
             assert second is not first
-        async with connections.one(patience=1) as third:
+        async with connections.acquire(timeout=1) as third:
             assert third is second
 
 
 async def test_requests_beyond_those_at_once_wait_for_their_turn_and_are_all_answered() -> None:
-    many = MOST_AT_ONCE + 50
+    many = MAX_CONNECTIONS + 50
     network = Scripted(*[answered_after(1, {"status": "in_queue"})] * many)
     seen: list[Any] = []
     async with exchanging(network) as exchange:
@@ -56,17 +56,17 @@ async def test_requests_beyond_those_at_once_wait_for_their_turn_and_are_all_ans
             for _ in range(many):
                 tasks.start_soon(ask)
             await anyio.sleep(0.5)
-            assert len(network.sent) == MOST_AT_ONCE
+            assert len(network.sent) == MAX_CONNECTIONS
     assert seen == [Queued(position=None)] * many
     assert anyio.current_time() == pytest.approx(2, abs=0.01)
 
 
 async def test_a_paid_request_whose_turn_does_not_come_is_known_to_have_cost_nothing() -> None:
-    network = Scripted(*[answered_after(39, {"request_id": "r-1"})] * MOST_AT_ONCE)
+    network = Scripted(*[answered_after(39, {"request_id": "r-1"})] * MAX_CONNECTIONS)
     async with exchanging(network) as exchange:
         client = RunComfyClient(exchange)
         async with anyio.create_task_group() as tasks:
-            for _ in range(MOST_AT_ONCE):
+            for _ in range(MAX_CONNECTIONS):
                 tasks.start_soon(client.submit, "a/model", ARGUMENTS)
             await anyio.sleep(1)
             with pytest.raises(RunComfyUnavailable) as raised:
@@ -86,7 +86,7 @@ async def test_connections_that_nobody_needs_any_more_are_closed() -> None:
     async with Connections(client) as connections:
 
         async def use() -> None:
-            async with connections.one(patience=1):
+            async with connections.acquire(timeout=1):
                 await anyio.sleep(1)
 
         async with anyio.create_task_group() as tasks:
@@ -117,7 +117,7 @@ async def test_closing_what_is_not_needed_loses_no_answer_and_no_connection() ->
     connections = Connections(lambda: httpx.AsyncClient(transport=_Closing(answered)))
 
     async def ask() -> None:
-        async with connections.one(patience=10) as http:
+        async with connections.acquire(timeout=10) as http:
             answers.append((await http.get("https://api.example/")).json())
 
     for callers in (5, 2, 3):

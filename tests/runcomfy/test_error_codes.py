@@ -11,15 +11,15 @@ from seedance_mcp.errors import (
     RunComfyUnavailable,
     TokenRejected,
 )
-from seedance_mcp.runcomfy._error_codes import NOT_READY, error_number, error_text, read_error
+from seedance_mcp.runcomfy._error_codes import NOT_READY, error_code, error_text, read_error
 
 MEANING: dict[type[RunComfyError], str] = {
-    RequestRejected: "RunComfy refused the request",
+    RequestRejected: "RunComfy rejected the request",
     BalanceEmpty: "The RunComfy account has no balance left",
-    TokenRejected: "RunComfy does not take the token",
-    JobNotFound: "RunComfy knows no such request for this account",
-    RateLimited: "RunComfy asks for fewer requests",
-    RunComfyUnavailable: "RunComfy gave no usable answer",
+    TokenRejected: "RunComfy rejected the token",
+    JobNotFound: "RunComfy has no such request for this account",
+    RateLimited: "RunComfy received too many requests",
+    RunComfyUnavailable: "RunComfy sent no usable answer",
 }
 About = Literal["model", "job"]
 
@@ -28,13 +28,13 @@ def facts(error: RunComfyError | None) -> tuple[Any, ...] | None:
     """Give all that an error holds, None where there is none."""
     if error is None:
         return None
-    passing = isinstance(error, RunComfyUnavailable) and error.passing
-    return type(error), error.message, error.retry_after, passing
+    transient = isinstance(error, RunComfyUnavailable) and error.transient
+    return type(error), error.message, error.retry_after, transient
 
 
-def said(kind: type[RunComfyError], detail: str, *, passing: bool = False) -> tuple[Any, ...]:
+def said(kind: type[RunComfyError], detail: str, *, transient: bool = False) -> tuple[Any, ...]:
     """Give what an error of a kind must hold."""
-    return kind, f"{MEANING[kind]} ({detail}).", None, passing
+    return kind, f"{MEANING[kind]} ({detail}).", None, transient
 
 
 @pytest.mark.parametrize("about", ["model", "job"])
@@ -88,7 +88,7 @@ def test_without_a_number_the_http_status_says_what_is_wrong(
 @pytest.mark.parametrize("status_code", [502, 503, 504])
 def test_a_gateways_fault_is_passing(status_code: int) -> None:
     error = read_error(status_code, {"message": "Bad gateway"}, about="job")
-    assert facts(error) == said(RunComfyUnavailable, f"{status_code}: Bad gateway", passing=True)
+    assert facts(error) == said(RunComfyUnavailable, f"{status_code}: Bad gateway", transient=True)
 
 
 @pytest.mark.parametrize(("about", "kind"), [("job", JobNotFound), ("model", RequestRejected)])
@@ -169,7 +169,7 @@ def test_what_the_service_asks_to_wait_is_kept(status_code: int) -> None:
     ],
 )
 def test_a_number_is_read_from_error_code_alone(body: object, number: int | None) -> None:
-    assert error_number(body) == number
+    assert error_code(body) == number
 
 
 @pytest.mark.parametrize(

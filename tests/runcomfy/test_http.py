@@ -12,9 +12,9 @@ from seedance_mcp.errors import (
     UnreadableAnswer,
 )
 from seedance_mcp.runcomfy.http import (
-    ANSWER_LIMIT_BYTES,
-    FOREIGN_ERRORS,
+    MAX_ANSWER_BYTES,
     NEVER_SENT,
+    TRANSPORT_ERRORS,
     HttpAnswer,
 )
 from tests.support.scripted_network import NOW, HeldTime, Scripted, Step, answer, exchanging
@@ -75,7 +75,7 @@ async def test_a_safe_request_is_given_up_after_four_attempts_with_longer_and_lo
 async def test_the_last_error_is_the_answer_when_attempts_run_out() -> None:
     seen, pauses = await got(*(answer(503, {"detail": str(n)}) for n in range(4)))
     assert isinstance(seen, HttpAnswer)
-    assert str(seen.error) == "RunComfy gave no usable answer (503: 3)."
+    assert str(seen.error) == "RunComfy sent no usable answer (503: 3)."
     assert pauses == [0.375, 0.75, 1.5]
 
 
@@ -159,8 +159,8 @@ GROUPS = {httpx.RequestError}
 
 def test_every_error_that_a_request_can_raise_is_translated() -> None:
     raised = set(every_kind(httpx.HTTPError)) - NEVER_RAISED - GROUPS
-    assert {kind for kind in raised if not issubclass(kind, FOREIGN_ERRORS)} == set()
-    assert {kind for kind in NEVER_RAISED if issubclass(kind, FOREIGN_ERRORS)} == set()
+    assert {kind for kind in raised if not issubclass(kind, TRANSPORT_ERRORS)} == set()
+    assert {kind for kind in NEVER_RAISED if issubclass(kind, TRANSPORT_ERRORS)} == set()
 
 
 KINDS = sorted(every_kind(httpx.TransportError), key=lambda kind: kind.__name__)
@@ -173,7 +173,7 @@ async def test_a_fault_says_its_kind_and_whether_the_request_left(kind: type[Exc
         with pytest.raises(RunComfyUnavailable) as raised:
             await exchange.send("POST", "/v1/models/m", about="model", body={})
     error = raised.value
-    assert (type(error), error.message, error.passing, error.never_sent, error.retry_after) == (
+    assert (type(error), error.message, error.transient, error.never_sent, error.retry_after) == (
         RunComfyUnavailable,
         f"RunComfy did not answer ({kind.__name__}).",
         True,
@@ -184,14 +184,14 @@ async def test_a_fault_says_its_kind_and_whether_the_request_left(kind: type[Exc
 
 
 async def test_an_answer_that_is_too_long_is_unreadable() -> None:
-    longest = b'"' + b"x" * (ANSWER_LIMIT_BYTES - 2) + b'"'
+    longest = b'"' + b"x" * (MAX_ANSWER_BYTES - 2) + b'"'
     read, _ = await got(httpx.Response(200, content=longest))
     assert isinstance(read, HttpAnswer)
-    assert len(read.body) == ANSWER_LIMIT_BYTES - 2
+    assert len(read.body) == MAX_ANSWER_BYTES - 2
 
     network = Scripted(httpx.Response(200, content=longest + b" "))
     async with exchanging(network) as exchange:
-        with pytest.raises(UnreadableAnswer, match=r"^RunComfy sent an answer that is too long\.$"):
+        with pytest.raises(UnreadableAnswer, match=r"^RunComfy's answer is too long\.$"):
             await exchange.get("/", about="job")
 
 
@@ -201,5 +201,5 @@ async def test_a_refusal_is_given_as_an_answer() -> None:
     assert (seen.status_code, type(seen.error), str(seen.error)) == (
         400,
         RequestRejected,
-        "RunComfy refused the request (400003: Bad).",
+        "RunComfy rejected the request (400003: Bad).",
     )

@@ -75,15 +75,13 @@ def test_an_id_that_could_change_a_url_is_refused(request_id: str) -> None:
         check_request_id(request_id)
     assert (refused.value.argument, refused.value.message) == (
         "request_id",
-        "request_id must be 1 to 128 letters, digits, - or _, as generate_video gave it.",
+        "request_id must be 1 to 128 letters, digits, - or _, as returned by generate_video.",
     )
 
 
 @pytest.mark.parametrize("request_id", BAD_IDS)
 def test_a_submit_that_gives_such_an_id_is_unreadable(request_id: str) -> None:
-    with pytest.raises(
-        UnreadableAnswer, match=r"^RunComfy gave a request_id that cannot be used\.$"
-    ):
+    with pytest.raises(UnreadableAnswer, match=r"^RunComfy sent an invalid request_id\.$"):
         read_submit({"request_id": request_id})
 
 
@@ -97,9 +95,7 @@ def test_a_submit_without_an_id_is_unreadable(body: Mapping[str, Any]) -> None:
 
 @pytest.mark.parametrize("body", [None, [], [{"status": "completed"}], "completed", 7, True])
 def test_an_answer_that_is_no_object_is_unreadable(body: object) -> None:
-    with pytest.raises(
-        UnreadableAnswer, match=r"^RunComfy sent an answer that is no JSON object\.$"
-    ):
+    with pytest.raises(UnreadableAnswer, match=r"^RunComfy's answer is not a JSON object\.$"):
         read_object(body)
 
 
@@ -115,7 +111,7 @@ def test_a_status_is_read_in_any_spelling_and_an_unknown_word_is_in_progress(
 @pytest.mark.parametrize("body", [{}, {"status": None}, {"status": 2}, {"status": ["completed"]}])
 def test_an_answer_without_a_status_is_unreadable(body: Mapping[str, Any]) -> None:
     for read in (read_status, read_result):
-        with pytest.raises(UnreadableAnswer, match=r"^RunComfy sent an answer without a status\.$"):
+        with pytest.raises(UnreadableAnswer, match=r"^RunComfy's answer has no status\.$"):
             read(body)
 
 
@@ -269,7 +265,5 @@ def test_a_cancel_is_read_from_its_outcome_or_its_status(
 
 @pytest.mark.parametrize("body", [{}, {"outcome": True}, {"outcome": None, "status": 1}])
 def test_a_cancel_without_an_outcome_is_unreadable(body: Mapping[str, Any]) -> None:
-    with pytest.raises(
-        UnreadableAnswer, match=r"^RunComfy answered a cancel without an outcome\.$"
-    ):
+    with pytest.raises(UnreadableAnswer, match=r"^RunComfy's answer to a cancel has no outcome\.$"):
         read_cancel(body)

@@ -14,7 +14,7 @@ from seedance_mcp.errors import (
     TokenRejected,
 )
 from seedance_mcp.runcomfy.client import RunComfyClient
-from seedance_mcp.runcomfy.http import ANSWER_LIMIT_BYTES
+from seedance_mcp.runcomfy.http import MAX_ANSWER_BYTES
 from tests.support.scripted_network import (
     BASE_URL,
     TOKEN,
@@ -84,27 +84,27 @@ LOST: list[tuple[Step, str]] = [
     (httpx.ProxyError("no"), "RunComfy did not answer (ProxyError)."),
     (httpx.DecodingError("not gzip"), "RunComfy did not answer (DecodingError)."),
     *(
-        (answer(code, BOUGHT), f"RunComfy gave no usable answer ({code}).")
+        (answer(code, BOUGHT), f"RunComfy sent no usable answer ({code}).")
         for code in (301, 302, 307, 308, 408, 409, 500, 502, 503, 504, 520)
     ),
     (
         answer(302, {}, Location=f"https://evil.example/{MODEL}"),
-        "RunComfy gave no usable answer (302).",
+        "RunComfy sent no usable answer (302).",
     ),
     (
         answer(200, {"error_code": 500001, "message": "Oops"}),
-        "RunComfy gave no usable answer (500001: Oops).",
+        "RunComfy sent no usable answer (500001: Oops).",
     ),
-    (httpx.Response(204), "RunComfy sent an answer that is no JSON object."),
-    (httpx.Response(200, content=b"<html>"), "RunComfy sent an answer that is no JSON object."),
-    (httpx.Response(200, content=b"[" * 9**6), "RunComfy sent an answer that is no JSON object."),
-    (answer(200, [BOUGHT]), "RunComfy sent an answer that is no JSON object."),
+    (httpx.Response(204), "RunComfy's answer is not a JSON object."),
+    (httpx.Response(200, content=b"<html>"), "RunComfy's answer is not a JSON object."),
+    (httpx.Response(200, content=b"[" * 9**6), "RunComfy's answer is not a JSON object."),
+    (answer(200, [BOUGHT]), "RunComfy's answer is not a JSON object."),
     (answer(200, {}), "RunComfy accepted the request without a request_id."),
     (answer(200, {"request_id": None}), "RunComfy accepted the request without a request_id."),
-    (answer(200, {"request_id": "../x"}), "RunComfy gave a request_id that cannot be used."),
+    (answer(200, {"request_id": "../x"}), "RunComfy sent an invalid request_id."),
     (
-        httpx.Response(200, content=b" " * (ANSWER_LIMIT_BYTES + 1)),
-        "RunComfy sent an answer that is too long.",
+        httpx.Response(200, content=b" " * (MAX_ANSWER_BYTES + 1)),
+        "RunComfy's answer is too long.",
     ),
 ]
 
@@ -155,16 +155,16 @@ async def test_a_second_paid_request_whose_answer_was_lost_is_not_followed_by_a_
 
 
 REFUSED: list[tuple[int, Any, type[SeedanceError], str]] = [
-    (400, {"message": "No"}, RequestRejected, "RunComfy refused the request (400: No)."),
-    (400, BOUGHT, RequestRejected, "RunComfy refused the request (400)."),
-    (413, None, RequestRejected, "RunComfy refused the request (413)."),
-    (422, {"detail": "Bad"}, RequestRejected, "RunComfy refused the request (422: Bad)."),
-    (404, None, RequestRejected, "RunComfy refused the request (404)."),
-    (400, {"error_code": 400001}, RequestRejected, "RunComfy refused the request (400001)."),
-    (200, {"error_code": 400001}, RequestRejected, "RunComfy refused the request (400001)."),
-    (401, None, TokenRejected, "RunComfy does not take the token (401)."),
-    (403, None, TokenRejected, "RunComfy does not take the token (403)."),
-    (400, {"error_code": 400004}, TokenRejected, "RunComfy does not take the token (400004)."),
+    (400, {"message": "No"}, RequestRejected, "RunComfy rejected the request (400: No)."),
+    (400, BOUGHT, RequestRejected, "RunComfy rejected the request (400)."),
+    (413, None, RequestRejected, "RunComfy rejected the request (413)."),
+    (422, {"detail": "Bad"}, RequestRejected, "RunComfy rejected the request (422: Bad)."),
+    (404, None, RequestRejected, "RunComfy rejected the request (404)."),
+    (400, {"error_code": 400001}, RequestRejected, "RunComfy rejected the request (400001)."),
+    (200, {"error_code": 400001}, RequestRejected, "RunComfy rejected the request (400001)."),
+    (401, None, TokenRejected, "RunComfy rejected the token (401)."),
+    (403, None, TokenRejected, "RunComfy rejected the token (403)."),
+    (400, {"error_code": 400004}, TokenRejected, "RunComfy rejected the token (400004)."),
     (402, None, BalanceEmpty, "The RunComfy account has no balance left (402)."),
     (
         400,
@@ -172,7 +172,7 @@ REFUSED: list[tuple[int, Any, type[SeedanceError], str]] = [
         BalanceEmpty,
         "The RunComfy account has no balance left (400002).",
     ),
-    (429, None, RateLimited, "RunComfy asks for fewer requests (429)."),
+    (429, None, RateLimited, "RunComfy received too many requests (429)."),
 ]
 
 

@@ -45,4 +45,4 @@ async def test_a_token_that_an_error_echoes_never_shows(token: str, form: str) -
     network = Scripted(plain if form == "plain" else coded)
     async with exchanging(network, token=token) as exchange:
         seen = await exchange.get("/", about="job")
-    assert str(seen.error) == ("RunComfy does not take the token (401: The token [token] expired).")
+    assert str(seen.error) == ("RunComfy rejected the token (401: The token [token] expired).")

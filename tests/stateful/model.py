@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from seedance_mcp.runcomfy.http import SUBMIT_SECONDS
+from seedance_mcp.runcomfy.http import SUBMIT_TIMEOUT_SECONDS
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.jobs import Job
 
@@ -65,7 +65,7 @@ class Purchase:
         return self.judged and self.job is None and not self.lossy
 
     def under_way(self, now: float) -> bool:
-        return self.window.alive and now < min(self.due, self.sent + SUBMIT_SECONDS)
+        return self.window.alive and now < min(self.due, self.sent + SUBMIT_TIMEOUT_SECONDS)
 
     def tell(self, window: Window, now: float) -> None:
         """Note that an answer named the job."""
@@ -135,7 +135,7 @@ class Book:
             written=self._world.wall_clock() - since,
             reached=sent if fault and fault.after else sent + delay,
             due=sent + delay,
-            lossy=delay > SUBMIT_SECONDS if delay else fault is not None and not refusal,
+            lossy=delay > SUBMIT_TIMEOUT_SECONDS if delay else fault is not None and not refusal,
             window=window,
         )
         self.purchases.append(purchase)

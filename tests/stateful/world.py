@@ -22,7 +22,7 @@ from mcp_types import CallToolResult
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.mcp_server.app import SeedanceServer, build_server
-from seedance_mcp.runcomfy.http import SUBMIT_SECONDS
+from seedance_mcp.runcomfy.http import SUBMIT_TIMEOUT_SECONDS
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
@@ -31,7 +31,7 @@ from tests.support.virtual_time import virtual_now
 T = TypeVar("T")
 
 TOKEN = "tell-nobody-5e0c1b"
-LONGEST = {"generate_video": SUBMIT_SECONDS + 1, "list_jobs": 11}
+LONGEST = {"generate_video": SUBMIT_TIMEOUT_SECONDS + 1, "list_jobs": 11}
 """How long a call that does not wait may take, in seconds; 21 for those that only ask."""
 
 

@@ -1,4 +1,1 @@
-"""RunComfy's Model API over HTTP.
-
-The paid request is sent once; everything else is retried.
-"""
+"""RunComfy's Model API over HTTP: the paid request is sent once, everything else is retried."""

@@ -1,13 +1,16 @@
-"""The service's error answers, in every form the facts know, as the errors they are.
+"""RunComfy's error answers, in every known form, as exceptions.
 
-Documented are six-digit numbers (docs); bodies and HTTP statuses differ between clients, so the
-number is believed first and the HTTP status after it. Texts from the service are data: cut to
+The documentation lists six-digit error codes (docs); bodies and HTTP statuses differ between
+clients, so the code decides first and the HTTP status second. Texts from RunComfy are data: cut to
 one line of at most 300 characters.
 """
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Literal, cast
+
+import httpx
 
 from seedance_mcp.errors import (
     BalanceEmpty,
@@ -22,9 +25,9 @@ from seedance_mcp.errors import (
 from seedance_mcp.text import one_line
 
 NOT_READY = 400005
-"""The number by which one mock says that a result was asked for early (client)."""
+"""The error code by which one mock says that a result is not ready yet (client)."""
 
-_BY_NUMBER: dict[int, type[Rejection]] = {
+_BY_CODE: dict[int, type[Rejection]] = {
     400002: BalanceEmpty,
     400004: TokenRejected,
     403001: JobNotFound,
@@ -39,17 +42,16 @@ _BY_STATUS: dict[int, type[Rejection]] = {
     422: RequestRejected,
     429: RateLimited,
 }
-_WRONG_ID = 400001
-_NOT_FOUND = 404
-# An unknown number from here on is the service's fault, and says nothing of the request.
-_FIRST_FAULT = 500000
-_PASSING = frozenset({502, 503, 504})
-_MEANINGS: dict[type[Rejection], str] = {
-    RequestRejected: "RunComfy refused the request",
+_UNKNOWN_ID = 400001
+# Unknown codes from here on are RunComfy's own failures and do not reject the request.
+_FIRST_SERVER_ERROR = 500000
+_TRANSIENT_STATUSES = frozenset({502, 503, 504})
+_MESSAGES: dict[type[Rejection], str] = {
+    RequestRejected: "RunComfy rejected the request",
     BalanceEmpty: "The RunComfy account has no balance left",
-    TokenRejected: "RunComfy does not take the token",
-    JobNotFound: "RunComfy knows no such request for this account",
-    RateLimited: "RunComfy asks for fewer requests",
+    TokenRejected: "RunComfy rejected the token",
+    JobNotFound: "RunComfy has no such request for this account",
+    RateLimited: "RunComfy received too many requests",
 }
 
 
@@ -60,37 +62,34 @@ def read_error(
     about: Literal["model", "job"],
     retry_after: float | None = None,
 ) -> RunComfyError | None:
-    """Turn an answer into the error it is.
+    """Return the error that an answer reports, or None.
 
     Args:
         status_code: The HTTP status; a 2xx whose body has an `error_code` is an error (client).
-        body: The parsed JSON, or None where it is none.
-        about: What the request names: 400001 and 404 mean a wrong one of these (docs, seen).
-        retry_after: Seconds from a Retry-After header, or None.
-
-    Returns:
-        The error, or None where the answer is none.
+        body: The parsed JSON, or None.
+        about: What the request names: 400001 and 404 mean that this is unknown (docs, seen).
+        retry_after: The seconds of a Retry-After header, or None.
     """
-    number = error_number(body)
-    success = 200 <= status_code < 300
+    code = error_code(body)
+    success = httpx.codes.is_success(status_code)
     if success and not _has_error_code(body):
         return None
-    said = error_text(body)
-    detail = f"{number or status_code}: {said}" if said else f"{number or status_code}"
-    kind = _kind(number, status_code, about)
-    if kind is None and success and (number or 0) < _FIRST_FAULT:
+    text = error_text(body)
+    detail = f"{code or status_code}: {text}" if text else f"{code or status_code}"
+    kind = _kind(code, status_code, about)
+    if kind is None and success and (code or 0) < _FIRST_SERVER_ERROR:
         kind = RequestRejected
     if kind is None:
         return RunComfyUnavailable(
-            f"RunComfy gave no usable answer ({detail}).",
-            passing=status_code in _PASSING,
+            f"RunComfy sent no usable answer ({detail}).",
+            transient=status_code in _TRANSIENT_STATUSES,
             retry_after=retry_after,
         )
-    return kind(f"{_MEANINGS[kind]} ({detail}).", retry_after=retry_after)
+    return kind(f"{_MESSAGES[kind]} ({detail}).", retry_after=retry_after)
 
 
-def error_number(body: Any) -> int | None:
-    """Read an answer's `error_code`, a number or digits; None where there is none."""
+def error_code(body: Any) -> int | None:
+    """Return an answer's `error_code`, a number or digits in a string, or None."""
     code = cast("dict[str, Any]", body).get("error_code") if isinstance(body, dict) else None
     if isinstance(code, str) and re.fullmatch(r"[0-9]{3,9}", code, re.ASCII):
         return int(code)
@@ -100,14 +99,14 @@ def error_number(body: Any) -> int | None:
 
 
 def error_text(body: Any, *, depth: int = 4) -> str | None:
-    """Read the message of an error answer, one line of at most 300 characters.
+    """Return the message of an error answer, one line of at most 300 characters, or None.
 
-    It stands in `error_message`, `message`, `error` or `detail`: a string, an object that holds
-    one, or a list of field errors (client).
+    It is in `error_message`, `message`, `error` or `detail`: a string, an object that holds one,
+    or a list of field errors (client).
 
     Args:
         body: The answer, or a part of it.
-        depth: How many levels further down to look.
+        depth: How many levels to search.
     """
     if isinstance(body, str):
         return one_line(body, 300) or None
@@ -120,17 +119,18 @@ def error_text(body: Any, *, depth: int = 4) -> str | None:
     found = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
     for key in ("error_message", "message", "error", "detail", "msg"):
         if text := error_text(found.get(key), depth=depth - 1):
-            return one_line(f"{_place(found)}{text}", 300)
+            return one_line(f"{_field_prefix(found)}{text}", 300)
     return None
 
 
 def _kind(
-    number: int | None, status_code: int, about: Literal["model", "job"]
+    code: int | None, status_code: int, about: Literal["model", "job"]
 ) -> type[Rejection] | None:
-    if number == _WRONG_ID or (number is None and status_code == _NOT_FOUND):
+    if code == _UNKNOWN_ID or (code is None and status_code == HTTPStatus.NOT_FOUND):
         return JobNotFound if about == "job" else RequestRejected
-    by_number = _BY_NUMBER.get(number or 0) or _BY_STATUS.get((number or 0) // 1000)
-    return by_number or _BY_STATUS.get(status_code)
+    # An undocumented code falls under the HTTP status that its first three digits are.
+    by_code = _BY_CODE.get(code or 0) or _BY_STATUS.get((code or 0) // 1000)
+    return by_code or _BY_STATUS.get(status_code)
 
 
 def _has_error_code(body: Any) -> bool:
@@ -138,8 +138,8 @@ def _has_error_code(body: Any) -> bool:
     return bool(code) and code != "0"
 
 
-def _place(field_error: Mapping[str, Any]) -> str:
-    """Name the field that one of a list of field errors is about."""
+def _field_prefix(field_error: Mapping[str, Any]) -> str:
+    """Return "field: " for a field error that names its field, else an empty string."""
     loc = field_error.get("loc") or field_error.get("field")
     if isinstance(loc, list) and loc:
         loc = cast("list[Any]", loc)[-1]

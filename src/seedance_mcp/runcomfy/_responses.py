@@ -1,8 +1,8 @@
-"""JSON from the service to values of ours, in every form the facts call known or plausible.
+"""RunComfy's JSON as our types, in every known or plausible form.
 
-What cannot be read raises `UnreadableAnswer`, and the caller decides what that means: a poll is
-repeated, the outcome of the paid POST is unknown. Texts from RunComfy are data: cut to one line,
-never more than a few hundred characters.
+Anything else raises `UnreadableAnswer`, and the caller decides what that means: a poll is repeated,
+the outcome of the paid POST is unknown. Texts from RunComfy are data: cut to one line of a few
+hundred characters at most.
 """
 
 import math
@@ -28,7 +28,11 @@ from seedance_mcp.jobs.status import (
 
 from ._error_codes import error_text
 
-_WORDS = {
+_MAX_URL_LENGTH = 8192
+_MAX_QUEUE_POSITION = 2**31 - 1
+# As Unix seconds this is the year 5138, as milliseconds 1973.
+_MAX_UNIX_SECONDS = 1e11
+_STATUS_WORDS = {
     "in_queue": Status.IN_QUEUE,
     "queued": Status.IN_QUEUE,
     "pending": Status.IN_QUEUE,
@@ -49,59 +53,56 @@ _WORDS = {
 
 
 def check_request_id(request_id: str) -> str:
-    """Pass an id on that may stand in a URL.
+    """Return an id if it is safe in a URL.
 
     Raises:
-        InputError: It holds anything but letters, digits, `-` and `_`, or over 128 of them.
+        InputError: It is not 1 to 128 letters, digits, `-` and `_`.
     """
     if not re.fullmatch(REQUEST_ID_PATTERN.strip("^$"), request_id, re.ASCII):
         raise InputError(
             "request_id",
-            "request_id must be 1 to 128 letters, digits, - or _, as generate_video gave it.",
+            "request_id must be 1 to 128 letters, digits, - or _, as returned by generate_video.",
         )
     return request_id
 
 
 def read_object(body: Any) -> Mapping[str, Any]:
-    """Pass a JSON object on; anything else is unreadable."""
+    """Return a body if it is a JSON object."""
     if not isinstance(body, dict):
-        raise UnreadableAnswer("RunComfy sent an answer that is no JSON object.")
+        raise UnreadableAnswer("RunComfy's answer is not a JSON object.")
     return cast("dict[str, Any]", body)
 
 
 def read_status_word(body: Mapping[str, Any]) -> Status:
-    """Read the state from an answer: any letter case, and an unknown word is "in progress".
-
-    (client: every one of RunComfy's clients takes an unknown word as "not finished".)
-    """
+    """Return the state in an answer; an unknown word means "in progress" (client)."""
     word = body.get("status")
     if not isinstance(word, str):
-        raise UnreadableAnswer("RunComfy sent an answer without a status.")
+        raise UnreadableAnswer("RunComfy's answer has no status.")
     plain = re.sub(r"[\s-]+", "_", word.strip().lower())
-    return _WORDS.get(plain, Status.IN_PROGRESS)
+    return _STATUS_WORDS.get(plain, Status.IN_PROGRESS)
 
 
 def read_submit(body: Mapping[str, Any]) -> str:
-    """Read the request id from the answer to a submit; its URLs are not looked at."""
+    """Return the request id in the answer to a submit; its URLs are ignored."""
     request_id = body.get("request_id")
     if not isinstance(request_id, str):
         raise UnreadableAnswer("RunComfy accepted the request without a request_id.")
     try:
         return check_request_id(request_id)
     except InputError:
-        raise UnreadableAnswer("RunComfy gave a request_id that cannot be used.") from None
+        raise UnreadableAnswer("RunComfy sent an invalid request_id.") from None
 
 
 def read_status(body: Mapping[str, Any]) -> Observation:
-    """Read what a status answer says; a run that ended says nothing of its outcome."""
+    """Read a status answer, which does not say whether a run that ended succeeded."""
     status = read_status_word(body)
     if status is Status.IN_QUEUE:
-        return Queued(position=_position(body.get("queue_position")))
+        return Queued(position=_queue_position(body.get("queue_position")))
     return Ended(how=status) if status.final else Running()
 
 
 def read_result(body: Mapping[str, Any]) -> Observation:
-    """Read what a result answer says; asked early, it says where the job stands."""
+    """Read a result answer, which before the end of the job says where it stands."""
     status = read_status_word(body)
     times = {key: _time(body.get(key)) for key in ("created_at", "finished_at")}
     cost = _amount(body.get("cost"))
@@ -110,7 +111,7 @@ def read_result(body: Mapping[str, Any]) -> Observation:
         if outputs:
             return Succeeded(outputs=outputs, cost_usd=cost, **times)
         if not body.get("error"):
-            # The run ended, and its files are not listed yet.
+            # The run has ended, and its files are not listed yet.
             return Ended(how=Status.COMPLETED)
         status = Status.FAILED
     if status is Status.FAILED:
@@ -120,18 +121,18 @@ def read_result(body: Mapping[str, Any]) -> Observation:
 
 
 def read_cancel(body: Mapping[str, Any]) -> bool:
-    """Tell whether a cancel worked: `outcome` or `status` says cancelled, in any spelling."""
-    said = (body.get("outcome"), body.get("status"))
-    words = {word.strip().lower() for word in said if isinstance(word, str)}
+    """Return whether `outcome` or `status` says cancelled, in either spelling."""
+    values = (body.get("outcome"), body.get("status"))
+    words = {word.strip().lower() for word in values if isinstance(word, str)}
     if not words:
-        raise UnreadableAnswer("RunComfy answered a cancel without an outcome.")
+        raise UnreadableAnswer("RunComfy's answer to a cancel has no outcome.")
     return bool(words & {"cancelled", "canceled"})
 
 
 def read_outputs(output: Any) -> Outputs:
-    """Collect the URLs of an `output` object, one each and lists, without repetition.
+    """Return the distinct URLs in an `output` object, single or in lists.
 
-    Only `output` is read, since answers may echo the inputs, which hold URLs too (client).
+    Only `output` is read: answers may echo the inputs, which contain URLs too (client).
     """
     found = cast("dict[str, Any]", output) if isinstance(output, dict) else {}
 
@@ -147,24 +148,25 @@ def _as_list(value: Any) -> Iterable[Any]:
 
 
 def _is_url(value: Any) -> bool:
-    if not isinstance(value, str) or len(value) > 8192 or not value.isprintable() or " " in value:
+    if not isinstance(value, str) or len(value) > _MAX_URL_LENGTH:
+        return False
+    if not value.isprintable() or " " in value:
         return False
     try:
-        parts = urlsplit(value)
-        return (
-            parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
-        )
+        url = urlsplit(value)
+        return url.scheme in {"http", "https"} and bool(url.hostname) and "@" not in url.netloc
     except ValueError:
         return False
 
 
-def _position(value: Any) -> int | None:
-    ok = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
-    return value if ok else None
+def _queue_position(value: Any) -> int | None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= _MAX_QUEUE_POSITION else None
 
 
 def _amount(value: Any) -> float | None:
-    """Read an amount in USD: a number, or digits in a string."""
+    """Return a finite number from 0, which may come as a string, or None."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -175,14 +177,14 @@ def _amount(value: Any) -> float | None:
 
 
 def _time(value: Any) -> datetime | None:
-    """Read a time: ISO 8601, UTC where no zone is given, or Unix seconds or milliseconds."""
+    """Return a time in UTC: ISO 8601 (UTC by default) or Unix seconds or milliseconds, or None."""
     try:
         if isinstance(value, str) and not re.fullmatch(r"[0-9]{9,}(\.[0-9]+)?", value, re.ASCII):
             time = datetime.fromisoformat(value)
             return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-        number = _amount(value)
-        if not number:
+        unix = _amount(value)
+        if not unix:
             return None
-        return datetime.fromtimestamp(number / 1000 if number > 1e11 else number, UTC)
+        return datetime.fromtimestamp(unix / 1000 if unix > _MAX_UNIX_SECONDS else unix, UTC)
     except (ValueError, OverflowError, OSError):
         return None

@@ -1,8 +1,7 @@
-"""RunComfy's Model API, a method for each of its calls.
+"""RunComfy's Model API, one method for each of its calls.
 
-Every path is built from a model id or a request id, and never from a URL in an answer, so the
-token goes to the configured origin only. Whatever can be asked again at no cost is retried; the
-paid POST is sent once.
+Every path is built from a model id or a request id, never from a URL in an answer, so the token
+goes to the configured origin only. Free requests are retried; the paid POST is sent once.
 """
 
 from collections.abc import Mapping
@@ -14,124 +13,135 @@ import httpx
 from seedance_mcp.errors import OutcomeUnknown, RunComfyUnavailable, UnreadableAnswer
 from seedance_mcp.jobs.status import Observation, Running
 
-from . import _responses as wire
-from ._error_codes import NOT_READY, error_number
-from .http import SUBMIT_SECONDS, HttpAnswer, RunComfyHttp
+from ._error_codes import NOT_READY, error_code
+from ._responses import (
+    check_request_id,
+    read_cancel,
+    read_object,
+    read_result,
+    read_status,
+    read_submit,
+)
+from .http import SUBMIT_TIMEOUT_SECONDS, HttpAnswer, RunComfyHttp
 
-CONNECTION_FAULTS = (httpx.NetworkError, httpx.ProtocolError, httpx.ConnectTimeout)
+CONNECTION_ERRORS = (httpx.NetworkError, httpx.ProtocolError, httpx.ConnectTimeout)
 
 
 class RunComfyClient:
-    """The Model API's calls.
+    """The calls of the Model API.
 
     Args:
-        exchange: How requests are sent and answers read.
+        http: Sends requests and reads answers.
     """
 
-    def __init__(self, exchange: RunComfyHttp) -> None:
-        self._http = exchange
+    def __init__(self, http: RunComfyHttp) -> None:
+        self._http = http
 
     async def submit(self, model_id: str, arguments: Mapping[str, Any]) -> str:
         """Buy a clip: the one request that costs money.
 
-        It is sent again only where the connection was refused, so that it certainly never left.
+        It is sent once more only if it certainly never left, because connecting failed.
 
         Args:
-            model_id: The model; its slashes stay as they are (page).
-            arguments: The model's input object, the body itself (page).
+            model_id: The model; its slashes stay literal (page).
+            arguments: The model's input object, which is the whole body (page).
 
         Returns:
             The request id.
 
         Raises:
-            OutcomeUnknown: It may have been accepted: a time-out, a broken connection, a 5xx or
-                an answer that cannot be read.
-            RunComfyError: It certainly was not accepted.
-            TokenMissing: There is no token.
+            OutcomeUnknown: RunComfy may have accepted it: a timeout, a broken connection, a 5xx or
+                an unreadable answer.
+            RunComfyError: RunComfy certainly did not accept it.
+            TokenMissing: No token is set.
         """
         try:
             try:
-                answer = await self._buy(model_id, arguments)
+                answer = await self._post_job(model_id, arguments)
             except RunComfyUnavailable as error:
                 if not error.never_sent or isinstance(error.__cause__, httpx.PoolTimeout):
                     raise
-                answer = await self._buy(model_id, arguments)
-            return _bought(answer)
+                answer = await self._post_job(model_id, arguments)
+            return _read_submitted(answer)
         except RunComfyUnavailable as error:
             if error.never_sent:
                 raise
             raise OutcomeUnknown(f"The answer to the request was lost. {error.message}") from error
 
     async def status(self, request_id: str) -> Observation:
-        """Ask where a job stands.
+        """Read where a job stands.
 
         Raises:
-            JobNotFound: The service does not know it.
-            RunComfyError: Any other error, after retries where they may help.
+            JobNotFound: RunComfy does not know it.
+            RunComfyError: Any other error, after retries if they may help.
         """
         answer = await self._http.get(_job_path(request_id, "status"), about="job")
-        return wire.read_status(_read(answer))
+        return read_status(_read(answer))
 
     async def result(self, request_id: str) -> Observation:
-        """Ask what came of a job, its cost included; asked early, where it stands.
+        """Read a job's result and cost; before its end, where it stands.
 
         Raises:
-            JobNotFound: The service does not know it.
-            RunComfyError: Any other error, after retries where they may help.
+            JobNotFound: RunComfy does not know it.
+            RunComfyError: Any other error, after retries if they may help.
         """
         path = _job_path(request_id, "result") + "?include_cost=true"
         answer = await self._http.get(path, about="job")
-        if error_number(answer.body) == NOT_READY:
+        if error_code(answer.body) == NOT_READY:
             return Running()
-        return wire.read_result(_read(answer))
+        return read_result(_read(answer))
 
     async def cancel(self, request_id: str) -> bool:
-        """Ask to cancel a job, once more where the connection broke.
+        """Cancel a job; send the request once more if the connection broke.
 
         Returns:
             Whether it was cancelled; only queued jobs can be (page).
 
         Raises:
-            RunComfyError: The service refused, or gave no usable answer.
+            RunComfyError: RunComfy rejected the request or sent no usable answer.
         """
         path = _job_path(request_id, "cancel")
         try:
             answer = await self._http.send("POST", path, about="job")
         except RunComfyUnavailable as error:
-            if not isinstance(error.__cause__, CONNECTION_FAULTS):
+            if not isinstance(error.__cause__, CONNECTION_ERRORS):
                 raise
             answer = await self._http.send("POST", path, about="job")
-        return wire.read_cancel(_read(answer))
+        return read_cancel(_read(answer))
 
     async def model(self, model_id: str) -> Mapping[str, Any]:
         """Read a model's entry in the catalogue: price, schema, description (client).
 
         Raises:
-            RunComfyError: The model is unknown, or no usable answer came.
+            RunComfyError: The model is unknown, or RunComfy sent no usable answer.
         """
         return _read(await self._http.get(_model_path(model_id), about="model"))
 
-    async def _buy(self, model_id: str, arguments: Mapping[str, Any]) -> HttpAnswer:
+    async def _post_job(self, model_id: str, arguments: Mapping[str, Any]) -> HttpAnswer:
         return await self._http.send(
-            "POST", _model_path(model_id), about="model", body=arguments, seconds=SUBMIT_SECONDS
+            "POST",
+            _model_path(model_id),
+            about="model",
+            body=arguments,
+            timeout=SUBMIT_TIMEOUT_SECONDS,
         )
 
 
-def _bought(answer: HttpAnswer) -> str:
-    """Read the id of what was bought: in a 2xx it counts, whatever else stands beside it."""
+def _read_submitted(answer: HttpAnswer) -> str:
+    """Return the request id of a 2xx, even if the body also reports an error: the job is paid."""
     try:
-        if answer.status_code < 300:
-            return wire.read_submit(wire.read_object(answer.body))
+        if httpx.codes.is_success(answer.status_code):
+            return read_submit(read_object(answer.body))
     except UnreadableAnswer:
         if answer.error is None:
             raise
-    return wire.read_submit(_read(answer))
+    return read_submit(_read(answer))
 
 
 def _read(answer: HttpAnswer) -> Mapping[str, Any]:
     if answer.error is not None:
         raise answer.error
-    return wire.read_object(answer.body)
+    return read_object(answer.body)
 
 
 def _model_path(model_id: str) -> str:
@@ -139,4 +149,4 @@ def _model_path(model_id: str) -> str:
 
 
 def _job_path(request_id: str, leaf: str) -> str:
-    return f"/v1/requests/{wire.check_request_id(request_id)}/{leaf}"
+    return f"/v1/requests/{check_request_id(request_id)}/{leaf}"

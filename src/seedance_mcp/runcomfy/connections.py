@@ -1,4 +1,4 @@
-"""The connections to the service, each of which carries one request at a time."""
+"""The pool of connections to RunComfy, each of which carries one request at a time."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -14,67 +14,66 @@ from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.text import one_line
 
 Transport = httpx.AsyncBaseTransport
-"""How HTTP requests leave, where it is not the network."""
+"""A replacement for the network, for tests."""
 
-MOST_AT_ONCE = 100
-"""How many requests may be under way; those beyond wait for their turn."""
+MAX_CONNECTIONS = 100
+"""How many requests may be under way; further ones wait for a free connection."""
 
-IDLE_SECONDS = 5.0
-"""How long one is kept that nobody needs, about as long as services keep theirs."""
+KEEP_ALIVE_SECONDS = 5.0
+"""How long an idle connection is kept, about as long as servers keep theirs."""
 
 
 class Connections:
-    """Connections that are opened when they are needed, and kept for the next request.
+    """A pool that opens connections on demand and reuses them.
 
-    Each is an httpx client of its own. Of a client that all requests share, httpx looks at every
-    connection and every waiting request whenever a request comes or goes, which with hundreds of
-    them takes many times as long as the requests themselves.
+    Each is an httpx client of its own. In a client shared by hundreds of requests, httpx scans all
+    connections and waiting requests at every start and end of one, which takes many times as long
+    as the requests themselves.
 
     Args:
-        client: Makes an httpx client.
+        client: Make an httpx client.
     """
 
     def __init__(self, client: Callable[[], httpx.AsyncClient]) -> None:
         self._client = client
-        # Made now, so that what is wrong with the configuration is known from the start.
+        # Made now, so that a wrong configuration fails at the start.
         self._idle = [(client(), inf)]
-        self._turns = anyio.Semaphore(MOST_AT_ONCE, fast_acquire=True)
+        self._slots = anyio.Semaphore(MAX_CONNECTIONS, fast_acquire=True)
 
     @asynccontextmanager
-    async def one(self, *, patience: float) -> AsyncGenerator[httpx.AsyncClient, None]:
-        """Have a connection for one request, the one used last if it is free.
+    async def acquire(self, *, timeout: float) -> AsyncGenerator[httpx.AsyncClient, None]:
+        """Yield a connection for one request, preferably the one used last.
 
         Args:
-            patience: How long to wait for it, in seconds.
+            timeout: How long to wait for a free one, in seconds.
 
         Raises:
-            httpx.PoolTimeout: None was free in time.
+            httpx.PoolTimeout: None became free in time.
         """
-        with anyio.move_on_after(patience) as waiting:
-            await self._turns.acquire()
+        with anyio.move_on_after(timeout) as waiting:
+            await self._slots.acquire()
         if waiting.cancelled_caught:
-            raise httpx.PoolTimeout(f"{MOST_AT_ONCE} requests are under way.")
+            raise httpx.PoolTimeout(f"{MAX_CONNECTIONS} requests are under way.")
         client: httpx.AsyncClient | None = None
         try:
-            # Before the request: after it, a fault here would lose an answer that was paid for.
-            await self._close_unneeded()
+            # Before the request: after it, an error here would lose an answer that was paid for.
+            await self._close_expired()
             client = self._idle.pop()[0] if self._idle else self._client()
             yield client
         finally:
             if client is not None:
-                self._idle.append((client, anyio.current_time() + IDLE_SECONDS))
-            self._turns.release()
+                self._idle.append((client, anyio.current_time() + KEEP_ALIVE_SECONDS))
+            self._slots.release()
 
-    async def _close_unneeded(self) -> None:
-        """Close those that have lain idle, the longest idle first."""
+    async def _close_expired(self) -> None:
         while self._idle and self._idle[0][1] < anyio.current_time():
             client, _ = self._idle.pop(0)
-            # What cannot be closed is thrown away all the same.
+            # A connection that fails to close is dropped all the same.
             with suppress(httpx.HTTPError, OSError, anyio.BrokenResourceError):
                 await client.aclose()
 
     async def __aenter__(self) -> Self:
-        """Take them into use."""
+        """Return the pool; connections open on demand."""
         return self
 
     async def __aexit__(
@@ -83,7 +82,7 @@ class Connections:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close them all, once no request is under way."""
+        """Close the idle connections; by now no request is under way."""
         for client, _ in self._idle:
             await client.aclose()
 
@@ -91,18 +90,18 @@ class Connections:
 def open_connections(base_url: str, transport: Transport | None) -> Connections:
     """Return connections to an origin, with the proxy and certificates of the environment.
 
-    A proxy is used only for https, where it cannot read along.
+    A proxy is used only for https, where it cannot read the token.
 
     Args:
         base_url: The origin.
-        transport: How requests leave; None for the network.
+        transport: A replacement for the network, or None.
 
     Raises:
-        ConfigurationError: The environment's proxy or certificates cannot be used.
+        ConfigurationError: The environment's proxy or certificates are unusable.
     """
     trust_env = base_url.startswith("https:")
     try:
-        # Reading the certificates takes longer than all else, so it is done once.
+        # Loading the certificates takes longer than all else, so they are loaded once.
         certificates = transport is None and httpx.create_ssl_context(trust_env=trust_env)
         return Connections(
             lambda: httpx.AsyncClient(

@@ -1,4 +1,4 @@
-"""One HTTP exchange with the service: send, read, translate httpx's errors, retry what is safe."""
+"""HTTP requests to RunComfy: send, read, translate httpx's errors, retry what is safe."""
 
 import json
 from collections.abc import Mapping
@@ -18,39 +18,38 @@ from seedance_mcp.errors import (
     TokenMissing,
     UnreadableAnswer,
 )
-from seedance_mcp.retry import RETRY_ATTEMPTS, RETRY_LONGEST_SECONDS, retry_delay
+from seedance_mcp.retry import MAX_RETRY_SECONDS, RETRY_ATTEMPTS, retry_delay
 
 from ._error_codes import read_error
 from .connections import Connections
 from .throttle import Throttle
 
-# A result may echo its inputs, an image of several MB among them; nothing sane is longer.
-ANSWER_LIMIT_BYTES = 16 * 1024 * 1024
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+"""The largest answer that is read: a result may echo its inputs, images of several MB included."""
 
-CONNECT_SECONDS = 5.0
-SAFE_SECONDS = 10.0
-"""How long a request that can be asked again may take in all."""
-SUBMIT_SECONDS = 40.0
-"""The same for the paid one, which may carry an image; nothing is gained by giving up early."""
+CONNECT_TIMEOUT_SECONDS = 5.0
+READ_TIMEOUT_SECONDS = 10.0
+"""The bound on a request that can be repeated, connecting and reading included."""
+SUBMIT_TIMEOUT_SECONDS = 40.0
+"""The same for the paid request, which may carry an image and gains nothing from ending early."""
 
-FOREIGN_ERRORS = (httpx.TransportError, httpx.DecodingError)
+TRANSPORT_ERRORS = (httpx.TransportError, httpx.DecodingError)
 """What httpx raises when a request or its answer is lost; each becomes `RunComfyUnavailable`."""
 
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-"""Those of them that come before the first byte of the request can have left."""
+"""The errors that come before the first byte of a request can have left."""
 
 About = Literal["model", "job"]
-"""What a path names, since the same error means a wrong model in one and a wrong job in other."""
+"""What a path names: the same error code means an unknown model or an unknown job."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HttpAnswer:
-    """An answer of the service.
+    """An HTTP answer from RunComfy.
 
     Attributes:
-        status_code: The HTTP status.
-        body: The parsed JSON, None where it is none.
-        error: The error that the answer is, None where it is none.
+        body: The parsed JSON, None if it is not JSON.
+        error: The error that the answer reports, None on success.
     """
 
     status_code: int
@@ -62,11 +61,11 @@ class RunComfyHttp:
     """Requests to one origin with one token.
 
     Args:
-        connections: The caller opens and closes them.
+        connections: Opened and closed by the caller.
         base_url: The origin, without a slash at the end.
-        token: The bearer token, or None, with which every request raises `TokenMissing`.
-        clock: Pauses and jitter between retries, and the time, for a Retry-After date.
-        throttle: The turns that safe requests take; None where they need not.
+        token: The bearer token; without one every request raises `TokenMissing`.
+        clock: For delays and jitter between retries, and for a Retry-After date.
+        throttle: The rate limit of repeatable requests, or None.
     """
 
     def __init__(
@@ -85,39 +84,37 @@ class RunComfyHttp:
         self._throttle = throttle
 
     async def get(self, path: str, *, about: About) -> HttpAnswer:
-        """Send a safe request until it is answered, a few times at most, with backoff.
+        """Send a safe request, and retry it with backoff while that may help.
 
         Returns:
             The answer, which may be an error.
 
         Raises:
-            RunComfyUnavailable: No answer came, also not to the last attempt.
+            RunComfyUnavailable: No answer came, even to the last attempt.
         """
         for attempt in range(1, RETRY_ATTEMPTS):
             try:
-                answer = await self._asked(path, about)
-                error = answer.error
-            except RunComfyUnavailable as fault:
-                answer, error = None, fault
-            pause = self._pause(attempt, error)
-            if pause is not None:
-                await self._clock.sleep(pause)
-            elif answer is not None:
-                return answer
-            elif error is not None:
-                raise error
-        return await self._asked(path, about)
+                answer = await self._get_once(path, about)
+            except RunComfyUnavailable as error:
+                delay = self._retry_delay(attempt, error)
+                if delay is None:
+                    raise
+            else:
+                delay = self._retry_delay(attempt, answer.error)
+                if delay is None:
+                    return answer
+            await self._clock.sleep(delay)
+        return await self._get_once(path, about)
 
-    async def _asked(self, path: str, about: About) -> HttpAnswer:
-        """Send a safe request once, when it is its turn."""
+    async def _get_once(self, path: str, about: About) -> HttpAnswer:
         if self._throttle is None:
             return await self.send("GET", path, about=about)
-        await self._throttle.turn()
+        await self._throttle.acquire()
         answer = await self.send("GET", path, about=about)
         if isinstance(answer.error, RateLimited):
-            self._throttle.refused(min(answer.error.retry_after or 0.0, RETRY_LONGEST_SECONDS))
+            self._throttle.back_off(min(answer.error.retry_after or 0.0, MAX_RETRY_SECONDS))
         else:
-            self._throttle.answered()
+            self._throttle.speed_up()
         return answer
 
     async def send(
@@ -127,9 +124,16 @@ class RunComfyHttp:
         *,
         about: About,
         body: Mapping[str, Any] | None = None,
-        seconds: float = SAFE_SECONDS,
+        timeout: float = READ_TIMEOUT_SECONDS,
     ) -> HttpAnswer:
         """Send one request, once, and read its answer; redirects are not followed.
+
+        Args:
+            method: The HTTP method.
+            path: The path, after the origin.
+            about: What the path names.
+            body: The JSON body, or None.
+            timeout: The bound on waiting, sending and reading together, in seconds.
 
         Raises:
             RunComfyUnavailable: No answer came.
@@ -137,48 +141,48 @@ class RunComfyHttp:
         """
         if not self._token:
             raise TokenMissing
-        deadline = anyio.current_time() + seconds
+        deadline = anyio.current_time() + timeout
         try:
-            # One that got its turn too late would leave, and its answer would not be waited for.
-            async with self._connections.one(patience=seconds / 2) as http:
+            # A request that left later than this would have too little time for its answer.
+            async with self._connections.acquire(timeout=timeout / 2) as http:
                 request = http.build_request(
                     method,
                     f"{self._base_url}{path}",
                     json=body,
                     headers={"Authorization": f"Bearer {self._token}"},
-                    timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
+                    timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS),
                 )
-                # httpx bounds each read and not their sum, which a slow trickle makes endless.
+                # httpx bounds each read, not their sum, so a slow trickle could go on forever.
                 with anyio.fail_after(deadline - anyio.current_time()):
-                    response, raw = await _exchanged(http, request)
+                    response, raw = await _send_bounded(http, request)
         except TimeoutError as error:
             raise RunComfyUnavailable(
-                f"RunComfy did not answer within {seconds:.0f} s.", passing=True
+                f"RunComfy did not answer within {timeout:.0f} s.", transient=True
             ) from error
-        except FOREIGN_ERRORS as error:
+        except TRANSPORT_ERRORS as error:
             raise RunComfyUnavailable(
                 f"RunComfy did not answer ({type(error).__name__}).",
-                passing=True,
+                transient=True,
                 never_sent=isinstance(error, NEVER_SENT),
             ) from error
-        # An answer that echoes the token must not carry it into a message or a log.
-        return self._answer(response, _redacted(_parsed(raw), self._token), about)
+        # RunComfy may echo the token; it must not reach a message or a log.
+        return self._answer(response, _redact(_parse(raw), self._token), about)
 
     def _answer(self, response: httpx.Response, body: Any, about: About) -> HttpAnswer:
         retry_after = _retry_after(response.headers.get("Retry-After"), self._clock.now())
         error = read_error(response.status_code, body, about=about, retry_after=retry_after)
         return HttpAnswer(status_code=response.status_code, body=body, error=error)
 
-    def _pause(self, attempt: int, error: RunComfyError | None) -> float | None:
-        """Say how long to pause before asking again; None where that would not help."""
-        passing = isinstance(error, RunComfyUnavailable) and error.passing
-        if error is None or not (passing or isinstance(error, RateLimited)):
+    def _retry_delay(self, attempt: int, error: RunComfyError | None) -> float | None:
+        """Return the seconds to wait before a retry, or None if a retry would not help."""
+        transient = isinstance(error, RunComfyUnavailable) and error.transient
+        if error is None or not (transient or isinstance(error, RateLimited)):
             return None
-        pause = retry_delay(attempt, self._clock.random, retry_after=error.retry_after)
-        return pause if pause <= RETRY_LONGEST_SECONDS else None
+        delay = retry_delay(attempt, self._clock.random, retry_after=error.retry_after)
+        return delay if delay <= MAX_RETRY_SECONDS else None
 
 
-async def _exchanged(
+async def _send_bounded(
     http: httpx.AsyncClient, request: httpx.Request
 ) -> tuple[httpx.Response, bytes]:
     response = await http.send(request, stream=True, follow_redirects=False)
@@ -192,22 +196,22 @@ async def _read_bounded(response: httpx.Response) -> bytes:
     raw = bytearray()
     async for chunk in response.aiter_bytes():
         raw += chunk
-        if len(raw) > ANSWER_LIMIT_BYTES:
-            raise UnreadableAnswer("RunComfy sent an answer that is too long.")
+        if len(raw) > MAX_ANSWER_BYTES:
+            raise UnreadableAnswer("RunComfy's answer is too long.")
     return bytes(raw)
 
 
-def _parsed(raw: bytes) -> Any:
+def _parse(raw: bytes) -> Any:
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
         return None
 
 
-def _redacted(value: Any, secret: str, *, depth: int = 8) -> Any:
-    """Take a secret out of every text that may be shown, which none further down is.
+def _redact(value: Any, secret: str, *, depth: int = 8) -> Any:
+    """Return JSON with a secret removed from every text that may be shown; deeper texts never are.
 
-    What the program reads is left alone: an id or a URL broken here would be a job lost.
+    Ids, states and outputs stay as they are: a secret found in one by chance would lose a paid job.
     """
     if isinstance(value, str):
         return value.replace(secret, "[token]")
@@ -215,20 +219,19 @@ def _redacted(value: Any, secret: str, *, depth: int = 8) -> Any:
         return None
     if isinstance(value, list):
         parts = cast("list[Any]", value)
-        return [_redacted(part, secret, depth=depth - 1) for part in parts]
+        return [_redact(part, secret, depth=depth - 1) for part in parts]
     if isinstance(value, dict):
         fields = cast("dict[str, Any]", value)
+        kept = {"request_id", "status", "output"}
         return {
-            key: part
-            if key in {"request_id", "status", "output"}
-            else _redacted(part, secret, depth=depth - 1)
+            key: part if key in kept else _redact(part, secret, depth=depth - 1)
             for key, part in fields.items()
         }
     return value
 
 
 def _retry_after(value: str | None, now: datetime) -> float | None:
-    """Read a Retry-After header, seconds or a date (RFC 9110), as seconds from `now`."""
+    """Return the seconds that a Retry-After header asks for, as a number or a date (RFC 9110)."""
     try:
         if not value or value.strip().isdigit():
             return float(value) if value else None

@@ -1,49 +1,50 @@
-"""A cap on how often the service is asked, which every question of this process keeps to."""
+"""A rate limit on requests to RunComfy, shared by all of this process."""
 
 from collections.abc import Awaitable, Callable
 from math import inf
 
 import anyio
 
-MOST_A_SECOND = 500.0
-LEAST_A_SECOND = 0.5
+MAX_REQUESTS_PER_SECOND = 500.0
+MIN_REQUESTS_PER_SECOND = 0.5
 BURST_SECONDS = 0.05
-"""How far ahead of its turn a question may come: a few at once do no harm."""
-SLOWER, FASTER = 0.5, 1.05
-"""What a refusal and an answer make of the cap."""
-SAME_SECONDS = 1.0
-"""Refusals that come within this time of the first one say the same thing, and count once."""
+"""How far ahead of its slot a request may leave, so that a few at once need not wait."""
+SLOW_DOWN, SPEED_UP = 0.5, 1.05
+"""The factors by which a 429 and any other answer change the rate."""
+SAME_LIMIT_SECONDS = 1.0
+"""How long after one slowdown further 429s do not slow down again: requests already under way
+report the same limit."""
 
 
 class Throttle:
-    """Turns to ask; when the service says that there are too many, all back off together.
+    """A rate limiter that a 429 slows down and every other answer speeds up.
 
     Args:
-        sleep: How to pause, in seconds.
+        sleep: Pause for some seconds.
     """
 
     def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         self._sleep = sleep
-        self._rate = MOST_A_SECOND
-        self._next = 0.0
+        self._rate = MAX_REQUESTS_PER_SECOND
+        self._next_slot = 0.0
         self._slowed_at = -inf
-        self._line = anyio.Lock(fast_acquire=True)
+        self._lock = anyio.Lock(fast_acquire=True)
 
-    async def turn(self) -> None:
-        """Wait for a turn to ask, in line; who gives up leaves the turn to those behind."""
-        async with self._line:
-            while self._next > anyio.current_time() + BURST_SECONDS:
-                await self._sleep(self._next - anyio.current_time())
-            self._next = max(self._next, anyio.current_time()) + 1 / self._rate
+    async def acquire(self) -> None:
+        """Wait for a slot, first come, first served; cancelling the wait uses no slot."""
+        async with self._lock:
+            while self._next_slot > anyio.current_time() + BURST_SECONDS:
+                await self._sleep(self._next_slot - anyio.current_time())
+            self._next_slot = max(self._next_slot, anyio.current_time()) + 1 / self._rate
 
-    def answered(self) -> None:
-        """Hear that a question was answered: after many, they may come faster again."""
-        self._rate = min(self._rate * FASTER, MOST_A_SECOND)
+    def speed_up(self) -> None:
+        """Raise the rate a little after an answer."""
+        self._rate = min(self._rate * SPEED_UP, MAX_REQUESTS_PER_SECOND)
 
-    def refused(self, retry_after: float) -> None:
-        """Hear that there were too many questions: nobody asks for some seconds, then fewer."""
+    def back_off(self, retry_after: float) -> None:
+        """Pause all requests for `retry_after` seconds after a 429, then send fewer."""
         now = anyio.current_time()
-        self._next = max(self._next, now + retry_after)
-        if now >= self._slowed_at + SAME_SECONDS:
+        self._next_slot = max(self._next_slot, now + retry_after)
+        if now >= self._slowed_at + SAME_LIMIT_SECONDS:
             self._slowed_at = now
-            self._rate = max(self._rate * SLOWER, LEAST_A_SECOND)
+            self._rate = max(self._rate * SLOW_DOWN, MIN_REQUESTS_PER_SECOND)

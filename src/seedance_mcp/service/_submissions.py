@@ -19,7 +19,7 @@ from seedance_mcp.jobs.job import Job, advance
 from seedance_mcp.jobs.status import Accepted, OutcomeLost, Status
 from seedance_mcp.ledger.store import Store
 from seedance_mcp.runcomfy.client import RunComfyClient
-from seedance_mcp.runcomfy.http import SUBMIT_SECONDS
+from seedance_mcp.runcomfy.http import SUBMIT_TIMEOUT_SECONDS
 
 from ._tracking import Changes
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.2
 """How often the ledger is asked about a request that another process sent."""
-LOOK_LONGEST_SECONDS = SUBMIT_SECONDS + 5
+LOOK_LONGEST_SECONDS = SUBMIT_TIMEOUT_SECONDS + 5
 """How long at the most: no request is under way for longer than it may take."""
 WRITE_AGAIN_SECONDS = 2.0
 """How often a ledger that could not be written is tried again."""
