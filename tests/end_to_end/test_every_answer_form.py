@@ -175,7 +175,7 @@ async def test_a_wrong_token_buys_nothing_and_is_told_apart_in_every_form(
         number = "400004" if error_codes else str(token_error)
         # A bare 400 does not say what it is about.
         nameless = number == "400"
-        meaning = "refused the request" if nameless else "does not take the token"
+        meaning = "rejected the request" if nameless else "rejected the token"
         made = await door.generate()
         assert (made.is_error, text(made).endswith(" Nothing was charged.")) == (True, True)
         asked = await door.call("check_status", request_id="abc")
