@@ -1,6 +1,10 @@
-"""What every test shares."""
+"""Options and fixtures for every test."""
+
+from typing import Any
 
 import pytest
+
+from .support.virtual_time import VirtualTimeLoop
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -13,6 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """Run async tests on asyncio, which is what serves."""
-    return "asyncio"
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Return the backend of async tests: asyncio, on a virtual clock if the test is marked so."""
+    virtual = request.node.get_closest_marker("virtual_time")
+    return "asyncio", {"loop_factory": VirtualTimeLoop} if virtual else {}

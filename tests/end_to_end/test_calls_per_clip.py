@@ -2,25 +2,19 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mcp_types import CallToolResult
 
 from seedance_mcp.simulator.behaviour import Behaviour
-from tests.support.client import VIRTUAL_TIME, Door, facts, opened, text
+from tests.support.client import Door, facts, opened, text
 from tests.support.task_client import TaskPolling
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 NEXT_CALL = re.compile(
     r"(?<!not )\bcall (\w+) with request_id (\S+?)( and download true)?[,;:.]", re.IGNORECASE
 )
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
 
 
 async def made_blindly(door: Door, *, shown: str) -> list[str]:

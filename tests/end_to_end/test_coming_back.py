@@ -9,18 +9,13 @@ import pytest
 from mcp import Client
 
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import VIRTUAL_TIME, facts, text
+from tests.support.client import facts, text
 from tests.support.restarts import generate, listed, server, simulated
 from tests.support.sample_images import made
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 LOCAL_IMAGE = f"data:image/png;base64,{b64encode(made('PNG')).decode()}"
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
 
 
 async def test_a_new_chat_finds_every_job_with_one_call_the_newest_first(tmp_path: Path) -> None:

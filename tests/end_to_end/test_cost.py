@@ -8,17 +8,12 @@ import pytest
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import VIRTUAL_TIME, Door, facts, opened, text
+from tests.support.client import Door, facts, opened, text
 from tests.support.restarts import generate, server, simulated
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 HOUR = 3600
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
 
 
 def asked_at(door: Door) -> list[float]:

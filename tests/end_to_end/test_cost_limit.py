@@ -13,10 +13,10 @@ from seedance_mcp.ledger.sqlite._migrations import APPLICATION_ID, MIGRATIONS
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import Simulator
-from tests.support.client import VIRTUAL_TIME, Door, facts, opened, text
+from tests.support.client import Door, facts, opened, text
 from tests.support.restarts import generate, server, simulated
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 DAY = 24 * 3600
 NO_PRICE = (
@@ -24,11 +24,6 @@ NO_PRICE = (
     " bytedance/seedance-1-0/lite/image-to-video that can be used; try again later, or have the"
     " user unset it. Nothing was charged."
 )
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
 
 
 def limit_line(most: str, total: str, estimate: str, when: str) -> str:

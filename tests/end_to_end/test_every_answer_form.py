@@ -8,17 +8,12 @@ import pytest
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import VIRTUAL_TIME, facts, opened, text
+from tests.support.client import facts, opened, text
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 QUEUED = {"queue_seconds": 3, "run_seconds": 5}
 ERROR_FORMS = ["error_message", "message", "error", "detail", "detail_list"]
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.client import ARGUMENTS, VIRTUAL_TIME, facts, opened, text
+from tests.support.client import ARGUMENTS, facts, opened, text
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 URL = "first_frame_image_url must be an https URL that anyone can fetch; this one "
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
 
 
 @pytest.mark.parametrize(

@@ -12,20 +12,12 @@ import pytest
 from mcp import Client
 
 from seedance_mcp.ledger.sqlite._processes import LiveProcesses
-from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from seedance_mcp.simulator.server import running
 from tests.support.broken_ledgers import BROKEN
-from tests.support.client import ARGUMENTS, VIRTUAL_TIME, facts, text
+from tests.support.client import facts, text
 from tests.support.restarts import generate, listed, server, simulated
-from tests.support.server_process import START_SECONDS, environment, started
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 @pytest.mark.parametrize(("breaks", "says"), BROKEN)
@@ -212,33 +204,3 @@ async def test_a_ledger_that_others_could_read_is_its_owners_alone_from_now_on(
     async with simulated() as simulator, server(simulator, tmp_path) as client:
         await generate(client, wait_seconds=0)
     assert stat.S_IMODE((tmp_path / "ledger.db").stat().st_mode) == 0o600
-
-
-class TestAsAProcess:
-    """The same with the server as a real process, in real time."""
-
-    @pytest.fixture
-    def anyio_backend(self) -> str:
-        return "asyncio"
-
-    @pytest.mark.parametrize("why", ["full", "read-only"])
-    async def test_where_nothing_can_be_written_nothing_is_bought(
-        self, why: str, tmp_path: Path
-    ) -> None:
-        async with running(Behaviour(images="never")) as simulator:
-            state = tmp_path / "state" if why == "full" else Path("/sys/seedance-test")
-            env = environment(
-                tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
-            ) | {"SEEDANCE_STATE_DIR": str(state), "PYTHONDONTWRITEBYTECODE": "1"}
-            # No file may grow beyond 8 KB: a full disk, as far as a program can tell.
-            limit = ("prlimit", "--fsize=8192") if why == "full" else ()
-            with anyio.fail_after(START_SECONDS):
-                async with started(env, wrapper=limit) as pipes:
-                    await pipes.initialize()
-                    params = {"name": "generate_video", "arguments": ARGUMENTS}
-                    result = (await pipes.request(1, "tools/call", params))["result"]
-            assert result["isError"] is True
-            line = result["content"][0]["text"]
-            assert line.startswith(f"The ledger {'in ' if why != 'full' else ''}{state}")
-            assert line.endswith(" Nothing was charged.")
-            assert (simulator.accepted, simulator.requests) == ([], [])

@@ -17,7 +17,6 @@ from cryptography.x509.oid import NameOID
 from seedance_mcp.errors import InputError
 from seedance_mcp.inputs.preflight import Looked, Preflight
 from seedance_mcp.models.model import load_models
-from tests.support.client import VIRTUAL_TIME
 from tests.support.image_host import ImageHost, Names, Page, Rerouted, hosting
 from tests.support.sample_images import HTML, made
 
@@ -39,9 +38,8 @@ async def look(first: str, last: str, *, resolution: str = "480p") -> Looked:
     return await gate.look(given)
 
 
-@pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
-async def test_both_frames_may_take_5_seconds_together(anyio_backend: object) -> None:
-    assert anyio_backend
+@pytest.mark.virtual_time
+async def test_both_frames_may_take_5_seconds_together() -> None:
     slow = Page(hangs=True, length="none")
     async with hosting(first=slow, last=slow) as host:
         began = anyio.current_time()
@@ -51,9 +49,8 @@ async def test_both_frames_may_take_5_seconds_together(anyio_backend: object) ->
     assert took == pytest.approx(5.0, abs=0.1)
 
 
-@pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
-async def test_a_frame_that_is_refused_ends_the_wait_for_the_other(anyio_backend: object) -> None:
-    assert anyio_backend
+@pytest.mark.virtual_time
+async def test_a_frame_that_is_refused_ends_the_wait_for_the_other() -> None:
     async with hosting(first=Page(hangs=True, length="none"), last=Page(body=HTML)) as host:
         began = anyio.current_time()
         with pytest.raises(InputError) as refused:

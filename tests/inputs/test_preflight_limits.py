@@ -16,7 +16,7 @@ from seedance_mcp.errors import InputError
 from seedance_mcp.inputs._turns import Turns
 from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.simulator.behaviour import Behaviour
-from tests.support.client import VIRTUAL_TIME, facts, opened
+from tests.support.client import facts, opened
 from tests.support.image_host import Page, hosting
 from tests.support.sample_images import made, noise
 
@@ -32,12 +32,12 @@ def gate(*, local_files: bool = True) -> Preflight:
     return Preflight(MODEL, check=True, allow_private=True, local_files=local_files)
 
 
-@pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
+@pytest.mark.virtual_time
 @pytest.mark.parametrize(("wait_seconds", "took"), [(1, 0.5), (4, 2), (7, 5), (45, 5), (0, 5)])
 async def test_looking_leaves_some_of_the_budget_and_is_a_warning_where_it_is_cut_short(
-    wait_seconds: int, took: float, anyio_backend: object
+    wait_seconds: int,
+    took: float,
 ) -> None:
-    assert anyio_backend
     behaviour = Behaviour(run_seconds=120)
     settings: dict[str, Any] = {"check_images": True, "allow_private_urls": True}
     async with hosting(image=HANGING) as host, opened(behaviour, **settings) as door:
@@ -49,9 +49,8 @@ async def test_looking_leaves_some_of_the_budget_and_is_a_warning_where_it_is_cu
     assert ended - began == pytest.approx(wait_seconds or 5, abs=0.2)
 
 
-@pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
-async def test_looking_is_reported_as_any_wait_is(anyio_backend: object) -> None:
-    assert anyio_backend
+@pytest.mark.virtual_time
+async def test_looking_is_reported_as_any_wait_is() -> None:
     settings: dict[str, Any] = {"check_images": True, "allow_private_urls": True}
     async with hosting(image=HANGING) as host, opened(**settings) as door:
         await door.generate(first_frame_image_url=host.url())
@@ -63,11 +62,8 @@ async def test_looking_is_reported_as_any_wait_is(anyio_backend: object) -> None
         assert all(before < after for (before, *_), (after, *_) in pairwise(door.progress))
 
 
-@pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
-async def test_a_local_image_has_more_than_the_5_seconds_of_a_url(
-    anyio_backend: object, tmp_path: Path
-) -> None:
-    assert anyio_backend
+@pytest.mark.virtual_time
+async def test_a_local_image_has_more_than_the_5_seconds_of_a_url(tmp_path: Path) -> None:
     threads = current_default_thread_limiter()
     before = threads.total_tokens
     try:

@@ -33,17 +33,11 @@ from seedance_mcp.ledger.sqlite._processes import LiveProcesses
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.spending.limits import SpendingLimits
 from tests.support.broken_ledgers import BROKEN
-from tests.support.client import VIRTUAL_TIME
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SUCCESS = Succeeded(outputs=Outputs(videos=("https://a.example/1.mp4",)), cost_usd=0.2)
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
 
 
 def job(number: int = 1, **changes: Any) -> Job:

@@ -1,7 +1,6 @@
 """The prompt that turns an image and an idea into a clip, and what the server says of itself."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from mcp.shared.exceptions import MCPError
@@ -10,18 +9,13 @@ from mcp_types import GetPromptRequestParams, TextContent
 from seedance_mcp.mcp_server._prompts import Prompts
 from seedance_mcp.mcp_server.app import INSTRUCTIONS
 from seedance_mcp.models.model import load_models
-from tests.support.client import IMAGE_URL, VIRTUAL_TIME, opened
+from tests.support.client import IMAGE_URL, opened
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 SAID = {"image": IMAGE_URL, "idea": "The mist drifts and {nothing} else moves."}
 both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
 
 
 @both_eras

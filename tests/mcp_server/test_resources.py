@@ -17,21 +17,16 @@ from mcp_types import (
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import VIRTUAL_TIME, Door, facts, opened, served
+from tests.support.client import Door, facts, opened, served
 from tests.support.notifications import subscribe
 from tests.support.restarts import generate, server, simulated
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 JOB = ResourceTemplateReference(uri="seedance://jobs/{request_id}")
 NOT_FOUND = {"legacy": -32002, "auto": -32602}
 MODELS = resources.files("seedance_mcp") / "models"
 both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
 
 
 async def read(client: Client, uri: str) -> dict[str, Any]:

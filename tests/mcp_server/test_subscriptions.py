@@ -18,19 +18,14 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import running
-from tests.support.client import ARGUMENTS, VIRTUAL_TIME, Door, facts, opened
+from tests.support.client import ARGUMENTS, Door, facts, opened
 from tests.support.notifications import Heard, subscribe
 from tests.support.server_process import INITIALIZE
 from tests.support.virtual_time import virtual_now
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
 
 
 async def begun(door: Door) -> str:

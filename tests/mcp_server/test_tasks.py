@@ -19,21 +19,16 @@ from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import Simulator
 from tests.support import restarts
-from tests.support.client import ARGUMENTS, IMAGE_URL, VIRTUAL_TIME, Door, facts, opened, text
+from tests.support.client import ARGUMENTS, IMAGE_URL, Door, facts, opened, text
 from tests.support.task_client import MISSING, TASKS, TaskPolling, Wire, ask, begin, refusal
 from tests.support.virtual_time import virtual_now
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 MODERN = "auto"
 DAY_MS = 24 * 3600 * 1000
 VERBS = ("get", "cancel", "update")
 ACKNOWLEDGED = {"resultType": "complete"}
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
 
 
 def knowing(

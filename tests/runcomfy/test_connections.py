@@ -11,15 +11,10 @@ from seedance_mcp.errors import RunComfyUnavailable
 from seedance_mcp.jobs.status import Queued
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.connections import MAX_CONNECTIONS, Connections
-from tests.support.client import ARGUMENTS, VIRTUAL_TIME
+from tests.support.client import ARGUMENTS
 from tests.support.scripted_network import Scripted, answer, exchanging
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 def answered_after(seconds: float, body: object) -> Callable[[httpx.Request], Any]:

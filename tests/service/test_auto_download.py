@@ -1,23 +1,17 @@
 """Clips that are saved unasked: calls that wait tell where, and never wait longer for it."""
 
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 
-from tests.support.client import ARGUMENTS, VIRTUAL_TIME, facts
+from tests.support.client import ARGUMENTS, facts
 from tests.support.finished_job_service import HOST, NAME, REQUEST_ID, File, Service, serving
 from tests.support.task_client import TaskPolling, ask, begin
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 AGAIN = f"all get_result with request_id {REQUEST_ID} and download true"
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
 
 
 async def test_calls_that_wait_tell_where_the_clip_is_and_do_not_wait_longer_for_it(

@@ -4,12 +4,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 
-from tests.support.client import VIRTUAL_TIME, facts
+from tests.support.client import facts
 from tests.support.download_scene import PAID
 from tests.support.finished_job_service import (
     CLIP,
@@ -26,14 +25,9 @@ from tests.support.finished_job_service import (
     serving,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 AGAIN = f"call get_result with request_id {REQUEST_ID} and download true again, which goes on"
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
 
 
 Seen = list[tuple[float, float, float | None]]

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from mcp import Client
 
-from tests.support.client import ARGUMENTS, VIRTUAL_TIME, facts
+from tests.support.client import ARGUMENTS, facts
 from tests.support.download_scene import PAID
 from tests.support.finished_job_service import (
     CLIP,
@@ -24,16 +24,11 @@ from tests.support.finished_job_service import (
     serving,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 JPEG = b"\xff\xd8\xff\xe0" + bytes(200)
 WEBP = b"RIFF\x00\x01\x00\x00WEBPVP8 " + bytes(300)
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
 
 
 async def list_often(client: Client, *, times: int, pause: float) -> None:

@@ -8,14 +8,9 @@ import pytest
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import VIRTUAL_TIME, Door, facts, opened
+from tests.support.client import Door, facts, opened
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 async def begun(door: Door) -> str:

@@ -8,14 +8,9 @@ import pytest
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import VIRTUAL_TIME, facts, opened, text
+from tests.support.client import facts, opened, text
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return VIRTUAL_TIME
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 async def test_a_short_job_is_made_waited_for_and_answered_in_one_call() -> None:

@@ -19,10 +19,7 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
 
-from .virtual_time import VirtualTimeLoop, virtual_now
-
-VIRTUAL_TIME = ("asyncio", {"loop_factory": VirtualTimeLoop})
-"""What the fixture `anyio_backend` gives where a test runs in virtual time."""
+from .virtual_time import virtual_now
 
 IMAGE_URL = "https://images.example/lake.jpg"
 ARGUMENTS = {"prompt": "The mist drifts over the lake.", "first_frame_image_url": IMAGE_URL}
