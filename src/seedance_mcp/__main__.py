@@ -1,4 +1,4 @@
-"""`python -m seedance_mcp` is the command `seedance-mcp`."""
+"""Run the command `seedance-mcp` as `python -m seedance_mcp`."""
 
 from seedance_mcp.cli.main import main
 

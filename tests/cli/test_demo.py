@@ -87,7 +87,7 @@ async def test_the_demo_takes_images_resolution_and_duration(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--image", "no-such.jpg"], "seedance-mcp: There is no image no-such.jpg.\n"),
+        (["--image", "no-such.jpg"], "seedance-mcp: No such image: no-such.jpg.\n"),
         (
             ["--resolution", "480"],
             (

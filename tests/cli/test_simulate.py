@@ -33,7 +33,7 @@ async def test_the_simulator_says_where_it_is_and_serves_until_it_is_stopped(
             assert await process.wait() == 130
 
 
-async def test_a_port_that_is_no_port_is_refused_in_one_line(tmp_path: Path) -> None:
+async def test_a_port_out_of_range_is_rejected_in_one_line(tmp_path: Path) -> None:
     command = [*COMMAND, "simulate", "--port", "70000"]
     with anyio.fail_after(START_SECONDS):
         run = await anyio.run_process(command, env=environment(tmp_path), check=False)

@@ -64,7 +64,7 @@ def test_a_traceback_in_the_log_has_no_token_either() -> None:
     code = (
         "import logging\n"
         "from pydantic import SecretStr\n"
-        "from seedance_mcp.cli import main as cli\n"
+        "from seedance_mcp.cli import _serve as cli\n"
         "logging.basicConfig()\n"
         "cli._redact(SecretStr('rc-token-5f2c'))\n"
         "try: raise ValueError('it broke with rc-token-5f2c in hand')\n"

@@ -1,207 +1,167 @@
-"""The demo: a whole clip with no account, made by a real client, a real server and a simulator.
+"""`seedance-mcp demo`: make a whole clip with no account.
 
-The simulator runs in this process. The server is a subprocess, started with the SDK's stdio client
-as an assistant would start it, and knows the simulator as RunComfy.
+The simulator runs in this process. The server is a subprocess that talks MCP over stdio, started
+as an assistant would start it, and takes the simulator for RunComfy.
 """
 
+import io
 import sys
 import tempfile
+from argparse import Namespace
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
-from mcp import Client
-from mcp.client.stdio import StdioServerParameters
-from mcp_types import CallToolResult, TextContent
+import anyio
 from PIL import Image
 
 from seedance_mcp.errors import ConfigurationError, DownloadFailed, SeedanceError
+from seedance_mcp.mcp_server.client import ServerClient, started_server
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
 
+PROMPT = "The mist drifts over the lake while the camera moves slowly in."
 QUEUE_SECONDS = 2.5
 RUN_SECONDS = 3.0
 TOO_SMALL = (240, 160)
-"""Pixels of an image that every model here refuses."""
+"""Width and height in pixels of an image that every model here rejects."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What the demo is asked to make; None stands for the model's default.
-
-    Attributes:
-        image: The first frame, None for the bundled image.
-        last_image: The last frame, None for none.
-        prompt: What happens in the clip.
-        resolution: Such as "720p".
-        duration: Seconds.
-        folder: Where the clip is saved.
-    """
-
-    image: Path | None = None
-    last_image: Path | None = None
-    prompt: str = "The mist drifts over the lake while the camera moves slowly in."
-    resolution: str | None = None
-    duration: int | None = None
-    folder: Path
-
-
-async def demo(wishes: Wishes, out: TextIO) -> Path:
-    """Make a clip, telling what happens on the way.
-
-    Args:
-        wishes: What to make.
-        out: Where to tell it.
-
-    Returns:
-        The saved MP4.
+def demo(options: Namespace) -> None:
+    """Make a clip in the current folder and report each step on stdout.
 
     Raises:
-        ConfigurationError: An image is not there, or what draws the clips is not installed.
+        ConfigurationError: An image does not exist, or PyAV is not installed.
         SeedanceError: The job failed; the message is the tool's own.
     """
-    _say(out, "A simulated clip: no account is needed and nothing is charged.\n")
+    # A terminal whose encoding lacks "…" shows a question mark instead of failing.
+    cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="replace")
+    anyio.run(_make_clip, _tool_arguments(options), Path.cwd(), sys.stdout)
+
+
+async def _make_clip(arguments: dict[str, Any], folder: Path, out: TextIO) -> None:
+    _print(out, "A simulated clip: no account is needed and nothing is charged.\n")
     behaviour = Behaviour(run_seconds=RUN_SECONDS, queue_seconds=QUEUE_SECONDS, render="eager")
     async with running(behaviour, token=token_hex(16)) as simulator:
-        _say(out, f"simulator       {simulator.url}, in place of RunComfy")
-        arguments = _arguments(wishes)
-        async with _server(simulator, wishes.folder) as client:
-            _say(out, f"server          a subprocess, MCP {client.protocol_version} over stdio")
-            tools = (await client.list_tools()).tools
-            _say(out, f"tools           {', '.join(tool.name for tool in tools)}")
+        _print(out, f"simulator       {simulator.url}, in place of RunComfy")
+        async with _server(simulator, folder) as client:
+            _print(out, f"server          a subprocess, MCP {client.protocol_version} over stdio")
+            _print(out, f"tools           {', '.join(await client.tool_names())}")
             session = _Session(client, out)
-            made = await session.make(arguments)
-        # Raised in there, the SDK's task groups would wrap the error in a group of errors.
-        if isinstance(made, SeedanceError):
-            raise made
-        _say(out, f"saved           {made} ({made.stat().st_size:,} bytes)\n")
-        _say(out, _way(session.calls, simulator))
-    return made
+            clip = await session.make_clip(arguments)
+        # Raised inside, the error would be wrapped in a group by the SDK's task groups.
+        if isinstance(clip, SeedanceError):
+            raise clip
+        _print(out, f"saved           {clip} ({clip.stat().st_size:,} bytes)\n")
+        _print(out, _summary(session.calls, simulator))
 
 
 class _Session:
-    """The calls of one demo, as an agent would make them."""
+    """The calls that an agent would make for one clip."""
 
-    def __init__(self, client: Client, out: TextIO) -> None:
+    def __init__(self, client: ServerClient, out: TextIO) -> None:
         self.calls: list[str] = []
         self._client = client
         self._out = out
 
-    async def make(self, arguments: dict[str, Any]) -> Path | SeedanceError:
-        """Make the clip and give its file, or the error that a tool answered."""
+    async def make_clip(self, arguments: dict[str, Any]) -> Path | SeedanceError:
+        """Make the clip; return its file, or the error that a tool answered."""
         try:
-            return await self._made(arguments)
+            await self._show_rejected_image(arguments)
+            job = await self._call("generate_video", arguments)
+            while job["status"] != "completed":
+                job = await self._call("check_status", {"request_id": job["request_id"]})
+            wanted = {"request_id": job["request_id"], "download": True}
+            result = await self._call("get_result", wanted)
         except SeedanceError as error:
             return error
-
-    async def _made(self, arguments: dict[str, Any]) -> Path:
-        await self._refused(arguments)
-        answer = await self._call("generate_video", arguments)
-        while answer["status"] != "completed":
-            answer = await self._call("check_status", {"request_id": answer["request_id"]})
-        wanted = {"request_id": answer["request_id"], "download": True}
-        result = await self._call("get_result", wanted)
         if not result["saved_to"]:
-            raise DownloadFailed(result["next_step"])
+            return DownloadFailed(result["next_step"])
         cost = result["cost_usd"]
-        _say(self._out, f"cost            {cost} USD, made up by the simulator")
+        _print(self._out, f"cost            {cost} USD, made up by the simulator")
         return Path(result["saved_to"])
 
-    async def _refused(self, arguments: dict[str, Any]) -> None:
-        """Show what becomes of an image that breaks a rule of the model."""
+    async def _show_rejected_image(self, arguments: dict[str, Any]) -> None:
+        """Show that an image that breaks a rule of the model is rejected before it costs."""
         with tempfile.TemporaryDirectory(prefix="seedance-demo-") as folder:
             image = Path(folder) / "too-small.png"
             Image.new("RGB", TOO_SMALL).save(image)
             bad = arguments | {"first_frame_image_url": str(image)}
-            result = await self._client.call_tool("generate_video", bad)
-        _say(self._out, f"a bad image   refused: {_text(result)}")
+            answer = await self._client.call("generate_video", bad, lambda _: None)
+        _print(self._out, f"a bad image   refused: {answer.text}")
 
     async def _call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         line = _LiveLine(tool, self._out)
         self.calls.append(tool)
-        result = await self._client.call_tool(tool, arguments, progress_callback=line.progress)
-        if result.is_error:
+        answer = await self._client.call(tool, arguments, lambda message: line.show(f"… {message}"))
+        if answer.is_error:
             line.end("an error")
-            raise SeedanceError(_text(result))
-        structure: dict[str, Any] = result.structured_content
-        line.end(f"{structure['status']}, request_id {structure['request_id']}")
-        return structure
+            raise SeedanceError(answer.text)
+        line.end(f"{answer.structure['status']}, request_id {answer.structure['request_id']}")
+        return answer.structure
 
 
 class _LiveLine:
-    """The progress of one call on one line, or on several where there is no terminal."""
+    """The progress of one call: one line on a terminal, a line for each message elsewhere."""
 
     def __init__(self, name: str, out: TextIO) -> None:
         self._name = name
         self._out = out
         self._live = out.isatty()
 
-    async def progress(
-        self,
-        progress: float,  # noqa: ARG002 - the SDK calls it by these names
-        total: float | None,  # noqa: ARG002 - the service gives none
-        message: str | None,
-    ) -> None:
-        """Show a progress notification."""
-        self._show(f"… {message}")
-
-    def end(self, text: str) -> None:
-        """Show what the call came to."""
-        self._show(text)
-        if self._live:
-            _say(self._out, "")
-
-    def _show(self, text: str) -> None:
+    def show(self, text: str) -> None:
+        """Write a text; on a terminal, over the last one."""
         line = f"{self._name:<15} {text}"
+        # "\x1b[2K" clears the line.
         self._out.write(f"\r\x1b[2K{line}" if self._live else f"{line}\n")
         self._out.flush()
 
+    def end(self, text: str) -> None:
+        """Write the last text of the line."""
+        self.show(text)
+        if self._live:
+            _print(self._out, "")
+
 
 @asynccontextmanager
-async def _server(simulator: Simulator, folder: Path) -> AsyncGenerator[Client, None]:
-    """Start the server as an assistant would, and connect to it; clips go into the folder."""
+async def _server(simulator: Simulator, folder: Path) -> AsyncGenerator[ServerClient, None]:
+    """Start a server that knows only the simulator and downloads clips into the folder."""
     with tempfile.TemporaryDirectory(prefix="seedance-demo-") as state:
-        parameters = StdioServerParameters(
-            command=sys.executable,
-            args=["-m", "seedance_mcp"],
-            env={
-                "RUNCOMFY_API_TOKEN": simulator.token,
-                "RUNCOMFY_API_BASE_URL": simulator.url,
-                "SEEDANCE_OUTPUT_DIR": str(folder),
-                "SEEDANCE_STATE_DIR": state,
-            },
-        )
-        async with Client(parameters) as client:
+        variables = {
+            "RUNCOMFY_API_TOKEN": simulator.token,
+            "RUNCOMFY_API_BASE_URL": simulator.url,
+            "SEEDANCE_OUTPUT_DIR": str(folder),
+            "SEEDANCE_STATE_DIR": state,
+        }
+        async with started_server(variables) as client:
             yield client
 
 
-def _arguments(wishes: Wishes) -> dict[str, Any]:
-    """Write the wishes as the tool's arguments; the images are files of this machine."""
+def _tool_arguments(options: Namespace) -> dict[str, Any]:
+    """Return the options as arguments of generate_video; what is not set is the model's default."""
     bundled = resources.files("seedance_mcp.simulator") / "sample_images" / "lake.jpg"
-    last_image = wishes.last_image and _local(wishes.last_image)
     arguments = {
-        "prompt": wishes.prompt,
-        "first_frame_image_url": _local(wishes.image or Path(str(bundled))),
-        "last_frame_image_url": last_image,
-        "resolution": wishes.resolution,
-        "duration": wishes.duration,
+        "prompt": PROMPT if options.prompt is None else options.prompt,
+        "first_frame_image_url": _local_image(options.image or Path(str(bundled))),
+        "last_frame_image_url": options.last_image and _local_image(options.last_image),
+        "resolution": options.resolution,
+        "duration": options.duration,
     }
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _local(image: Path) -> str:
+def _local_image(image: Path) -> str:
     if not image.is_file():
-        raise ConfigurationError(f"There is no image {image}.")
+        raise ConfigurationError(f"No such image: {image}.")
     return str(image.absolute())
 
 
-def _way(calls: list[str], simulator: Simulator) -> str:
-    """Tell which way the calls took, down to the requests that the simulator saw."""
+def _summary(calls: list[str], simulator: Simulator) -> str:
+    """Return which calls and HTTP requests the clip took, and how to make a real one."""
     requests = Counter(
         f"{request.method} {request.path.split('/')[-1].split('?')[0]}"
         for request in simulator.requests
@@ -209,18 +169,14 @@ def _way(calls: list[str], simulator: Simulator) -> str:
     )
     seen = ", ".join(f"{count} x {name}" for name, count in requests.items())
     return (
-        f"The way it took: this client called {' and '.join(calls)} over stdio; the server sent"
+        f"What it took: this client called {' and '.join(calls)} over stdio; the server sent"
         f" {len(simulator.accepted)} paid POST and then {seen} over HTTP.\n"
-        "The clip is SIMULATED: a slow zoom on your image, and nothing of Seedance in it.\n"
-        "For a real one, get a token from your RunComfy profile and put it, with the server, into\n"
-        "your assistant's configuration: examples/claude_config.json is ready to be pasted.\n"
+        "The clip is SIMULATED: a slow zoom into your image, not made by Seedance.\n"
+        "To make a real one, copy the token from your RunComfy profile into\n"
+        "examples/claude_config.json, and paste that into your assistant's configuration.\n"
     )
 
 
-def _text(result: CallToolResult) -> str:
-    return "\n".join(part.text for part in result.content if isinstance(part, TextContent))
-
-
-def _say(out: TextIO, line: str) -> None:
+def _print(out: TextIO, line: str) -> None:
     out.write(f"{line}\n")
     out.flush()

@@ -1,0 +1,29 @@
+"""The types of command-line arguments, each with a message that states what is allowed."""
+
+from argparse import ArgumentTypeError
+
+HIGHEST_PORT = 65_535
+
+
+def count(text: str) -> int:
+    """Parse a whole number from 1."""
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise ArgumentTypeError(f"expected a whole number from 1, got {text}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Parse a finite number of seconds, 0 or more."""
+    number = float(text)
+    # The comparison is false for NaN, too.
+    if not 0 <= number < float("inf"):
+        raise ArgumentTypeError(f"expected a number of seconds from 0, got {text}")
+    return number
+
+
+def port(text: str) -> int:
+    """Parse a TCP port; 0 asks for a free one."""
+    number = int(text)
+    if not 0 <= number <= HIGHEST_PORT:
+        raise ArgumentTypeError(f"expected a port from 0 to {HIGHEST_PORT}, got {text}")
+    return number
