@@ -18,7 +18,7 @@ from benchmarks.job_times import Draw, Job, kinds
 from benchmarks.plot import Panel, plot
 from seedance_mcp.polling.durations import Durations
 from seedance_mcp.polling.schedule import NOTHING_LEARNED, Schedule, Sighting
-from seedance_mcp.service._schedules import REMEMBERED_JOBS
+from seedance_mcp.service._schedules import MOST_SAMPLES
 
 HISTORIES = 60
 """How many histories are drawn of each kind, since one of a few jobs may be a lucky one."""
@@ -89,7 +89,7 @@ def wait_for(job: Job, pause: Pause) -> Wait:
 
 def learned(history: Sequence[Wait]) -> Schedule:
     """Make the schedule as `pace.py` does, of the last jobs that were waited for."""
-    last = history[-REMEMBERED_JOBS:]
+    last = history[-MOST_SAMPLES:]
     runs = Durations([wait.run for wait in last if wait.run])
     return Schedule(runs, Durations([wait.total for wait in last])) if last else NOTHING_LEARNED
 

@@ -28,6 +28,7 @@ from seedance_mcp.mcp_server._progress import reported
 from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.models.model import JSONObject, Model, load_models
 from seedance_mcp.polling.schedule import FIRST_SECONDS
+from seedance_mcp.service.reports import JobReport
 from seedance_mcp.service.service import Service
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import SpendingLimits
@@ -81,13 +82,14 @@ async def one_poller_a_job(
 
     async with reported(_nobody, CLOCK) as progress:
 
-        async def watch(job: Job, usual_seconds: float | None = None) -> None:
-            if job.request_id and job.request_id not in checked:
-                checked.add(job.request_id)
-                tasks.start_soon(check, job.request_id)
-            await progress(job, usual_seconds)
+        async def watch(report: JobReport) -> None:
+            request_id = report.job.request_id
+            if request_id and request_id not in checked:
+                checked.add(request_id)
+                tasks.start_soon(check, request_id)
+            await progress(report)
 
-        report = await service.generate(
+        report = await service.buy(
             arguments, wait_seconds=WAIT_SECONDS, force_new=False, watch=watch
         )
     saw(report.job)
@@ -107,7 +109,7 @@ async def one_loop_a_waiter(
         saw(job)
 
     async with reported(_nobody, CLOCK) as progress:
-        report = await service.generate(arguments, wait_seconds=0, force_new=False, watch=progress)
+        report = await service.buy(arguments, wait_seconds=0, force_new=False, watch=progress)
     for _ in range(2):
         tasks.start_soon(loop, report.job)
 
@@ -119,12 +121,13 @@ async def measured(way: Way, settings: Settings, model: Model) -> Seen:
     """Let all wait, each in its way, and see what it takes."""
     server = build_server(settings)
     seen = Seen()
-    async with server.lifespan(server) as service:
+    async with server.lifespan(server) as opener:
+        service = await opener.get()
 
         def saw(job: Job) -> None:
             if job.status.final:
                 seen.ends.append((job.request_id or "", time.monotonic()))
-            service.delivered(job)
+            service.deliveries.note(job)
 
         wall, cpu = time.monotonic(), time.process_time()
         async with anyio.create_task_group() as tasks:

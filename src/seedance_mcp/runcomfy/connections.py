@@ -8,6 +8,7 @@ from typing import Self
 
 import anyio
 import httpx
+from anyio import to_thread
 
 from seedance_mcp import __version__
 from seedance_mcp.errors import ConfigurationError
@@ -87,10 +88,10 @@ class Connections:
             await client.aclose()
 
 
-def open_connections(base_url: str, transport: Transport | None) -> Connections:
+async def open_connections(base_url: str, transport: Transport | None) -> Connections:
     """Return connections to an origin, with the proxy and certificates of the environment.
 
-    A proxy is used only for https, where it cannot read the token.
+    Both are used only for https: over plain http a proxy could read the token.
 
     Args:
         base_url: The origin.
@@ -101,8 +102,10 @@ def open_connections(base_url: str, transport: Transport | None) -> Connections:
     """
     trust_env = base_url.startswith("https:")
     try:
-        # Loading the certificates takes longer than all else, so they are loaded once.
-        certificates = transport is None and httpx.create_ssl_context(trust_env=trust_env)
+        # Reading the certificates takes 50 ms, so it is done once and in a thread.
+        certificates = (
+            trust_env and transport is None and await to_thread.run_sync(httpx.create_ssl_context)
+        )
         return Connections(
             lambda: httpx.AsyncClient(
                 transport=transport,

@@ -1,5 +1,6 @@
-"""Which jobs an answer has named."""
+"""Which jobs an answer has named, so that an identical call may buy a new one."""
 
+import logging
 from collections.abc import Callable
 
 import anyio
@@ -9,42 +10,43 @@ from seedance_mcp.errors import LedgerError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.ledger.store import Store
 
-from ._tracking import logger
+logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 1.0
-"""How long an answer may take from here to the client on a busy machine."""
+"""How long an answer may take to reach the client's pipe on a busy machine."""
 
 
 class Deliveries:
-    """Which jobs an answer has named, so that an identical call may buy a new one.
+    """Which jobs an answer has named.
 
-    In this process that is known at once. The ledger learns of it a moment later, when the answer
-    has left: a process that is killed in between has told nobody, and the job is still owed.
+    This process knows at once. The ledger is told a moment later, when the answer has left: a
+    process killed in between has told its client nothing, and an identical call gets the job back.
 
     Args:
         store: The ledger.
-        tasks: Where the moment is waited for.
-        answers_left: Tells whether every answer so far has left for the client.
+        tasks: Runs the writes.
+        answers_left: Returns whether every answer so far has left for the client.
     """
 
     def __init__(self, store: Store, tasks: TaskGroup, answers_left: Callable[[], bool]) -> None:
-        self.named: set[str] = set()
+        self.job_ids: set[str] = set()
         self._store = store
         self._tasks = tasks
         self._answers_left = answers_left
         self._ending = anyio.Event()
 
-    def note(self, job: Job) -> None:
-        """Note that an answer which names the job's request_id is being given."""
-        if job.request_id and not job.delivered and job.id not in self.named:
-            self.named.add(job.id)
-            self._tasks.start_soon(self._write_down, job)
+    def note(self, *jobs: Job) -> None:
+        """Note that an answer which names these jobs' request ids is being sent."""
+        for job in jobs:
+            if job.request_id and not job.delivered and job.id not in self.job_ids:
+                self.job_ids.add(job.id)
+                self._tasks.start_soon(self._write, job)
 
-    def end(self) -> None:
-        """Write down what was answered before now, and nothing that is answered from now on."""
+    def shut_down(self) -> None:
+        """Write what was answered before now, and nothing that is answered from now on."""
         self._ending.set()
 
-    async def _write_down(self, job: Job) -> None:
+    async def _write(self, job: Job) -> None:
         if self._ending.is_set():
             return
         left = False

@@ -1,12 +1,11 @@
-"""Saving what jobs made: each file once, and as one that the ledger remembers.
+"""Downloads in the background: each file once, recorded in the ledger.
 
-A job is saved in the background, whoever asked for it and whether they still wait: a call that is
-cancelled, or whose time is up, loses nothing that came. Out of all processes that share a ledger
-one at a time saves a job, and it looks into the ledger once it is the one.
+A download goes on whether or not a call still waits for it, so a cancelled call loses nothing. Of
+all processes that share a ledger, one at a time downloads a job's files, and it reads the ledger
+first, since another one may have finished them.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,236 +20,237 @@ from seedance_mcp.outputs.download import Downloader, file_exists
 from seedance_mcp.outputs.job_locks import JobLocks
 
 from ._tracking import JobTracker
-from .reports import DownloadProgress, JobReport
+from .reports import DownloadProgress, JobReport, WatchDownload
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.25
-"""How often a call looks how far it is, and a process whether it is its turn."""
+PROGRESS_SECONDS = 0.25
+"""How often a call reports progress, and a process tries to lock a job."""
 
-UNASKED_PAUSE_SECONDS = 60.0
-"""How long nobody tries again to save a job that nobody asked for; twice as long every time."""
-
-Watcher = Callable[[DownloadProgress], Awaitable[None]]
-"""Who is told how far the saving of a job has come."""
+RETRY_SECONDS = 60.0
+"""The pause after an automatic download has failed; it doubles with every failure."""
 
 
 @dataclass(kw_only=True)
-class _Work:
-    """A job that is being saved.
+class _Download:
+    """The download of one job's files.
 
     Attributes:
-        job: The job, with what was saved of it so far.
-        tally: How far it has come.
-        scope: What ends it before it is done.
-        done: Set when it has ended, one way or another.
-        failure: The first thing that went wrong, None while nothing has.
-        unasked: Whether this is the first attempt, and nobody asked for it.
+        job: The job, with the files that were saved so far.
+        progress: How far it is.
+        scope: Cancels it.
+        done: Set when it has ended, one way or the other.
+        failure: The first failure, None if there was none.
+        first_automatic: Whether this is the first attempt of an automatic download.
     """
 
     job: Job
-    tally: DownloadProgress = field(default_factory=DownloadProgress)
+    progress: DownloadProgress = field(default_factory=DownloadProgress)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     done: anyio.Event = field(default_factory=anyio.Event)
     failure: DownloadFailed | None = None
-    unasked: bool = False
+    first_automatic: bool = False
 
 
 class BackgroundDownloads:
-    """What one owner's jobs made, as files.
+    """Downloads the files of one owner's jobs.
 
     Args:
-        downloads: How a file gets into the folder.
-        records: Where it is written down.
-        claims: Who else saves.
-        tasks: Where jobs are saved; it must outlive every call.
-        clock: Clock and pauses.
-        unasked: Whether every job is saved as soon as it is seen to be done.
+        downloader: Downloads one file.
+        tracker: Records where the files are.
+        locks: Keep other processes from downloading the same job.
+        tasks: Runs the downloads.
+        clock: The time and pauses.
+        automatic: Whether every job is downloaded as soon as it is seen to be completed.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts that are put together
+    def __init__(  # noqa: PLR0913 - the parts that the factory puts together
         self,
-        downloads: Downloader,
-        records: JobTracker,
-        claims: JobLocks,
+        downloader: Downloader,
+        tracker: JobTracker,
+        locks: JobLocks,
         tasks: TaskGroup,
         clock: Clock,
         *,
-        unasked: bool,
+        automatic: bool,
     ) -> None:
-        self._downloads = downloads
-        self._records = records
-        self._claims = claims
+        self._downloader = downloader
+        self._tracker = tracker
+        self._locks = locks
         self._tasks = tasks
         self._clock = clock
-        self._unasked = unasked
+        self._automatic = automatic
         self._ending = False
-        self._under_way: dict[str, _Work] = {}
+        self._under_way: dict[str, _Download] = {}
         self._failures: dict[str, tuple[int, float]] = {}
 
-    async def save(self, report: JobReport, *, deadline: float, watch: Watcher) -> JobReport:
-        """Save what a job made; what was saved before and is still there is left alone.
+    async def download(
+        self, report: JobReport, *, deadline: float, watch: WatchDownload
+    ) -> JobReport:
+        """Download what a job made, except for files that are still where they were saved.
 
         Args:
-            report: What is known of the job; of one that is not completed nothing is saved.
-            deadline: When to answer with what is there, on the event loop's clock, in seconds.
-            watch: Who is told how far it is.
+            report: A job; nothing is downloaded unless it is completed.
+            deadline: When to return, done or not, on the event loop's clock, in seconds.
+            watch: Called with the progress.
 
         Returns:
-            The report, with where the files are, why some are not, or how far it has come.
+            The report with where the files are, why some are not there, or how far it is.
         """
         job = await self._current(report.job)
         if job.status is not Status.COMPLETED or _is_saved(job):
             return replace(report, job=job)
-        work = self._under_way.get(job.id) or self._begun(job)
+        download = self._under_way.get(job.id) or self._start(job)
         with anyio.CancelScope(deadline=deadline):
-            while not work.done.is_set():
-                await watch(work.tally)
-                with anyio.move_on_after(LOOK_SECONDS):
-                    await work.done.wait()
-            await watch(work.tally)
-        return _told(replace(report, job=work.job), work)
+            while not download.done.is_set():
+                await watch(download.progress)
+                with anyio.move_on_after(PROGRESS_SECONDS):
+                    await download.done.wait()
+            await watch(download.progress)
+        return _with_outcome(replace(report, job=download.job), download)
 
-    async def awaited(self, report: JobReport, *, deadline: float) -> JobReport:
-        """Wait for what is being saved of a job unasked, and for the first time.
+    async def wait_for_automatic(self, report: JobReport, *, deadline: float) -> JobReport:
+        """Wait for the first automatic download of a job, if one is under way.
 
         Args:
-            report: What is known of the job; where nothing is being saved, it is given back.
-            deadline: As for `save`.
+            report: The job.
+            deadline: As for `download`.
         """
-        work = self._under_way.get(report.job.id)
-        if work is None or not work.unasked:
+        download = self._under_way.get(report.job.id)
+        if download is None or not download.first_automatic:
             return report
         with anyio.CancelScope(deadline=deadline):
-            await work.done.wait()
-        return _told(report, work)
+            await download.done.wait()
+        return _with_outcome(report, download)
 
-    def seen(self, job: Job) -> None:
-        """Save what a job made in the background, if every job is to be and this one is done."""
-        done = job.status is Status.COMPLETED and not all(job.saved)
-        if not (self._unasked and done) or self._ending or job.id in self._under_way:
+    def start_automatic(self, job: Job) -> None:
+        """Start downloading a job that is completed, if downloads are automatic."""
+        wanted = self._automatic and job.status is Status.COMPLETED and not all(job.saved)
+        if not wanted or self._ending or job.id in self._under_way:
             return
         times, failed_at = self._failures.get(job.id, (0, 0.0))
-        pause = UNASKED_PAUSE_SECONDS * 2 ** min(times - 1, 10)
+        pause = RETRY_SECONDS * 2 ** min(times - 1, 10)
         if not times or anyio.current_time() >= failed_at + pause:
-            self._begun(job).unasked = not times
+            self._start(job).first_automatic = not times
 
-    def end(self) -> None:
-        """Stop what is being saved; it goes on from there another time."""
+    def shut_down(self) -> None:
+        """Cancel the downloads; another attempt continues them."""
         self._ending = True
-        for work in self._under_way.values():
-            work.scope.cancel()
+        for download in self._under_way.values():
+            download.scope.cancel()
 
     async def _current(self, job: Job) -> Job:
-        """Give a job as the ledger has it, unless that could not be told how it ended."""
-        known = await self._records.current(job)
+        """Return a job as the ledger has it, unless the ledger does not know how it ended."""
+        known = await self._tracker.current(job)
         return known if known.status is job.status else job
 
-    def _begun(self, job: Job) -> _Work:
-        work = self._under_way[job.id] = _Work(job=job)
+    def _start(self, job: Job) -> _Download:
+        download = self._under_way[job.id] = _Download(job=job)
         if self._ending:
-            work.scope.cancel()
-        self._tasks.start_soon(self._do, work)
-        return work
+            download.scope.cancel()
+        self._tasks.start_soon(self._run, download)
+        return download
 
-    async def _do(self, work: _Work) -> None:
-        job = work.job
+    async def _run(self, download: _Download) -> None:
+        job = download.job
         try:
-            with work.scope:
-                await self._take_turn(work)
+            with download.scope:
+                await self._download_when_locked(download)
         except Exception:
-            # Of no use to anybody but the log: it must not end the server, and its other jobs.
-            logger.exception("Saving %s broke", job.request_id)
-            work.failure = DownloadFailed("Saving broke inside this server, and its log says how.")
+            # A bug here must not end the server and its other jobs.
+            logger.exception("The download of %s broke", job.request_id)
+            download.failure = DownloadFailed("The download broke inside this server; see its log.")
         finally:
-            self._settle(job, work.failure)
-            work.done.set()
+            self._note_outcome(job, download.failure)
+            download.done.set()
 
-    def _settle(self, job: Job, failure: DownloadFailed | None) -> None:
+    def _note_outcome(self, job: Job, failure: DownloadFailed | None) -> None:
         del self._under_way[job.id]
         times, _ = self._failures.pop(job.id, (0, 0.0))
         if failure:
-            logger.warning("%s was not saved: %s", job.request_id, failure.message)
+            logger.warning("%s was not downloaded: %s", job.request_id, failure.message)
             self._failures[job.id] = times + 1, anyio.current_time()
 
-    async def _take_turn(self, work: _Work) -> None:
-        """Save a job once no other process does."""
+    async def _download_when_locked(self, download: _Download) -> None:
+        """Download a job's files once no other process does."""
         while True:
-            with self._claims.try_lock(work.job.request_id or work.job.id) as ours:
-                if ours:
-                    await self._save_each(work)
+            with self._locks.try_lock(download.job.request_id or download.job.id) as locked:
+                if locked:
+                    await self._download_each(download)
                     return
-            work.tally = DownloadProgress(elsewhere=True)
-            await self._clock.sleep(LOOK_SECONDS)
+            download.progress = DownloadProgress(elsewhere=True)
+            await self._clock.sleep(PROGRESS_SECONDS)
 
-    async def _save_each(self, work: _Work) -> None:
-        """Save every file of a job that is not there; one that cannot be had stops no other."""
-        work.job = await self._current(work.job)
-        outputs = work.job.outputs.each
+    async def _download_each(self, download: _Download) -> None:
+        """Download every file that is missing; a failure does not keep the others from coming."""
+        download.job = await self._current(download.job)
+        outputs = download.job.outputs.each
         size = 0
-        for place, (output, path) in enumerate(zip(outputs, work.job.saved, strict=True)):
+        for place, (output, path) in enumerate(zip(outputs, download.job.saved, strict=True)):
             if path and file_exists(Path(path)):
                 continue
-            count = _Count(work=work, before=size, last=output is outputs[-1])
+            counter = _Counter(download=download, before=size, last=output is outputs[-1])
             try:
-                size += await self._save_one(work, place, count)
+                size += await self._download_one(download, place, counter)
             except DownloadFailed as failure:
-                work.failure = work.failure or failure
+                download.failure = download.failure or failure
 
-    async def _save_one(self, work: _Work, place: int, count: "_Count") -> int:
-        """Save a file of a job and write down where; give its size in bytes."""
+    async def _download_one(self, download: _Download, place: int, counter: "_Counter") -> int:
+        """Download one file, record where it is, and return its size in bytes."""
 
         async def record(path: Path) -> bool:
-            saved = work.job.saved
+            saved = download.job.saved
             saved[place] = str(path)
-            work.job = replace(work.job, saved_to=tuple(saved))
-            return await self._records.save(work.job)
+            download.job = replace(download.job, saved_to=tuple(saved))
+            return await self._tracker.record_files(download.job)
 
-        async def save(output: Output) -> Path:
-            return await self._downloads.download(work.job, output, on_bytes=count, on_saved=record)
+        async def fetch(output: Output) -> Path:
+            return await self._downloader.download(
+                download.job, output, on_bytes=counter, on_saved=record
+            )
 
-        output = work.job.outputs.each[place]
+        output = download.job.outputs.each[place]
         try:
-            path = await save(output)
+            path = await fetch(output)
         except LinkRefused:
-            # Somebody may have asked the service since, which signs its links anew.
-            newest = (await self._current(work.job)).outputs.each[place]
+            # RunComfy signs links anew, and another call may have read a newer one.
+            newest = (await self._current(download.job)).outputs.each[place]
             if newest == output:
                 raise
-            path = await save(newest)
+            path = await fetch(newest)
         size = path.stat().st_size
-        await count(size, size)
+        await counter(size, size)
         return size
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Count:
-    """Counts the bytes of one file after another.
+class _Counter:
+    """Adds up the bytes of a job's files, which come one after the other.
 
     Attributes:
-        work: Whose tally it is.
-        before: How many bytes came of the files before.
-        last: Whether no other file comes after; only then is it known how much it is in all.
+        download: Gets the sum as its progress.
+        before: The bytes of the files before this one.
+        last: Whether this is the last file; only then is the total known.
     """
 
-    work: _Work
+    download: _Download
     before: int
     last: bool
 
     async def __call__(self, size: int, total: int | None) -> None:
-        """Hear how many bytes of the file there are, and of how many."""
+        """Take note that `size` bytes of the file are there, of `total`."""
         known = self.last and total is not None
-        self.work.tally = DownloadProgress(
+        self.download.progress = DownloadProgress(
             size=self.before + size, total=self.before + (total or 0) if known else None
         )
 
 
-def _told(report: JobReport, work: _Work) -> JobReport:
-    """Add to a report where the files are, why some are not, or how far it has come."""
-    failure = work.failure.line if work.failure else None
-    left = None if failure or _is_saved(work.job) else work.tally
-    saved = replace(report.job, saved_to=work.job.saved_to)
-    return replace(report, job=saved, download_error=failure, download_progress=left)
+def _with_outcome(report: JobReport, download: _Download) -> JobReport:
+    """Add to a report where the files are, why some are not there, or how far it is."""
+    error = download.failure.line if download.failure else None
+    progress = None if error or _is_saved(download.job) else download.progress
+    saved = replace(report.job, saved_to=download.job.saved_to)
+    return replace(report, job=saved, download_error=error, download_progress=progress)
 
 
 def _is_saved(job: Job) -> bool:

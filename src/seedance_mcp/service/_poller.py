@@ -1,13 +1,12 @@
 """One poller a job, however many callers wait for it.
 
-The first waiter starts it, the last one that leaves stops it, and every waiter is told the same
-observations. Between pollers nothing is shared but the connections and the throttle, which are the
-client's.
+The first caller starts it, the last one to leave stops it, and all of them get the same reports.
+Pollers share nothing but the connections and the throttle of the RunComfy client.
 """
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -18,6 +17,7 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.polling.schedule import sighting
 
 from ._schedules import Schedules
+from .reports import JobReport
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
@@ -25,101 +25,81 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Observed:
-    """What a poll came to.
-
-    Attributes:
-        job: The job as last seen.
-        stale_reason: Why it may have moved on since, in one line; None where it is fresh.
-        usual_seconds: How long such a job usually takes; None while that is not known.
-    """
-
-    job: Job
-    stale_reason: str | None = None
-    usual_seconds: float | None = None
-
-
 class Poller:
-    """The questions about one job, asked for all who wait for it.
+    """Polls one job for all who wait for it.
 
     Args:
-        known: What its first waiter knows of the job, which has a request_id.
-        ask: Asks where it stands, and writes the answer down.
-        pace: Says when to ask.
-        clock: Clock, pauses and jitter.
+        report: What its first caller knows about the job, which has a request id.
+        poll: Asks RunComfy where the job stands, and records the answer.
+        schedules: When to poll.
+        clock: The time, pauses and jitter.
     """
 
     def __init__(
         self,
-        known: Observed,
-        ask: Callable[[Job], Awaitable[Job]],
-        pace: Schedules,
+        report: JobReport,
+        poll: Callable[[Job], Awaitable[Job]],
+        schedules: Schedules,
         clock: Clock,
     ) -> None:
-        self.waiters: set[MemoryObjectSendStream[Observed]] = set()
-        self.last = known
-        self.asking = False
+        self.streams: set[MemoryObjectSendStream[JobReport]] = set()
+        self.last = report
+        self.polling = False
         self.scope = anyio.CancelScope()
-        self._job = known.job
-        self._ask = ask
-        self._pace = pace
+        self._poll = poll
+        self._schedules = schedules
         self._clock = clock
-        self._queue: list[tuple[float, int]] = []
+        self._positions: list[tuple[float, int]] = []
 
     async def run(self) -> None:
-        """Ask until the job has ended or the service refuses to tell, or nobody waits any more."""
+        """Poll until the job has ended, RunComfy refuses to answer, or all callers have left."""
         try:
             with self.scope:
-                await self._poll()
+                await self._run()
         except Exception:
-            # It lives beside paid requests, which no fault of a poll may take down.
-            logger.exception("The poller of %s broke", self._job.request_id)
+            # It runs beside paid requests, which a bug in a poller must not take down.
+            logger.exception("The poller of %s broke", self.last.job.request_id)
         finally:
-            for waiter in self.waiters:
-                waiter.close()
+            for stream in self.streams:
+                stream.close()
 
-    async def _poll(self) -> None:
-        schedule = await self._pace.schedule(self._job)
-        usual_seconds = schedule.usual_seconds
-        pause, over = 0.0, self._job.status.final
+    async def _run(self) -> None:
+        schedule = await self._schedules.of(self.last.job)
+        retry_after, over = 0.0, self.last.job.status.final
         while not over:
-            now = self._clock.now()
-            seen = sighting(self._job, now, until_start=self._until_start())
-            planned = schedule.pause(seen, self._clock.random)
-            await self._clock.sleep(max(pause, planned))
-            stale_reason, pause, over = await self._asked()
-            self.last = Observed(
-                job=self._job, stale_reason=stale_reason, usual_seconds=usual_seconds
-            )
-            for waiter in self.waiters:
-                waiter.send_nowait(self.last)
+            seen = sighting(self.last.job, self._clock.now(), until_start=self._until_start())
+            pause = schedule.pause(seen, self._clock.random)
+            await self._clock.sleep(max(retry_after, pause))
+            report, retry_after, over = await self._poll_once(self.last)
+            self.last = replace(report, usual_seconds=schedule.usual_seconds)
+            for stream in self.streams:
+                stream.send_nowait(self.last)
 
-    async def _asked(self) -> tuple[str | None, float, bool]:
-        """Ask once.
+    async def _poll_once(self, report: JobReport) -> tuple[JobReport, float, bool]:
+        """Poll once.
 
         Returns:
-            Why there was no answer, the least pause before the next question in seconds, and
-            whether there is none.
+            The new report, the least pause before the next poll in seconds, and whether this was
+            the last poll.
         """
-        self.asking = True
+        self.polling = True
         try:
-            self._job = await self._ask(self._job)
+            job = await self._poll(report.job)
         except RunComfyError as error:
-            # The job is paid for and its id known: no fault of a poll may lose it.
+            # The job is paid for and its id is known: a failed poll must not lose it.
             over = isinstance(error, Rejection) and not isinstance(error, RateLimited)
-            return error.message, error.retry_after or 0.0, over
+            return replace(report, stale_reason=error.message), error.retry_after or 0.0, over
         finally:
-            self.asking = False
-        return None, 0.0, self._job.status.final
+            self.polling = False
+        return replace(report, job=job, stale_reason=None), 0.0, job.status.final
 
     def _until_start(self) -> float | None:
-        """Tell from a job's movement in the queue when it will run."""
-        position = self._job.queue_position
+        """Return the seconds until the job runs, estimated from its movement in the queue."""
+        position = self.last.job.queue_position
         if position is None:
-            self._queue.clear()
+            self._positions.clear()
             return None
         now = anyio.current_time()
-        self._queue.append((now, position))
-        since, first = self._queue[0]
+        self._positions.append((now, position))
+        since, first = self._positions[0]
         return (now - since) * position / (first - position) if position < first else None

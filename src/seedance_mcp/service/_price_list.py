@@ -1,4 +1,4 @@
-"""The model's price, asked for beside whatever else goes on and in the way of nothing."""
+"""The model's price, read from RunComfy's catalogue in the background."""
 
 import logging
 from dataclasses import replace
@@ -16,23 +16,23 @@ from seedance_mcp.spending.pricing import Price, read_price
 
 logger = logging.getLogger(__name__)
 
-GOOD_FOR_SECONDS = 3600.0
-"""How long an answer is taken for true, and a question that got none is not asked again."""
+REFRESH_SECONDS = 3600.0
+"""How long a price is used, and how long after a failure it is not asked for again."""
 
-PATIENCE_SECONDS = 5.0
-"""How long a call may wait for a price that it cannot do without."""
+PRICE_TIMEOUT_SECONDS = 5.0
+"""How long a call may wait for a price that it needs."""
 
 
 class PriceList:
-    """What is known of the model's price.
+    """The price of the model.
 
     Args:
-        client: The Model API.
+        client: RunComfy's Model API.
         model: The model.
-        tasks: Where it is asked for.
+        tasks: Runs the requests.
 
     Attributes:
-        price: The last one that was heard; None where none was, or none that can be used.
+        price: The last price read; None if there was none, or none that can be used.
     """
 
     def __init__(self, client: RunComfyClient, model: Model, tasks: TaskGroup) -> None:
@@ -40,60 +40,60 @@ class PriceList:
         self._client = client
         self._model = model
         self._tasks = tasks
-        self._again_at = -inf
-        self._heard = False
+        self._refresh_at = -inf
+        self._was_read = False
         self._ended = False
         self._scope = anyio.CancelScope()
         self._answered = anyio.Event()
         self._answered.set()
 
-    async def allowance(self, allowed: SpendingLimits, deadline: float) -> SpendingLimits:
-        """Have the price asked for, and say what may be begun with what is known of it by now.
+    async def limits(self, limits: SpendingLimits, deadline: float) -> SpendingLimits:
+        """Return the spending limits with the price, if it is known by now.
 
-        Only where a day's money is limited, a price that is not known is waited for.
+        An unknown price is waited for only if there is a daily limit, which needs it.
 
         Args:
-            allowed: What is allowed, without a price.
-            deadline: When to stop waiting at the latest, on the event loop's clock, in seconds.
+            limits: The limits that are configured.
+            deadline: When to stop waiting, on the event loop's clock, in seconds.
         """
-        limited = allowed.usd_per_day is not None
-        self._ask_if_due(needed=limited)
-        if limited and self.price is None:
-            patience = anyio.current_time() + PATIENCE_SECONDS
-            with anyio.CancelScope(deadline=min(deadline, patience)):
+        needed = limits.usd_per_day is not None
+        self._refresh_if_due(needed=needed)
+        if needed and self.price is None:
+            latest = anyio.current_time() + PRICE_TIMEOUT_SECONDS
+            with anyio.CancelScope(deadline=min(deadline, latest)):
                 await self._answered.wait()
-        return replace(allowed, price=self.price)
+        return replace(limits, price=self.price)
 
-    def estimated(self, job: Job) -> Job:
-        """Give a job with its estimate, if it has none and the price is known by now."""
+    def with_estimate(self, job: Job) -> Job:
+        """Return a job with its estimated cost, if it has none and the price is known."""
         if job.estimated_microdollars is not None or self.price is None:
             return job
         return replace(job, estimated_microdollars=self.price.estimate(job))
 
-    def end(self) -> None:
-        """Ask no more."""
+    def shut_down(self) -> None:
+        """Send no more requests."""
         self._ended = True
         self._scope.cancel()
 
-    def _ask_if_due(self, *, needed: bool) -> None:
+    def _refresh_if_due(self, *, needed: bool) -> None:
         now = anyio.current_time()
-        # Where nothing can be bought without it, a question that got no answer is asked again.
-        due = now >= self._again_at or (needed and not self._heard)
+        # A call that cannot go on without a price does not wait an hour for the next attempt.
+        due = now >= self._refresh_at or (needed and not self._was_read)
         if due and self._answered.is_set() and not self._ended:
-            self._again_at = now + GOOD_FOR_SECONDS
+            self._refresh_at = now + REFRESH_SECONDS
             self._answered = anyio.Event()
             self._scope = anyio.CancelScope()
-            self._tasks.start_soon(self._ask)
+            self._tasks.start_soon(self._refresh)
 
-    async def _ask(self) -> None:
+    async def _refresh(self) -> None:
         try:
             with self._scope:
                 entry = await self._client.model(self._model.model_id)
-                self.price, self._heard = read_price(entry, self._model), True
+                self.price, self._was_read = read_price(entry, self._model), True
         except SeedanceError as error:
-            logger.info("The price of %s is not known: %s", self._model.model_id, error.message)
+            logger.info("The price of %s is unknown: %s", self._model.model_id, error.message)
         except Exception:
-            # A fault of ours here must not end the jobs that go on beside it.
-            logger.exception("Asking for the price broke")
+            # A bug here must not end the jobs that run beside it.
+            logger.exception("Reading the price broke")
         finally:
             self._answered.set()

@@ -1,134 +1,96 @@
-"""Buying a clip: look at its images, know what it may cost, write it down, send its request.
+"""The one sequence that spends money; nothing else in this package does.
 
-Or find the job that an identical call is owed, and buy nothing.
+    1. the owner         without a token, nothing can be bought
+    2. a repeated call   gets the job of the earlier call, and nothing is bought
+    3. preflight         refuses files that the model will not take
+    4. the price         is estimated for the limits; unknown, a daily limit refuses the job
+    5. the ledger        refuses a job over a limit, else the job is on disk from here on
+    6. the paid request  is sent once, in a task that outlives the call
+
+Whatever stops the sequence before step 6 costs nothing.
 """
 
-from dataclasses import dataclass
 from uuid import uuid4
 
 import anyio
 
-from seedance_mcp.clock import Clock
-from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.jobs.job import Job
-from seedance_mcp.ledger.store import Store
-from seedance_mcp.models.model import JSONObject, Model
-from seedance_mcp.spending.limits import SpendingLimits
+from seedance_mcp.models.model import JSONObject
 
-from ._deliveries import Deliveries
-from ._price_list import PriceList
-from ._submissions import Submission, Submissions
-from ._tracking import JobTracker
+from ._parts import Parts
+from ._submissions import Submission
+from .reports import JobReport
 
-LOOKING_SECONDS = 18.0
-"""How long a call that does not wait may look at its images: it stays below 60."""
+PREFLIGHT_TIMEOUT_SECONDS = 18.0
+"""How long the preflight of a call that does not wait may take, so that the call stays below 60."""
 
-SUBMIT_SECONDS = 2.0
-"""What looking at images leaves of a call's budget for the submit."""
+SUBMIT_RESERVE_SECONDS = 2.0
+"""What the preflight leaves of a call's budget for the submit."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Begun:
-    """What a call that buys came to, before its request is answered.
+async def purchase(
+    parts: Parts, arguments: JSONObject, *, wait_seconds: float, deadline: float, force_new: bool
+) -> tuple[JobReport, Submission | None]:
+    """Buy a clip, or find the job of an identical earlier call.
 
-    Attributes:
-        job: The job, new or found.
-        submission: Its paid request, None where none is under way in this process.
-        reused: Whether an identical earlier call began it.
-        warnings: What the caller should know of the arguments, a line each.
+    Args:
+        parts: The service.
+        arguments: The model's arguments, checked and completed.
+        wait_seconds: The budget of the whole call; 0 for one that does not wait.
+        deadline: When it is used up, on the event loop's clock, in seconds.
+        force_new: Whether to buy a clip even if an identical call has begun one.
+
+    Returns:
+        The job, and its paid request if that is under way in this process.
+
+    Raises:
+        SeedanceError: Nothing was bought, and why.
     """
+    owner = await parts.tracker.owner()
+    if not force_new and (repeated := await _find_repeated(parts, arguments, owner)):
+        return repeated
+    checked = await parts.preflight.look(arguments, patience=_preflight_timeout(wait_seconds))
+    limits = await parts.prices.limits(parts.limits, deadline)
+    new = parts.prices.with_estimate(_new_job(parts, checked.arguments, owner))
+    job, submission = new, None
+    # A cancelled call must not come between the ledger and the paid request.
+    with anyio.CancelScope(shield=True):
+        job = await parts.store.begin(
+            new, force_new=force_new, delivered_ids=parts.deliveries.job_ids, limits=limits
+        )
+        if job.id == new.id:
+            submission = parts.submissions.submit(job)
+    if job.id == new.id:
+        return JobReport(job=job, warnings=checked.warnings), submission
+    report = JobReport(job=job, reused=True, warnings=checked.warnings)
+    return report, parts.submissions.find(job)
 
-    job: Job
-    submission: Submission | None
-    reused: bool
-    warnings: tuple[str, ...]
 
+async def _find_repeated(
+    parts: Parts, arguments: JSONObject, owner: str
+) -> tuple[JobReport, Submission | None] | None:
+    """Find the job of an identical call, even if its images are no longer there.
 
-@dataclass(frozen=True, kw_only=True)
-class Buying:
-    """The way to a paid request, in which every step may still say no.
-
-    Attributes:
-        model: The model that is bought from.
-        gate: What the images of a call must pass.
-        catalogue: What a clip is estimated to cost.
-        allowance: What may be begun, as far as it is set and not learned.
-        records: Whose jobs these are.
-        store: The ledger.
-        submissions: The paid requests.
-        deliveries: Which jobs an answer has named.
-        clock: What time it is.
+    A local image is recorded as the data that is sent, so it is compared after the preflight.
     """
-
-    model: Model
-    gate: Preflight
-    catalogue: PriceList
-    allowance: SpendingLimits
-    records: JobTracker
-    store: Store
-    submissions: Submissions
-    deliveries: Deliveries
-    clock: Clock
-
-    async def begin(
-        self, arguments: JSONObject, *, wait_seconds: float, deadline: float, force_new: bool
-    ) -> Begun:
-        """Begin a job, or find the one that an identical call is owed.
-
-        Args:
-            arguments: The model's arguments, checked and completed.
-            wait_seconds: The budget of the whole call; 0 for one that does not wait.
-            deadline: When it is used up, on the event loop's clock, in seconds.
-            force_new: Whether to buy whatever is owed.
-
-        Raises:
-            SeedanceError: Nothing was bought, and why.
-        """
-        # Whoever cannot buy need not have images looked at.
-        owner = await self.records.owner()
-        if not force_new and (found := await self._owed(arguments, owner)):
-            return found
-        looked = await self.gate.look(arguments, patience=_looking_seconds(wait_seconds))
-        allowance = await self.catalogue.allowance(self.allowance, deadline)
-        new = self.catalogue.estimated(self._new_job(looked.arguments, owner))
-        job, submission = new, None
-        # From the ledger to the task that buys, nothing may come between.
-        with anyio.CancelScope(shield=True):
-            job = await self.store.begin(
-                new, force_new=force_new, delivered_ids=self.deliveries.named, limits=allowance
-            )
-            if job.id == new.id:
-                submission = self.submissions.begin(job)
-        reused = job.id != new.id
-        return Begun(
-            job=job,
-            submission=self.submissions.under_way(job) if reused else submission,
-            reused=reused,
-            warnings=looked.warnings,
-        )
-
-    async def _owed(self, arguments: JSONObject, owner: str) -> Begun | None:
-        """Find the job that a call is owed, whatever has become of its images since.
-
-        A local image is known only by what is sent of it, so here it finds none.
-        """
-        named = self.deliveries.named
-        job = await self.store.find_reusable(self._new_job(arguments, owner), delivered_ids=named)
-        if job is None:
-            return None
-        submission = self.submissions.under_way(job)
-        return Begun(job=job, submission=submission, reused=True, warnings=())
-
-    def _new_job(self, arguments: JSONObject, owner: str) -> Job:
-        return Job(
-            id=uuid4().hex,
-            model_id=self.model.model_id,
-            arguments=arguments,
-            owner=owner,
-            created_at=self.clock.now(),
-        )
+    job = await parts.store.find_reusable(
+        _new_job(parts, arguments, owner), delivered_ids=parts.deliveries.job_ids
+    )
+    return (JobReport(job=job, reused=True), parts.submissions.find(job)) if job else None
 
 
-def _looking_seconds(wait_seconds: float) -> float:
-    """Tell how long a call may look at its images."""
-    return max(wait_seconds / 2, wait_seconds - SUBMIT_SECONDS) if wait_seconds else LOOKING_SECONDS
+def _new_job(parts: Parts, arguments: JSONObject, owner: str) -> Job:
+    return Job(
+        id=uuid4().hex,
+        model_id=parts.model.model_id,
+        arguments=arguments,
+        owner=owner,
+        created_at=parts.clock.now(),
+    )
+
+
+def _preflight_timeout(wait_seconds: float) -> float:
+    """Return how long the preflight may take, in seconds."""
+    if not wait_seconds:
+        return PREFLIGHT_TIMEOUT_SECONDS
+    return max(wait_seconds / 2, wait_seconds - SUBMIT_RESERVE_SECONDS)

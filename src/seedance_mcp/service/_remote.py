@@ -1,4 +1,4 @@
-"""Asking about jobs: where one stands, what came of it when its run ended, whether it can stop."""
+"""Jobs as RunComfy sees them: their status, their results, and cancelling them."""
 
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager, suppress
@@ -25,142 +25,134 @@ from seedance_mcp.jobs.status import (
 from seedance_mcp.runcomfy.client import RunComfyClient
 
 from ._tracking import JobTracker
+from .reports import JobReport
 
 NOT_ANSWERED = "RunComfy has not answered yet."
 
-ASK_SECONDS = 20.0
-"""How long a call that does not wait may take to ask the service once, retries included."""
+REMOTE_TIMEOUT_SECONDS = 20.0
+"""How long a call that does not wait may take to ask RunComfy, retries included."""
 
-NO_OUTPUT_SECONDS = 300.0
-"""How long a run that ended well may take to list its output."""
+OUTPUT_TIMEOUT_SECONDS = 300.0
+"""How long a run that succeeded may take to list its output."""
 
-REFRESH_SECONDS = 10.0
-REFRESH_JOBS = 20
-REFRESH_AT_ONCE = 5
-"""How long a list may take to be brought up to date, for how many jobs, how many side by side."""
+MOST_PARALLEL_POLLS = 5
+"""How many jobs of a list are polled side by side."""
 
 
 class RemoteJobs:
-    """Questions about jobs, whose answers are written down.
+    """Asks RunComfy about jobs, and records the answers.
 
     Args:
-        client: The Model API.
-        records: Where answers are written down.
+        client: RunComfy's Model API.
+        tracker: Records the answers.
     """
 
-    def __init__(self, client: RunComfyClient, records: JobTracker) -> None:
+    def __init__(self, client: RunComfyClient, tracker: JobTracker) -> None:
         self._client = client
-        self._records = records
-        self._ended_without_output: dict[str, float] = {}
+        self._tracker = tracker
+        self._without_output_since: dict[str, float] = {}
 
-    async def ask(self, job: Job) -> Job:
-        """Ask where a job stands; when its run ended, read at once what came of it.
+    async def poll(self, job: Job) -> Job:
+        """Return where a job stands; when its run has ended, with its result.
 
         Raises:
-            RunComfyError: The service does not know the job, or gave no usable answer.
+            RunComfyError: RunComfy does not know the job, or gave no usable answer.
         """
         request_id = job.request_id or ""
         seen = await self._client.status(request_id)
         if isinstance(seen, Ended):
-            seen = self._settled(request_id, await self._read(request_id, seen.how))
-        return await self._records.observe(job, seen)
+            seen = self._settled(request_id, await self._result_of(request_id, seen.how))
+        return await self._tracker.observe(job, seen)
 
-    async def job(self, request_id: str) -> Job:
-        """Give a job as the ledger has it, or take it up."""
-        return await self._records.find(request_id) or self._records.elsewhere(request_id)
-
-    async def asked(self, request_id: str, seconds: float) -> tuple[Job, str | None]:
-        """Ask once about a job; where a known one gets no answer, give it as last known.
+    async def status(self, request_id: str, timeout: float) -> JobReport:
+        """Return where a job stands now, or as last known if RunComfy does not answer.
 
         Args:
-            request_id: The service's id; the job may have been begun elsewhere.
-            seconds: How long that may take.
-
-        Returns:
-            The job, and why it may have moved on since, None where it is fresh.
+            request_id: RunComfy's id; another machine may have begun the job.
+            timeout: In seconds.
 
         Raises:
-            RunComfyError: The service does not know the job, or nothing is known of it here and
-                the service did not answer.
+            RunComfyError: RunComfy does not know the job, or did not answer and the ledger does
+                not know it either.
         """
-        job = await self.job(request_id)
+        job = await self._find(request_id)
         if job.status.final:
-            return job, None
+            return JobReport(job=job)
         try:
-            with patience(seconds):
-                return await self.ask(job), None
+            with unavailable_after(timeout):
+                return JobReport(job=await self.poll(job))
         except (RunComfyUnavailable, RateLimited) as error:
-            # By now another call may know more of it.
-            known = await self._records.find(request_id)
+            # Another call may have learned more in the meantime.
+            known = await self._tracker.find(request_id)
             if known is None:
                 raise
-            return known, None if known.status.final else error.message
+            stale_reason = None if known.status.final else error.message
+            return JobReport(job=known, stale_reason=stale_reason)
 
-    async def result(self, request_id: str) -> tuple[Job, str | None]:
-        """Read what came of a job; one that ended is known even where the service forgot it.
-
-        Returns:
-            As `asked` does.
+    async def result(self, request_id: str) -> JobReport:
+        """Return a job with its result, from the ledger if RunComfy has forgotten it.
 
         Raises:
-            RunComfyError: As for `asked`.
+            RunComfyError: As for `status`.
         """
-        deadline = anyio.current_time() + ASK_SECONDS
+        deadline = anyio.current_time() + REMOTE_TIMEOUT_SECONDS
         try:
-            with patience(ASK_SECONDS):
+            with unavailable_after(REMOTE_TIMEOUT_SECONDS):
                 seen = await self._client.result(request_id)
         except RunComfyError as error:
-            known = await self._records.find(request_id)
+            known = await self._tracker.find(request_id)
             if known is None or not known.status.final:
                 raise
-            return known, error.message
+            return JobReport(job=known, stale_reason=error.message)
         if not isinstance(seen, FINAL_OBSERVATIONS):
-            return await self.asked(request_id, deadline - anyio.current_time())
-        return await self._records.observe(await self.job(request_id), seen), None
+            return await self.status(request_id, deadline - anyio.current_time())
+        return JobReport(job=await self._tracker.observe(await self._find(request_id), seen))
 
     async def cancel(self, request_id: str) -> Job:
-        """Have a job cancelled that is still queued; another one goes on, and is given as it is.
+        """Cancel a job that is queued, and return it; one that runs is returned as it is.
 
         Raises:
-            RunComfyError: The service refused, or gave no usable answer.
+            RunComfyError: RunComfy refused, or gave no usable answer.
         """
-        job = await self.job(request_id)
+        job = await self._find(request_id)
         if job.status.final:
             return job
-        deadline = anyio.current_time() + ASK_SECONDS
-        with patience(ASK_SECONDS):
+        deadline = anyio.current_time() + REMOTE_TIMEOUT_SECONDS
+        with unavailable_after(REMOTE_TIMEOUT_SECONDS):
             cancelled = await self._client.cancel(request_id)
         if cancelled:
-            return await self._records.observe(job, Cancelled())
+            return await self._tracker.observe(job, Cancelled())
         try:
-            job, _ = await self.asked(request_id, deadline - anyio.current_time())
+            return (await self.status(request_id, deadline - anyio.current_time())).job
         except RunComfyError:
             # Only a job that runs, or ran, is not cancellable (page).
-            job = await self._records.observe(job, Running())
-        return job
+            return await self._tracker.observe(job, Running())
 
-    async def refresh(self, jobs: Collection[Job], answered: Callable[[str], None]) -> None:
-        """Ask about jobs that have not ended, some side by side.
+    async def refresh(self, jobs: Collection[Job], on_answer: Callable[[str], None]) -> None:
+        """Poll jobs that have not ended, some side by side.
 
         Args:
             jobs: The jobs.
-            answered: Hears our id of every job about which there was an answer.
+            on_answer: Called with our id of every job that RunComfy answered for.
         """
-        limiter = anyio.CapacityLimiter(REFRESH_AT_ONCE)
+        limiter = anyio.CapacityLimiter(MOST_PARALLEL_POLLS)
 
-        async def ask(job: Job) -> None:
+        async def poll(job: Job) -> None:
             async with limiter:
                 with suppress(RunComfyError):
-                    await self.ask(job)
-                    answered(job.id)
+                    await self.poll(job)
+                    on_answer(job.id)
 
         async with anyio.create_task_group() as tasks:
             for job in jobs:
-                tasks.start_soon(ask, job)
+                tasks.start_soon(poll, job)
 
-    async def _read(self, request_id: str, how: Status) -> Observation:
-        """Read the result of a run that ended; it alone says whether the clip exists."""
-        # A job that failed or was cancelled need not have a result of its own.
+    async def _find(self, request_id: str) -> Job:
+        return await self._tracker.find(request_id) or self._tracker.adopt(request_id)
+
+    async def _result_of(self, request_id: str, how: Status) -> Observation:
+        """Read the result of a run that ended, which alone says whether there is a clip."""
+        # A job that failed or was cancelled may have no result of its own.
         otherwise = {Status.FAILED: Failed(error="no reason given"), Status.CANCELLED: Cancelled()}
         try:
             seen = await self._client.result(request_id)
@@ -171,26 +163,27 @@ class RemoteJobs:
         return seen if isinstance(seen, FINAL_OBSERVATIONS) else otherwise.get(how, seen)
 
     def _settled(self, request_id: str, seen: Observation) -> Observation:
-        """Give up on a run that ended well and lists no output, after some time."""
+        """Turn a run that succeeded and has listed no output for too long into a failure."""
         if not isinstance(seen, Ended):
-            self._ended_without_output.pop(request_id, None)
+            self._without_output_since.pop(request_id, None)
             return seen
-        # Not by the wall clock, which may jump: a clip that is only late must not be given up.
+        # Not the wall clock, which may jump: a clip that is only late must not be given up.
         now = anyio.current_time()
-        if now - self._ended_without_output.setdefault(request_id, now) < NO_OUTPUT_SECONDS:
+        since = self._without_output_since.setdefault(request_id, now)
+        if now - since < OUTPUT_TIMEOUT_SECONDS:
             return seen
-        return Failed(error="RunComfy says that the job succeeded, and lists no output")
+        return Failed(error="RunComfy says that the job succeeded, but lists no output")
 
 
 @contextmanager
-def patience(seconds: float) -> Generator[None, None, None]:
-    """Give up after so many seconds, as if the service had not answered.
+def unavailable_after(timeout: float) -> Generator[None, None, None]:
+    """Give up after some seconds, as if RunComfy had not answered.
 
     Raises:
         RunComfyUnavailable: The time is up.
     """
     try:
-        with anyio.fail_after(seconds):
+        with anyio.fail_after(timeout):
             yield
     except TimeoutError as error:
         raise RunComfyUnavailable(NOT_ANSWERED) from error

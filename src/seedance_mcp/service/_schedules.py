@@ -1,4 +1,4 @@
-"""How fast jobs of each kind go, as the ledger remembers it, and so when to ask about one."""
+"""When to poll each kind of job, learned from the jobs in the ledger."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -12,19 +12,20 @@ from seedance_mcp.models.model import Model
 from seedance_mcp.polling.durations import Durations
 from seedance_mcp.polling.schedule import NOTHING_LEARNED, Schedule
 
-REMEMBERED_JOBS = 100
-"""Of how many jobs that ended last the ledger is asked."""
-FRESH = timedelta(minutes=1)
-"""How long what was learned is used before the ledger is asked again."""
+MOST_SAMPLES = 100
+"""How many of the newest completed jobs are read from the ledger."""
+
+REFRESH_AFTER = timedelta(minutes=1)
+"""How long a schedule is used before the ledger is read again."""
 
 
 class Schedules:
-    """The schedules of all kinds of jobs: a kind is a model with its settings.
+    """The polling schedule of each kind of job; a kind is a model with its settings.
 
     Args:
         store: The ledger.
-        models: The models by id; which of their arguments are settings is theirs to say.
-        clock: The clock.
+        models: The models by id, which say which of their arguments are settings.
+        clock: The time.
     """
 
     def __init__(self, store: Store, models: Mapping[str, Model], clock: Clock) -> None:
@@ -33,13 +34,13 @@ class Schedules:
         self._clock = clock
         self._learned: dict[str, tuple[datetime, Schedule]] = {}
 
-    async def schedule(self, job: Job) -> Schedule:
-        """Give when to ask about a job, after what jobs of its kind took before."""
+    async def of(self, job: Job) -> Schedule:
+        """Return when to poll a job, learned from how long its kind took before."""
         kind = self._kind(job)
         if kind is None:
             return NOTHING_LEARNED
         at, schedule = self._learned.get(kind, (None, None))
-        if at is None or schedule is None or not at <= self._clock.now() < at + FRESH:
+        if at is None or schedule is None or not at <= self._clock.now() < at + REFRESH_AFTER:
             schedule = await self._learn(job, kind)
             self._learned[kind] = self._clock.now(), schedule
         return schedule
@@ -47,7 +48,7 @@ class Schedules:
     async def _learn(self, job: Job, kind: str) -> Schedule:
         try:
             page = await self._store.recent(
-                job.owner, statuses=[Status.COMPLETED], limit=REMEMBERED_JOBS
+                job.owner, statuses=[Status.COMPLETED], limit=MOST_SAMPLES
             )
         except LedgerError:
             return NOTHING_LEARNED
@@ -58,7 +59,7 @@ class Schedules:
         )
 
     def _kind(self, job: Job) -> str | None:
-        """Name a job's kind; None for one that was begun elsewhere, of which nothing is known."""
+        """Return the name of a job's kind; None for a job of an unknown model."""
         model = self._models.get(job.model_id or "")
         if model is None:
             return None

@@ -1,4 +1,4 @@
-"""Paid requests under way: each is sent once, outlives the call that began it, is written down."""
+"""Paid requests under way: each is sent once, outlives its call, and ends up in the ledger."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -21,37 +21,44 @@ from seedance_mcp.ledger.store import Store
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.http import SUBMIT_TIMEOUT_SECONDS
 
-from ._tracking import Changes
+from ._tracking import ChangeFeed
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.2
-"""How often the ledger is asked about a request that another process sent."""
-LOOK_LONGEST_SECONDS = SUBMIT_TIMEOUT_SECONDS + 5
-"""How long at the most: no request is under way for longer than it may take."""
+READ_AGAIN_SECONDS = 0.2
+"""How often the ledger is read for a request that another process sent."""
+
+OTHER_PROCESS_TIMEOUT_SECONDS = SUBMIT_TIMEOUT_SECONDS + 5
+"""How long that is waited for: no request is under way for longer."""
+
 WRITE_AGAIN_SECONDS = 2.0
-"""How often a ledger that could not be written is tried again."""
+"""How often a failed write to the ledger is repeated."""
+
 WRITE_GRACE_SECONDS = 0.3
-"""How long writing may take when the process ends, once the answer is there."""
+"""How long writing an answer may take when the process ends."""
+
+
+def _shielded() -> anyio.CancelScope:
+    return anyio.CancelScope(shield=True)
 
 
 @dataclass(kw_only=True)
 class Submission:
-    """A paid request under way, for every call that waits for its answer.
+    """A paid request under way, shared by every call that waits for its answer.
 
     Attributes:
         job: The job as it is now.
         answered: Set when the request was answered, or will not be.
-        scope: The request's own, since one that has left is not torn down with the server: its
-            answer holds an id that is paid for.
-        writing: The same for writing that answer down.
-        error: Why the job was not accepted, None where it may have been.
+        request_scope: Shields the request from the end of the server, since its answer holds an
+            id that is paid for.
+        write_scope: Shields writing that answer to the ledger.
+        error: Why RunComfy refused the job, None if it may have accepted it.
     """
 
     job: Job
     answered: anyio.Event = field(default_factory=anyio.Event)
-    scope: anyio.CancelScope = field(default_factory=lambda: anyio.CancelScope(shield=True))
-    writing: anyio.CancelScope = field(default_factory=lambda: anyio.CancelScope(shield=True))
+    request_scope: anyio.CancelScope = field(default_factory=_shielded)
+    write_scope: anyio.CancelScope = field(default_factory=_shielded)
     error: SeedanceError | None = None
 
 
@@ -59,18 +66,18 @@ class Submissions:
     """The paid requests of this process.
 
     Args:
-        client: The Model API.
-        store: The ledger, where answers are written down.
-        changes: Who is told of what is written down.
-        tasks: Where the requests live, so that a cancelled call loses no answer.
-        clock: Clock and pauses.
+        client: RunComfy's Model API.
+        store: The ledger, which answers are written to.
+        changes: Announces what is written.
+        tasks: Runs the requests, so that a cancelled call loses no answer.
+        clock: The time and pauses.
     """
 
     def __init__(
         self,
         client: RunComfyClient,
         store: Store,
-        changes: Changes,
+        changes: ChangeFeed,
         tasks: TaskGroup,
         clock: Clock,
     ) -> None:
@@ -81,26 +88,26 @@ class Submissions:
         self._clock = clock
         self._under_way: dict[str, Submission] = {}
 
-    def begin(self, job: Job) -> Submission:
+    def submit(self, job: Job) -> Submission:
         """Send the paid request of a job that is in the ledger."""
         submission = self._under_way[job.id] = Submission(job=job)
         self._tasks.start_soon(self._submit, submission)
         return submission
 
-    def under_way(self, job: Job) -> Submission | None:
-        """Give a job's paid request while it is under way in this process."""
+    def find(self, job: Job) -> Submission | None:
+        """Return a job's paid request while it is under way in this process."""
         return self._under_way.get(job.id)
 
-    async def answered(self, job: Job, submission: Submission | None, deadline: float) -> Job:
-        """Wait for the answer to a job's paid request, no longer than until the deadline.
+    async def wait(self, job: Job, submission: Submission | None, deadline: float) -> Job:
+        """Wait for the answer to a job's paid request.
 
         Args:
             job: A job.
-            submission: Its request; None where it was answered before or another process sent it.
+            submission: Its request; None if it was answered before, or another process sent it.
             deadline: When to stop waiting, on the event loop's clock, in seconds.
 
         Returns:
-            The job as it is then, without a request_id where no answer came.
+            The job, without a request id if no answer came.
 
         Raises:
             SeedanceError: The request certainly was not accepted.
@@ -109,88 +116,92 @@ class Submissions:
             if submission is not None:
                 await submission.answered.wait()
             else:
-                job = await self._answered_elsewhere(job)
+                job = await self._wait_for_other_process(job)
         if submission is None:
             return job
         if submission.error is not None:
             raise submission.error
         return submission.job
 
-    def end(self, grace_seconds: float) -> None:
-        """Give the requests under way so long to be answered, before the process ends."""
+    def shut_down(self, grace_seconds: float) -> None:
+        """Give the requests under way some seconds to be answered."""
         for submission in self._under_way.values():
-            submission.scope.deadline = anyio.current_time() + grace_seconds
-            submission.writing.deadline = submission.scope.deadline + WRITE_GRACE_SECONDS
+            submission.request_scope.deadline = anyio.current_time() + grace_seconds
+            submission.write_scope.deadline = (
+                submission.request_scope.deadline + WRITE_GRACE_SECONDS
+            )
 
-    async def _answered_elsewhere(self, job: Job) -> Job:
-        """Wait for the answer to a request that another process sent, as the ledger tells it."""
-        with anyio.move_on_after(LOOK_LONGEST_SECONDS):
+    async def _wait_for_other_process(self, job: Job) -> Job:
+        """Wait until the ledger has the answer to a request that another process sent."""
+        with anyio.move_on_after(OTHER_PROCESS_TIMEOUT_SECONDS):
             while job.status is Status.SUBMITTING:
-                job = await self._looked_up(job)
+                job = await self._read(job)
                 if job.status is Status.SUBMITTING:
-                    await self._clock.sleep(LOOK_SECONDS)
+                    await self._clock.sleep(READ_AGAIN_SECONDS)
         return job
 
-    async def _looked_up(self, job: Job) -> Job:
+    async def _read(self, job: Job) -> Job:
         try:
-            seen = await self._store.get(job)
+            stored = await self._store.get(job)
         except LedgerError:
-            # It tells nothing now, and whether the request was accepted is another question.
+            # That says nothing about whether the request was accepted.
             return job
-        if seen is None:
+        if stored is None:
             refused = RequestRejected(
-                "RunComfy refused the same request, which another server of this machine had just"
-                " sent; call generate_video again to hear why."
+                "RunComfy refused the same request, just sent by another server on this machine;"
+                " call generate_video again to see why."
             )
             refused.charge = NOTHING_CHARGED
             raise refused
-        return seen
+        return stored
 
     async def _submit(self, submission: Submission) -> None:
-        """Send the paid request and write down what came of it, whoever still waits."""
+        """Send the paid request and record its outcome, even if no call waits any more."""
         try:
-            seen = OutcomeLost(why="The server was ended before RunComfy had answered.")
-            with submission.scope:
-                seen = await self._bought(submission.job)
-            if isinstance(seen, OutcomeLost):
-                logger.warning("The outcome of a paid request is unknown: %s", seen.why)
-            await self._note(submission, seen)
+            outcome = OutcomeLost(why="The server ended before RunComfy had answered.")
+            with submission.request_scope:
+                outcome = await self._send(submission.job)
+            if isinstance(outcome, OutcomeLost):
+                logger.warning("The outcome of a paid request is unknown: %s", outcome.why)
+            await self._record(submission, outcome)
         except SeedanceError as error:
             error.charge = NOTHING_CHARGED
             submission.error = error
-            await self._written(submission, lambda: self._store.discard(submission.job))
+            await self._write(submission, lambda: self._store.discard(submission.job))
         finally:
             submission.answered.set()
             del self._under_way[submission.job.id]
 
-    async def _note(self, submission: Submission, seen: Accepted | OutcomeLost) -> None:
-        """Write the outcome down; the callers hear of it even if that takes long."""
+    async def _record(self, submission: Submission, outcome: Accepted | OutcomeLost) -> None:
+        """Write the outcome to the ledger; callers see it even if that takes long."""
         before, now = submission.job, self._clock.now()
-        submission.job = advance(before, seen, now)
+        submission.job = advance(before, outcome, now)
 
-        async def note() -> None:
-            submission.job = await self._store.observe(before, seen, now)
-            self._changes.seen(before, submission.job)
+        async def write() -> None:
+            submission.job = await self._store.observe(before, outcome, now)
+            self._changes.announce(before, submission.job)
 
-        await self._written(submission, note)
+        await self._write(submission, write)
 
-    async def _written(self, submission: Submission, write: Callable[[], Awaitable[None]]) -> None:
-        """Write to the ledger until it takes it; a request stays under way until then.
+    async def _write(self, submission: Submission, write: Callable[[], Awaitable[None]]) -> None:
+        """Repeat a write to the ledger until it succeeds; until then the request is under way.
 
-        Without that, an id that is paid for would be lost, or a refused request waited for.
+        Giving up would lose an id that is paid for, or leave others waiting for a refused request.
         """
-        with submission.writing:
+        with submission.write_scope:
             while True:
                 try:
                     return await write()
                 except LedgerError as error:
                     if not submission.answered.is_set():
-                        what = submission.job.request_id or "a request that was refused"
-                        logger.error("%s What became of %s waits for it.", error.message, what)
+                        what = submission.job.request_id or "a refused request"
+                        logger.error(
+                            "%s The outcome of %s is not written yet.", error.message, what
+                        )
                 submission.answered.set()
                 await self._clock.sleep(WRITE_AGAIN_SECONDS)
 
-    async def _bought(self, job: Job) -> Accepted | OutcomeLost:
+    async def _send(self, job: Job) -> Accepted | OutcomeLost:
         try:
             request_id = await self._client.submit(job.model_id or "", job.arguments)
         except OutcomeUnknown as error:
@@ -198,7 +209,7 @@ class Submissions:
         except SeedanceError:
             raise
         except Exception:
-            # A fault of ours must not pass for a refusal: the request may have left.
+            # A bug must not pass for a refusal: the request may have left.
             logger.exception("A paid request broke")
-            return OutcomeLost(why="The request broke inside this server, and its log says how.")
+            return OutcomeLost(why="The request broke inside this server; see its log.")
         return Accepted(request_id=request_id)

@@ -1,13 +1,12 @@
-"""What is learned of jobs, written down as far as it can be.
+"""What is learned about jobs: written to the ledger if possible, and announced.
 
-Buying needs a ledger that works, and `Store.begin` raises where it does not. But what the service
-says of a job that is paid for must reach the caller even where the disk has filled up since.
+Submitting needs a working ledger, and `Store.begin` raises without one. What RunComfy says about a
+job that is paid for must reach the caller even when the disk has filled up since.
 """
 
 import logging
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from seedance_mcp.clock import Clock
@@ -16,47 +15,52 @@ from seedance_mcp.jobs.job import Job, advance
 from seedance_mcp.jobs.status import Failed, Observation, Status, Succeeded
 from seedance_mcp.ledger.store import Store
 
-from .reports import Listener
+from .reports import OnJobChange
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 logger = logging.getLogger(__name__)
 
-LOOKS_KEPT = 10_000
-"""Of how many jobs it is kept when they were last looked at."""
+MOST_POLL_TIMES = 10_000
+"""How many jobs' last poll times are kept in memory."""
+
+MOST_ANNOUNCED_JOBS = 5_000
+"""How many jobs' announced states are kept; a forgotten one may be announced twice."""
 
 
-REMEMBERED_JOBS = 5_000
-"""How many jobs' last states are kept; one that is forgotten may be told of twice."""
+class ChangeFeed:
+    """The changes of jobs that this process sees, each announced once.
 
-
-class Changes:
-    """The changes of jobs, as this process sees them.
+    Several calls may see the same change, each knowing an older state of the job, so a change is
+    told by what was last seen in this process.
 
     Args:
-        listener: Who is told.
+        on_change: Called with every job that changed.
     """
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+    def __init__(self, on_change: OnJobChange) -> None:
+        self._on_change = on_change
         self._last: dict[str, tuple[Any, ...]] = {}
 
-    def seen(self, before: Job, now: Job) -> None:
-        """Tell of a job if it is not what was last seen of it.
+    def announce(self, before: Job, now: Job) -> None:
+        """Announce a job if it differs from what was last seen of it.
 
         Args:
-            before: The job as the caller knew it; it counts where nothing was seen here yet.
+            before: The job as the caller knew it; compared with if nothing was seen here yet.
             now: The job as it is.
         """
         key = now.request_id or now.id
-        last = self._last.pop(key, None) or _facts(before)
-        self._last[key] = _facts(now)
-        if len(self._last) > REMEMBERED_JOBS:
+        last = self._last.pop(key, None) or _visible(before)
+        self._last[key] = _visible(now)
+        if len(self._last) > MOST_ANNOUNCED_JOBS:
             del self._last[next(iter(self._last))]
-        if last != _facts(now):
-            self._listener(now)
+        if last != _visible(now):
+            self._on_change(now)
 
 
-def _facts(job: Job) -> tuple[Any, ...]:
-    """Give what can change of a job that a reader sees."""
+def _visible(job: Job) -> tuple[Any, ...]:
+    """Return the parts of a job that change and that a reader sees."""
     return (
         job.request_id,
         job.status,
@@ -69,38 +73,38 @@ def _facts(job: Job) -> tuple[Any, ...]:
 
 
 class JobTracker:
-    """One owner's jobs in the ledger, and what is observed of them with a ledger or without.
+    """One owner's jobs, recorded in the ledger, or kept in memory while it fails.
 
     Args:
         store: The ledger.
-        token: Whose jobs these are; None for nobody's.
-        clock: What time it is.
-        changes: Who is told of what is observed.
+        token: The owner's RunComfy token, None if there is none.
+        clock: The time.
+        changes: Announces what is observed.
     """
 
-    def __init__(self, store: Store, token: str | None, clock: Clock, changes: Changes) -> None:
+    def __init__(self, store: Store, token: str | None, clock: Clock, changes: ChangeFeed) -> None:
         self._store = store
         self._token = token
         self._clock = clock
         self._changes = changes
-        self._looked_at: dict[str, datetime] = {}
+        self._polled_at: dict[str, datetime] = {}
 
     async def owner(self) -> str:
-        """Give whose jobs these are, as the ledger tells owners apart.
+        """Return the owner's name in the ledger.
 
         Raises:
-            LedgerError: The ledger cannot be had.
-            TokenMissing: They are nobody's.
+            LedgerError: The ledger cannot be read.
+            TokenMissing: There is no token.
         """
         if not self._token:
             raise TokenMissing
         return await self._store.owner(self._token)
 
     async def find(self, request_id: str) -> Job | None:
-        """Give a job by the service's id, None where the ledger has none or cannot be had.
+        """Return a job by its request id, None if the ledger has none or cannot be read.
 
         Raises:
-            TokenMissing: There is no token to ask anybody else with.
+            TokenMissing: There is no token, so RunComfy cannot be asked either.
         """
         try:
             return await self._store.find(request_id, await self.owner())
@@ -108,8 +112,14 @@ class JobTracker:
             logger.error("%s It is not known whether it has %s.", error.message, request_id)
             return None
 
-    def elsewhere(self, request_id: str) -> Job:
-        """Take up a job that the ledger does not know; its first observation writes it down."""
+    def adopt(self, request_id: str) -> Job:
+        """Return a record for a job that another machine began.
+
+        Its first observation adds it to the ledger.
+
+        Raises:
+            TokenMissing: There is no token.
+        """
         if not self._token:
             raise TokenMissing
         return Job(
@@ -120,42 +130,46 @@ class JobTracker:
         )
 
     async def observe(self, job: Job, seen: Observation) -> Job:
-        """Take the step that an observation calls for, in the ledger if it can be had."""
-        seen = self._looked(job, seen)
+        """Advance a job by an observation, in the ledger if it can be written.
+
+        Returns:
+            The job as it is now.
+        """
+        seen = self._with_poll_time(job, seen)
         if job.owner and job.request_id and advance(job, seen, self._clock.now()) == job:
             return job
         try:
             owned = job if job.owner else replace(job, owner=await self.owner())
             became = await self._store.observe(owned, seen, self._clock.now())
         except LedgerError as error:
-            logger.error("%s What is known of %s is kept in memory.", error.message, job.request_id)
+            logger.error("%s The state of %s is kept in memory.", error.message, job.request_id)
             became = advance(job, seen, self._clock.now())
-        self._changes.seen(job, became)
+        self._changes.announce(job, became)
         return became
 
-    def _looked(self, job: Job, seen: Observation) -> Observation:
-        """Keep when a job was looked at, and add that to what ends it."""
-        if isinstance(seen, Succeeded | Failed):
-            return replace(seen, looked_at=self._looked_at.pop(job.id, None))
-        self._looked_at[job.id] = self._clock.now()
-        if len(self._looked_at) > LOOKS_KEPT:
-            del self._looked_at[next(iter(self._looked_at))]
-        return seen
-
     async def current(self, job: Job) -> Job:
-        """Give a job as the ledger has it, and as it is known where the ledger cannot be had."""
+        """Return a job as the ledger has it, or as given if the ledger cannot be read."""
         try:
             return await self._store.get(job) or job
         except LedgerError:
             return job
 
-    async def save(self, job: Job) -> bool:
-        """Note where a job's files were saved, and tell whether the ledger could be had."""
+    async def record_files(self, job: Job) -> bool:
+        """Record where a job's files were saved, and return whether the ledger could be written."""
         try:
             await self._store.set_saved_to(job)
         except LedgerError as error:
             logger.error("%s The files of %s are saved.", error.message, job.request_id)
             return False
         finally:
-            self._changes.seen(replace(job, saved_to=()), job)
+            self._changes.announce(replace(job, saved_to=()), job)
         return True
+
+    def _with_poll_time(self, job: Job, seen: Observation) -> Observation:
+        """Remember when a job was polled, and add that to the observation that ends it."""
+        if isinstance(seen, Succeeded | Failed):
+            return replace(seen, looked_at=self._polled_at.pop(job.id, None))
+        self._polled_at[job.id] = self._clock.now()
+        if len(self._polled_at) > MOST_POLL_TIMES:
+            del self._polled_at[next(iter(self._polled_at))]
+        return seen

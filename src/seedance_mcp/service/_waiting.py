@@ -1,9 +1,9 @@
-"""Following a job for a caller, until it ends or the caller's time is up."""
+"""Waiting for jobs on behalf of callers, until they end or the caller's time is up."""
 
 from collections.abc import Awaitable, Callable, Collection, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import inf
-from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -12,75 +12,71 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
 
-from ._poller import Observed, Poller
-from ._remote import NOT_ANSWERED, REFRESH_SECONDS, RemoteJobs
+from ._poller import Poller
+from ._remote import NOT_ANSWERED, RemoteJobs
 from ._schedules import Schedules
 from ._tracking import JobTracker
+from .reports import JobReport, WatchJob
 
-LAST_LOOK_SECONDS = 0.1
-"""How long a ledger that is locked may hold up an answer whose time has come."""
+REFRESH_TIMEOUT_SECONDS = 10.0
+"""How long refreshing a list of jobs may take."""
 
-
-class Watcher(Protocol):
-    """Who is told of a job while a call waits for it."""
-
-    async def __call__(self, job: Job, usual_seconds: float | None = None) -> None:
-        """Hear where the job stands now, and how long such a job usually takes in all."""
-        ...
+LEDGER_TIMEOUT_SECONDS = 0.1
+"""How long a locked ledger may delay an answer whose time is up."""
 
 
 class Pollers:
-    """The pollers of a process.
+    """The pollers of this process, at most one a job.
 
     Args:
-        ask: Asks where a job stands, and writes the answer down.
-        pace: Says when to ask.
-        tasks: Where pollers live: in the scope of one waiter, its end would be every other's.
-        clock: Clock, pauses and jitter.
+        poll: Asks RunComfy where a job stands, and records the answer.
+        schedules: When to poll.
+        tasks: Runs the pollers. In the scope of one caller, its end would be every other's.
+        clock: The time, pauses and jitter.
     """
 
     def __init__(
         self,
-        ask: Callable[[Job], Awaitable[Job]],
-        pace: Schedules,
+        poll: Callable[[Job], Awaitable[Job]],
+        schedules: Schedules,
         tasks: TaskGroup,
         clock: Clock,
     ) -> None:
-        self._ask = ask
-        self._pace = pace
+        self._poll = poll
+        self._schedules = schedules
         self._tasks = tasks
         self._clock = clock
         self._pollers: dict[str, Poller] = {}
 
-    def last(self, request_id: str) -> Observed | None:
-        """Give what was last seen of a job that somebody waits for, None where nobody does."""
+    def last(self, request_id: str) -> JobReport | None:
+        """Return the last report of a job that is being polled, None if it is not."""
         poller = self._pollers.get(request_id)
         return poller.last if poller else None
 
     @contextmanager
-    def joined(
-        self, known: Observed
-    ) -> Generator[tuple[Poller, MemoryObjectReceiveStream[Observed]], None, None]:
-        """Wait for a job with all others who do; the stream ends when there is nothing to come.
+    def join(
+        self, report: JobReport
+    ) -> Generator[tuple[Poller, MemoryObjectReceiveStream[JobReport]], None, None]:
+        """Yield a job's poller and a stream of its reports, which ends with the polling.
 
         Args:
-            known: What the waiter knows of the job; what others have seen of it since comes first.
+            report: What the caller knows about the job. What others have seen since comes first.
         """
-        request_id = known.job.request_id or ""
+        request_id = report.job.request_id or ""
         poller = self._pollers.get(request_id)
         if poller is None:
-            poller = Poller(known, self._ask, self._pace, self._clock)
+            poller = Poller(report, self._poll, self._schedules, self._clock)
             self._pollers[request_id] = poller
             self._tasks.start_soon(self._run, request_id, poller)
-        send, receive = anyio.create_memory_object_stream[Observed](inf)
-        poller.waiters.add(send)
+        send, receive = anyio.create_memory_object_stream[JobReport](inf)
+        poller.streams.add(send)
         send.send_nowait(poller.last)
         try:
             with send, receive:
                 yield poller, receive
         finally:
-            poller.waiters.discard(send)
-            if not poller.waiters:
+            poller.streams.discard(send)
+            if not poller.streams:
                 poller.scope.cancel()
                 self._forget(request_id, poller)
 
@@ -97,69 +93,66 @@ class Waiter:
     """Waits for jobs.
 
     Args:
-        asker: Asks about jobs.
-        pollers: Ask again and again, once for all who wait.
-        records: What is known of jobs.
+        remote: Refreshes lists of jobs.
+        pollers: Poll a job once for all who wait for it.
+        tracker: What the ledger knows about jobs.
     """
 
-    def __init__(self, asker: RemoteJobs, pollers: Pollers, records: JobTracker) -> None:
-        self._asker = asker
+    def __init__(self, remote: RemoteJobs, pollers: Pollers, tracker: JobTracker) -> None:
+        self._remote = remote
         self._pollers = pollers
-        self._records = records
+        self._tracker = tracker
         self._waits: set[anyio.CancelScope] = set()
         self._ending = False
 
-    async def follow(
-        self, job: Job, deadline: float, watch: Watcher, *, stale_reason: str | None = None
-    ) -> tuple[Job, str | None]:
-        """Wait until a job has ended or the deadline has come; faults are waited out.
+    async def wait(self, report: JobReport, deadline: float, watch: WatchJob) -> JobReport:
+        """Wait until a job has ended or the deadline has passed; failed polls are repeated.
 
         Args:
-            job: A job with a request_id.
+            report: A job with a request id, and why it may be stale.
             deadline: When to stop, on the event loop's clock, in seconds.
-            watch: Who is told of every answer.
-            stale_reason: Why the last question was not answered, None where it was.
+            watch: Called with every new report.
 
         Returns:
-            The job as last seen, and why it may have moved on since, None where it is fresh.
+            The last report.
         """
-        known = Observed(job=job, stale_reason=stale_reason)
-        with self._pollers.joined(known) as (poller, observations):
-            with self._wait(deadline):
-                async for seen in observations:
-                    job, stale_reason = seen.job, seen.stale_reason
-                    await watch(job, seen.usual_seconds)
-            if poller.asking:
-                stale_reason = NOT_ANSWERED
-        with anyio.move_on_after(LAST_LOOK_SECONDS):
-            # Another call, in this process or not, may have seen the end of it.
-            stored = await self._records.current(job)
-            job = stored if stored.status.final else job
-        return job, None if job.status.final else stale_reason
+        with self._pollers.join(report) as (poller, reports):
+            with self._until(deadline):
+                async for seen in reports:
+                    report = replace(report, job=seen.job, stale_reason=seen.stale_reason)
+                    await watch(seen)
+            if poller.polling:
+                report = replace(report, stale_reason=NOT_ANSWERED)
+        with anyio.move_on_after(LEDGER_TIMEOUT_SECONDS):
+            # Another call, perhaps in another process, may have seen the end.
+            stored = await self._tracker.current(report.job)
+            if stored.status.final:
+                report = replace(report, job=stored)
+        return replace(report, stale_reason=None) if report.job.status.final else report
 
-    def last(self, request_id: str) -> Observed | None:
-        """Give what was last seen of a job that another caller waits for, None where none does."""
+    def last(self, request_id: str) -> JobReport | None:
+        """Return the last report of a job that another caller waits for, None if none does."""
         return self._pollers.last(request_id)
 
     async def refresh(self, jobs: Collection[Job]) -> set[str]:
-        """Ask about jobs that have not ended, bounded in time.
+        """Poll jobs once each, for a limited time.
 
         Returns:
-            Our ids of those that were not answered, and may have moved on.
+            Our ids of those without an answer, which may be stale.
         """
         unanswered = {job.id for job in jobs}
-        with self._wait(anyio.current_time() + REFRESH_SECONDS):
-            await self._asker.refresh(jobs, unanswered.discard)
+        with self._until(anyio.current_time() + REFRESH_TIMEOUT_SECONDS):
+            await self._remote.refresh(jobs, unanswered.discard)
         return unanswered
 
-    def end_waits(self) -> None:
-        """Let every call that waits for a job, now or later, answer with what is known."""
+    def shut_down(self) -> None:
+        """Let every call that waits, now or later, answer with what is known."""
         self._ending = True
         for scope in self._waits:
             scope.cancel()
 
     @contextmanager
-    def _wait(self, deadline: float) -> Generator[None, None, None]:
+    def _until(self, deadline: float) -> Generator[None, None, None]:
         with anyio.CancelScope(deadline=-inf if self._ending else deadline) as scope:
             self._waits.add(scope)
             try:

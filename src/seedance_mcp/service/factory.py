@@ -1,10 +1,12 @@
-"""Opening what a service needs, and closing it again: the connections and the ledger."""
+"""Puts a service together from the settings, and closes it again."""
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
 from datetime import timedelta
 
 import anyio
+from anyio.abc import TaskGroup
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.inputs.preflight import Preflight
@@ -20,95 +22,121 @@ from seedance_mcp.runcomfy.throttle import Throttle
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import SpendingLimits
 
-from .reports import Limits, Listener
+from ._deliveries import Deliveries
+from ._downloads import BackgroundDownloads
+from ._price_list import PriceList
+from ._remote import RemoteJobs
+from ._schedules import Schedules
+from ._submissions import Submissions
+from ._tracking import ChangeFeed, JobTracker
+from ._waiting import Pollers, Waiter
+from .reports import OnJobChange
 from .service import Service
 
 
-@asynccontextmanager
-async def open_service(  # noqa: PLR0913 - what build_server was given
-    settings: Settings,
-    model: Model,
-    clock: Clock,
-    transport: Transport | None,
-    *,
-    answers_left: Callable[[], bool],
-    changed: Listener,
-    local_files: bool,
-) -> AsyncGenerator[Service, None]:
-    """Open the connections and the ledger, and end paid requests in order when all is over.
+@dataclass(frozen=True, kw_only=True)
+class ServiceOptions:
+    """What a service is made from.
 
-    Args:
+    Attributes:
         settings: The configuration.
-        model: The model that is bought from.
-        clock: Clock, sleep and randomness.
+        model: The model that makes the clips.
+        clock: The time, pauses and jitter.
         transport: How HTTP requests leave; None for the network.
-        answers_left: Tells whether every answer so far has left for the client.
-        changed: Who is told of every change of a job that is seen here.
         local_files: Whether images may be files of this machine.
+        answers_left: Returns whether every answer so far has left for the client.
+        on_change: Called with every job that has changed.
+    """
+
+    settings: Settings
+    model: Model
+    clock: Clock
+    transport: Transport | None
+    local_files: bool
+    answers_left: Callable[[], bool]
+    on_change: OnJobChange
+
+
+@asynccontextmanager
+async def open_service(options: ServiceOptions) -> AsyncGenerator[Service, None]:
+    """Yield a service; at the end, paid requests finish before the connections close.
 
     Raises:
-        ConfigurationError: The environment's proxy or certificates cannot be used.
+        ConfigurationError: The proxy or the certificates of the environment cannot be used.
     """
-    token = settings.token.get_secret_value() if settings.token else None
-    history = timedelta(days=settings.history_days)
-    async with (
-        open_connections(settings.base_url, transport) as connections,
-        _closing(SqliteStore(settings.state_dir, clock, history=history)) as store,
-        anyio.create_task_group() as tasks,
-    ):
-        yield Service(
-            client=_client(settings, connections, token, clock),
-            store=store,
-            model=model,
-            token=token,
-            limits=_limits(settings),
-            tasks=tasks,
-            clock=clock,
-            answers_left=answers_left,
-            gate=Preflight(
-                model,
-                check=settings.check_images,
-                allow_private=settings.allow_private_urls,
-                local_files=local_files,
-            ),
-            downloads=_downloads(settings, transport, clock),
-            claims=JobLocks(settings.state_dir / "saving"),
-            changed=changed,
-        )
+    settings, clock = options.settings, options.clock
+    connections = await open_connections(settings.base_url, options.transport)
+    store = SqliteStore(settings.state_dir, clock, history=timedelta(days=settings.history_days))
+    async with connections:
+        with closing(store):
+            async with anyio.create_task_group() as tasks:
+                yield _service(options, _client(options, connections), store, tasks)
 
 
-def _client(
-    settings: Settings, connections: Connections, token: str | None, clock: Clock
-) -> RunComfyClient:
-    exchange = RunComfyHttp(
-        connections,
-        base_url=settings.base_url,
-        token=token,
+def _service(
+    options: ServiceOptions, client: RunComfyClient, store: Store, tasks: TaskGroup
+) -> Service:
+    """Wire the parts of a service."""
+    settings, model, clock = options.settings, options.model, options.clock
+    changes = ChangeFeed(options.on_change)
+    tracker = JobTracker(store, _token(settings), clock, changes)
+    remote = RemoteJobs(client, tracker)
+    schedules = Schedules(store, {model.model_id: model}, clock)
+    return Service(
+        model=model,
+        preflight=_preflight(options),
+        prices=PriceList(client, model, tasks),
+        limits=SpendingLimits(
+            jobs_per_hour=settings.max_jobs_per_hour, usd_per_day=settings.max_cost_usd_per_day
+        ),
+        store=store,
+        tracker=tracker,
+        submissions=Submissions(client, store, changes, tasks, clock),
+        deliveries=Deliveries(store, tasks, options.answers_left),
+        remote=remote,
+        schedules=schedules,
+        waiter=Waiter(remote, Pollers(remote.poll, schedules, tasks, clock), tracker),
+        downloads=_downloads(options, tracker, tasks),
         clock=clock,
-        throttle=Throttle(clock.sleep),
     )
-    return RunComfyClient(exchange)
 
 
-def _downloads(settings: Settings, transport: Transport | None, clock: Clock) -> Downloader:
-    return Downloader(
+def _client(options: ServiceOptions, connections: Connections) -> RunComfyClient:
+    http = RunComfyHttp(
+        connections,
+        base_url=options.settings.base_url,
+        token=_token(options.settings),
+        clock=options.clock,
+        throttle=Throttle(options.clock.sleep),
+    )
+    return RunComfyClient(http)
+
+
+def _preflight(options: ServiceOptions) -> Preflight:
+    return Preflight(
+        options.model,
+        check=options.settings.check_images,
+        allow_private=options.settings.allow_private_urls,
+        local_files=options.local_files,
+    )
+
+
+def _downloads(
+    options: ServiceOptions, tracker: JobTracker, tasks: TaskGroup
+) -> BackgroundDownloads:
+    settings = options.settings
+    one = Downloader(
         settings.output_dir,
         base_url=settings.base_url,
-        transport=transport,
-        clock=clock,
+        transport=options.transport,
+        clock=options.clock,
+    )
+    # The folder keeps its name from earlier versions, which may run beside this one.
+    locks = JobLocks(settings.state_dir / "saving")
+    return BackgroundDownloads(
+        one, tracker, locks, tasks, options.clock, automatic=settings.auto_download
     )
 
 
-def _limits(settings: Settings) -> Limits:
-    allowance = SpendingLimits(
-        jobs_per_hour=settings.max_jobs_per_hour, usd_per_day=settings.max_cost_usd_per_day
-    )
-    return Limits(allowance=allowance, auto_download=settings.auto_download)
-
-
-@asynccontextmanager
-async def _closing(store: Store) -> AsyncGenerator[Store, None]:
-    try:
-        yield store
-    finally:
-        store.close()
+def _token(settings: Settings) -> str | None:
+    return settings.token.get_secret_value() if settings.token else None

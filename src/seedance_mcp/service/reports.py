@@ -1,21 +1,20 @@
-"""What goes into the service and comes out of it, besides jobs."""
+"""What the service reports about jobs, and who it reports changes to."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.ledger.store import Page
-from seedance_mcp.spending.limits import SpendingLimits
 
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadProgress:
-    """How far the saving of what a job made has come.
+    """How far the download of a job's files is.
 
     Attributes:
-        size: Bytes that have come, of all files.
-        total: Bytes that there are, None while that is not known.
-        elsewhere: Whether another server of this machine saves it.
+        size: Bytes received so far, of all files.
+        total: Bytes in all, None while unknown.
+        elsewhere: Whether another server on this machine downloads them.
     """
 
     size: int = 0
@@ -23,29 +22,31 @@ class DownloadProgress:
     elsewhere: bool = False
 
     def __str__(self) -> str:
-        """Say how much is there, in a few words."""
+        """Return the progress in a few words."""
         if self.elsewhere:
-            return "another server of this machine is saving it"
+            return "another server on this machine is downloading it"
         whole = f" of {self.total:,}" if self.total is not None else ""
         return f"{self.size:,}{whole} bytes"
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobReport:
-    """What a call learned of a job.
+    """A job, and what a caller should know about it.
 
     Attributes:
-        job: The job as it is known now.
+        job: The job as last seen.
+        stale_reason: Why it may have changed since, in one line; None if it is fresh.
+        usual_seconds: How long such a job usually takes in all; None while unknown.
         reused: Whether an identical earlier call began it.
-        stale_reason: Why the job may have moved on since, in one line; None where it is fresh.
-        warnings: What the caller should know of the arguments, a line each.
+        warnings: Remarks about the arguments, one line each.
         download_error: Why its files could not be downloaded, in one line; None if nothing failed.
         download_progress: How far the download of its files is; None unless one is under way.
     """
 
     job: Job
-    reused: bool = False
     stale_reason: str | None = None
+    usual_seconds: float | None = None
+    reused: bool = False
     warnings: tuple[str, ...] = ()
     download_error: str | None = None
     download_progress: DownloadProgress | None = None
@@ -56,30 +57,23 @@ class JobListing:
     """The newest jobs of an owner.
 
     Attributes:
-        page: The jobs and how many there are in all.
-        stale: How many of them may have moved on since, as the service did not answer.
+        page: The jobs, and how many there are in all.
+        stale: How many of them may have changed since, because RunComfy did not answer.
     """
 
     page: Page
     stale: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What the configuration allows.
+WatchJob = Callable[[JobReport], Awaitable[None]]
+"""Called with every report of a job while a call waits for it."""
 
-    Attributes:
-        allowance: What may be begun, as far as it is set and not learned.
-        auto_download: Whether every clip is saved as soon as its completion is seen.
-    """
+WatchDownload = Callable[[DownloadProgress], Awaitable[None]]
+"""Called with the progress of a download while a call waits for it."""
 
-    allowance: SpendingLimits
-    auto_download: bool
+OnJobChange = Callable[[Job], None]
+"""Called with a job whenever it has changed; it neither waits nor fails."""
 
 
-class Listener(Protocol):
-    """Who is told of every change of a job."""
-
-    def __call__(self, job: Job) -> None:
-        """Hear what the job is now; this must neither wait nor fail."""
-        ...
+async def ignore(_: object) -> None:
+    """Watch nothing."""
