@@ -6,14 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from seedance_mcp.clock import Clock
 from seedance_mcp.errors import InputError
 from seedance_mcp.inputs._public_urls import check_image_urls
 from seedance_mcp.mcp_server._arguments import check_arguments
-from seedance_mcp.mcp_server.tools._schemas import listed_tools
+from seedance_mcp.mcp_server.app import build_tools
 from seedance_mcp.models.model import load_models
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
-SCHEMA = listed_tools(MODEL, wait_seconds=45)[0].input_schema
+TOOLS = build_tools(MODEL, Clock(), wait_seconds=45)
+SCHEMA = TOOLS[0].definition.input_schema
 PROPERTIES: dict[str, Any] = SCHEMA["properties"]
 GOOD = {"prompt": "A lake", "first_frame_image_url": "https://images.example/lake.jpg"}
 COMPLETED = GOOD | {"resolution": "480p", "duration": 5, "wait_seconds": 45, "force_new": False}
@@ -169,7 +171,7 @@ def test_a_stringified_number_or_boolean_is_taken_as_what_it_means(
 
 
 def test_an_id_of_the_wrong_form_is_refused_in_plain_words() -> None:
-    schema = listed_tools(MODEL, wait_seconds=45)[1].input_schema
+    schema = TOOLS[1].definition.input_schema
     with pytest.raises(InputError) as refused:
         check_arguments(schema, {"request_id": "../../v2/deployments"})
     assert refused.value.message == (

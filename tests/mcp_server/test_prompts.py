@@ -7,7 +7,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import GetPromptRequestParams, TextContent
 
 from seedance_mcp.mcp_server._prompts import Prompts
-from seedance_mcp.mcp_server.app import INSTRUCTIONS
+from seedance_mcp.mcp_server._server import INSTRUCTIONS
 from seedance_mcp.models.model import load_models
 from tests.support.client import IMAGE_URL, opened
 

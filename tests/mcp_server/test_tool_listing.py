@@ -8,7 +8,8 @@ import pytest
 from mcp import Client
 from mcp_types import ListToolsResult
 
-from seedance_mcp.mcp_server.app import INSTRUCTIONS, build_server
+from seedance_mcp.mcp_server._server import INSTRUCTIONS
+from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.models.model import load_models
 from seedance_mcp.settings import load_settings
 

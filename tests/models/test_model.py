@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from seedance_mcp.mcp_server.tools._schemas import tool_schema
+from seedance_mcp.mcp_server.tools._schemas import model_schema
 from seedance_mcp.models.model import ImageRule, Model, load_models
 
 FACTS: dict[str, Any] = json.loads(
@@ -71,7 +71,7 @@ def test_every_bundled_model_is_known_by_its_own_id() -> None:
 
 
 def test_the_tool_takes_the_models_properties_less_validations_then_ours() -> None:
-    schema = tool_schema(MODEL, OURS)
+    schema = model_schema(MODEL, OURS)
 
     expected = json.loads(json.dumps(FACTS["input_schema"]))
     for name, prop in expected["properties"].items():
@@ -83,14 +83,14 @@ def test_the_tool_takes_the_models_properties_less_validations_then_ours() -> No
 
 @pytest.mark.parametrize("name", FACTS["input_schema"]["properties"])
 def test_a_description_of_the_services_is_kept_and_an_empty_one_is_filled(name: str) -> None:
-    described = tool_schema(MODEL, {})["properties"][name]["description"]
+    described = model_schema(MODEL, {})["properties"][name]["description"]
 
     assert described == (upstream(name)["description"] or MODEL.descriptions[name])
     assert described.strip()
 
 
 def test_our_descriptions_say_the_rules_and_the_defaults() -> None:
-    properties = tool_schema(MODEL, {})["properties"]
+    properties = model_schema(MODEL, {})["properties"]
 
     assert {name: prop["description"] for name, prop in properties.items()} == {
         "prompt": (
@@ -112,7 +112,7 @@ def test_no_bundled_model_leaves_an_argument_undescribed() -> None:
     undescribed = [
         (model_id, name)
         for model_id, model in MODELS.items()
-        for name, prop in tool_schema(model, {})["properties"].items()
+        for name, prop in model_schema(model, {})["properties"].items()
         if not prop["description"].strip()
     ]
     assert undescribed == []
@@ -130,19 +130,19 @@ def test_no_bundled_model_describes_what_the_service_describes_or_does_not_take(
 
 def test_validations_never_reach_the_tool() -> None:
     assert "validations" in set(keys(dict(MODEL.input_schema)))
-    assert [i for i, m in MODELS.items() if "validations" in set(keys(tool_schema(m, OURS)))] == []
+    assert [i for i, m in MODELS.items() if "validations" in set(keys(model_schema(m, OURS)))] == []
 
 
 def test_validations_inside_a_list_of_images_never_reach_the_tool() -> None:
     item = {"type": "string", "validations": [{"validation_rule": "width_pixels<"}]}
-    schema = tool_schema(made_up(images={"type": "array", "items": item}), {})
+    schema = model_schema(made_up(images={"type": "array", "items": item}), {})
 
     assert schema["properties"]["images"]["items"] == {"type": "string"}
 
 
 def test_making_a_tools_schema_changes_neither_the_model_nor_what_is_added() -> None:
     ours = json.loads(json.dumps(OURS))
-    schema = tool_schema(MODEL, ours)
+    schema = model_schema(MODEL, ours)
     for prop in schema["properties"].values():
         prop["description"] = "changed"
     schema["required"].clear()

@@ -95,7 +95,7 @@ class World:
         """Close a window, in order or as if it crashed, and open another in its place."""
         window.alive = False
         if not abruptly:
-            await window.server.end_calls()
+            await window.server.finish_calls()
         await window.held.close(abruptly=abruptly)
         self.windows[self.windows.index(window)] = await self._window()
 

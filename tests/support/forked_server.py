@@ -183,8 +183,10 @@ def _main(control: socket.socket) -> None:
     from seedance_mcp.cli import main as cli
     from seedance_mcp.mcp_server import app as server
     from seedance_mcp.mcp_server.transports import stdio as serve_stdio
+    from seedance_mcp.service import factory
 
     assert serve_stdio
+    assert factory
     server.build_server(settings.load_settings({}))
     anyio.run(_use_http_once)
     gc.freeze()

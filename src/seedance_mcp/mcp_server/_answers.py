@@ -1,10 +1,9 @@
-"""What the tools answer: every fact both as a structure and as text, and what to do next.
+"""What the tools answer: every fact as structure and as text, and what to do next.
 
-MCP clients show the model either the structure or the text, and never both, so neither may hold
-less than the other. The text is made from the structure; nulls stay out of it.
+An MCP client shows the model either the structure or the text, so each holds every fact. The text
+is made from the structure, without its nulls.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -23,7 +22,7 @@ StatusWord = Literal[
 ]
 
 
-# Left out where it is not known, and so a plain number: every byte of `tools/list` counts.
+# Left out if unknown, so that it is a plain number: every byte of `tools/list` counts.
 _Estimate = Annotated[
     float | None, Field(exclude_if=lambda usd: usd is None), WithJsonSchema({"type": "number"})
 ]
@@ -36,23 +35,23 @@ class Answer(BaseModel):
     """An answer whose fields are the facts; `next_step` is the last one."""
 
     model_config = ConfigDict(frozen=True)
-    # What stands on a line of its own, since it is long.
+    # These are long, so each gets a line of its own.
     long: ClassVar[tuple[str, ...]] = ("error", "warnings", "videos", "images", "next_step")
 
     def text(self) -> str:
-        """Say every fact that is not null, the short ones on one line, `next_step` last."""
+        """Return every fact that is not null, the short ones on one line, `next_step` last."""
         facts = self.structure()
         short = {name: value for name, value in facts.items() if name not in self.long}
         lines = [_facts({name: facts[name]}) for name in self.long if _plain(facts.get(name))]
         return "\n".join([_facts(short), *lines])
 
     def structure(self) -> JSONObject:
-        """Give the facts as JSON, nulls included."""
+        """Return the facts as JSON, nulls included."""
         return self.model_dump(mode="json")
 
 
 class JobAnswer(Answer):
-    """Where a job stands; one call may wait for it, and another may take it up again."""
+    """Where a job stands."""
 
     request_id: str | None
     model_id: str | None
@@ -69,7 +68,7 @@ class JobAnswer(Answer):
 
 
 class ResultAnswer(Answer):
-    """What came of a job."""
+    """What a job made and cost."""
 
     request_id: str
     status: StatusWord
@@ -93,7 +92,7 @@ class CancellationAnswer(Answer):
 
 
 class ListedJob(BaseModel):
-    """A job in a list; its `request_id` is null while it is not known."""
+    """A job in a list; its `request_id` is null while unknown."""
 
     request_id: str | None
     status: StatusWord
@@ -112,13 +111,13 @@ class JobListAnswer(Answer):
     next_step: str
 
     def text(self) -> str:
-        """Say every fact that is not null, a job a line."""
+        """Return every fact that is not null, one job a line."""
         lines = [_facts(job) for job in self.structure()["jobs"]]
         return "\n".join([f"total: {self.total}", *lines, f"next_step: {self.next_step}"])
 
 
 def job_answer(report: JobReport, *, elapsed_seconds: float) -> JobAnswer:
-    """Answer where a job stands."""
+    """Return the answer about where a job stands."""
     job = report.job
     estimate = job.estimated_microdollars
     return JobAnswer(
@@ -138,7 +137,7 @@ def job_answer(report: JobReport, *, elapsed_seconds: float) -> JobAnswer:
 
 
 def result_answer(report: JobReport) -> ResultAnswer:
-    """Answer what came of a job, or where it stands while nothing has."""
+    """Return the answer about what a job made and cost, or where it stands."""
     job = report.job
     return ResultAnswer(
         request_id=job.request_id or "",
@@ -155,7 +154,7 @@ def result_answer(report: JobReport) -> ResultAnswer:
 
 
 def cancellation_answer(job: Job) -> CancellationAnswer:
-    """Answer whether a job was cancelled."""
+    """Return the answer about whether a job was cancelled."""
     return CancellationAnswer(
         request_id=job.request_id or "",
         outcome="cancelled" if job.status is Status.CANCELLED else "not_cancellable",
@@ -165,7 +164,7 @@ def cancellation_answer(job: Job) -> CancellationAnswer:
 
 
 def listing_answer(listing: JobListing) -> JobListAnswer:
-    """Answer which jobs there are, the newest first."""
+    """Return the answer about the newest jobs."""
     page = listing.page
     return JobListAnswer(
         jobs=[_listed(job) for job in page.jobs],
@@ -187,38 +186,18 @@ def _listed(job: Job) -> ListedJob:
 
 
 def _paths(job: Job) -> str | None:
-    """Say where a job's files were saved."""
+    """Return where a job's files were saved, None if nowhere."""
     return ", ".join(filter(None, job.saved_to)) or None
 
 
-def output_schema(answer: type[BaseModel]) -> JSONObject:
-    """Give an answer's JSON Schema, without the titles that a model has no use for."""
-    schema = answer.model_json_schema(mode="serialization")
-    plain = _plain_schema(schema, schema.get("$defs", {}))
-    return {key: plain[key] for key in ("type", "properties", "required")}
-
-
-def _plain_schema(part: Any, definitions: Mapping[str, Any]) -> Any:
-    """Write references out, which several clients do not follow, and leave out what only tells."""
-    if isinstance(part, list):
-        return [_plain_schema(value, definitions) for value in cast("list[Any]", part)]
-    if not isinstance(part, dict):
-        return part
-    fields = cast("dict[str, Any]", part)
-    if "$ref" in fields:
-        return _plain_schema(definitions[fields["$ref"].rsplit("/", 1)[-1]], definitions)
-    named = {"title", "description", "default", "$defs"}
-    return {k: _plain_schema(v, definitions) for k, v in fields.items() if k not in named}
-
-
 def _facts(facts: JSONObject) -> str:
-    """Write facts on one line, without those that are null or empty."""
-    told = {name: _plain(value) for name, value in facts.items()}
-    return "; ".join(f"{name}: {value}" for name, value in told.items() if value)
+    """Return facts on one line, without those that are null or empty."""
+    texts = {name: _plain(value) for name, value in facts.items()}
+    return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
 
 
 def _plain(value: Any) -> str:
-    """Write a fact as text: nothing for null and for an empty list."""
+    """Return a fact as text, empty for null and for an empty list."""
     if isinstance(value, list):
         return ", ".join(cast("list[str]", value))
     if isinstance(value, bool):

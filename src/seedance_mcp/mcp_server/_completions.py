@@ -1,4 +1,4 @@
-"""Completing what a user types: a request_id, from the ledger, the newest job first."""
+"""Completes a `request_id` that a user types, from the ledger, the newest job first."""
 
 from collections.abc import Sequence
 
@@ -15,35 +15,37 @@ from mcp_types import (
 )
 
 from seedance_mcp.errors import LedgerError, TokenMissing
-from seedance_mcp.service.service import Service
 from seedance_mcp.text import one_line
 
+from ._opening import ServiceOpener
 from ._resource_uris import JOB_TEMPLATE
 
 REQUEST_ID = "request_id"
 
-NEWEST_JOBS = 1_000
+MOST_JOBS = 1_000
+"""How many of the newest jobs are searched."""
+
 MOST_VALUES = 100
-"""How many jobs an id is completed from, and how many values MCP lets through."""
+"""How many values MCP allows in one answer."""
 
 
 class Completions:
-    """What can be completed: an argument of the template of jobs, or of a prompt.
+    """Completes arguments of the template of jobs, and of prompts.
 
     Args:
-        prompts: The prompts that are offered.
+        prompts: The prompts of the server.
     """
 
     def __init__(self, prompts: Sequence[Prompt]) -> None:
         self._prompts = prompts
 
     async def complete(
-        self, context: ServerRequestContext[Service], params: CompleteRequestParams
+        self, context: ServerRequestContext[ServiceOpener], params: CompleteRequestParams
     ) -> CompleteResult:
-        """Complete an argument; one that is not a request_id is the user's own to write.
+        """Return the values of a `request_id`; for other arguments there are none.
 
         Raises:
-            MCPError: There is no such template, prompt or argument.
+            MCPError: The template, prompt or argument is unknown.
         """
         name = params.argument.name
         if name not in self._arguments(params.ref):
@@ -55,7 +57,7 @@ class Completions:
         )
 
     def _arguments(self, ref: ResourceTemplateReference | PromptReference) -> list[str]:
-        """Name the arguments of what is referred to."""
+        """Return the names of the arguments of a template or a prompt."""
         if isinstance(ref, ResourceTemplateReference):
             if ref.uri == JOB_TEMPLATE:
                 return [REQUEST_ID]
@@ -66,17 +68,18 @@ class Completions:
         raise MCPError(INVALID_PARAMS, f"Unknown prompt: {one_line(ref.name)}")
 
 
-async def _request_ids(service: Service, beginning: str) -> Completion:
-    """Give the newest ids that begin so; none where they cannot be had, as nothing hangs on it."""
+async def _request_ids(opener: ServiceOpener, beginning: str) -> Completion:
+    """Return the newest ids with a beginning, none if the ledger cannot be read."""
     try:
-        page = await service.known(limit=NEWEST_JOBS)
+        service = await opener.get()
+        page = await service.store.recent(await service.tracker.owner(), limit=MOST_JOBS)
     except (LedgerError, TokenMissing):
         return Completion(values=[], total=0, has_more=False)
     ids = [job.request_id for job in page.jobs if job.request_id]
-    fitting = [request_id for request_id in ids if request_id.startswith(beginning)]
-    all_seen = page.total <= NEWEST_JOBS
+    matching = [request_id for request_id in ids if request_id.startswith(beginning)]
+    all_seen = page.total <= MOST_JOBS
     return Completion(
-        values=fitting[:MOST_VALUES],
-        total=len(fitting) if all_seen else None,
-        has_more=len(fitting) > MOST_VALUES or not all_seen,
+        values=matching[:MOST_VALUES],
+        total=len(matching) if all_seen else None,
+        has_more=len(matching) > MOST_VALUES or not all_seen,
     )

@@ -8,14 +8,14 @@ import anyio
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
-from seedance_mcp.service.reports import DownloadProgress
+from seedance_mcp.service.reports import DownloadProgress, JobReport
 
-# A second less than is promised, for a machine that is busy.
 HEARTBEAT_SECONDS = 4.0
+"""The pause between notifications; a second less than promised, for a busy machine."""
 
 
 class Notify(Protocol):
-    """Whoever carries a progress notification to the client."""
+    """Sends a progress notification to the client."""
 
     def __call__(
         self, progress: float, total: float | None = None, message: str | None = None
@@ -24,46 +24,45 @@ class Notify(Protocol):
         ...
 
 
-class Progress:
-    """The notifications of one call; `progress` is the job's age and strictly increases.
+class JobProgress:
+    """The notifications of one call; `progress` is the job's age in seconds, strictly increasing.
 
-    There is no `total`, since the service gives no percentage.
+    There is no `total`, since RunComfy gives no percentage.
 
     Args:
-        notify: Carries a notification to the client.
-        clock: What time it is.
-        at_first: What the call does before there is a job, None for nothing that takes time.
+        notify: Sends a notification.
+        clock: The time.
+        preflight: What the call does before there is a job, None if that takes no time.
     """
 
-    def __init__(self, notify: Notify, clock: Clock, at_first: str | None = None) -> None:
+    def __init__(self, notify: Notify, clock: Clock, preflight: str | None = None) -> None:
         self._notify = notify
         self._clock = clock
-        self._at_first = at_first
+        self._preflight = preflight
         self._began = clock.now()
         self._job: Job | None = None
         self._usual_seconds: float | None = None
         self._last = -1.0
 
-    async def __call__(self, job: Job, usual_seconds: float | None = None) -> None:
-        """Hear where the job stands, and notify if that is news."""
-        before, self._job = self._job, job
-        self._usual_seconds = usual_seconds or self._usual_seconds
-        news = before is None or (job.status, job.queue_position) != (
-            before.status,
-            before.queue_position,
-        )
-        if news:
+    async def __call__(self, report: JobReport) -> None:
+        """Notify if the job's status or queue position has changed."""
+        before, self._job = self._job, report.job
+        self._usual_seconds = report.usual_seconds or self._usual_seconds
+        if before is None or (before.status, before.queue_position) != (
+            report.job.status,
+            report.job.queue_position,
+        ):
             await self.beat()
 
     async def beat(self) -> None:
-        """Notify of where the job stands, or of what is done before there is one."""
+        """Notify of where the job stands, or of the preflight before there is one."""
         now = self._clock.now()
         if self._job is not None:
             elapsed = self._job.elapsed_seconds(now)
             message = describe(self._job, elapsed, self._usual_seconds)
-        elif self._at_first is not None:
+        elif self._preflight is not None:
             elapsed = (now - self._began).total_seconds()
-            message = f"{self._at_first}, {elapsed:.0f} s"
+            message = f"{self._preflight}, {elapsed:.0f} s"
         else:
             return
         self._last = round(max(elapsed, self._last + 0.001), 3)
@@ -71,40 +70,40 @@ class Progress:
 
 
 class BytesProgress:
-    """The notifications of a call that saves files: bytes so far, out of how many.
+    """The notifications of a call that downloads: bytes so far, strictly increasing.
 
-    `progress` strictly increases: where no byte has come since, by a thousandth of one.
+    While no byte comes, `progress` increases by a thousandth of one.
 
     Args:
-        notify: Carries a notification to the client.
+        notify: Sends a notification.
     """
 
     def __init__(self, notify: Notify) -> None:
         self._notify = notify
-        self._tally: DownloadProgress | None = None
+        self._progress: DownloadProgress | None = None
         self._last = -1.0
 
-    async def __call__(self, tally: DownloadProgress) -> None:
-        """Hear how far it is, and notify if that is news."""
-        before, self._tally = self._tally, tally
-        if tally != before:
+    async def __call__(self, progress: DownloadProgress) -> None:
+        """Notify if the progress has changed."""
+        before, self._progress = self._progress, progress
+        if progress != before:
             await self.beat()
 
     async def beat(self) -> None:
-        """Notify of how far it is; before that is known, RunComfy is asked where the files lie."""
-        tally = self._tally or DownloadProgress()
-        self._last = round(max(tally.size, self._last + 0.001), 3)
-        message = f"saved {tally}" if self._tally else "asking RunComfy"
-        await self._notify(self._last, tally.total, message)
+        """Notify of the progress; until there is any, RunComfy is being asked for the links."""
+        progress = self._progress or DownloadProgress()
+        self._last = round(max(progress.size, self._last + 0.001), 3)
+        message = f"downloaded {progress}" if self._progress else "asking RunComfy"
+        await self._notify(self._last, progress.total, message)
 
 
 def describe(job: Job, elapsed_seconds: float, usual_seconds: float | None = None) -> str:
-    """Say where a job stands in a few words for a person.
+    """Return where a job stands in a few words, for a person.
 
     Args:
         job: The job.
-        elapsed_seconds: How old it is.
-        usual_seconds: How long such a job usually takes in all; None where that is not known.
+        elapsed_seconds: Its age.
+        usual_seconds: How long such a job usually takes in all; None while unknown.
     """
     position = f", position {job.queue_position}" if job.queue_position is not None else ""
     words = f"{job.status.value.replace('_', ' ')}{position}, {elapsed_seconds:.0f} s"
@@ -117,31 +116,33 @@ def describe(job: Job, elapsed_seconds: float, usual_seconds: float | None = Non
 
 @asynccontextmanager
 async def reported(
-    notify: Notify, clock: Clock, *, at_first: str | None = None
-) -> AsyncGenerator[Progress, None]:
-    """JobReport the progress of a call for as long as it runs."""
-    progress = Progress(notify, clock, at_first)
-    async with beating(progress.beat, clock):
+    notify: Notify, clock: Clock, *, preflight: str | None = None
+) -> AsyncGenerator[JobProgress, None]:
+    """Notify of the progress of a job for as long as the context lasts."""
+    progress = JobProgress(notify, clock, preflight)
+    async with heartbeat(progress.beat, clock):
         yield progress
 
 
 @asynccontextmanager
-async def beating(beat: Callable[[], Awaitable[None]], clock: Clock) -> AsyncGenerator[None, None]:
-    """Beat at least every 5 seconds for as long as a call runs."""
+async def heartbeat(
+    beat: Callable[[], Awaitable[None]], clock: Clock
+) -> AsyncGenerator[None, None]:
+    """Call `beat` at least every 5 seconds for as long as the context lasts."""
 
-    async def heartbeat() -> None:
+    async def run() -> None:
         while True:
             await clock.sleep(HEARTBEAT_SECONDS)
             await beat()
 
-    broken: Exception | None = None
+    failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(heartbeat)
+        tasks.start_soon(run)
         try:
             yield
         except Exception as error:  # noqa: BLE001 - raised again outside of the group
-            broken = error
+            failure = error
         tasks.cancel_scope.cancel()
-    if broken is not None:
-        # From within, the group would wrap the error of a call in a group of errors.
-        raise broken
+    if failure is not None:
+        # Raised inside, the task group would wrap it in an exception group.
+        raise failure

@@ -1,6 +1,7 @@
 """The prompts that a user can pick in a client: how to turn an image and an idea into a clip."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
@@ -17,7 +18,6 @@ from mcp_types import (
 )
 
 from seedance_mcp.models.model import Model
-from seedance_mcp.service.service import Service
 from seedance_mcp.text import one_line
 
 ANIMATE_IMAGE = Prompt(
@@ -69,13 +69,13 @@ class Prompts:
         self.offered = [ANIMATE_IMAGE] if self._names else []
 
     async def list(
-        self, _: ServerRequestContext[Service], __: PaginatedRequestParams | None
+        self, _: ServerRequestContext[Any], __: PaginatedRequestParams | None
     ) -> ListPromptsResult:
         """List the prompts that make sense with the model."""
         return ListPromptsResult(prompts=self.offered)
 
     async def get(
-        self, _: ServerRequestContext[Service], params: GetPromptRequestParams
+        self, _: ServerRequestContext[Any], params: GetPromptRequestParams
     ) -> GetPromptResult:
         """Give a prompt, filled in.
 

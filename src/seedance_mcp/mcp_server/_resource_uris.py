@@ -1,4 +1,4 @@
-"""The names of the resources that a client can read."""
+"""The URIs of the resources."""
 
 import re
 
@@ -10,12 +10,12 @@ JOB_TEMPLATE = "seedance://jobs/{request_id}"
 
 
 def job_uri(request_id: str) -> str:
-    """Name the resource of a job."""
+    """Return the URI of a job."""
     return f"{JOBS_URI}/{request_id}"
 
 
 def request_id_of(uri: str) -> str | None:
-    """Give the request_id of the job that a URI names, None where it names anything else."""
+    """Return the request id in the URI of a job, None for any other URI."""
     prefix, _, request_id = uri.rpartition("/")
     valid = prefix == JOBS_URI and re.fullmatch(REQUEST_ID_PATTERN, request_id)
     return request_id if valid else None

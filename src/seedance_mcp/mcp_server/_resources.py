@@ -1,7 +1,7 @@
-"""What a client may read without calling a tool: the jobs, and the model's schema.
+"""What a client can read without calling a tool: the jobs, and the model's schema.
 
-A job is read as `check_status` without waiting tells it: one that has ended from the ledger,
-another one after asking the service once. Jobs are looked up under their owner, as for the tools.
+Reading a job is `check_status` without waiting: from the ledger if the job has ended, else after
+asking RunComfy once. As for the tools, an owner sees only their own jobs.
 """
 
 import json
@@ -29,56 +29,70 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import JobNotFound, SeedanceError
-from seedance_mcp.jobs.job import Job
-from seedance_mcp.models.model import JSONObject, Model
-from seedance_mcp.service.service import Service
+from seedance_mcp.models.model import Model
+from seedance_mcp.service.reports import ignore
 from seedance_mcp.text import one_line
 
 from ._answers import job_answer, listing_answer
+from ._opening import ServiceOpener
 from ._resource_uris import JOB_TEMPLATE, JOBS_URI, MODEL_URI, request_id_of
 from ._subscriptions import Subscriptions
 
-RECENT_JOBS = 20
+MOST_LISTED_JOBS = 20
 
 LEGACY_NOT_FOUND = -32002
-"""The code of 2025-11-25 for a resource that is not there; the later revision took it back."""
+"""The error code of 2025-11-25 for an unknown resource, which 2026-07-28 withdrew."""
 
 JSON_TYPE = "application/json"
 
-Context = ServerRequestContext[Service]
+Context = ServerRequestContext[ServiceOpener]
 
 
 class Resources:
-    """The resources of a server, and who wants to hear of their changes.
+    """The resources of a server, and the subscriptions to them.
 
     Args:
-        model: The model that clips are made with.
-        clock: What time it is, for elapsed times.
+        model: The model that makes the clips.
+        clock: The time, for elapsed times.
     """
 
     def __init__(self, model: Model, clock: Clock) -> None:
-        self.announcements = Subscriptions()
+        self.subscriptions = Subscriptions()
         self._model = model
         self._clock = clock
 
     async def list(self, _: Context, __: PaginatedRequestParams | None) -> ListResourcesResult:
-        """List the resources whose names are known beforehand."""
-        return ListResourcesResult(resources=[_model(self._model), _JOBS])
+        """Return the resources with a fixed URI."""
+        jobs = Resource(
+            uri=JOBS_URI,
+            name="jobs",
+            title="Recent jobs",
+            description="The newest jobs with their request_ids, from earlier chats too.",
+            mime_type=JSON_TYPE,
+        )
+        return ListResourcesResult(resources=[_model_resource(self._model), jobs])
 
     async def list_templates(
         self, _: Context, __: PaginatedRequestParams | None
     ) -> ListResourceTemplatesResult:
-        """List the resources that are named by what they are about."""
-        return ListResourceTemplatesResult(resource_templates=[_JOB])
+        """Return the template of the resources that are jobs."""
+        job = ResourceTemplate(
+            uri_template=JOB_TEMPLATE,
+            name="job",
+            title="A job",
+            description="Where a job stands, as check_status answers without waiting.",
+            mime_type=JSON_TYPE,
+        )
+        return ListResourceTemplatesResult(resource_templates=[job])
 
     async def read(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-        """Read a resource.
+        """Return a resource as JSON.
 
         Raises:
-            MCPError: There is no such resource, or it cannot be read now.
+            MCPError: The resource is unknown, or cannot be read now.
         """
         try:
-            facts = await self._facts(context.lifespan_context, params.uri)
+            facts = await self._facts(context, params.uri)
         except JobNotFound:
             raise _not_found(context, params.uri) from None
         except SeedanceError as error:
@@ -91,78 +105,62 @@ class Resources:
         )
 
     async def subscribe(self, context: Context, params: SubscribeRequestParams) -> EmptyResult:
-        """Announce the changes of a resource to a client of 2025-11-25.
+        """Notify a client of 2025-11-25 of a resource's changes from now on.
 
         Raises:
-            MCPError: There is no such resource, or the ledger does not know the job.
+            MCPError: The resource is unknown, or the ledger does not have the job.
         """
         request_id = request_id_of(params.uri)
         try:
-            known = request_id and await context.lifespan_context.knows(request_id)
+            known = request_id and await _has_job(context, request_id)
         except SeedanceError as error:
             raise MCPError(INTERNAL_ERROR, error.line) from error
         if not known and params.uri not in {JOBS_URI, MODEL_URI}:
             raise _not_found(context, params.uri)
-        self.announcements.subscribe(context.session, params.uri)
+        self.subscriptions.subscribe(context.session, params.uri)
         return EmptyResult()
 
     async def unsubscribe(self, context: Context, params: UnsubscribeRequestParams) -> EmptyResult:
-        """Announce the changes of a resource to a client of 2025-11-25 no longer."""
-        self.announcements.unsubscribe(context.session, params.uri)
+        """Stop notifying a client of 2025-11-25 of a resource's changes."""
+        self.subscriptions.unsubscribe(context.session, params.uri)
         return EmptyResult()
 
-    async def _facts(self, service: Service, uri: str) -> Mapping[str, Any] | None:
-        """Give what a resource says, None where there is no such resource."""
+    async def _facts(self, context: Context, uri: str) -> Mapping[str, Any] | None:
+        """Return what a resource holds, None for an unknown one."""
         if uri == MODEL_URI:
             return {"model_id": self._model.model_id, "input_schema": self._model.input_schema}
-        if uri == JOBS_URI:
-            listing = await service.jobs(status=None, limit=RECENT_JOBS)
-            return listing_answer(listing).structure()
         request_id = request_id_of(uri)
-        return await self._job_facts(service, request_id) if request_id else None
-
-    async def _job_facts(self, service: Service, request_id: str) -> JSONObject:
-        report = await service.status(request_id, wait_seconds=0, watch=_nobody)
+        if request_id is None and uri != JOBS_URI:
+            return None
+        service = await context.lifespan_context.get()
+        if request_id is None:
+            listing = await service.list_jobs(status=None, limit=MOST_LISTED_JOBS)
+            return listing_answer(listing).structure()
+        report = await service.status(request_id, wait_seconds=0, watch=ignore)
         elapsed = report.job.elapsed_seconds(self._clock.now())
         return job_answer(report, elapsed_seconds=elapsed).structure()
 
 
-_JOBS = Resource(
-    uri=JOBS_URI,
-    name="jobs",
-    title="Recent jobs",
-    description="The newest jobs with their request_ids, also from earlier chats.",
-    mime_type=JSON_TYPE,
-)
-
-_JOB = ResourceTemplate(
-    uri_template=JOB_TEMPLATE,
-    name="job",
-    title="A job",
-    description="Where a job stands, as check_status tells it without waiting.",
-    mime_type=JSON_TYPE,
-)
+async def _has_job(context: Context, request_id: str) -> bool:
+    service = await context.lifespan_context.get()
+    return await service.tracker.find(request_id) is not None
 
 
-def _model(model: Model) -> Resource:
+def _model_resource(model: Model) -> Resource:
     return Resource(
         uri=MODEL_URI,
         name="model",
         title="The model's schema",
         description=(
-            f"What {model.model_id} takes, as RunComfy publishes it, with its rules for images."
+            f"The input schema of {model.model_id} as RunComfy publishes it, with its rules for"
+            " images."
         ),
         mime_type=JSON_TYPE,
     )
 
 
 def _not_found(context: Context, uri: str) -> MCPError:
-    """Say that there is no such resource, in the way of the client's protocol version."""
+    """Return the error for an unknown resource in the client's protocol version."""
     modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
     code = INVALID_PARAMS if modern else LEGACY_NOT_FOUND
     return MCPError(code, f"Resource not found: {one_line(uri)}", {"uri": uri})
-
-
-async def _nobody(job: Job, usual_seconds: float | None = None) -> None:
-    """Watch nothing."""
-    del job, usual_seconds

@@ -1,8 +1,9 @@
-"""Telling clients that a resource has changed, in the way of either protocol era.
+"""Notifications that a resource has changed, for clients of both protocol eras.
 
-A client of 2025-11-25 subscribes to a URI and hears of it on its connection; one of 2026-07-28
-opens a stream with `subscriptions/listen`, which the SDK serves from a bus. Either hears only that
-something changed, and reads it again if it cares, so changes that come in quickly are told once.
+A client of 2025-11-25 subscribes to a URI and is notified on its connection; one of 2026-07-28
+opens a stream with `subscriptions/listen`, which the SDK serves from a bus. A notification says
+only that something changed, and the client reads it again if it cares, so changes that come in
+quick succession are sent once.
 """
 
 from collections.abc import AsyncGenerator
@@ -13,54 +14,54 @@ from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 
 from seedance_mcp.jobs.job import Job
-from seedance_mcp.service.reports import Listener
+from seedance_mcp.service.reports import OnJobChange
 
 from ._resource_uris import JOBS_URI, job_uri
 
 MOST_SUBSCRIPTIONS = 1_000
-"""How many are kept; nothing says that a connection has gone, so the oldest ones make room."""
+"""How many are kept; nothing says that a connection has closed, so the oldest make room."""
 
-SEND_SECONDS = 1.0
-"""How long a client may take to let a notification in, before its subscription is dropped."""
+SEND_TIMEOUT_SECONDS = 1.0
+"""How long a client may take to accept a notification before its subscription is dropped."""
 
 
 class Subscriptions:
-    """Who wants to hear of which resource, and what is told to them."""
+    """Who is notified of which resource."""
 
     def __init__(self) -> None:
         self._bus = InMemorySubscriptionBus()
         self.listen = ListenHandler(self._bus)
-        # A session object belongs to one request; what it knows of its client, to the connection.
+        # A session object belongs to one request; its client's parameters, to the connection.
         self._sessions: dict[tuple[int, str], ServerSession] = {}
 
     def subscribe(self, session: ServerSession, uri: str) -> None:
-        """Tell a connection of a resource's changes from now on."""
+        """Notify a connection of a resource's changes from now on."""
         self.unsubscribe(session, uri)
         if len(self._sessions) >= MOST_SUBSCRIPTIONS:
             del self._sessions[next(iter(self._sessions))]
         self._sessions[id(session.client_params), uri] = session
 
     def unsubscribe(self, session: ServerSession, uri: str) -> None:
-        """Tell a connection no more of a resource's changes."""
+        """Stop notifying a connection of a resource's changes."""
         self._sessions.pop((id(session.client_params), uri), None)
 
-    def end(self) -> None:
-        """Let every stream of `subscriptions/listen` end in order."""
+    def shut_down(self) -> None:
+        """End every stream of `subscriptions/listen`."""
         self.listen.close()
 
     @asynccontextmanager
-    async def running(self) -> AsyncGenerator[Listener, None]:
-        """Tell of the changes of jobs that the listener hears, in a task of its own."""
+    async def running(self) -> AsyncGenerator[OnJobChange, None]:
+        """Yield a callback for jobs that have changed; notifications are sent by a task."""
         changed: dict[str, None] = {}
         wake = anyio.Event()
 
-        def hear(job: Job) -> None:
+        def on_change(job: Job) -> None:
             if job.request_id:
                 changed[job_uri(job.request_id)] = None
             changed[JOBS_URI] = None
             wake.set()
 
-        async def tell() -> None:
+        async def send() -> None:
             nonlocal wake
             while True:
                 await wake.wait()
@@ -68,19 +69,19 @@ class Subscriptions:
                 while changed:
                     uri = next(iter(changed))
                     del changed[uri]
-                    await self._announce(uri)
+                    await self._send(uri)
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(tell)
-            yield hear
+            tasks.start_soon(send)
+            yield on_change
             tasks.cancel_scope.cancel()
 
-    async def _announce(self, uri: str) -> None:
+    async def _send(self, uri: str) -> None:
         await self._bus.publish(ResourceUpdated(uri=uri))
         for key, session in list(self._sessions.items()):
             if key[1] != uri:
                 continue
-            with anyio.move_on_after(SEND_SECONDS) as scope:
+            with anyio.move_on_after(SEND_TIMEOUT_SECONDS) as scope:
                 await session.send_resource_updated(uri)
             if scope.cancelled_caught:
                 self._sessions.pop(key, None)

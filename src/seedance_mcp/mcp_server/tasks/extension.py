@@ -1,7 +1,7 @@
-"""The Tasks extension of the 2026-07-28 revision: a call that takes long is answered with a task.
+"""The Tasks extension of revision 2026-07-28: a call that takes long is answered with a task.
 
-This is the protocol and nothing else: who may be given a task, what one looks like on the wire,
-and which error answers what. What a task stands for is the matter of a `Work`.
+This is the protocol alone: which client gets a task, what a task looks like on the wire, and which
+error answers what. The `Work` behind it decides what a task is.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
@@ -39,22 +39,22 @@ TASKS = "io.modelcontextprotocol/tasks"
 """The extension's identifier."""
 
 REVISIONS = frozenset({"2026-07-28"})
-"""The protocol revisions in which a task is an answer; elsewhere it would be an invalid result."""
+"""The protocol revisions that allow a task as a result."""
 
 TaskStatus = Literal["working", "input_required", "completed", "failed", "cancelled"]
 
 
 class Task(Result):
-    """What every form of a task tells.
+    """The fields that every form of a task has.
 
     Attributes:
         task_id: Its id.
-        status: Where it stands; `failed` is for errors of the protocol alone.
-        status_message: The same for a person, in a line.
+        status: Where it stands; `failed` is for protocol errors only.
+        status_message: The same in one line for a person.
         created_at: When it was begun.
-        last_updated_at: When it was last looked at, or when it ended.
-        ttl_ms: How long after its creation it can be had, in milliseconds.
-        poll_interval_ms: When to ask again, in milliseconds; None where it has ended.
+        last_updated_at: When it was last polled, or when it ended.
+        ttl_ms: How long it is kept after its creation, in milliseconds.
+        poll_interval_ms: When to poll again, in milliseconds; None if it has ended.
     """
 
     task_id: str
@@ -67,18 +67,18 @@ class Task(Result):
 
 
 class CreatedTask(Task):
-    """What answers a call in the place of its result."""
+    """The answer to a call in place of its result."""
 
     result_type: Literal["task"] = "task"
 
 
 class TaskState(Task):
-    """What answers tasks/get.
+    """The answer to `tasks/get`.
 
     Attributes:
-        result: What the call would have been answered with; only of one that is completed.
-        error: What error it would have been answered with; only of one that failed.
-        input_requests: What the client is asked, by the key of its answer.
+        result: The result of the call; only if the task is completed.
+        error: The error of the call; only if the task failed.
+        input_requests: Questions to the client, by the key of their answer.
     """
 
     result_type: Literal["complete"] = "complete"
@@ -88,38 +88,38 @@ class TaskState(Task):
 
 
 class TaskParams(RequestParams):
-    """What tasks/get and tasks/cancel are asked with."""
+    """The parameters of `tasks/get` and `tasks/cancel`."""
 
     task_id: str
 
 
 class UpdateParams(TaskParams):
-    """What tasks/update is asked with; answers that nobody waits for may have any form."""
+    """The parameters of `tasks/update`; answers to no question may have any form."""
 
     input_responses: dict[str, Any]
 
 
 class Work(Protocol):
-    """What is done behind tasks, seen from one request.
+    """What tasks stand for, for one request.
 
-    Every method but `begin` raises `JobNotFound` where there is no such task, and another
-    `SeedanceError` where that cannot be told.
+    Every method but `begin` raises `JobNotFound` for an unknown task, and another `SeedanceError`
+    if it cannot be looked up.
     """
 
     async def begin(self, params: CallToolRequestParams) -> Result:
-        """Begin what a call asks for: a `CreatedTask`, or what answers the call at once."""
+        """Begin what a call asks for, and return a `CreatedTask` or the result."""
         ...
 
     async def state(self, task_id: str) -> TaskState:
-        """Tell where a task stands."""
+        """Return where a task stands."""
         ...
 
     async def cancel(self, task_id: str) -> None:
-        """Cancel a task, if it can be."""
+        """Cancel a task, if possible."""
         ...
 
     async def update(self, task_id: str, answers: Mapping[str, Any]) -> None:
-        """Take the client's answers, leaving out those that nobody waits for."""
+        """Use the client's answers, and ignore those that were not asked for."""
         ...
 
 
@@ -128,12 +128,12 @@ Listen = Callable[[Context, SubscriptionsListenRequestParams], Awaitable[Subscri
 
 
 class Tasks(Extension):
-    """The extension, for a server of the SDK's.
+    """The extension, for a server of the SDK.
 
     Args:
-        work: Gives what is done behind tasks, for one request.
+        work: Returns the work behind tasks, for one request.
         tools: The tools whose calls may be answered with a task.
-        required: Those of them that can be answered in no other way.
+        required: Those of them whose calls must be.
     """
 
     identifier = TASKS
@@ -150,7 +150,7 @@ class Tasks(Extension):
         self._required = required
 
     def methods(self) -> Sequence[MethodBinding]:
-        """Give the requests about tasks."""
+        """Return the handlers of the requests about tasks."""
         return [
             MethodBinding("tasks/get", TaskParams, self._get),
             MethodBinding("tasks/cancel", TaskParams, self._cancel),
@@ -160,7 +160,7 @@ class Tasks(Extension):
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: Context, call_next: CallNext
     ) -> HandlerResult:
-        """Answer a call with a task where the client takes one, and as ever where it does not."""
+        """Answer a call with a task if the client accepts one."""
         if params.name not in self._tools:
             return await call_next(ctx)
         # The Inspector declares the extension on older connections too.
@@ -185,14 +185,14 @@ class Tasks(Extension):
         return EmptyResult()
 
 
-def listening(listen: Listen) -> Listen:
-    """Refuse notifications about tasks to a client that does not know tasks.
+def checked_listen(listen: Listen) -> Listen:
+    """Return a handler that refuses notifications about tasks to a client without the extension.
 
-    To one that does nothing is promised: the SDK's bus carries no such notification, and what its
-    handler acknowledges names no task, so that the client goes on polling.
+    A client with it is promised none either, and keeps polling: the SDK's bus cannot carry them,
+    and its acknowledgement names no task.
 
     Args:
-        listen: Serves subscriptions/listen.
+        listen: The handler of `subscriptions/listen`.
     """
 
     async def checked(
@@ -206,23 +206,23 @@ def listening(listen: Listen) -> Listen:
 
 
 def _declares(ctx: Context) -> bool:
-    """Tell whether the client of a request takes tasks."""
+    """Return whether the client of a request declares the extension."""
     capabilities = ctx.session.client_capabilities
     return capabilities is not None and TASKS in (capabilities.extensions or {})
 
 
 @contextmanager
 def _checked(ctx: Context, task_id: str) -> Generator[None, None, None]:
-    """See that a request about a task may be made, and answer errors as the protocol has it.
+    """Check a request about a task, and turn errors of ours into the protocol's.
 
     Raises:
-        MCPError: The revision has no such request, the client takes no tasks, the header names
-            another one, there is no such task, or it cannot be told.
+        MCPError: The revision has no such request, the client does not declare the extension, the
+            header names another task, or the task is unknown or cannot be looked up.
     """
     if ctx.protocol_version not in REVISIONS:
         raise MCPError(METHOD_NOT_FOUND, "Method not found", ctx.method)
     require_client_extension(ctx, TASKS)
-    # The SDK compares the header for the protocol's own methods only. Pipes have none.
+    # The SDK compares the header only for the protocol's own methods; over stdio there is none.
     named = ctx.request and decode_header_value(ctx.request.headers.get(MCP_NAME_HEADER))
     if ctx.request and named != task_id:
         raise MCPError(HEADER_MISMATCH, "The Mcp-Name header must be the taskId of the request.")

@@ -1,4 +1,4 @@
-"""Serving many clients over Streamable HTTP, on this machine only."""
+"""Serves many clients over Streamable HTTP, on this machine only."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 
 from seedance_mcp.errors import ConfigurationError
-from seedance_mcp.mcp_server.app import SeedanceServer
+from seedance_mcp.mcp_server._server import SeedanceServer
 from seedance_mcp.settings import is_loopback
 
 from .shutdown import until_signal
@@ -25,10 +25,10 @@ async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:
     Args:
         server: The server.
         host: A loopback address or `localhost`.
-        port: The port; 0 takes a free one. Which it is goes to stderr.
+        port: The port; 0 takes a free one. The address goes to stderr.
 
     Raises:
-        ConfigurationError: The address is not this machine's alone, or it cannot be had.
+        ConfigurationError: The address is not a loopback address, or the port is taken.
     """
     listening = _listen(host, port)
     name = f"[{host}]" if ":" in host else host
@@ -40,8 +40,8 @@ async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:
             allowed_origins=[f"http://{name}{port}" for name in names for port in ("", ":*")],
         ),
     )
-    logging.getLogger("uvicorn.error").addFilter(_not_about_ending)
-    # Whatever is still open when the calls have answered is a stream that would stay for ever.
+    logging.getLogger("uvicorn.error").addFilter(_not_about_shutdown)
+    # Whatever is still open once the calls have answered is a stream that would never end.
     http = _HttpServer(
         uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=0
@@ -56,7 +56,7 @@ async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:
 
 
 class _HttpServer(uvicorn.Server):
-    """uvicorn without its own handling of signals, which kills the process by one in the end."""
+    """uvicorn without its signal handling, which in the end kills the process by the signal."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -64,8 +64,8 @@ class _HttpServer(uvicorn.Server):
         yield
 
 
-def _not_about_ending(record: logging.LogRecord) -> bool:
-    """Drop what uvicorn says of streams that the end of the process cuts off."""
+def _not_about_shutdown(record: logging.LogRecord) -> bool:
+    """Drop what uvicorn logs about streams that are cut off at shutdown."""
     cut_off = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
     return not cut_off and "graceful shutdown" not in record.getMessage()
 
@@ -73,12 +73,12 @@ def _not_about_ending(record: logging.LogRecord) -> bool:
 def _listen(host: str, port: int) -> socket.socket:
     if not is_loopback(host):
         raise ConfigurationError(
-            f"--host must be an address of this machine alone, such as 127.0.0.1, and {host} is"
-            " not: whoever reaches this server spends your RunComfy balance."
+            f"--host must be a loopback address, such as 127.0.0.1, not {host}: everyone who can"
+            " reach this server can spend your RunComfy balance."
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the protocol is named, and answers that are
-    # written in two parts would take 40 ms longer.
+    # asyncio turns Nagle's algorithm off only if the protocol is named; with it, answers that are
+    # written in two parts take 40 ms longer.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
@@ -88,5 +88,5 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listening.close()
         reason = error.strerror if isinstance(error, OSError) else "no such port"
-        raise ConfigurationError(f"--port {port} cannot be had: {reason}.") from None
+        raise ConfigurationError(f"Cannot listen on port {port}: {str(reason).lower()}.") from None
     return listening

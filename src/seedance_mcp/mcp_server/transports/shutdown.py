@@ -1,4 +1,4 @@
-"""How serving ends: at SIGINT and SIGTERM, with every waiting call answered first."""
+"""Graceful shutdown: SIGINT and SIGTERM let every waiting call answer first."""
 
 import logging
 import os
@@ -11,41 +11,41 @@ from typing import NoReturn, cast
 import anyio
 
 from seedance_mcp.errors import SeedanceError
-from seedance_mcp.mcp_server.app import SeedanceServer
+from seedance_mcp.mcp_server._server import SeedanceServer
 
 logger = logging.getLogger(__name__)
 
 
 def end_process(error: BaseException | None) -> NoReturn:
-    """End the process at once, with exit code 0 or, after saying what broke, with 1.
+    """Exit at once, with code 0, or with code 1 after reporting an error to stderr.
 
     The SDK reads stdin in a thread that would keep the process alive until the client hangs up,
-    and the interpreter's farewell would flush what a library printed into the client's pipe. All
-    that must be closed has been, by the server's lifespan.
+    and an ordinary exit would flush what a library printed into the client's pipe. Whatever must
+    be closed has been closed by the server's lifespan.
     """
     if error is not None:
-        cause = _innermost(error)
+        cause = _first(error)
         if isinstance(cause, SeedanceError):
-            print(f"seedance-mcp: {cause.message}", file=sys.stderr)  # noqa: T201
+            print(f"seedance-mcp: {cause.message}", file=sys.stderr)  # noqa: T201 - stderr, for a person
         else:
             logger.critical("The server broke", exc_info=error)
     sys.stderr.flush()
     os._exit(0 if error is None else 1)
 
 
-def _innermost(error: BaseException) -> BaseException:
-    """Give the first error out of the groups that task groups wrap around it."""
+def _first(error: BaseException) -> BaseException:
+    """Return the first error inside the groups that task groups wrap around it."""
     if isinstance(error, BaseExceptionGroup):
-        return _innermost(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
+        return _first(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
     return error
 
 
 @asynccontextmanager
 async def until_signal(server: SeedanceServer) -> AsyncGenerator[anyio.CancelScope, None]:
-    """Cancel what runs inside when SIGINT or SIGTERM comes, its waiting calls answered first."""
+    """Cancel what runs inside at SIGINT or SIGTERM, after its waiting calls have answered."""
     with anyio.CancelScope() as scope:
         if sys.platform == "win32":
-            # There are no such signals to wait for; clients close stdin or end the process.
+            # There are no such signals; clients close stdin or kill the process.
             yield scope
             return
 
@@ -53,7 +53,7 @@ async def until_signal(server: SeedanceServer) -> AsyncGenerator[anyio.CancelSco
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 ready.set()
                 async for _ in signals:
-                    await server.end_calls()
+                    await server.finish_calls()
                     scope.cancel()
 
         ready = anyio.Event()

@@ -1,4 +1,4 @@
-"""Serving one client on stdin and stdout, on which nothing but JSON-RPC goes.
+"""Serves one client on stdin and stdout; only JSON-RPC is written to stdout.
 
 The end of stdin, SIGTERM and SIGINT end the process with exit code 0 within a second.
 """
@@ -16,29 +16,29 @@ from mcp.shared.message import SessionMessage
 from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
 from pydantic import ValidationError
 
-from seedance_mcp.mcp_server.app import SeedanceServer
+from seedance_mcp.mcp_server._server import SeedanceServer
 from seedance_mcp.text import one_line
 
 from .shutdown import end_process, until_signal
 
-LAST_WORDS_SECONDS = 0.9
-"""How long the process may go on after stdin has ended."""
+END_SECONDS = 0.9
+"""How long the process may run on after stdin has ended."""
 
 
 async def serve_stdio(server: SeedanceServer) -> None:
     """Serve one client on stdin and stdout."""
-    with _stdout_for_protocol() as wire, _stdin_for_protocol() as inbox:
+    with _private_stdout() as wire, _private_stdin() as inbox:
         server.answers_left = lambda: wire.clear
         async with anyio.create_task_group() as tasks:
             async with stdio_server(stdin=inbox, stdout=wire) as (reading, writing):
-                tasks.start_soon(inbox.take_in, writing.send)
+                tasks.start_soon(inbox.read_all, writing.send)
                 await _serve(server, reading, writing)
-            # Until here an answer that nobody reads may have held things up.
+            # Until here, an answer that the client does not read may have blocked everything.
             tasks.cancel_scope.cancel()
 
 
 async def _serve(server: SeedanceServer, reading: Any, writing: Any) -> None:
-    # Nothing but the end of stdin wakes the SDK's reader, so only that leads back from here.
+    # Only the end of stdin wakes the SDK's reader, so only that returns from here.
     try:
         async with until_signal(server) as serving:
             await server.run(reading, writing, server.create_initialization_options())
@@ -49,11 +49,10 @@ async def _serve(server: SeedanceServer, reading: Any, writing: Any) -> None:
 
 
 class _Inbox(anyio.AsyncFile[str]):
-    """The client's messages, a line each, taken in as they come.
+    """The client's messages, one a line, read as they come.
 
-    So the end of stdin is seen at once, though the client may have left answers unread that hold
-    up all others. A line that cannot be read is answered here: the SDK passes over it, and its
-    sender would wait for ever.
+    The end of stdin is therefore seen at once, even if unread answers block the rest. An invalid
+    line is answered here: the SDK ignores it, and its sender would wait forever.
     """
 
     def __init__(self, file: IO[str]) -> None:
@@ -61,26 +60,30 @@ class _Inbox(anyio.AsyncFile[str]):
         self._send, self._receive = anyio.create_memory_object_stream[str](inf)
 
     async def readline(self) -> str:
-        """Give the next line that is a message, and nothing at the end."""
+        """Return the next line that is a message, and "" at the end."""
         try:
             return await self._receive.receive()
         except anyio.EndOfStream:
             return ""
 
-    async def take_in(self, answer: Callable[[SessionMessage], Awaitable[None]]) -> None:
-        """Take lines in until stdin ends; some time after that, end the process."""
+    async def read_all(self, answer: Callable[[SessionMessage], Awaitable[None]]) -> None:
+        """Read lines until stdin ends; a second after that, end the process.
+
+        Args:
+            answer: Sends the answer to an invalid line.
+        """
         with self._send:
             while line := await super().readline():
-                if (fault := _fault(line)) is None:
+                if (error := _invalid(line)) is None:
                     self._send.send_nowait(line)
                 else:
-                    await answer(SessionMessage(fault))
-        await anyio.sleep(LAST_WORDS_SECONDS)
+                    await answer(SessionMessage(error))
+        await anyio.sleep(END_SECONDS)
         end_process(None)
 
 
-def _fault(line: str) -> JSONRPCError | None:
-    """Say what is wrong with a line; None for a message."""
+def _invalid(line: str) -> JSONRPCError | None:
+    """Return the answer to an invalid line; None for a message."""
     try:
         jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValidationError as error:
@@ -88,11 +91,9 @@ def _fault(line: str) -> JSONRPCError | None:
     else:
         return None
     message = _leniently_read(line)
-    if message is not None and _has_half_a_pair(message):
-        why = "a text in it holds half of a surrogate pair"
-    line = (
-        f"The line cannot be read as JSON-RPC: {one_line(why, 200)}. Nothing was done or charged."
-    )
+    if message is not None and _has_lone_surrogate(message):
+        why = "a text in it contains a lone surrogate"
+    line = f"The line is not valid JSON-RPC: {one_line(why, 200)}. Nothing was done or charged."
     return JSONRPCError(
         jsonrpc="2.0", id=_id(message), error=ErrorData(code=PARSE_ERROR, message=line)
     )
@@ -106,7 +107,7 @@ def _leniently_read(line: str) -> dict[str, object] | None:
     return cast("dict[str, object]", message) if isinstance(message, dict) else None
 
 
-def _has_half_a_pair(message: dict[str, object]) -> bool:
+def _has_lone_surrogate(message: dict[str, object]) -> bool:
     try:
         json.dumps(message, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -115,18 +116,18 @@ def _has_half_a_pair(message: dict[str, object]) -> bool:
 
 
 def _id(message: dict[str, object] | None) -> str | int | None:
-    """Give the id of a message that a more lenient reader understands."""
+    """Return the id of an invalid message, None if it has none that can be sent back."""
     given = (message or {}).get("id")
     if isinstance(given, str):
-        # Half of a surrogate pair could not be written.
+        # A lone surrogate cannot be encoded.
         return given if given.isprintable() else None
     return given if isinstance(given, int) and not isinstance(given, bool) else None
 
 
 class _Wire(anyio.AsyncFile[str]):
-    """The client's pipe, which knows whether all that was written has left.
+    """The client's pipe, which knows whether everything written has left.
 
-    A client that has gone is no fault: its end of stdin says the same, and ends the process.
+    A client that is gone is not an error: the end of stdin says the same, and ends the process.
     """
 
     clear = True
@@ -137,11 +138,11 @@ class _Wire(anyio.AsyncFile[str]):
         return await super().write(b)
 
     async def flush(self) -> None:
-        """See a message off."""
+        """Send what was written."""
         try:
             await super().flush()
         except BrokenPipeError:
-            # What could not be sent would be tried again with every message to come.
+            # Without this, every later message would try to send the rest again.
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self.wrapped.fileno())
             os.close(null)
@@ -150,8 +151,8 @@ class _Wire(anyio.AsyncFile[str]):
 
 
 @contextmanager
-def _stdin_for_protocol() -> Generator[_Inbox, None, None]:
-    """Take stdin for the protocol alone; whatever else reads it meets its end."""
+def _private_stdin() -> Generator[_Inbox, None, None]:
+    """Yield stdin for the protocol alone; everything else that reads stdin finds it empty."""
     private = os.dup(0)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -165,8 +166,8 @@ def _stdin_for_protocol() -> Generator[_Inbox, None, None]:
 
 
 @contextmanager
-def _stdout_for_protocol() -> Generator[_Wire, None, None]:
-    """Take stdout for the protocol alone; whatever a library prints goes to stderr."""
+def _private_stdout() -> Generator[_Wire, None, None]:
+    """Yield stdout for the protocol alone; what libraries print goes to stderr."""
     private = os.dup(1)
     try:
         os.dup2(2, 1)

@@ -1,0 +1,171 @@
+"""The SDK's server with our tools, resources and prompts, which can finish its calls."""
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import Any
+
+import anyio
+from mcp.server.context import HandlerResult, ServerRequestContext
+from mcp.server.extension import Extension, compose_tool_call_handler
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    ListToolsResult,
+    PaginatedRequestParams,
+    ServerCapabilities,
+)
+
+from seedance_mcp import __version__
+from seedance_mcp.text import one_line
+
+from ._completions import Completions
+from ._opening import ServiceOpener
+from ._prompts import Prompts
+from ._resources import Resources
+from .tasks.extension import checked_listen
+from .tools.tool import Caller, Tool
+
+INSTRUCTIONS = (
+    "Makes video clips from images with ByteDance Seedance on RunComfy. Each generate_video"
+    " buys a job that costs money and takes minutes. It answers with a request_id: follow that"
+    " with check_status until it is completed, then call get_result. After a time-out, resume with"
+    " check_status and do not repeat the call; list_jobs finds a request_id that never arrived."
+)
+
+SUBMIT_GRACE_SECONDS = 0.4
+"""How long a paid request may still take when the server ends, of the second that it has."""
+
+ANSWER_GRACE_SECONDS = 0.25
+"""How long writing and answering may take after that."""
+
+SEND_SECONDS = 0.05
+"""How long an answer takes through the SDK and the pipe."""
+
+Lifespan = Callable[["SeedanceServer"], AbstractAsyncContextManager[ServiceOpener]]
+"""Opens what a server needs while it runs."""
+
+
+class SeedanceServer(Server[ServiceOpener]):
+    """The SDK's server with our tools, which can also be asked to finish its calls.
+
+    Args:
+        tools: The tools.
+        extension: Answers some calls of them in its own form.
+        resources: What a client can read.
+        prompts: What a user can pick.
+        lifespan: Opens what the server needs while it runs.
+    """
+
+    def __init__(
+        self,
+        tools: Sequence[Tool],
+        extension: Extension,
+        resources: Resources,
+        prompts: Prompts,
+        lifespan: Lifespan,
+    ) -> None:
+        super().__init__(
+            "seedance-mcp",
+            title="Seedance video",
+            version=__version__,
+            instructions=INSTRUCTIONS,
+            lifespan=lambda _: lifespan(self),
+            on_list_tools=self._list_tools,
+            on_list_resources=resources.list,
+            on_list_resource_templates=resources.list_templates,
+            on_read_resource=resources.read,
+            on_subscribe_resource=resources.subscribe,
+            on_unsubscribe_resource=resources.unsubscribe,
+            on_subscriptions_listen=checked_listen(resources.subscriptions.listen),
+            on_list_prompts=prompts.list,
+            on_get_prompt=prompts.get,
+            on_completion=Completions(prompts.offered).complete,
+        )
+        self._subscriptions = resources.subscriptions
+        self._tools = {tool.definition.name: tool for tool in tools}
+        self._answer = compose_tool_call_handler([extension], self._ordinary_answer)
+        self.add_request_handler("tools/call", CallToolRequestParams, self._call_tool)
+        for method in extension.methods():
+            self.add_request_handler(method.method, method.params_type, method.handler)
+        self.extensions[extension.identifier] = extension.settings()
+        self._openers: set[ServiceOpener] = set()
+        self._calls = 0
+        self._idle = anyio.Event()
+        self.answers_left: Callable[[], bool] | None = None
+        """Returns whether every answer has left; None if the transport cannot know."""
+
+    def have_answers_left(self) -> bool:
+        """Return whether every answer has left, as far as the transport knows."""
+        return self.answers_left is None or self.answers_left()
+
+    def get_capabilities(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+        *,
+        protocol_version: str | None = None,
+    ) -> ServerCapabilities:
+        """Return the capabilities; unlike the SDK's, without lists that change."""
+        capabilities = super().get_capabilities(
+            notification_options,
+            experimental_capabilities,
+            extensions,
+            protocol_version=protocol_version,
+        )
+        for lists in (capabilities.tools, capabilities.prompts, capabilities.resources):
+            if lists is not None:
+                lists.list_changed = False
+        return capabilities
+
+    @contextmanager
+    def serving(self, opener: ServiceOpener) -> Generator[ServiceOpener, None, None]:
+        """Shut an opener's service down when the calls are to finish, or when the context ends."""
+        self._openers.add(opener)
+        try:
+            yield opener
+        finally:
+            self._openers.discard(opener)
+            opener.shut_down(SUBMIT_GRACE_SECONDS)
+
+    async def finish_calls(self) -> None:
+        """Let every waiting call answer with what it knows, and wait until the answers are sent."""
+        for opener in self._openers:
+            opener.shut_down(SUBMIT_GRACE_SECONDS)
+        self._subscriptions.shut_down()
+        with anyio.move_on_after(SUBMIT_GRACE_SECONDS + ANSWER_GRACE_SECONDS):
+            if self._calls:
+                await self._idle.wait()
+        await anyio.sleep(SEND_SECONDS)
+
+    async def _list_tools(
+        self, _: ServerRequestContext[ServiceOpener], __: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        return ListToolsResult(tools=[tool.definition for tool in self._tools.values()])
+
+    async def _call_tool(
+        self, context: ServerRequestContext[ServiceOpener], params: CallToolRequestParams
+    ) -> HandlerResult:
+        if params.name not in self._tools:
+            raise MCPError(INVALID_PARAMS, f"Unknown tool: {one_line(params.name)}")
+        with self._counted():
+            return await self._answer(context, params)
+
+    async def _ordinary_answer(
+        self, context: ServerRequestContext[ServiceOpener], params: CallToolRequestParams
+    ) -> HandlerResult:
+        return await self._tools[params.name].call(params.arguments or {}, Caller.of(context))
+
+    @contextmanager
+    def _counted(self) -> Generator[None, None, None]:
+        """Count a call whose answer must be waited for at the end."""
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
+                self._idle = anyio.Event()

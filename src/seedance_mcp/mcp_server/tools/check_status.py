@@ -1,0 +1,37 @@
+"""The tool `check_status`: read where a job stands, and wait for it to end."""
+
+from mcp_types import CallToolResult
+from mcp_types import Tool as ToolDefinition
+
+from seedance_mcp.clock import Clock
+from seedance_mcp.mcp_server._answers import JobAnswer, job_answer
+from seedance_mcp.mcp_server._progress import reported
+
+from ._schemas import hints, job_schema, output_schema, wait_property
+from .tool import Call, Tool, to_result
+
+
+def check_status(*, wait_seconds: int, clock: Clock) -> Tool:
+    """Return the tool.
+
+    Args:
+        wait_seconds: How long a call waits by default.
+        clock: The time, for elapsed times and progress.
+    """
+    definition = ToolDefinition(
+        name="check_status",
+        title="Check status",
+        description="Read where a job stands, waiting up to wait_seconds for its end. Free.",
+        input_schema=job_schema(wait_seconds=wait_property(wait_seconds)),
+        output_schema=output_schema(JobAnswer),
+        annotations=hints(read_only=True, destructive=False, idempotent=True),
+    )
+    return Tool(definition=definition, handle=_handle, clock=clock)
+
+
+async def _handle(call: Call) -> CallToolResult:
+    async with reported(call.caller.notify, call.clock) as watch:
+        report = await call.service.status(**call.arguments, watch=watch)
+    await call.deliver(report.job)
+    elapsed = report.job.elapsed_seconds(call.clock.now())
+    return to_result(job_answer(report, elapsed_seconds=elapsed))

@@ -1,0 +1,75 @@
+"""The tool `generate_video`: buy a clip and wait for it."""
+
+from mcp_types import CallToolResult
+from mcp_types import Tool as ToolDefinition
+
+from seedance_mcp.clock import Clock
+from seedance_mcp.jobs.status import Status
+from seedance_mcp.mcp_server._answers import JobAnswer, job_answer
+from seedance_mcp.mcp_server._progress import reported
+from seedance_mcp.models.model import Model
+from seedance_mcp.service.reports import JobReport
+
+from ._schemas import flag_property, hints, model_schema, output_schema, wait_property
+from .tool import Call, Tool, to_result
+
+
+def generate_video(model: Model, *, wait_seconds: int, clock: Clock) -> Tool:
+    """Return the tool that makes clips with a model.
+
+    Args:
+        model: The model, whose input schema is the tool's.
+        wait_seconds: How long a call waits by default.
+        clock: The time, for elapsed times and progress.
+    """
+    definition = ToolDefinition(
+        name="generate_video",
+        title="Generate video",
+        description=(
+            "Make a video clip from an image and a prompt with ByteDance Seedance. Each new"
+            " job costs money. Waits up to wait_seconds, then answers with a request_id to"
+            " follow with check_status; never call this again for the same clip."
+        ),
+        input_schema=model_schema(
+            model,
+            {
+                "wait_seconds": wait_property(wait_seconds),
+                "force_new": flag_property(
+                    "Force New",
+                    "Pay for a new job even if an identical one is under way. Default false.",
+                ),
+            },
+        ),
+        output_schema=output_schema(JobAnswer),
+        annotations=hints(read_only=False, destructive=False, idempotent=False),
+    )
+    return Tool(definition=definition, handle=_handle, clock=clock)
+
+
+async def _handle(call: Call) -> CallToolResult:
+    report = await start(call, wait_seconds=call.arguments["wait_seconds"])
+    return await report_job(call, report)
+
+
+async def start(call: Call, *, wait_seconds: float) -> JobReport:
+    """Buy the clip that a call asks for, or take up the job of an identical call, and wait.
+
+    Args:
+        call: A call of `generate_video`.
+        wait_seconds: How long to wait, whatever the call says.
+    """
+    arguments = {**call.arguments}
+    force_new = arguments.pop("force_new")
+    del arguments["wait_seconds"]
+    async with reported(call.caller.notify, call.clock, preflight="checking the images") as watch:
+        return await call.service.buy(
+            arguments, wait_seconds=wait_seconds, force_new=force_new, watch=watch
+        )
+
+
+async def report_job(call: Call, report: JobReport) -> CallToolResult:
+    """Return the result of a call of `generate_video` from what is known about its job."""
+    await call.deliver(report.job)
+    answer = job_answer(report, elapsed_seconds=report.job.elapsed_seconds(call.clock.now()))
+    failed = report.job.status in {Status.FAILED, Status.UNKNOWN}
+    return to_result(answer, is_error=failed)

@@ -1,0 +1,89 @@
+"""The tool `get_result`: read what a job made and cost, and download it."""
+
+from base64 import b64encode
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+from mcp_types import CallToolResult, ContentBlock, ImageContent, ResourceLink
+from mcp_types import Tool as ToolDefinition
+
+from seedance_mcp.clock import Clock
+from seedance_mcp.jobs.status import Status
+from seedance_mcp.mcp_server._answers import ResultAnswer, result_answer
+from seedance_mcp.mcp_server._progress import BytesProgress, heartbeat
+from seedance_mcp.outputs.preview import middle_frame
+from seedance_mcp.service.reports import JobReport
+
+from ._schemas import flag_property, hints, job_schema, output_schema
+from .tool import Call, Tool, to_result
+
+DOWNLOAD_TIMEOUT_SECONDS = 45.0
+"""How long a call that downloads may take, asking RunComfy for the links included."""
+
+PREVIEW_TIMEOUT_SECONDS = 4.0
+"""How long it may take after that to decode the clip's middle frame."""
+
+
+def get_result(*, clock: Clock) -> Tool:
+    """Return the tool.
+
+    Args:
+        clock: The pauses between progress notifications.
+    """
+    definition = ToolDefinition(
+        name="get_result",
+        title="Get result",
+        description=(
+            "Read a job's video URLs and cost, and download its files if asked to. A job that has"
+            " not ended is reported as it stands. Free."
+        ),
+        input_schema=job_schema(
+            download=flag_property(
+                "Download", "Save the videos and images as files of this machine. Default false."
+            )
+        ),
+        output_schema=output_schema(ResultAnswer),
+        annotations=hints(read_only=False, destructive=False, idempotent=True),
+    )
+    return Tool(definition=definition, handle=_handle, clock=clock)
+
+
+async def _handle(call: Call) -> CallToolResult:
+    request_id, download = call.arguments["request_id"], call.arguments["download"]
+    report = await (_download(call) if download else call.service.result(request_id))
+    await call.deliver(report.job)
+    job = report.job
+    blocks: list[ContentBlock] = [
+        ResourceLink(name=f"{job.request_id}-{number}.mp4", uri=url, mime_type="video/mp4")
+        for number, url in enumerate(job.outputs.videos, 1)
+    ]
+    if download and job.outputs.videos and job.saved[0]:
+        blocks += await _preview(Path(job.saved[0]))
+    failed = job.status is Status.FAILED or report.download_error is not None
+    return to_result(result_answer(report), blocks, is_error=failed)
+
+
+async def _download(call: Call) -> JobReport:
+    deadline = anyio.current_time() + DOWNLOAD_TIMEOUT_SECONDS
+    progress = BytesProgress(call.caller.notify)
+    async with heartbeat(progress.beat, call.clock):
+        report = await call.service.result(call.arguments["request_id"])
+        return await call.service.downloads.download(report, deadline=deadline, watch=progress)
+
+
+async def _preview(path: Path) -> list[ContentBlock]:
+    """Return the middle frame of a clip, if PyAV is installed to decode it."""
+    late = anyio.Event()
+    image = None
+    with anyio.move_on_after(PREVIEW_TIMEOUT_SECONDS):
+        try:
+            image = await to_thread.run_sync(
+                middle_frame, path, late.is_set, abandon_on_cancel=True
+            )
+        finally:
+            late.set()
+    if image is None:
+        return []
+    data = b64encode(image).decode()
+    return [ImageContent(type="image", data=data, mime_type="image/jpeg")]
