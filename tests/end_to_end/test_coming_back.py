@@ -213,7 +213,7 @@ async def test_the_hourly_limit_holds_over_restarts_and_force_new(tmp_path: Path
         async with server(simulator, tmp_path, max_jobs_per_hour=2) as client:
             result = await generate(client, force_new=True)
         assert result.is_error
-        assert text(result).startswith("SEEDANCE_MAX_JOBS_PER_HOUR is reached: 2 jobs were begun")
+        assert text(result).startswith("SEEDANCE_MAX_JOBS_PER_HOUR is reached: 2 jobs were started")
         assert text(result).endswith(" in about 60 min. Nothing was charged.")
         assert len(simulator.accepted) == 2
 

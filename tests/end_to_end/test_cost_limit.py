@@ -20,16 +20,16 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 DAY = 24 * 3600
 NO_PRICE = (
-    "SEEDANCE_MAX_COST_USD_PER_DAY cannot be held: RunComfy's catalogue gave no price for"
-    " bytedance/seedance-1-0/lite/image-to-video that can be used; try again later, or have the"
-    " user unset it. Nothing was charged."
+    "SEEDANCE_MAX_COST_USD_PER_DAY cannot be kept: RunComfy's catalogue has no usable price"
+    " for bytedance/seedance-1-0/lite/image-to-video; try again later, or ask the user to"
+    " unset it. Nothing was charged."
 )
 
 
 def limit_line(most: str, total: str, estimate: str, when: str) -> str:
     """Say what a call must be told that would go over the limit."""
     return (
-        f"SEEDANCE_MAX_COST_USD_PER_DAY is {most}: the jobs of the last 24 h come to {total} USD,"
+        f"SEEDANCE_MAX_COST_USD_PER_DAY is {most}: the jobs of the last 24 h cost {total} USD,"
         f" and this clip is estimated at {estimate} USD; {when}. Nothing was charged."
     )
 
@@ -82,7 +82,7 @@ async def test_a_clip_that_alone_is_over_the_limit_is_never_bought() -> None:
     async with opened(max_cost_usd_per_day="0.3") as door:
         await bought(door, 1)
         over = await door.generate(duration=10)
-        assert refused(over) == limit_line("0.3", "0.2", "0.4", "this clip alone is over it")
+        assert refused(over) == limit_line("0.3", "0.2", "0.4", "this clip alone exceeds it")
 
 
 async def test_a_job_counts_with_what_it_did_cost_as_soon_as_that_is_known() -> None:
@@ -219,9 +219,9 @@ async def test_a_job_of_a_price_that_cannot_be_known_stops_the_buying_until_its_
         async with _limited(simulator, tmp_path) as client:
             line = refused(await generate(client))
             assert line == (
-                "SEEDANCE_MAX_COST_USD_PER_DAY cannot be held: what a job of 2026-01-01 00:00:00"
-                f" UTC costs is not known; get_result with request_id {request_id} asks for it, or"
-                " have the user unset it. Nothing was charged."
+                "SEEDANCE_MAX_COST_USD_PER_DAY cannot be kept: the cost of the job of 2026-01-01"
+                f" 00:00:00 UTC is unknown; call get_result with request_id {request_id} to read"
+                " it, or ask the user to unset it. Nothing was charged."
             )
             for _ in range(2):
                 await client.call_tool("get_result", {"request_id": request_id})

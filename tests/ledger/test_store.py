@@ -206,8 +206,8 @@ async def test_the_hourly_limit_counts_what_was_begun_and_says_when_the_next_is_
         with pytest.raises(SpendingLimitReached) as refused:
             await begin(store, fourth, limits=three)
         assert refused.value.line == (
-            "SEEDANCE_MAX_JOBS_PER_HOUR is reached: 3 jobs were begun within the hour; the next is"
-            " allowed at 13:00:00 UTC, in about 30 min. Nothing was charged."
+            "SEEDANCE_MAX_JOBS_PER_HOUR is reached: 3 jobs were started within the hour; the next"
+            " is allowed at 13:00:00 UTC, in about 30 min. Nothing was charged."
         )
         stranger = replace(fourth, id="stranger", owner="p")
         assert await begin(store, stranger, limits=three) == stranger

@@ -174,15 +174,15 @@ def _oldest(crowd: Crowd) -> datetime:
 def _hourly_line(crowd: Crowd) -> str:
     allowed = _oldest(crowd) + timedelta(hours=1)
     return (
-        f"SEEDANCE_MAX_JOBS_PER_HOUR is reached: {LIMIT} jobs were begun within the hour; the next"
-        f" is allowed at {allowed:%H:%M:%S} UTC, in about 60 min. Nothing was charged."
+        f"SEEDANCE_MAX_JOBS_PER_HOUR is reached: {LIMIT} jobs were started within the hour; the"
+        f" next is allowed at {allowed:%H:%M:%S} UTC, in about 60 min. Nothing was charged."
     )
 
 
 def _daily_line(crowd: Crowd) -> str:
     allowed = _oldest(crowd) + timedelta(days=1, microseconds=999_999)
     return (
-        "SEEDANCE_MAX_COST_USD_PER_DAY is 1.1: the jobs of the last 24 h come to 1 USD, and this"
+        "SEEDANCE_MAX_COST_USD_PER_DAY is 1.1: the jobs of the last 24 h cost 1 USD, and this"
         " clip is estimated at 0.2 USD; enough of that is 24 h old at"
         f" {allowed:%Y-%m-%d %H:%M:%S} UTC. Nothing was charged."
     )

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from seedance_mcp.errors import CostLimitReached, PriceUnknown
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import load_models
-from seedance_mcp.spending.limits import DAY, SpendingLimits, check_day
-from seedance_mcp.spending.pricing import Price, dollars, read_price, spent, written
+from seedance_mcp.spending.limits import DAY, SpendingLimits, check_daily_limit
+from seedance_mcp.spending.pricing import Price, format_usd, known_cost, read_price, to_usd
 from tests.support.json_values import json_values
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
@@ -103,26 +103,26 @@ def test_an_estimate_is_exact_to_the_microdollar(micro: int, seconds: int) -> No
 
 @given(st.integers(0, 10**13))
 def test_dollars_are_written_with_all_their_digits_and_no_other(amount: int) -> None:
-    assert Decimal(written(amount)) * 10**6 == amount
-    assert not re.search(r"[^0-9.]|\.$|\.\d*0$", written(amount))
-    assert Decimal(str(dollars(amount))) * 10**6 == amount
+    assert Decimal(format_usd(amount)) * 10**6 == amount
+    assert not re.search(r"[^0-9.]|\.$|\.\d*0$", format_usd(amount))
+    assert Decimal(str(to_usd(amount))) * 10**6 == amount
 
 
 def test_a_job_counts_with_its_cost_else_its_estimate_else_what_it_is_estimated_at_now() -> None:
     job = clip()
-    assert spent(replace(job, estimated_microdollars=7, cost_usd=0.0), PRICE) == 0
-    assert spent(replace(job, estimated_microdollars=7, cost_usd=0.1 * 3), PRICE) == 300_000
-    assert spent(replace(job, estimated_microdollars=7), PRICE) == 7
-    assert spent(job, PRICE) == 200_000
-    assert spent(job, None) is None
-    assert spent(clip(cost_usd=1e300), PRICE)
+    assert known_cost(replace(job, estimated_microdollars=7, cost_usd=0.0), PRICE) == 0
+    assert known_cost(replace(job, estimated_microdollars=7, cost_usd=0.1 * 3), PRICE) == 300_000
+    assert known_cost(replace(job, estimated_microdollars=7), PRICE) == 7
+    assert known_cost(job, PRICE) == 200_000
+    assert known_cost(job, None) is None
+    assert known_cost(clip(cost_usd=1e300), PRICE)
 
 
 def refusal(new: Job, begun: Sequence[Job], usd: str, price: Price | None = None) -> str | None:
     """Give the line that a job is refused with for its cost, None where it is not."""
     limits = SpendingLimits(jobs_per_hour=1, usd_per_day=Decimal(usd), price=price)
     try:
-        check_day(new, begun, limits)
+        check_daily_limit(new, begun, limits)
     except CostLimitReached as error:
         return error.line
     return None
@@ -134,7 +134,7 @@ def test_ten_jobs_of_a_tenth_fill_a_limit_of_one_to_the_last_microdollar() -> No
     assert refusal(tenth, [replace(tenth, cost_usd=0.1)] * 9, "1.0") is None
     assert refusal(tenth, [tenth] * 2, "0.3") is None
     assert refusal(tenth, [tenth] * 9, "0.999999") == (
-        "SEEDANCE_MAX_COST_USD_PER_DAY is 0.999999: the jobs of the last 24 h come to 0.9 USD, and"
+        "SEEDANCE_MAX_COST_USD_PER_DAY is 0.999999: the jobs of the last 24 h cost 0.9 USD, and"
         " this clip is estimated at 0.1 USD; enough of that is 24 h old at 2026-05-02 12:00:00 UTC."
         " Nothing was charged."
     )
@@ -142,8 +142,8 @@ def test_ten_jobs_of_a_tenth_fill_a_limit_of_one_to_the_last_microdollar() -> No
 
 def test_a_clip_that_is_dearer_than_the_limit_is_told_so() -> None:
     assert refusal(clip(estimated_microdollars=400_000), [clip(cost_usd=0.2)], "0.3") == (
-        "SEEDANCE_MAX_COST_USD_PER_DAY is 0.3: the jobs of the last 24 h come to 0.2 USD, and this"
-        " clip is estimated at 0.4 USD; this clip alone is over it. Nothing was charged."
+        "SEEDANCE_MAX_COST_USD_PER_DAY is 0.3: the jobs of the last 24 h cost 0.2 USD, and this"
+        " clip is estimated at 0.4 USD; this clip alone exceeds it. Nothing was charged."
     )
 
 
@@ -154,24 +154,24 @@ def test_a_clip_that_is_dearer_than_the_limit_is_told_so() -> None:
             clip(),
             [],
             (
-                f"RunComfy's catalogue gave no price for {MODEL.model_id} that can be used; try"
-                " again later, or have the user unset it."
+                f"RunComfy's catalogue has no usable price for {MODEL.model_id}; try"
+                " again later, or ask the user to unset it."
             ),
         ),
         (
             clip(estimated_microdollars=1),
             [clip(model_id="another", request_id="r-1")],
             (
-                "what a job of 2026-05-01 12:00:00 UTC costs is not known; get_result with"
-                " request_id r-1 asks for it, or have the user unset it."
+                "the cost of the job of 2026-05-01 12:00:00 UTC is unknown; call get_result with"
+                " request_id r-1 to read it, or ask the user to unset it."
             ),
         ),
         (
             clip(estimated_microdollars=1),
             [clip(model_id="another")],
             (
-                "what a job of 2026-05-01 12:00:00 UTC costs is not known; wait, or have the user"
-                " unset it."
+                "the cost of the job of 2026-05-01 12:00:00 UTC is unknown; wait, or ask the user"
+                " to unset it."
             ),
         ),
     ],
@@ -182,9 +182,9 @@ def test_a_limit_that_cannot_be_held_lets_nothing_pass(
 ) -> None:
     limits = SpendingLimits(jobs_per_hour=1, usd_per_day=Decimal(9), price=PRICE)
     with pytest.raises(PriceUnknown) as refused:
-        check_day(new, begun, limits)
+        check_daily_limit(new, begun, limits)
     assert refused.value.line == (
-        f"SEEDANCE_MAX_COST_USD_PER_DAY cannot be held: {line} Nothing was charged."
+        f"SEEDANCE_MAX_COST_USD_PER_DAY cannot be kept: {line} Nothing was charged."
     )
 
 
@@ -204,7 +204,7 @@ def test_a_job_passes_where_the_sum_does_and_else_when_it_will(
         left = [a for a, age in earlier if NOON - age > at - DAY]
         return sum(left) + estimate <= most
 
-    line = refusal(new, begun, written(most))
+    line = refusal(new, begun, format_usd(most))
     assert (line is None) == fits(NOON)
     if line and (said := re.search(r"24 h old at (.+) UTC\.", line)):
         at = datetime.fromisoformat(said[1]).replace(tzinfo=UTC)

@@ -18,8 +18,8 @@ from .world import Window, World
 
 TOLD_SECONDS = 1.1
 """After so long, an answer that named a job is known to every process (records)."""
-UNKNOWN_IS_OWED_FOR = timedelta(minutes=30)
-ENDED_IS_OWED_FOR = timedelta(days=1)
+UNKNOWN_IS_REUSED_FOR = timedelta(minutes=30)
+ENDED_IS_REUSED_FOR = timedelta(days=1)
 A_MOMENT = timedelta(seconds=2)
 
 
@@ -86,14 +86,14 @@ class Purchase:
         """Tell whether the design lets an identical call get it back, and be it by a hair."""
         if self.refused or self.under_way(now):
             return not self.refused
-        young = wall - self.written < UNKNOWN_IS_OWED_FOR + A_MOMENT
+        young = wall - self.written < UNKNOWN_IS_REUSED_FOR + A_MOMENT
         return (self.lossy and young) or not (self.job is None or self.surely_told(window, now))
 
     def surely_owed(self, wall: datetime) -> bool:
         """Tell whether an identical call must get it back, provided that it has not ended."""
         if self.refused or self.told_perhaps:
             return False
-        return not self.lossy or wall - self.written < UNKNOWN_IS_OWED_FOR - A_MOMENT
+        return not self.lossy or wall - self.written < UNKNOWN_IS_REUSED_FOR - A_MOMENT
 
     def window_closes(self, window: Window, now: float, *, abruptly: bool) -> None:
         """What the closed window knew is known for good, or forgotten if it was too new."""
@@ -164,7 +164,7 @@ class Book:
         """Tell whether what was surely owed before a call still was at its end."""
         if purchase.job is None:
             return not purchase.refused
-        young = self._world.wall_clock() - purchase.written < ENDED_IS_OWED_FOR - A_MOMENT
+        young = self._world.wall_clock() - purchase.written < ENDED_IS_REUSED_FOR - A_MOMENT
         state = await self._world.truth(purchase.job.request_id)
         return state in {"in_queue", "in_progress"} or (young and state in {"completed", "failed"})
 

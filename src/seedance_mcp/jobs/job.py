@@ -1,11 +1,11 @@
-"""The record of a job, and its one step from what it was to what was observed of it.
+"""The record of a job, and `advance`, its only state transition.
 
     submitting ─┬─> in_queue <──> in_progress ──> completed | failed | cancelled
-                ├─> unknown       the POST's outcome cannot be known
-                └─> (deleted)     it certainly was not accepted
+                ├─> unknown       RunComfy may or may not have accepted it
+                └─> (deleted)     RunComfy certainly did not accept it
 
-`advance` is the only way a job changes. It does no I/O and knows no clock, and a final state
-never changes; what is learned later of a job in one are its cost and newer links.
+`advance` is pure: no I/O and no clock. A final state never changes; only the cost and newer links
+are added to it later.
 """
 
 import hashlib
@@ -30,34 +30,34 @@ from .status import (
 )
 
 REQUEST_ID_PATTERN = "^[A-Za-z0-9_-]{1,128}$"
-"""What a request id may be (client: the ids that RunComfy's own clients accept)."""
+"""The form of a request id that RunComfy's own clients accept (client)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A job as the ledger holds it; every time is aware, in UTC.
+    """A job as the ledger stores it; every time is aware, in UTC.
 
     Attributes:
-        id: Our own id, which exists before the service has given one.
-        request_id: The service's id, None until the POST is answered.
-        model_id: The model that makes the clip, None for a job begun elsewhere.
-        arguments: The model's arguments, defaults filled in; empty for a job begun elsewhere.
-        owner: Whose it is: the keyed hash of the token, never the token.
-        created_at: When the job was written down, or when the service says it was created.
+        id: Our own id, which exists before RunComfy's.
+        request_id: RunComfy's id, None until the POST is answered.
+        model_id: The model, None for a job that was started elsewhere.
+        arguments: The model's arguments with defaults; empty for a job that was started elsewhere.
+        owner: The keyed hash of the owner's token.
+        created_at: When the job was recorded, or when RunComfy says that it was created.
         status: Where it stands.
-        queue_position: Jobs ahead of it, None unless it is queued and the service says.
-        started_at: When it was first seen to run, None where it never was.
+        queue_position: The number of jobs ahead of it, None if not queued or unknown.
+        started_at: When it was first seen running, None if it never was.
         finished_at: When it ended, None before.
-        outputs: What it made.
-        cost_usd: What it cost in USD, None while the service does not say.
-        estimated_microdollars: What the catalogue's price made of it when it was begun, in
-            millionths of a USD; None where none was known.
-        error: Why it failed, in the service's words, cut to one line.
-        saved_to: Where its outputs were saved, in the order of `Outputs.each`; "" for one that was
-            not, and the last ones may be missing.
-        delivered: Whether an answer that names the request_id was given.
-        timely: Whether its end is known to within some seconds; that of a job which nobody looked
-            at, and which the service does not date, is not.
+        outputs: The files that it made.
+        cost_usd: Its cost in USD, None while unknown.
+        estimated_microdollars: Its estimated cost when it was started, in millionths of a USD;
+            None if no price was known.
+        error: Why it failed, in RunComfy's words, cut to one line.
+        saved_to: The paths of its downloaded outputs, in the order of `Outputs.each`; "" for one
+            that is not downloaded, and the last ones may be missing.
+        delivered: Whether an answer has named its request_id.
+        timely: Whether `finished_at` is right to within seconds: RunComfy gave it, or the job was
+            polled shortly before its end.
     """
 
     id: str
@@ -80,65 +80,72 @@ class Job:
 
     @property
     def saved(self) -> list[str]:
-        """Give where each output was saved, "" for one that was not."""
+        """The path of every output, "" for one that is not downloaded."""
         return [*self.saved_to, *[""] * len(self.outputs.each)][: len(self.outputs.each)]
 
     @property
     def digest(self) -> dict[str, Any]:
-        """Give the arguments as they are kept: of an image within, only its hash."""
-        return {name: _digested(value) for name, value in self.arguments.items()}
+        """The arguments as the ledger stores them: images in them are replaced by their hash."""
+        return {name: _digest(value) for name, value in self.arguments.items()}
 
     @property
     def fingerprint(self) -> str:
-        """Tell identical requests: the same owner, model and arguments after defaults."""
-        what = json.dumps([self.owner, self.model_id, self.digest], sort_keys=True)
-        return hashlib.sha256(what.encode()).hexdigest()
+        """A hash that is equal for the same owner, model and arguments with defaults."""
+        identity = json.dumps([self.owner, self.model_id, self.digest], sort_keys=True)
+        return hashlib.sha256(identity.encode()).hexdigest()
 
     def elapsed_seconds(self, now: datetime) -> float:
-        """Give the seconds from creation to the end, or to `now` while it runs."""
+        """Return the seconds from creation to the end, or to `now` before it."""
         return max(0.0, ((self.finished_at or now) - self.created_at).total_seconds())
 
     @property
     def run_seconds(self) -> float | None:
-        """Give the seconds from when it was seen to run to its end, None unless both are known."""
+        """The seconds from when it was first seen running to its end, None if either is unknown."""
         if self.started_at is None or self.finished_at is None:
             return None
         return max(0.0, (self.finished_at - self.started_at).total_seconds())
 
 
 TIMELY = timedelta(seconds=20)
-"""How long before its end was seen a job must have been looked at, for the end to be known."""
+"""How long before its end a job must have been polled for the end to count as known."""
 
-UNKNOWN_IS_OWED_FOR = timedelta(minutes=30)
-ENDED_IS_OWED_FOR = timedelta(hours=24)
-"""How long an identical call gets back a job whose outcome is unknown, or that ended unseen."""
+UNKNOWN_IS_REUSED_FOR = timedelta(minutes=30)
+ENDED_IS_REUSED_FOR = timedelta(hours=24)
+"""How long an identical call gets a job back whose outcome is unknown, or that has ended."""
 
 
-def is_owed(job: Job, new: Job) -> bool:
-    """Tell whether a call that would begin `new` is owed an earlier job instead.
+def is_reusable(job: Job, new: Job) -> bool:
+    """Return whether a call that would start `new` gets the identical `job` instead.
 
-    It is where the two are identical, and the earlier one was never named in an answer, or is
-    young and its outcome unknown. One that has ended is owed for a day: its caller paid for it and
-    was never told. One that was cancelled is owed to nobody.
+    It does if no answer has named the job yet, or if the job's outcome is unknown and recent. An
+    ended job counts for a day, since its caller paid and never got it; a cancelled one never does.
     """
     if job.fingerprint != new.fingerprint or job.status is Status.CANCELLED:
         return False
     age = new.created_at - job.created_at
     if job.status is Status.UNKNOWN:
-        return age < UNKNOWN_IS_OWED_FOR
-    return not job.delivered and not (job.status.final and age >= ENDED_IS_OWED_FOR)
+        return age < UNKNOWN_IS_REUSED_FOR
+    return not job.delivered and not (job.status.final and age >= ENDED_IS_REUSED_FOR)
 
 
 def advance(job: Job, seen: Observation, now: datetime) -> Job:
-    """Take the step from a job to what was observed of it.
+    """Return a job as it is after an observation.
+
+    | state                    | observation               | next state                        |
+    |--------------------------|---------------------------|-----------------------------------|
+    | `submitting`, `unknown`  | Accepted                  | `in_queue`, with its request_id   |
+    | `submitting`             | OutcomeLost               | `unknown`                         |
+    | any that is not final    | Queued                    | `in_queue`                        |
+    | any that is not final    | Running, Ended            | `in_progress`                     |
+    | any that is not final    | Succeeded, Failed,        | `completed`, `failed`,            |
+    |                          | Cancelled                 | `cancelled`                       |
+    | final                    | any                       | the same, with a late cost and    |
+    |                          |                           | newer links                       |
 
     Args:
         job: The job so far.
-        seen: What the service was seen to say.
-        now: When.
-
-    Returns:
-        The job as it is now; the same one where nothing changed or its state is final.
+        seen: The observation.
+        now: The time of the observation.
     """
     if job.status.final:
         return _with_newer_links(_with_late_cost(job, seen), seen)
@@ -152,7 +159,7 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
         case Queued(position=position):
             return replace(job, status=Status.IN_QUEUE, queue_position=position)
         case Running() | Ended():
-            # A run that ended is not known to have made anything until its result is read.
+            # An ended run may have failed; only the result says so (docs).
             return replace(
                 job,
                 status=Status.IN_PROGRESS,
@@ -169,20 +176,22 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
             assert_never(seen)
 
 
-# A data: URI of an image runs to megabytes; no prompt and no URL is as long as this.
-_KEPT_WHOLE = 10_000
+# A data: URI of an image has megabytes; prompts and URLs are shorter than this.
+_MAX_STORED_LENGTH = 10_000
 
 
-def _digested(value: Any) -> Any:
-    """Give what is kept of an argument; of what is kept, the same again."""
-    if isinstance(value, str) and (value.startswith("data:image/") or len(value) > _KEPT_WHOLE):
+def _digest(value: Any) -> Any:
+    """Return an argument as it is stored; a stored one stays the same."""
+    if isinstance(value, str) and (
+        value.startswith("data:image/") or len(value) > _MAX_STORED_LENGTH
+    ):
         kind = value[:40].partition(",")[0]
         return f"sha256:{hashlib.sha256(value.encode()).hexdigest()} of {kind}"
     return value
 
 
 def _ended(job: Job, status: Status, seen: Succeeded | Failed, now: datetime) -> Job:
-    # The form of the service's times is unknown, so they are believed only where they fit ours.
+    # The form of RunComfy's times is unknown, so they count only if they are consistent with ours.
     adopted = job.model_id is None and seen.created_at is not None
     created_at = min(job.created_at, seen.created_at or now) if adopted else job.created_at
     finished_at = seen.finished_at or now
@@ -200,18 +209,17 @@ def _ended(job: Job, status: Status, seen: Succeeded | Failed, now: datetime) ->
 
 
 def _with_late_cost(job: Job, seen: Observation) -> Job:
-    """Add a cost that the service did not know yet when the job ended (client)."""
+    """Return a job with the cost that RunComfy did not know when it ended (client)."""
     if job.cost_usd is None and isinstance(seen, Succeeded | Failed) and seen.cost_usd is not None:
         return replace(job, cost_usd=seen.cost_usd)
     return job
 
 
 def _with_newer_links(job: Job, seen: Observation) -> Job:
-    """Take the links that the service names now for what a job made.
+    """Return a completed job with RunComfy's current links to the same files.
 
-    Links are signed and expire, and a service that signs anew names the same files. So that is no
-    change of state, and keeping the first ones would leave a paid clip out of reach. Another number
-    of outputs is not believed: what is stored and where it was saved would not fit together.
+    Links are signed and expire, so keeping the first ones would put a paid clip out of reach. A
+    different number of outputs is ignored: it would not match the paths in `saved_to`.
     """
     if job.status is not Status.COMPLETED or not isinstance(seen, Succeeded):
         return job

@@ -1,6 +1,6 @@
-"""What can be observed of a job: the states it can be in, what it made, and what the service says.
+"""The states of a job, its outputs, and what can be observed of it.
 
-The words are the service's, and two are ours: `submitting` and `unknown`.
+The state names are RunComfy's, except our `submitting` and `unknown`.
 """
 
 from dataclasses import dataclass
@@ -22,23 +22,17 @@ class Status(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Tell whether a job in this state never changes again."""
+        """Whether a job in this state never changes again."""
         return self in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
 
 
 OPEN = (Status.IN_QUEUE, Status.IN_PROGRESS)
-"""The states in which a job's end can be asked for."""
+"""The states of a job that RunComfy has accepted and that has not ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """One file that a job made.
-
-    Attributes:
-        kind: What it is.
-        number: Which of its kind, from 1.
-        url: Where it lies.
-    """
+    """One file that a job made; `number` counts the files of its kind from 1."""
 
     kind: Literal["video", "image"]
     number: int
@@ -47,23 +41,18 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """The URLs of what a job made.
-
-    Attributes:
-        videos: Video URLs, without repetition, in the service's order.
-        images: Image URLs, likewise.
-    """
+    """The distinct URLs of the files that a job made, in RunComfy's order."""
 
     videos: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        """Tell whether there is any output."""
+        """Return whether there is any output."""
         return bool(self.videos or self.images)
 
     @property
     def each(self) -> list[Output]:
-        """Give every output, the videos first."""
+        """Every output, videos first."""
         videos = [Output(kind="video", number=n, url=url) for n, url in enumerate(self.videos, 1)]
         images = [Output(kind="image", number=n, url=url) for n, url in enumerate(self.images, 1)]
         return videos + images
@@ -71,42 +60,47 @@ class Outputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
-    """The service took the job and gave it an id."""
+    """RunComfy accepted the job."""
 
     request_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutcomeLost:
-    """The POST left and no usable answer came; `why` says how, in one line."""
+    """The paid POST left and no usable answer came; `why` is the reason, in one line."""
 
     why: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Queued:
-    """The job waits; `position` is None where the service does not say."""
+    """The job waits behind `position` others; None if unknown."""
 
     position: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """The job runs, or the service used a word for it that nobody knows."""
+    """The job runs, or RunComfy used an unknown word for its state (client)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """The run ended, in the service's words `how`; only the result says what came of it."""
+    """The run ended with the status `how`; only the result says whether it succeeded (docs)."""
 
     how: Status
 
 
 @dataclass(frozen=True, kw_only=True)
 class Succeeded:
-    """The clip exists. Times are None where the service gives none that can be read.
+    """The clip exists.
 
-    When the job was last looked at before that, `looked_at`, is ours; None where it never was.
+    Attributes:
+        outputs: Its files.
+        cost_usd: Its cost in USD, None while unknown.
+        created_at: RunComfy's time, None if missing or unreadable.
+        finished_at: Likewise.
+        looked_at: Our time of the last poll before this one, None if there was none.
     """
 
     outputs: Outputs
@@ -118,7 +112,7 @@ class Succeeded:
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """The job ended without a clip."""
+    """The job ended without a clip; the other attributes are those of `Succeeded`."""
 
     error: str
     cost_usd: float | None = None

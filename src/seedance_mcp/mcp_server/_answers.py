@@ -12,7 +12,7 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.models.model import JSONObject
 from seedance_mcp.service.reports import JobListing, JobReport
-from seedance_mcp.spending.pricing import dollars
+from seedance_mcp.spending.pricing import to_usd
 from seedance_mcp.text import one_line
 
 from ._next_steps import after_cancel, after_list, after_result, after_status
@@ -130,7 +130,7 @@ def job_answer(report: JobReport, *, elapsed_seconds: float) -> JobAnswer:
         error=job.error,
         reused=report.reused,
         warnings=[*report.warnings, *filter(None, [report.download_error])],
-        estimated_cost_usd=None if estimate is None else dollars(estimate),
+        estimated_cost_usd=None if estimate is None else to_usd(estimate),
         saved_to=_paths(job),
         next_step=after_status(report),
     )

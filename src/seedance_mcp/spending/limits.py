@@ -1,4 +1,4 @@
-"""The guard against runaway agents: what an owner may begin, whatever the ledger is kept in."""
+"""The guard against runaway agents: limits on what an owner may start, for any kind of ledger."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,20 +8,19 @@ from decimal import Decimal
 from seedance_mcp.errors import CostLimitReached, PriceUnknown, SpendingLimitReached
 from seedance_mcp.jobs.job import Job
 
-from .pricing import Price, microdollars, spent, written
+from .pricing import Price, format_usd, known_cost, to_microdollars
 
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpendingLimits:
-    """What an owner may begin.
+    """What an owner may start.
 
     Attributes:
-        jobs_per_hour: How many jobs within an hour.
-        usd_per_day: What the jobs of 24 hours may come to, in USD; None for any sum.
-        price: The model's price, for jobs that were begun before it was known; None while it is
-            not known.
+        jobs_per_hour: The number of jobs within an hour.
+        usd_per_day: The total cost of the jobs of 24 hours in USD; None for no limit.
+        price: The model's price if known, for jobs that were started before it was.
     """
 
     jobs_per_hour: int
@@ -29,74 +28,78 @@ class SpendingLimits:
     price: Price | None = None
 
 
-def check_hour(new: Job, oldest: datetime | None, limits: SpendingLimits) -> None:
-    """Refuse a job where so many were begun within the hour.
+def check_hourly_limit(new: Job, oldest: datetime | None, limits: SpendingLimits) -> None:
+    """Raise if the limit of jobs within an hour is reached.
 
     Args:
-        new: The job.
-        oldest: When the first of as many as are allowed was begun; None where fewer were.
-        limits: What the owner may begin.
+        new: The job to start.
+        oldest: When the first of the last `jobs_per_hour` jobs was started; None for fewer jobs.
+        limits: The owner's limits.
 
     Raises:
-        SpendingLimitReached: There is no room for it.
+        SpendingLimitReached: The limit is reached.
     """
     if oldest is None:
         return
     allowed = oldest + HOUR
     minutes = max(1, round((allowed - new.created_at).total_seconds() / 60))
     raise SpendingLimitReached(
-        f"SEEDANCE_MAX_JOBS_PER_HOUR is reached: {limits.jobs_per_hour} jobs were begun within"
+        f"SEEDANCE_MAX_JOBS_PER_HOUR is reached: {limits.jobs_per_hour} jobs were started within"
         f" the hour; the next is allowed at {allowed:%H:%M:%S} UTC, in about {minutes} min."
     )
 
 
-def check_day(new: Job, begun: Sequence[Job], limits: SpendingLimits) -> None:
-    """Refuse a job that would take the day's sum over the limit, or cannot be held against it.
+def check_daily_limit(new: Job, started: Sequence[Job], limits: SpendingLimits) -> None:
+    """Raise if a job would exceed the day's cost limit, or if its or an earlier cost is unknown.
 
     Args:
-        new: The job.
-        begun: What was begun within the 24 hours before it and not cancelled, the oldest first.
-        limits: What the owner may begin.
+        new: The job to start.
+        started: The jobs of the 24 hours before it that were not cancelled, the oldest first.
+        limits: The owner's limits.
 
     Raises:
-        CostLimitReached: There is no room for it.
-        PriceUnknown: What it costs is not known, or what an earlier one did.
+        CostLimitReached: The limit would be exceeded.
+        PriceUnknown: The cost of this job, or of an earlier one, is unknown.
     """
     if limits.usd_per_day is None:
         return
-    most = microdollars(limits.usd_per_day)
+    limit = to_microdollars(limits.usd_per_day)
     estimate = new.estimated_microdollars
     if estimate is None:
         raise PriceUnknown(
-            "SEEDANCE_MAX_COST_USD_PER_DAY cannot be held: RunComfy's catalogue gave no price for"
-            f" {new.model_id} that can be used; try again later, or have the user unset it."
+            "SEEDANCE_MAX_COST_USD_PER_DAY cannot be kept: RunComfy's catalogue has no usable price"
+            f" for {new.model_id}; try again later, or ask the user to unset it."
         )
-    amounts = [_known(job, limits.price) for job in begun]
-    total = sum(amounts)
-    if total + estimate <= most:
+    costs = [_cost(job, limits.price) for job in started]
+    total = sum(costs)
+    if total + estimate <= limit:
         return
-    allowed = "this clip alone is over it"
-    for job, amount in zip(begun, amounts, strict=True):
-        total -= amount
-        if total + estimate <= most:
-            # Rounded up, so that at the time named there is room.
-            at = job.created_at + DAY + timedelta(microseconds=999_999)
-            allowed = f"enough of that is 24 h old at {at:%Y-%m-%d %H:%M:%S} UTC"
-            break
     raise CostLimitReached(
-        f"SEEDANCE_MAX_COST_USD_PER_DAY is {written(most)}: the jobs of the last 24 h come to"
-        f" {written(sum(amounts))} USD, and this clip is estimated at {written(estimate)} USD;"
-        f" {allowed}."
+        f"SEEDANCE_MAX_COST_USD_PER_DAY is {format_usd(limit)}: the jobs of the last 24 h cost"
+        f" {format_usd(total)} USD, and this clip is estimated at {format_usd(estimate)} USD;"
+        f" {_when_allowed(started, costs, limit - estimate)}."
     )
 
 
-def _known(job: Job, price: Price | None) -> int:
-    amount = spent(job, price)
-    if amount is None:
-        way = f"get_result with request_id {job.request_id} asks for it" if job.request_id else ""
+def _when_allowed(started: Sequence[Job], costs: Sequence[int], allowed: int) -> str:
+    """Return when enough of the earlier jobs are 24 hours old for the others to cost `allowed`."""
+    total = sum(costs)
+    for job, cost in zip(started, costs, strict=True):
+        total -= cost
+        if total <= allowed:
+            # Rounded up to the next second, so that the clip is allowed at the time given.
+            at = job.created_at + DAY + timedelta(microseconds=999_999)
+            return f"enough of that is 24 h old at {at:%Y-%m-%d %H:%M:%S} UTC"
+    return "this clip alone exceeds it"
+
+
+def _cost(job: Job, price: Price | None) -> int:
+    cost = known_cost(job, price)
+    if cost is None:
+        remedy = f"call get_result with request_id {job.request_id} to read it"
         raise PriceUnknown(
-            "SEEDANCE_MAX_COST_USD_PER_DAY cannot be held: what a job of"
-            f" {job.created_at:%Y-%m-%d %H:%M:%S} UTC costs is not known; {way or 'wait'}, or"
-            " have the user unset it."
+            "SEEDANCE_MAX_COST_USD_PER_DAY cannot be kept: the cost of the job of"
+            f" {job.created_at:%Y-%m-%d %H:%M:%S} UTC is unknown;"
+            f" {remedy if job.request_id else 'wait'}, or ask the user to unset it."
         )
-    return amount
+    return cost

@@ -21,11 +21,17 @@ import anyio
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import LedgerError
-from seedance_mcp.jobs.job import Job, advance, is_owed
+from seedance_mcp.jobs.job import Job, advance, is_reusable
 from seedance_mcp.jobs.status import Observation, OutcomeLost, Status
 from seedance_mcp.ledger._rules import merged
 from seedance_mcp.ledger.store import Page
-from seedance_mcp.spending.limits import DAY, HOUR, SpendingLimits, check_day, check_hour
+from seedance_mcp.spending.limits import (
+    DAY,
+    HOUR,
+    SpendingLimits,
+    check_daily_limit,
+    check_hourly_limit,
+)
 
 from . import _queries as rows
 from ._migrations import migrate, transaction
@@ -245,7 +251,9 @@ def _primary_code(error: sqlite3.Error) -> int:
 
 def _owed(connection: sqlite3.Connection, job: Job, delivered_ids: Collection[str]) -> Job | None:
     alike = rows.undelivered_like(connection, job)
-    return next((old for old in alike if old.id not in delivered_ids and is_owed(old, job)), None)
+    return next(
+        (old for old in alike if old.id not in delivered_ids and is_reusable(old, job)), None
+    )
 
 
 def _twin(connection: sqlite3.Connection, job: Job) -> Job | None:
@@ -259,6 +267,6 @@ def _check_limits(connection: sqlite3.Connection, job: Job, limits: SpendingLimi
     """Refuse a job that its owner may not begin, counting all processes."""
     number, now = limits.jobs_per_hour, job.created_at
     oldest = rows.begun_at(connection, job.owner, since=now - HOUR, number=number)
-    check_hour(job, oldest, limits)
+    check_hourly_limit(job, oldest, limits)
     if limits.usd_per_day is not None:
-        check_day(job, rows.begun_since(connection, job.owner, since=now - DAY), limits)
+        check_daily_limit(job, rows.begun_since(connection, job.owner, since=now - DAY), limits)
