@@ -19,7 +19,7 @@ import anyio
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Outputs, Status
-from seedance_mcp.ledger.sqlite import _queries as rows
+from seedance_mcp.ledger.sqlite._queries import SqliteRows
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 
 JOBS = 100_000
@@ -38,6 +38,7 @@ async def fill(folder: Path) -> None:
     owner = await store.owner("token")
     store.close()
     with closing(sqlite3.connect(folder / "ledger.db")) as connection, connection:
+        rows = SqliteRows(connection, "benchmark")
         for number in range(JOBS):
             at = NOW - timedelta(minutes=number)
             job = Job(
@@ -51,7 +52,7 @@ async def fill(folder: Path) -> None:
                 finished_at=at,
                 outputs=Outputs(videos=(f"https://outputs.example/{number}.mp4",)),
             )
-            rows.insert(connection, job, process="benchmark", at=at)
+            rows.insert(job, at=at)
 
 
 async def opening(folder: Path) -> float:

@@ -27,9 +27,9 @@ from seedance_mcp.jobs.status import (
     Status,
     Succeeded,
 )
-from seedance_mcp.ledger.sqlite import _queries as rows
 from seedance_mcp.ledger.sqlite._migrations import migrate
 from seedance_mcp.ledger.sqlite._processes import LiveProcesses
+from seedance_mcp.ledger.sqlite._queries import SqliteRows
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.spending.limits import SpendingLimits
 from tests.support.broken_ledgers import BROKEN
@@ -105,7 +105,7 @@ async def test_every_transition_is_an_event(tmp_path: Path, raw: sqlite3.Connect
         for seen in (Accepted(request_id="r"), Queued(position=1), Queued(), Running(), SUCCESS):
             await store.observe(job(), seen, NOON)
         await store.observe(job(), Failed(error="late"), NOON)
-    assert rows.events(raw, job()) == [
+    assert raw.execute("SELECT was, became FROM events ORDER BY rowid").fetchall() == [
         (None, "submitting"),
         ("submitting", "in_queue"),
         ("in_queue", "in_progress"),
@@ -297,7 +297,7 @@ async def test_a_lock_that_another_program_keeps_is_waited_for_and_then_explaine
         with pytest.raises(LedgerError) as refused:
             await begin(store, job(2))
         assert refused.value.line == (
-            f"The ledger {tmp_path / 'ledger.db'} cannot be used: another program keeps it locked."
+            f"The ledger {tmp_path / 'ledger.db'} cannot be used: it is locked by another program."
             " Nothing was charged."
         )
         assert anyio.current_time() == pytest.approx(5, abs=0.1)
@@ -354,7 +354,7 @@ def _migrated_at_once(path: Path, instant: int) -> tuple[bool, bool]:
         # SQLite calls it before every instruction of its own.
         ours.set_progress_handler(interfere, 1)
         migrate(ours)
-        assert len(rows.secret(ours)) == 32
+        assert len(SqliteRows(ours, "").secret()) == 32
     return instants >= instant, let_in
 
 

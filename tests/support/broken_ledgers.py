@@ -1,4 +1,4 @@
-"""Files that stand where the ledger should be, and that no server may use or touch."""
+"""Files in the ledger's place that a server must neither use nor change."""
 
 import sqlite3
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from seedance_mcp.ledger.sqlite._migrations import APPLICATION_ID, MIGRATIONS
 
 
 def broken_header(path: Path) -> None:
-    """Write broken header."""
+    """Write a file whose header is damaged."""
     path.write_bytes(b"This is no database at all. " * 100)
 
 
 def broken_page(path: Path) -> None:
-    """Write broken page."""
+    """Write a ledger whose first page is damaged behind its header."""
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE t (x)")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -24,7 +24,7 @@ def broken_page(path: Path) -> None:
 
 
 def of_a_newer_version(path: Path) -> None:
-    """Write of a newer version."""
+    """Write the ledger of a newer version."""
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE jobs (what TEXT)")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -33,15 +33,15 @@ def of_a_newer_version(path: Path) -> None:
 
 
 def of_another_program(path: Path) -> None:
-    """Write of another program."""
+    """Write the database of another program."""
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE moz_places (url TEXT)")
     connection.close()
 
 
 BROKEN: list[tuple[Callable[[Path], None], str]] = [
-    (broken_header, "it is damaged or no database; move it away to begin a new one."),
-    (broken_page, "it is damaged; move it away to begin a new one."),
-    (of_a_newer_version, "was written by a newer version of seedance-mcp, and was not touched"),
-    (of_another_program, "file is another program's database; it was not touched."),
+    (broken_header, "it is damaged or not a database; move it away to start a new one."),
+    (broken_page, "it is damaged; move it away to start a new one."),
+    (of_a_newer_version, "was written by a newer version of seedance-mcp and was not changed"),
+    (of_another_program, "file is another program's database and was not changed."),
 ]

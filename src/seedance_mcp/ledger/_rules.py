@@ -1,17 +1,174 @@
-"""What a ledger decides, whatever keeps it."""
+"""What the ledger decides, written once over row operations.
 
+A database implements `Rows`; the functions below never see SQL. Each runs within one transaction
+and does not block, except on the database itself.
+"""
+
+from collections.abc import Callable, Collection
 from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
 
-from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.job import Job, advance, is_reusable
+from seedance_mcp.jobs.status import Observation, OutcomeLost, Status
+from seedance_mcp.spending.limits import (
+    DAY,
+    HOUR,
+    SpendingLimits,
+    check_daily_limit,
+    check_hourly_limit,
+)
 
 
-def merged(job: Job, twin: Job) -> Job:
-    """Give a job what was learned of it under its request_id before its POST was answered."""
+class Rows(Protocol):
+    """Row operations on one open transaction, on behalf of one process."""
+
+    def secret(self) -> bytes:
+        """Return the key of the owners' hash."""
+        ...
+
+    def by_id(self, job_id: str) -> Job | None:
+        """Return a job by our id."""
+        ...
+
+    def by_request_id(self, request_id: str, owner: str) -> Job | None:
+        """Return an owner's job by RunComfy's id."""
+        ...
+
+    def identical_undelivered(self, job: Job) -> list[Job]:
+        """Return the undelivered jobs with a job's fingerprint, newest first, at most 100."""
+        ...
+
+    def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]:
+        """Return an owner's newest jobs: those in the given states, or all if none is given."""
+        ...
+
+    def count(self, owner: str, *, statuses: Collection[Status]) -> int:
+        """Count an owner's jobs: those in the given states, or all if none is given."""
+        ...
+
+    def nth_newest_created_at(self, owner: str, *, n: int, since: datetime) -> datetime | None:
+        """Return when the nth newest job started after a time was created, None if fewer were.
+
+        Jobs started elsewhere, whose model is unknown, do not count.
+        """
+        ...
+
+    def started_since(self, owner: str, since: datetime) -> list[Job]:
+        """Return the jobs started after a time and not cancelled, oldest first.
+
+        Jobs started elsewhere, whose model is unknown, do not count.
+        """
+        ...
+
+    def submitting_processes(self) -> list[str]:
+        """Return the processes that have a job in the state `submitting`."""
+        ...
+
+    def submitting_by(self, process: str) -> list[Job]:
+        """Return the jobs that a process is submitting."""
+        ...
+
+    def insert(self, job: Job, *, at: datetime) -> None:
+        """Insert a job as this process's, and its first event."""
+        ...
+
+    def update(self, job: Job, *, was: Status, at: datetime) -> None:
+        """Update a job, and add an event if its state is another than it was."""
+        ...
+
+    def mark_delivered(self, job: Job) -> None:
+        """Set a job's `delivered`."""
+        ...
+
+    def set_saved_to(self, job: Job) -> None:
+        """Set a job's `saved_to`."""
+        ...
+
+    def delete(self, job: Job) -> None:
+        """Delete a job and its events."""
+        ...
+
+    def delete_finished(self, before: datetime) -> None:
+        """Delete the jobs that finished before a time."""
+        ...
+
+
+def begin(
+    rows: Rows, job: Job, *, force_new: bool, delivered_ids: Collection[str], limits: SpendingLimits
+) -> Job:
+    """Insert a new job, or return the earlier one that the call repeats.
+
+    Raises:
+        SpendingLimitReached: The owner may not begin another job now.
+    """
+    if not force_new and (earlier := find_reusable(rows, job, delivered_ids)):
+        return earlier
+    _check_limits(rows, job, limits)
+    rows.insert(job, at=job.created_at)
+    return job
+
+
+def find_reusable(rows: Rows, job: Job, delivered_ids: Collection[str]) -> Job | None:
+    """Return the newest job that an identical call gets back instead of buying a new one."""
+    identical = rows.identical_undelivered(job)
+    return next(
+        (old for old in identical if old.id not in delivered_ids and is_reusable(old, job)), None
+    )
+
+
+def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Job:
+    """Advance a job by an observation and return it as it is now."""
+    stored = rows.by_id(job.id) or _with_same_request(rows, job)
+    if stored is None:
+        # Started elsewhere, with the same token.
+        new = advance(job, observation, now)
+        rows.insert(new, at=now)
+        return new
+    # Where the ledger could not be written when RunComfy answered, the caller alone has the id.
+    advanced = advance(
+        job if job.request_id and not stored.request_id else stored, observation, now
+    )
+    if not stored.request_id and (other := _with_same_request(rows, advanced)):
+        advanced = _merge(advanced, other)
+        # First, since a request_id is unique.
+        rows.delete(other)
+    if advanced != stored:
+        rows.update(advanced, was=stored.status, at=now)
+    return advanced
+
+
+def settle_dead_processes(rows: Rows, is_alive: Callable[[str], bool], now: datetime) -> None:
+    """Mark as `unknown` what dead processes were submitting: the POST may have been accepted."""
+    for process in rows.submitting_processes():
+        if not is_alive(process):
+            for job in rows.submitting_by(process):
+                rows.update(advance(job, OutcomeLost(), now), was=job.status, at=now)
+
+
+def _with_same_request(rows: Rows, job: Job) -> Job | None:
+    """Return the row with a job's request_id, whatever its own id is."""
+    return rows.by_request_id(job.request_id, job.owner) if job.request_id else None
+
+
+def _merge(job: Job, other: Job) -> Job:
+    """Merge a job with a row of the same request that was inserted before its POST was answered.
+
+    That happens when another process asks about the request_id first.
+    """
     return replace(
-        twin,
+        other,
         id=job.id,
         model_id=job.model_id,
         arguments=job.arguments,
         created_at=job.created_at,
         estimated_microdollars=job.estimated_microdollars,
     )
+
+
+def _check_limits(rows: Rows, job: Job, limits: SpendingLimits) -> None:
+    now = job.created_at
+    oldest = rows.nth_newest_created_at(job.owner, n=limits.jobs_per_hour, since=now - HOUR)
+    check_hourly_limit(job, oldest, limits)
+    if limits.usd_per_day is not None:
+        check_daily_limit(job, rows.started_since(job.owner, now - DAY), limits)

@@ -1,18 +1,28 @@
-"""The ledger's port: what the service needs of wherever jobs are kept.
+"""The ledger's port: what the service needs, whatever database keeps the jobs.
 
-A job is in the ledger before its POST leaves. `begin` decides in one step whether a call buys a
-new job or gets back one that an identical call is owed; `observe` is the only way a job changes.
-Every method is one step that cannot be torn, and raises `LedgerError` where it could not be taken.
+A job is in the ledger before its POST leaves. `begin` decides in one transaction whether a call
+buys a new job or gets back an earlier one; `observe` is the only way a job changes. What is decided
+is in `_rules`; a database adds SQL, transactions and locks.
 """
 
-from collections.abc import Collection
+import hmac
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from functools import partial
+from hashlib import sha256
+from typing import TypeVar
 
+from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Observation, Status
 from seedance_mcp.spending.limits import SpendingLimits
+
+from . import _rules as rules
+from ._rules import Rows
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,81 +30,123 @@ class Page:
     """Some jobs out of many.
 
     Attributes:
-        jobs: The newest first.
-        total: How many there are in all.
+        jobs: Newest first.
+        total: How many jobs there are in all.
     """
 
     jobs: list[Job]
     total: int
 
 
-class Store(Protocol):
-    """A ledger that several processes may share."""
+class Store(ABC):
+    """A ledger that several processes may share.
+
+    Every method is one atomic transaction and raises `LedgerError` where it cannot be made.
+
+    Args:
+        clock: Clock, pauses and jitter.
+        history: How long finished jobs are kept.
+    """
+
+    def __init__(self, clock: Clock, *, history: timedelta) -> None:
+        self._clock = clock
+        self._history = history
+
+    @abstractmethod
+    async def _run(self, step: Callable[[Rows], _T], *, writes: bool = False) -> _T:
+        """Run a step in one transaction and return its result.
+
+        Args:
+            step: May run more than once; only its last run is committed.
+            writes: Whether other writers must wait from the beginning.
+        """
+
+    @abstractmethod
+    def _is_alive(self, process: str) -> bool:
+        """Return whether a process that wrote rows still runs; True where that is unknown."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the ledger; its next use opens it again."""
 
     async def owner(self, token: str) -> str:
-        """Give the owner that a token stands for: a keyed hash that does not tell the token."""
-        ...
+        """Return a token's owner: a keyed hash in hex, which does not reveal the token."""
+        key = await self._run(lambda rows: rows.secret())
+        return hmac.new(key, token.encode(), sha256).hexdigest()
 
     async def begin(
         self, job: Job, *, force_new: bool, delivered_ids: Collection[str], limits: SpendingLimits
     ) -> Job:
-        """Write a job down, or find the one that an identical call is owed.
+        """Write a new job, or return the earlier one that the call repeats.
 
         Args:
             job: The new job, in the state `submitting`.
-            force_new: Whether to write it down whatever is owed.
-            delivered_ids: Our ids of jobs that this process delivered, whether or not the ledger
-                has it yet.
-            limits: What its owner may begin, held over all processes.
-
-        Returns:
-            The same job where it is new, else the one found.
+            force_new: Whether to write it whatever came before.
+            delivered_ids: Our ids of jobs that this process has delivered, including those that
+                the ledger does not have marked yet.
+            limits: What its owner may begin, counted over all processes.
 
         Raises:
-            SpendingLimitReached: The owner may not begin another one now.
+            SpendingLimitReached: The owner may not begin another job now.
         """
-        ...
+        step = partial(
+            rules.begin, job=job, force_new=force_new, delivered_ids=delivered_ids, limits=limits
+        )
+        return await self._run_settled(step, writes=True)
 
     async def find_reusable(self, job: Job, *, delivered_ids: Collection[str]) -> Job | None:
-        """Give the job that a call which would begin this one is owed, None for nothing.
-
-        Args:
-            job: The job that the call would begin.
-            delivered_ids: As for `begin`.
-        """
-        ...
+        """Return the earlier job that `begin` would return instead of this one."""
+        step = partial(rules.find_reusable, job=job, delivered_ids=delivered_ids)
+        return await self._run_settled(step)
 
     async def discard(self, job: Job) -> None:
-        """Forget a job that certainly was not accepted."""
-        ...
+        """Delete a job that was certainly not accepted."""
+        await self._run(lambda rows: rows.delete(job), writes=True)
 
     async def observe(self, job: Job, observation: Observation, now: datetime) -> Job:
-        """Take the step that an observation calls for, and give the job as it is now.
+        """Advance a job by an observation and return it as it is now.
 
-        A job begun elsewhere enters the ledger with its first observation.
+        A job that was started elsewhere enters the ledger with its first observation.
         """
-        ...
+        step = partial(rules.observe, job=job, observation=observation, now=now)
+        return await self._run(step, writes=True)
 
     async def mark_delivered(self, job: Job) -> None:
-        """Note that an answer naming the job's request_id was given."""
-        ...
+        """Write that an answer with the job's request_id was delivered."""
+        await self._run(lambda rows: rows.mark_delivered(job), writes=True)
 
     async def set_saved_to(self, job: Job) -> None:
-        """Note where a job's files were saved."""
-        ...
+        """Write where a job's files are, its `saved_to`."""
+        await self._run(lambda rows: rows.set_saved_to(job), writes=True)
 
     async def get(self, job: Job) -> Job | None:
-        """Give the job as it is now, None where it is not there, or not any more."""
-        ...
+        """Return the job as it is now, None if the ledger does not have it."""
+        return await self._run_settled(lambda rows: rows.by_id(job.id))
 
     async def find(self, request_id: str, owner: str) -> Job | None:
-        """Give an owner's job by the service's id, None where the ledger has none."""
-        ...
+        """Return an owner's job by RunComfy's id, None if the ledger does not have it."""
+        return await self._run(lambda rows: rows.by_request_id(request_id, owner))
 
     async def recent(self, owner: str, *, statuses: Collection[Status] = (), limit: int) -> Page:
-        """Give an owner's newest jobs, all or, where states are named, those in one of them."""
-        ...
+        """Return an owner's newest jobs: those in the given states, or all if none is given."""
 
-    def close(self) -> None:
-        """Let go of what is held open."""
-        ...
+        def page(rows: Rows) -> Page:
+            jobs = rows.newest(owner, statuses=statuses, limit=limit)
+            return Page(jobs=jobs, total=rows.count(owner, statuses=statuses))
+
+        return await self._run_settled(page)
+
+    async def _run_settled(self, step: Callable[[Rows], _T], *, writes: bool = False) -> _T:
+        def settle_first(rows: Rows) -> _T:
+            self._settle(rows)
+            return step(rows)
+
+        return await self._run(settle_first, writes=writes)
+
+    def _settle(self, rows: Rows) -> None:
+        rules.settle_dead_processes(rows, self._is_alive, self._clock.now())
+
+    def _clean_up(self, rows: Rows) -> None:
+        """Settle what dead processes left, and delete finished jobs that are older than history."""
+        self._settle(rows)
+        rows.delete_finished(self._clock.now() - self._history)

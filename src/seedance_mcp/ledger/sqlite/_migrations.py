@@ -1,15 +1,19 @@
-"""The ledger's tables, and the ordered steps that bring an older file up to them.
+"""The ledger's tables, and the ordered migrations that bring an older file up to them.
 
-    jobs     a row a job. `status` is one of
-                 submitting   written down, its POST not answered
-                 unknown      whether the POST was accepted cannot be known
-                 in_queue <-> in_progress
-                 completed | failed | cancelled   final, never left again
-             `process` is who sends the POST; a row of a dead process that is still `submitting`
-             becomes `unknown`. A row whose POST was refused is deleted.
-    events   every transition of a job: what it was (null for the first) and what it is since.
-    totals   how many jobs an owner has in each state, so that nobody counts them; triggers keep it.
-    secret   the key of the hash by which owners are told apart.
+    jobs     a row per job; `process` is the process that sends its POST
+    events   every transition of a job: the state before (null for the first) and after
+    totals   how many jobs an owner has in each state; kept by triggers, so that none is counted
+    secret   the key of the hash that tells owners apart
+
+A job is inserted before its POST leaves, so that a restart finds it whatever happened:
+
+    `status` in the row           what a restart does
+    submitting, process alive     leaves it: that process is sending the POST
+    submitting, process dead      makes it `unknown`: RunComfy may have accepted the POST
+    unknown                       nothing; the POST is not sent again, and a repeated call gets it
+    in_queue, in_progress         polls RunComfy again
+    completed, failed, cancelled  nothing: final; deleted after SEEDANCE_HISTORY_DAYS
+    (no row)                      nothing: the POST was never sent, or certainly not accepted
 
 Times are ISO 8601 in UTC with microseconds, so that they sort as text.
 """
@@ -22,13 +26,14 @@ from secrets import token_bytes
 from seedance_mcp.errors import LedgerError
 
 APPLICATION_ID = 0x53444E43
-"""What marks a file as a ledger of ours ("SDNC"), in SQLite's header."""
+"""Marks a file as our ledger, in SQLite's header; "SDNC" in ASCII."""
 
 _ONE_MORE = (
     "INSERT INTO totals VALUES (new.owner, new.status, 1) ON CONFLICT DO UPDATE SET jobs = jobs + 1"
 )
 _ONE_LESS = "UPDATE totals SET jobs = jobs - 1 WHERE owner = old.owner AND status = old.status"
 
+# Never edit a migration that was released: files in use were made by it.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """
@@ -98,11 +103,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 @contextmanager
 def transaction(connection: sqlite3.Connection, *, writes: bool) -> Generator[None, None, None]:
-    """Take several statements as one step: all of them see one state, and all or none last.
+    """Run statements in a transaction, which is rolled back if one of them fails.
 
     Args:
         connection: Outside of a transaction.
-        writes: Whether to keep other writers out from the beginning.
+        writes: Whether other writers must wait from the beginning.
     """
     connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
     try:
@@ -115,20 +120,17 @@ def transaction(connection: sqlite3.Connection, *, writes: bool) -> Generator[No
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a file up to the newest tables, in one transaction.
-
-    Args:
-        connection: To an empty file or a ledger, outside of a transaction.
+    """Bring a new file or an older ledger up to the newest tables, in one transaction.
 
     Raises:
-        LedgerError: It is no ledger of ours, or a newer program's; it is not touched.
-        sqlite3.Error: It cannot be read or written.
+        LedgerError: The file is another program's or a newer version's; it is not changed.
+        sqlite3.Error: The file cannot be read or written.
     """
     with transaction(connection, writes=False):
         if _version(connection) == len(MIGRATIONS):
             return
     with transaction(connection, writes=True):
-        # Another process may have done it since.
+        # Another process may have migrated it since.
         for number in range(_version(connection), len(MIGRATIONS)):
             for statement in MIGRATIONS[number]:
                 connection.execute(statement)
@@ -139,19 +141,19 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def _version(connection: sqlite3.Connection) -> int:
-    """Read which tables a file has, 0 for none; refuse what this program must not touch.
+    """Return how many migrations a file has, or raise if it must not be touched.
 
-    Within a transaction only: else the mark is read before, and the tables are counted after,
-    another process has made the ledger.
+    Call it within a transaction only: else another process may create the ledger between reading
+    its mark and counting its tables.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables and application_id != APPLICATION_ID:
-        raise LedgerError("The ledger's file is another program's database; it was not touched.")
+        raise LedgerError("The ledger file is another program's database and was not changed.")
     if version > len(MIGRATIONS):
         raise LedgerError(
-            "The ledger was written by a newer version of seedance-mcp, and was not touched:"
+            "The ledger was written by a newer version of seedance-mcp and was not changed:"
             " update seedance-mcp, or set SEEDANCE_STATE_DIR to another folder."
         )
     return version
