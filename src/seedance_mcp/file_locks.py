@@ -1,11 +1,14 @@
-"""Locks on open files, which end with the process that has them, whatever ends it."""
+"""Locks on files, which end with the process that holds them, however it ends."""
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 if sys.platform == "win32":
     import msvcrt
@@ -14,51 +17,106 @@ if sys.platform == "win32":
         os.lseek(file, 0, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 
-    def _wait(file: int) -> None:
-        """Wait for nobody: a folder cannot be opened here."""
+    def _wait_for_lock(file: int) -> None:
+        """Do nothing: Windows cannot open a folder."""
 else:
     import fcntl
 
     def _lock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def _wait(file: int) -> None:
+    def _wait_for_lock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
-_TAKEN = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
+# POSIX says EAGAIN, Windows EACCES or EDEADLK.
+_HELD = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
+# What network folders without locks say.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
-def locked(file: int) -> bool:
-    """Lock an open file without waiting, for as long as it is open.
+class LockFile:
+    """An open file, locked by its holder alone until it is closed or the process ends.
 
-    Returns:
-        Whether nobody else has it. Some network folders have no locks at all; there it is true
-        for everybody, since what cannot be locked must still be usable.
-
-    Raises:
-        OSError: It cannot be told.
+    Attributes:
+        path: The file's path.
+        file: The file, for reading and appending.
     """
-    try:
-        _lock(file)
-    except OSError as error:
-        if error.errno in _TAKEN:
-            return False
-        if error.errno not in _NO_LOCKS:
+
+    def __init__(self, path: Path, file: io.FileIO) -> None:
+        self.path = path
+        self.file = file
+
+    @classmethod
+    def try_lock(
+        cls, path: Path, *, create: bool = True, mode: int = 0o600, must_lock: bool
+    ) -> Self | None:
+        """Open and lock a file without waiting.
+
+        Args:
+            path: The file.
+            create: Whether to create the file if it is missing.
+            mode: Permissions of a file that is created.
+            must_lock: Whether a folder without locks is an error. If it is not, everybody gets the
+                lock there.
+
+        Returns:
+            None if another holder has the lock, or removed the file a moment ago.
+
+        Raises:
+            OSError: The file cannot be opened or locked.
+        """
+        file = io.FileIO(path, "a+" if create else "r+", opener=partial(os.open, mode=mode))
+        try:
+            if _is_locked(file, must_lock=must_lock) and _is_at(file, path):
+                return cls(path, file)
+        except OSError:
+            file.close()
             raise
-    return True
+        file.close()
+        return None
+
+    def remove(self) -> None:
+        """Remove the file if the system lets go of an open one; it stays locked until `close`."""
+        with suppress(OSError):  # Windows does not
+            self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the file, which releases the lock."""
+        self.file.close()
 
 
 @contextmanager
 def folder_lock(folder: Path) -> Generator[None, None, None]:
-    """Keep all others that do so in the same folder waiting, where there are locks; it blocks."""
+    """Hold a folder's lock, blocking until it is free; where there is none, hold nothing."""
     descriptor = None
     with suppress(OSError):  # Windows cannot open a folder
         descriptor = os.open(folder, os.O_RDONLY)
-        _wait(descriptor)
+        _wait_for_lock(descriptor)
     try:
         yield
     finally:
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _is_locked(file: io.FileIO, *, must_lock: bool) -> bool:
+    """Lock a file and return whether that worked."""
+    try:
+        _lock(file.fileno())
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        if must_lock or error.errno not in _NO_LOCKS:
+            raise
+    return True
+
+
+def _is_at(file: io.FileIO, path: Path) -> bool:
+    """Return whether a file still has its name: its last holder may have removed that.
+
+    Between our opening and locking it, that is; a lock on a nameless file excludes no one.
+    """
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False

@@ -11,7 +11,7 @@ from seedance_mcp.errors import DownloadFailed
 
 from ._file_names import numbered, renamed, synced
 from ._file_types import HEAD_BYTES, extension
-from ._part_metadata import Content, claimed
+from ._part_metadata import PartMetadata, lock_first_free
 
 MAX_OUTPUT_BYTES = 2 * 1024**3  # as much as RunComfy's own CLI takes (client)
 _NOUNS = {"video": "MP4", "image": "image"}
@@ -34,7 +34,7 @@ class PartFile:
     def __init__(self, folder: Path, name: str, origin: str, kind: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._name, self._kind = folder, name, kind
-        self._note = claimed(folder, name)
+        self._note = lock_first_free(numbered(folder, name, ".part"))
         self._path = self._note.part
         self._named = self._named_before(origin)
         self._known = False
@@ -42,7 +42,7 @@ class PartFile:
             # Not emptied: after a crash within `finish` it is the other name of a finished clip.
             self._path.unlink(missing_ok=True)
             if not self._named:
-                self._note.content = Content(origin)
+                self._note.content = PartMetadata(origin)
         self._file = io.FileIO(self._path, "a+")
         self.size = self._file.seek(0, os.SEEK_END)  # in bytes
 
@@ -57,7 +57,7 @@ class PartFile:
         self._note.close()
 
     @property
-    def _content(self) -> Content:
+    def _content(self) -> PartMetadata:
         return self._note.content
 
     @property
@@ -90,11 +90,11 @@ class PartFile:
         """
         old = self._content
         if start == 0:
-            self._restart(Content(old.origin, validator, total))
+            self._restart(PartMetadata(old.origin, validator, total))
             return
-        new = Content(old.origin, validator or old.validator, total or old.total)
+        new = PartMetadata(old.origin, validator or old.validator, total or old.total)
         if start != self.size or replace(old, total=old.total or total) != new:
-            self._restart(Content(old.origin))
+            self._restart(PartMetadata(old.origin))
             raise IncompleteDownload("another part was sent")
         self._note.write(new)
 
@@ -106,7 +106,7 @@ class PartFile:
             DownloadFailed: The clip is too long.
         """
         if self.total is not None and self.size + len(chunk) > self.total:
-            self._restart(Content(self._content.origin))
+            self._restart(PartMetadata(self._content.origin))
             raise IncompleteDownload("more was sent than promised")
         self._bound(self.size + len(chunk))
         while chunk:
@@ -179,7 +179,7 @@ class PartFile:
             )
         return None
 
-    def _restart(self, content: Content) -> None:
+    def _restart(self, content: PartMetadata) -> None:
         self._bound(content.total or 0)
         self._file.truncate(0)
         self.size = 0

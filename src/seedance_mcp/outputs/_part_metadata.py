@@ -1,33 +1,30 @@
-"""The note beside a `.part` file, `.part.json`: which content the bytes belong to.
+"""The metadata beside a `.part` file, `.part.json`: what the bytes belong to.
 
-It is locked while bytes are added, by a lock that ends with the process, so that what a killed one
-left is continued by one other and never by two.
+It is locked while bytes are added, by a lock that ends with the process. So what a killed process
+left is resumed by one other process, never by two.
 """
 
-import io
 import json
-import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seedance_mcp.file_locks import locked
+from seedance_mcp.file_locks import LockFile
 
-from ._file_names import numbered
-
-_MOST_BYTES = 64 * 1024  # of a note
+MAX_METADATA_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Content:
-    """What the bytes of a `.part` file belong to.
+class PartMetadata:
+    """What the bytes of a `.part` file belong to, under the names that are on the disk.
 
     Attributes:
-        origin: Whose clip it is and where it lies.
-        validator: What tells this content from another at the same place, None where nothing does.
-        total: How long it is, in bytes, None while unknown.
-        named: The name that the whole file gets, None before.
+        origin: The job, the output and its URL.
+        validator: What tells this content from another at the same URL, None if nothing does.
+        total: The output's length in bytes, None while unknown.
+        named: The finished file's name, None until the output is whole.
     """
 
     origin: str
@@ -36,71 +33,66 @@ class Content:
     named: str | None = None
 
 
-class Note:
-    """A note that is nobody else's while it is open.
+class MetadataFile:
+    """A locked `.part.json` file.
 
     Args:
-        file: It, locked.
-        part: The `.part` file that it is about.
+        lock: The file.
+        part: The path of its `.part` file.
+
+    Attributes:
+        content: What is in it; nothing's metadata if it cannot be read.
     """
 
-    def __init__(self, file: io.FileIO, part: Path) -> None:
-        self._file = file
+    def __init__(self, lock: LockFile, part: Path) -> None:
+        self._lock = lock
         self.part = part
-        self.content = _read(file)
+        self.content = _read(lock)
 
-    def write(self, content: Content) -> None:
-        """Write down which content the bytes belong to."""
+    def write(self, content: PartMetadata) -> None:
+        """Replace the file's content."""
         self.content = content
-        self._file.truncate(0)
-        self._file.write(json.dumps(asdict(content)).encode())
+        self._lock.file.truncate(0)
+        self._lock.file.write(json.dumps(asdict(content)).encode())
 
     def remove(self) -> None:
-        """Take the note away."""
-        with suppress(OSError):
-            Path(os.fsdecode(self._file.name)).unlink(missing_ok=True)
+        """Remove the file; it stays locked until `close`."""
+        self._lock.remove()
 
     def close(self) -> None:
-        """Let go of the note."""
-        self._file.close()
+        """Close the file and release its lock."""
+        self._lock.close()
 
 
-def claimed(folder: Path, name: str) -> Note:
-    """Claim a `.part` file that nobody adds to.
+def lock_first_free(parts: Iterator[Path]) -> MetadataFile:
+    """Lock the metadata of the first of some `.part` files that no other download has.
+
+    Args:
+        parts: Their paths, without end.
 
     Raises:
-        OSError: None can be had there.
+        OSError: The folder cannot be written.
     """
-    for part in numbered(folder, name, ".part"):
-        file = io.FileIO(f"{part}.json", "a+")
-        try:
-            # Whoever had it before may have taken the name away between the two calls.
-            with suppress(FileNotFoundError):
-                if locked(file.fileno()) and _is_named(file):
-                    return Note(file, part)
-        except OSError:
-            file.close()
-            raise
-        file.close()
-    raise AssertionError("there are endless names")
+    for part in parts:
+        path = part.with_name(f"{part.name}.json")
+        # As readable as the clips beside it.
+        if lock := LockFile.try_lock(path, mode=0o666, must_lock=False):
+            return MetadataFile(lock, part)
+    raise AssertionError("the paths have no end")
 
 
-def _is_named(file: io.FileIO) -> bool:
-    return os.path.samestat(os.fstat(file.fileno()), os.stat(file.name))  # noqa: PTH116 - of a str
+def _read(lock: LockFile) -> PartMetadata:
+    lock.file.seek(0)
+    with suppress(ValueError, TypeError, RecursionError):
+        read: Any = PartMetadata(**json.loads(lock.file.read(MAX_METADATA_BYTES)))
+        if _is_valid(read):
+            return read
+    return PartMetadata("")
 
 
-def _read(file: io.FileIO) -> Content:
-    """Read a note; what cannot be used in every part is as none."""
-    file.seek(0)
-    try:
-        noted: Any = Content(**json.loads(file.read(_MOST_BYTES)))
-    except (ValueError, TypeError, RecursionError):
-        return Content("")
-    return noted if _is_sound(noted) else Content("")
-
-
-def _is_sound(noted: Any) -> bool:
-    origin, validator, total, named = noted.origin, noted.validator, noted.total, noted.named
+def _is_valid(read: Any) -> bool:
+    """Return whether every value has its type; others write into the folder too."""
+    origin, validator, total, named = read.origin, read.validator, read.total, read.named
     return (
         isinstance(origin, str)
         and (validator is None or is_validator(validator))
@@ -110,5 +102,5 @@ def _is_sound(noted: Any) -> bool:
 
 
 def is_validator(value: Any) -> bool:
-    """Tell whether a value can stand in an If-Range header."""
+    """Return whether a value can be sent in an If-Range header."""
     return isinstance(value, str) and value.isascii() and value.isprintable() and bool(value)

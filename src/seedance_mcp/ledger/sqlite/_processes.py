@@ -1,95 +1,67 @@
-"""Which processes that share a state folder are alive, told by locks that end with them.
+"""Which of the processes that share a state folder still run.
 
-Each process holds a lock on a file of its own. The system lets go of it whatever ends the process,
-kill -9 and a crash of the machine included, so a file that can be locked is a dead process's.
+Each process holds the lock of a file of its own. The system releases it however the process ends,
+kill -9 and a power failure included, so a file that can be locked belongs to a dead process.
 """
 
-import os
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from uuid import uuid4
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: int) -> None:
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-@contextmanager
-def _taken(path: Path) -> Generator[None, None, None]:
-    """Hold the lock of a process that is dead.
-
-    Raises:
-        OSError: It is alive, or that cannot be told.
-    """
-    file = os.open(path, os.O_RDWR)
-    try:
-        _lock(file)
-        yield
-    finally:
-        os.close(file)
+from seedance_mcp.file_locks import LockFile
 
 
 class LiveProcesses:
-    """This process's sign of life in a state folder.
+    """The processes that share a state folder, of which this one is alive until `close`.
 
     Args:
-        folder: Where the processes that share a ledger have theirs.
+        folder: Where each process has its file; created if it is missing.
+
+    Attributes:
+        process: This process's id, which no other process ever has.
 
     Raises:
-        OSError: It cannot be written there.
+        OSError: The folder cannot be written, or has no locks.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         self._folder = folder
         self.process = uuid4().hex
-        self._path = folder / self.process
-        self._file = self._locked()
+        self._lock = self._create()
 
     def is_alive(self, process: str) -> bool:
-        """Tell whether another process that shares the folder still runs."""
+        """Return whether a process still runs; True where that cannot be found out."""
         if process == self.process:
             return True
         try:
-            with _taken(self._folder / process):
-                return False
+            lock = LockFile.try_lock(self._folder / process, create=False, must_lock=True)
         except FileNotFoundError:
             return False
         except OSError:
-            # What cannot be looked at is not declared dead: its request may be on its way.
+            # Its paid request may be on its way.
             return True
+        if lock is None:
+            return True
+        lock.close()
+        return False
 
     def remove_dead(self) -> None:
-        """Remove what dead processes left."""
+        """Remove the files of dead processes."""
         for path in self._folder.iterdir():
             if path.name != self.process:
-                # A process that is just starting finds its file gone, as it is locked meanwhile.
-                with suppress(OSError), _taken(path):
-                    path.unlink()
+                with suppress(OSError):
+                    if lock := LockFile.try_lock(path, create=False, must_lock=True):
+                        with closing(lock):
+                            lock.remove()
 
     def close(self) -> None:
-        """End this process's sign of life."""
-        with suppress(OSError):
-            os.close(self._file)
-            self._path.unlink()
+        """Let this process count as dead."""
+        self._lock.close()
+        self._lock.remove()
 
-    def _locked(self) -> int:
+    def _create(self) -> LockFile:
+        # Another process may lock or remove the file as a dead one's just after it is created.
         while True:
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                _lock(file)
-                # Another process may have removed the name between open and lock.
-                if self._path.exists():
-                    return file
-            except OSError:
-                pass
-            os.close(file)
+            if lock := LockFile.try_lock(self._folder / self.process, must_lock=True):
+                return lock
