@@ -100,7 +100,7 @@ def begin(
     """Insert a new job, or return the earlier one that the call repeats.
 
     Raises:
-        SpendingLimitReached: The owner may not begin another job now.
+        SpendingLimitReached: The owner may not start another job now.
     """
     if not force_new and (earlier := find_reusable(rows, job, delivered_ids)):
         return earlier

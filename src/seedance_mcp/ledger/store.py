@@ -84,10 +84,10 @@ class Store(ABC):
             force_new: Whether to write it whatever came before.
             delivered_ids: Our ids of jobs that this process has delivered, including those that
                 the ledger does not have marked yet.
-            limits: What its owner may begin, counted over all processes.
+            limits: What its owner may start, counted over all processes.
 
         Raises:
-            SpendingLimitReached: The owner may not begin another job now.
+            SpendingLimitReached: The owner may not start another job now.
         """
         step = partial(
             rules.begin, job=job, force_new=force_new, delivered_ids=delivered_ids, limits=limits
