@@ -14,7 +14,7 @@ from PIL import Image
 
 from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.models.model import load_models
-from tests.support.image_host import MEGABYTE, ImageHost, Page, hosting
+from tests.support.image_host import MEGABYTE, ImageHost, Page, serve_images
 
 RUNS = 7
 SIZE = 25 * MEGABYTE
@@ -42,7 +42,7 @@ async def reading(host: ImageHost) -> None:
 
 async def main() -> None:
     """Measure and print."""
-    async with hosting(image=Page(body=image(), ranges=True)) as host:
+    async with serve_images(image=Page(body=image(), ranges=True)) as host:
         found: dict[str, tuple[float, int]] = {}
         for name, act in {"looking at it": looking, "reading it whole": reading}.items():
             times: list[float] = []

@@ -7,7 +7,7 @@ import pytest
 from mcp_types import CallToolResult
 
 from seedance_mcp.simulator.behaviour import Behaviour
-from tests.support.client import Door, facts, opened, text
+from tests.support.client import ToolClient, open_client, structured, text
 from tests.support.task_client import TaskPolling
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -17,21 +17,21 @@ NEXT_CALL = re.compile(
 )
 
 
-async def made_blindly(door: Door, *, shown: str) -> list[str]:
+async def made_blindly(client: ToolClient, *, shown: str) -> list[str]:
     """Make a clip as an agent does that knows no more than `next_step`, and name its calls.
 
     Args:
-        door: The server, which such an agent never waits before calling again.
+        client: The server, which such an agent never waits before calling again.
         shown: What its client shows of an answer, `text` or `structure`.
     """
-    calls, result = ["generate_video"], await door.generate()
+    calls, result = ["generate_video"], await client.generate()
     while following := NEXT_CALL.search(_next_step(result, shown)):
         tool, request_id, download = following.groups()
         arguments = {"download": True} if download else {}
-        result = await door.call(tool, request_id=request_id, **arguments)
+        result = await client.call(tool, request_id=request_id, **arguments)
         calls.append(tool)
         assert len(calls) < 10, calls
-    assert _is_clip(facts(result)["saved_to"])
+    assert _is_clip(structured(result)["saved_to"])
     assert _next_step(result, shown).startswith("Tell the user where the video was saved")
     return calls
 
@@ -42,7 +42,7 @@ def _is_clip(path: str) -> bool:
 
 def _next_step(result: CallToolResult, shown: str) -> str:
     if shown == "structure":
-        return facts(result)["next_step"]
+        return structured(result)["next_step"]
     return text(result).rpartition("next_step: ")[2]
 
 
@@ -66,9 +66,9 @@ def _next_step(result: CallToolResult, shown: str) -> str:
 async def test_an_agent_that_follows_next_step_has_its_file_after_few_calls(
     behaviour: Behaviour, calls: list[str], shown: str, tmp_path: Path
 ) -> None:
-    async with opened(behaviour, output_dir=tmp_path) as door:
-        assert await made_blindly(door, shown=shown) == calls
-        assert len(door.simulator.accepted) == 1
+    async with open_client(behaviour, output_dir=tmp_path) as client:
+        assert await made_blindly(client, shown=shown) == calls
+        assert len(client.simulator.accepted) == 1
 
 
 @pytest.mark.parametrize(
@@ -79,23 +79,23 @@ async def test_where_clips_are_saved_unasked_the_file_takes_no_call_of_its_own(
     seconds: float, calls: list[str], tmp_path: Path
 ) -> None:
     behaviour = Behaviour(run_seconds=seconds)
-    async with opened(behaviour, output_dir=tmp_path, auto_download=True) as door:
-        assert await made_blindly(door, shown="text") == calls
+    async with open_client(behaviour, output_dir=tmp_path, auto_download=True) as client:
+        assert await made_blindly(client, shown="text") == calls
 
 
 @pytest.mark.parametrize("seconds", [20, 120, 1200])
 async def test_through_tasks_one_call_has_the_file_where_clips_are_saved_unasked(
     seconds: float, tmp_path: Path
 ) -> None:
-    async with opened(
+    async with open_client(
         Behaviour(run_seconds=seconds),
         mode="auto",
         extensions=[TaskPolling()],
         output_dir=tmp_path,
         auto_download=True,
-    ) as door:
-        assert await made_blindly(door, shown="text") == ["generate_video"]
-        assert len(door.simulator.accepted) == 1
+    ) as client:
+        assert await made_blindly(client, shown="text") == ["generate_video"]
+        assert len(client.simulator.accepted) == 1
 
 
 async def test_through_tasks_the_file_takes_a_second_call_where_saving_must_be_asked_for(
@@ -103,5 +103,7 @@ async def test_through_tasks_the_file_takes_a_second_call_where_saving_must_be_a
 ) -> None:
     knowing = [TaskPolling()]
     behaviour = Behaviour(run_seconds=120)
-    async with opened(behaviour, mode="auto", extensions=knowing, output_dir=tmp_path) as door:
-        assert await made_blindly(door, shown="text") == ["generate_video", "get_result"]
+    async with open_client(
+        behaviour, mode="auto", extensions=knowing, output_dir=tmp_path
+    ) as client:
+        assert await made_blindly(client, shown="text") == ["generate_video", "get_result"]

@@ -9,27 +9,27 @@ import pytest
 from mcp import Client
 
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import facts, text
-from tests.support.restarts import generate, listed, server, simulated
-from tests.support.sample_images import made
+from tests.support.client import structured, text
+from tests.support.restarting_server import generate, list_jobs, open_server, run_simulator
+from tests.support.sample_images import make_image
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
-LOCAL_IMAGE = f"data:image/png;base64,{b64encode(made('PNG')).decode()}"
+LOCAL_IMAGE = f"data:image/png;base64,{b64encode(make_image('PNG')).decode()}"
 
 
 async def test_a_new_chat_finds_every_job_with_one_call_the_newest_first(tmp_path: Path) -> None:
-    async with simulated(run_seconds=30, workers=2) as simulator:
-        async with server(simulator, tmp_path) as client:
+    async with run_simulator(run_seconds=30, workers=2) as simulator:
+        async with open_server(simulator, tmp_path) as client:
             await generate(client, prompt="The first.", wait_seconds=0)
             await anyio.sleep(5)
             await generate(client, prompt="word " * 40, wait_seconds=0)
         await anyio.sleep(28)
-        async with server(simulator, tmp_path) as client:
+        async with open_server(simulator, tmp_path) as client:
             result = await client.call_tool("list_jobs", {})
             first, second = [job.request_id for job in simulator.accepted]
             model_id = "bytedance/seedance-1-0/lite/image-to-video"
-            assert facts(result) == {
+            assert structured(result) == {
                 "jobs": [
                     {
                         "request_id": second,
@@ -55,45 +55,48 @@ async def test_a_new_chat_finds_every_job_with_one_call_the_newest_first(tmp_pat
             }
             assert text(result).splitlines()[0] == "total: 2"
             assert f"request_id: {first}; status: completed; " in text(result)
-            only = await listed(client, status="completed", limit=1)
+            only = await list_jobs(client, status="completed", limit=1)
             assert [job["request_id"] for job in only] == [first]
 
 
 async def test_a_list_is_refreshed_side_by_side_and_bounded_in_time(tmp_path: Path) -> None:
-    async with simulated(run_seconds=1000) as simulator, server(simulator, tmp_path) as client:
+    async with (
+        run_simulator(run_seconds=1000) as simulator,
+        open_server(simulator, tmp_path) as client,
+    ):
         for number in range(12):
             await generate(client, prompt=f"Clip {number}.", wait_seconds=0)
         simulator.faults.append(Fault.delay("status", 4, times=100))
         started_at = anyio.current_time()
         result = await client.call_tool("list_jobs", {})
         assert anyio.current_time() - started_at == pytest.approx(10, abs=0.1)
-        assert len(facts(result)["jobs"]) == 12
-        assert facts(result)["next_step"].startswith(
+        assert len(structured(result)["jobs"]) == 12
+        assert structured(result)["next_step"].startswith(
             "RunComfy did not answer for 2 of these, which may have moved on: "
         )
 
 
 async def test_a_call_that_was_given_up_gets_its_job_back_after_a_restart(tmp_path: Path) -> None:
-    async with simulated(run_seconds=60) as simulator:
-        async with server(simulator, tmp_path) as client:
+    async with run_simulator(run_seconds=60) as simulator:
+        async with open_server(simulator, tmp_path) as client:
             with anyio.move_on_after(7):
                 await generate(client)
-        async with server(simulator, tmp_path) as client:
+        async with open_server(simulator, tmp_path) as client:
             again = await generate(client, wait_seconds=100)
-            assert (facts(again)["status"], facts(again)["reused"]) == ("completed", True)
-        assert [job.request_id for job in simulator.accepted] == [facts(again)["request_id"]]
+            assert (structured(again)["status"], structured(again)["reused"]) == ("completed", True)
+        assert [job.request_id for job in simulator.accepted] == [structured(again)["request_id"]]
 
 
 async def test_a_call_with_a_local_image_that_was_given_up_gets_its_job_back(
     tmp_path: Path,
 ) -> None:
     given = {"first_frame_image_url": LOCAL_IMAGE}
-    async with simulated(run_seconds=60) as simulator:
-        async with server(simulator, tmp_path, local_files=True) as client:
+    async with run_simulator(run_seconds=60) as simulator:
+        async with open_server(simulator, tmp_path, local_files=True) as client:
             with anyio.move_on_after(7):
                 await generate(client, **given)
-        async with server(simulator, tmp_path, local_files=True) as client:
-            again = facts(await generate(client, **given, wait_seconds=0))
+        async with open_server(simulator, tmp_path, local_files=True) as client:
+            again = structured(await generate(client, **given, wait_seconds=0))
         bought = [job.request_id for job in simulator.accepted]
         assert (bought, again["reused"]) == ([again["request_id"]], True)
 
@@ -102,16 +105,16 @@ async def test_calls_with_one_local_image_that_race_in_two_servers_buy_one_clip(
     tmp_path: Path,
 ) -> None:
     answers: list[dict[str, Any]] = []
-    async with simulated(run_seconds=60) as simulator:
+    async with run_simulator(run_seconds=60) as simulator:
         simulator.faults.append(Fault.delay("submit", 3))
 
         async def call(client: Client) -> None:
             given = {"first_frame_image_url": LOCAL_IMAGE, "wait_seconds": 0}
-            answers.append(facts(await generate(client, **given)))
+            answers.append(structured(await generate(client, **given)))
 
         async with (
-            server(simulator, tmp_path, local_files=True) as one,
-            server(simulator, tmp_path, local_files=True) as other,
+            open_server(simulator, tmp_path, local_files=True) as one,
+            open_server(simulator, tmp_path, local_files=True) as other,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(call, one)
@@ -127,21 +130,21 @@ async def test_calls_with_one_local_image_that_race_in_two_servers_buy_one_clip(
 async def test_a_list_by_state_has_the_jobs_that_came_into_it_while_nobody_looked(
     tmp_path: Path,
 ) -> None:
-    async with simulated(run_seconds=10) as simulator:
-        async with server(simulator, tmp_path) as client:
-            request_id = facts(await generate(client, wait_seconds=0))["request_id"]
+    async with run_simulator(run_seconds=10) as simulator:
+        async with open_server(simulator, tmp_path) as client:
+            request_id = structured(await generate(client, wait_seconds=0))["request_id"]
         await anyio.sleep(60)
-        async with server(simulator, tmp_path) as client:
-            assert [job["request_id"] for job in await listed(client, status="completed")] == [
+        async with open_server(simulator, tmp_path) as client:
+            assert [job["request_id"] for job in await list_jobs(client, status="completed")] == [
                 request_id
             ]
 
 
 async def test_a_list_of_what_was_lost_alone_says_what_to_do_about_it(tmp_path: Path) -> None:
-    async with simulated() as simulator, server(simulator, tmp_path) as client:
+    async with run_simulator() as simulator, open_server(simulator, tmp_path) as client:
         simulator.faults.append(Fault.drop("submit", after=True))
-        lost = facts(await generate(client, wait_seconds=0))
-        listing = facts(await client.call_tool("list_jobs", {}))
+        lost = structured(await generate(client, wait_seconds=0))
+        listing = structured(await client.call_tool("list_jobs", {}))
         assert (listing["jobs"][0]["status"], listing["next_step"]) == (
             "unknown",
             lost["next_step"],
@@ -149,28 +152,28 @@ async def test_a_list_of_what_was_lost_alone_says_what_to_do_about_it(tmp_path: 
 
 
 async def test_an_answered_call_buys_anew_after_a_restart(tmp_path: Path) -> None:
-    async with simulated(run_seconds=60) as simulator:
-        async with server(simulator, tmp_path) as client:
+    async with run_simulator(run_seconds=60) as simulator:
+        async with open_server(simulator, tmp_path) as client:
             await generate(client, wait_seconds=10)
-        async with server(simulator, tmp_path) as client:
+        async with open_server(simulator, tmp_path) as client:
             again = await generate(client, wait_seconds=0)
-            assert facts(again)["reused"] is False
+            assert structured(again)["reused"] is False
         assert len(simulator.accepted) == 2
 
 
 async def test_a_result_is_answered_from_the_ledger_when_the_service_cannot(tmp_path: Path) -> None:
-    async with simulated() as simulator:
-        async with server(simulator, tmp_path) as client:
-            made = facts(await generate(client))
-            request_id = made["request_id"]
+    async with run_simulator() as simulator:
+        async with open_server(simulator, tmp_path) as client:
+            make_image = structured(await generate(client))
+            request_id = make_image["request_id"]
         simulator.forget(request_id)
-        async with server(simulator, tmp_path) as client:
+        async with open_server(simulator, tmp_path) as client:
             result = await client.call_tool("get_result", {"request_id": request_id})
-            assert (facts(result)["videos"], facts(result)["cost_usd"]) == (
-                [made["video_url"]],
+            assert (structured(result)["videos"], structured(result)["cost_usd"]) == (
+                [make_image["video_url"]],
                 0.2,
             )
-            said = facts(result)["next_step"]
+            said = structured(result)["next_step"]
             assert said.startswith("RunComfy has no such request for this account (404001: ")
             assert said.endswith(
                 "), so this is what was stored when the job ended: try whether the video URL still"
@@ -178,39 +181,39 @@ async def test_a_result_is_answered_from_the_ledger_when_the_service_cannot(tmp_
             )
             simulator.faults.append(Fault.answer("result", 500, times=9))
             again = await client.call_tool("get_result", {"request_id": request_id})
-            assert facts(again)["videos"] == [made["video_url"]]
+            assert structured(again)["videos"] == [make_image["video_url"]]
 
 
 async def test_a_job_from_elsewhere_enters_the_ledger_with_the_first_question(
     tmp_path: Path,
 ) -> None:
-    async with simulated(run_seconds=5) as simulator:
-        async with server(simulator, tmp_path / "here") as client:
-            request_id = facts(await generate(client, wait_seconds=0))["request_id"]
-        async with server(simulator, tmp_path / "there") as client:
-            assert await listed(client) == []
+    async with run_simulator(run_seconds=5) as simulator:
+        async with open_server(simulator, tmp_path / "here") as client:
+            request_id = structured(await generate(client, wait_seconds=0))["request_id"]
+        async with open_server(simulator, tmp_path / "there") as client:
+            assert await list_jobs(client) == []
             await client.call_tool("check_status", {"request_id": "no-such-request"})
-            assert await listed(client) == []
+            assert await list_jobs(client) == []
             await client.call_tool("check_status", {"request_id": request_id, "wait_seconds": 30})
-            (job,) = await listed(client)
+            (job,) = await list_jobs(client)
             assert (job["request_id"], job["status"]) == (request_id, "completed")
             assert (job["model_id"], job["prompt"]) == (None, "")
 
 
 async def test_jobs_of_another_token_are_not_seen(tmp_path: Path) -> None:
-    async with simulated() as simulator:
-        async with server(simulator, tmp_path) as client:
+    async with run_simulator() as simulator:
+        async with open_server(simulator, tmp_path) as client:
             await generate(client)
-        async with server(simulator, tmp_path, token="another-token") as client:
-            assert await listed(client) == []
+        async with open_server(simulator, tmp_path, token="another-token") as client:
+            assert await list_jobs(client) == []
 
 
 async def test_the_hourly_limit_holds_over_restarts_and_force_new(tmp_path: Path) -> None:
-    async with simulated() as simulator:
+    async with run_simulator() as simulator:
         for number in range(2):
-            async with server(simulator, tmp_path, max_jobs_per_hour=2) as client:
+            async with open_server(simulator, tmp_path, max_jobs_per_hour=2) as client:
                 await generate(client, prompt=f"Clip {number}.", force_new=True)
-        async with server(simulator, tmp_path, max_jobs_per_hour=2) as client:
+        async with open_server(simulator, tmp_path, max_jobs_per_hour=2) as client:
             result = await generate(client, force_new=True)
         assert result.is_error
         assert text(result).startswith("SEEDANCE_MAX_JOBS_PER_HOUR is reached: 2 jobs were started")
@@ -221,8 +224,11 @@ async def test_the_hourly_limit_holds_over_restarts_and_force_new(tmp_path: Path
 async def test_a_call_that_waits_on_another_servers_request_hears_that_it_was_refused(
     tmp_path: Path,
 ) -> None:
-    async with simulated(balance_usd=0) as simulator:
-        async with server(simulator, tmp_path) as one, server(simulator, tmp_path) as other:
+    async with run_simulator(balance_usd=0) as simulator:
+        async with (
+            open_server(simulator, tmp_path) as one,
+            open_server(simulator, tmp_path) as other,
+        ):
             simulator.faults.append(Fault.delay("submit", 3))
             heard: list[str] = []
 

@@ -8,17 +8,17 @@ import pytest
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import Door, facts, opened, text
-from tests.support.restarts import generate, server, simulated
+from tests.support.client import ToolClient, open_client, structured, text
+from tests.support.restarting_server import generate, open_server, run_simulator
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 HOUR = 3600
 
 
-def asked_at(door: Door) -> list[float]:
+def asked_at(client: ToolClient) -> list[float]:
     """Say when the catalogue was asked."""
-    return [seen.at for seen in door.simulator.requests if seen.route == "catalogue"]
+    return [seen.at for seen in client.simulator.requests if seen.route == "catalogue"]
 
 
 @pytest.mark.parametrize(
@@ -34,45 +34,45 @@ def asked_at(door: Door) -> list[float]:
 async def test_a_clip_is_answered_with_what_it_is_estimated_to_cost_and_later_with_what_it_did(
     price: dict[str, Any], duration: int, usd: float
 ) -> None:
-    async with opened(Behaviour(run_seconds=9, **price)) as door:
-        made = await door.generate(duration=duration)
-        assert facts(made)["estimated_cost_usd"] == usd
+    async with open_client(Behaviour(run_seconds=9, **price)) as client:
+        made = await client.generate(duration=duration)
+        assert structured(made)["estimated_cost_usd"] == usd
         assert f"; estimated_cost_usd: {usd}\n" in text(made)
-        request_id = facts(made)["request_id"]
-        result = await door.call("get_result", request_id=request_id)
-        assert facts(result)["cost_usd"] == usd
+        request_id = structured(made)["request_id"]
+        result = await client.call("get_result", request_id=request_id)
+        assert structured(result)["cost_usd"] == usd
         assert f"; cost_usd: {usd}; " in text(result)
 
 
 async def test_the_catalogue_is_asked_once_an_hour_whatever_it_answers() -> None:
-    async with opened(Behaviour(workers=9)) as door:
-        door.simulator.faults.append(Fault.answer("catalogue", 500))
+    async with open_client(Behaviour(workers=9)) as client:
+        client.simulator.faults.append(Fault.answer("catalogue", 500))
         for _ in range(3):
-            await door.generate(force_new=True, wait_seconds=0)
+            await client.generate(force_new=True, wait_seconds=0)
             await anyio.sleep(HOUR / 2 - 1)
-        assert asked_at(door) == pytest.approx([0], abs=0.1)
+        assert asked_at(client) == pytest.approx([0], abs=0.1)
         await anyio.sleep(HOUR / 2)
-        priced = await door.generate(force_new=True)
-        assert len(asked_at(door)) == 2
-        assert facts(priced)["estimated_cost_usd"] == 0.2
-        door.simulator.behaviour.price_usd = 1
-        dear = await door.generate(force_new=True)
-        assert (facts(dear)["estimated_cost_usd"], len(asked_at(door))) == (0.2, 2)
+        priced = await client.generate(force_new=True)
+        assert len(asked_at(client)) == 2
+        assert structured(priced)["estimated_cost_usd"] == 0.2
+        client.simulator.behaviour.price_usd = 1
+        dear = await client.generate(force_new=True)
+        assert (structured(dear)["estimated_cost_usd"], len(asked_at(client))) == (0.2, 2)
         await anyio.sleep(HOUR)
         # Not even the first job of the next hour is held up, so it has the price of the last one.
-        known = await door.generate(force_new=True)
-        assert (facts(known)["estimated_cost_usd"], len(asked_at(door))) == (0.2, 3)
-        dearer = await door.generate(force_new=True)
-        assert (facts(dearer)["estimated_cost_usd"], len(asked_at(door))) == (5.0, 3)
+        known = await client.generate(force_new=True)
+        assert (structured(known)["estimated_cost_usd"], len(asked_at(client))) == (0.2, 3)
+        dearer = await client.generate(force_new=True)
+        assert (structured(dearer)["estimated_cost_usd"], len(asked_at(client))) == (5.0, 3)
 
 
 async def test_what_is_refused_before_money_or_only_asked_about_asks_for_no_price() -> None:
-    async with opened() as door:
-        await door.generate(duration=7)
-        await door.generate(first_frame_image_url="http://a.example/b.png")
-        await door.call("list_jobs")
-        await door.call("check_status", request_id="r-1", wait_seconds=0)
-        assert asked_at(door) == []
+    async with open_client() as client:
+        await client.generate(duration=7)
+        await client.generate(first_frame_image_url="http://a.example/b.png")
+        await client.call("list_jobs")
+        await client.call("check_status", request_id="r-1", wait_seconds=0)
+        assert asked_at(client) == []
 
 
 TROUBLE = [
@@ -94,26 +94,26 @@ FORMS: list[dict[str, Any]] = [
 async def test_a_price_that_is_not_understood_changes_nothing_but_the_estimate(
     form: dict[str, Any],
 ) -> None:
-    async with opened(Behaviour(run_seconds=8, **form)) as door:
-        await _made_without_an_estimate(door)
+    async with open_client(Behaviour(run_seconds=8, **form)) as client:
+        await _made_without_an_estimate(client)
 
 
 @pytest.mark.parametrize("fault", TROUBLE, ids=lambda fault: f"{fault.kind} {fault.status}")
 async def test_a_catalogue_that_is_slow_down_or_garbled_changes_nothing_but_the_estimate(
     fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with opened(Behaviour(run_seconds=8)) as door:
-        door.simulator.faults.append(fault)
-        await _made_without_an_estimate(door)
+    async with open_client(Behaviour(run_seconds=8)) as client:
+        client.simulator.faults.append(fault)
+        await _made_without_an_estimate(client)
     ours = [record for record in caplog.records if record.name.startswith("seedance_mcp")]
     assert [record.getMessage() for record in ours if record.levelname != "INFO"] == []
 
 
-async def _made_without_an_estimate(door: Door) -> None:
-    at_once = await door.generate(wait_seconds=0)
+async def _made_without_an_estimate(client: ToolClient) -> None:
+    at_once = await client.generate(wait_seconds=0)
     assert anyio.current_time() == pytest.approx(0, abs=0.1)
-    (job,) = door.simulator.accepted
-    assert facts(at_once) == {
+    (job,) = client.simulator.accepted
+    assert structured(at_once) == {
         "request_id": job.request_id,
         "model_id": "bytedance/seedance-1-0/lite/image-to-video",
         "status": "in_queue",
@@ -126,54 +126,54 @@ async def _made_without_an_estimate(door: Door) -> None:
         "next_step": f"Call check_status with request_id {job.request_id};"
         " do not call generate_video again.",
     }
-    made = await door.call("check_status", request_id=job.request_id)
+    made = await client.call("check_status", request_id=job.request_id)
     assert anyio.current_time() == pytest.approx(8, abs=1.5)
-    assert facts(made)["status"] == "completed"
-    assert "estimated_cost_usd" not in facts(made)
+    assert structured(made)["status"] == "completed"
+    assert "estimated_cost_usd" not in structured(made)
     assert "estimated" not in text(made)
 
 
 async def test_a_server_ends_at_once_though_the_catalogue_has_not_answered() -> None:
-    async with opened() as door:
-        door.simulator.faults.append(Fault.delay("catalogue", 10_000, times=9))
-        await door.generate(wait_seconds=0)
-        assert len(asked_at(door)) == 1
+    async with open_client() as client:
+        client.simulator.faults.append(Fault.delay("catalogue", 10_000, times=9))
+        await client.generate(wait_seconds=0)
+        assert len(asked_at(client)) == 1
     assert anyio.current_time() < 2
 
 
 async def test_a_price_that_comes_late_is_in_the_next_answer() -> None:
-    async with opened(Behaviour(run_seconds=60)) as door:
-        door.simulator.faults.append(Fault.delay("catalogue", 6))
-        at_once = await door.generate(wait_seconds=0)
-        assert "estimated_cost_usd" not in facts(at_once)
-        request_id = facts(at_once)["request_id"]
-        later = await door.call("check_status", request_id=request_id, wait_seconds=7)
-        assert facts(later)["estimated_cost_usd"] == 0.2
+    async with open_client(Behaviour(run_seconds=60)) as client:
+        client.simulator.faults.append(Fault.delay("catalogue", 6))
+        at_once = await client.generate(wait_seconds=0)
+        assert "estimated_cost_usd" not in structured(at_once)
+        request_id = structured(at_once)["request_id"]
+        later = await client.call("check_status", request_id=request_id, wait_seconds=7)
+        assert structured(later)["estimated_cost_usd"] == 0.2
 
 
 async def test_an_estimate_is_kept_with_the_job_and_does_not_follow_the_price(
     tmp_path: Path,
 ) -> None:
-    async with simulated(workers=9, run_seconds=60) as simulator:
-        async with server(simulator, tmp_path) as client:
+    async with run_simulator(workers=9, run_seconds=60) as simulator:
+        async with open_server(simulator, tmp_path) as client:
             await generate(client, wait_seconds=1)
-            kept = facts(await generate(client, prompt="Another.", wait_seconds=0))
+            kept = structured(await generate(client, prompt="Another.", wait_seconds=0))
         simulator.behaviour.price_usd = 0.1
-        async with server(simulator, tmp_path) as client:
-            new = facts(await generate(client, prompt="A third.", wait_seconds=1))
+        async with open_server(simulator, tmp_path) as client:
+            new = structured(await generate(client, prompt="A third.", wait_seconds=1))
             again = await client.call_tool("check_status", {"request_id": kept["request_id"]})
-        assert (new["estimated_cost_usd"], facts(again)["estimated_cost_usd"]) == (0.5, 0.2)
+        assert (new["estimated_cost_usd"], structured(again)["estimated_cost_usd"]) == (0.5, 0.2)
 
 
 @pytest.mark.parametrize("outcome", ["succeed", "fail"])
 async def test_a_cost_that_was_missing_is_asked_for_again_and_then_kept(outcome: Any) -> None:
-    async with opened(Behaviour(cost_lag=3, outcome=outcome)) as door:
-        request_id = facts(await door.generate())["request_id"]
+    async with open_client(Behaviour(cost_lag=3, outcome=outcome)) as client:
+        request_id = structured(await client.generate())["request_id"]
         costs = [
-            facts(await door.call("get_result", request_id=request_id))["cost_usd"]
+            structured(await client.call("get_result", request_id=request_id))["cost_usd"]
             for _ in range(4)
         ]
         assert costs == [None, None, 0.2, 0.2]
-        door.simulator.forget(request_id)
-        kept = await door.call("get_result", request_id=request_id)
-        assert facts(kept)["cost_usd"] == 0.2
+        client.simulator.forget(request_id)
+        kept = await client.call("get_result", request_id=request_id)
+        assert structured(kept)["cost_usd"] == 0.2

@@ -13,8 +13,8 @@ from seedance_mcp.ledger.sqlite._migrations import APPLICATION_ID, MIGRATIONS
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import Simulator
-from tests.support.client import Door, facts, opened, text
-from tests.support.restarts import generate, server, simulated
+from tests.support.client import ToolClient, open_client, structured, text
+from tests.support.restarting_server import generate, open_server, run_simulator
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -44,11 +44,11 @@ def posts(simulator: Simulator) -> int:
     return sum(seen.route == "submit" for seen in simulator.requests)
 
 
-async def bought(door: Door, number: int, **arguments: Any) -> str:
+async def bought(client: ToolClient, number: int, **arguments: Any) -> str:
     """Buy a clip of its own without waiting for it, and give its request_id."""
-    made = await door.generate(prompt=f"Clip {number}.", wait_seconds=0, **arguments)
+    made = await client.generate(prompt=f"Clip {number}.", wait_seconds=0, **arguments)
     assert not made.is_error
-    return facts(made)["request_id"]
+    return structured(made)["request_id"]
 
 
 def refused(result: CallToolResult) -> str:
@@ -59,39 +59,41 @@ def refused(result: CallToolResult) -> str:
 
 async def test_the_job_that_would_go_over_the_limit_is_refused_until_enough_is_a_day_old() -> None:
     # Three times 0.2 are more than 0.6 as floats.
-    async with opened(Behaviour(run_seconds=10**6), max_cost_usd_per_day="0.6") as door:
+    async with open_client(Behaviour(run_seconds=10**6), max_cost_usd_per_day="0.6") as client:
         for number in range(3):
-            await bought(door, number)
+            await bought(client, number)
             await anyio.sleep(600)
-        over = await door.generate(wait_seconds=0)
+        over = await client.generate(wait_seconds=0)
         assert refused(over) == limit_line("0.6", "0.6", "0.2", at("2026-01-02 00:00:00"))
-        twice = await door.generate(duration=10, wait_seconds=0)
+        twice = await client.generate(duration=10, wait_seconds=0)
         assert refused(twice) == limit_line("0.6", "0.6", "0.4", at("2026-01-02 00:10:00"))
-        assert posts(door.simulator) == 3
+        assert posts(client.simulator) == 3
         await anyio.sleep(DAY - 1 - anyio.current_time())
-        assert (await door.generate(wait_seconds=0)).is_error
+        assert (await client.generate(wait_seconds=0)).is_error
         await anyio.sleep(1)
-        await bought(door, 4)
-        assert refused(await door.generate()) == limit_line(
+        await bought(client, 4)
+        assert refused(await client.generate()) == limit_line(
             "0.6", "0.6", "0.2", at("2026-01-02 00:10:00")
         )
-        assert posts(door.simulator) == 4
+        assert posts(client.simulator) == 4
 
 
 async def test_a_clip_that_alone_is_over_the_limit_is_never_bought() -> None:
-    async with opened(max_cost_usd_per_day="0.3") as door:
-        await bought(door, 1)
-        over = await door.generate(duration=10)
+    async with open_client(max_cost_usd_per_day="0.3") as client:
+        await bought(client, 1)
+        over = await client.generate(duration=10)
         assert refused(over) == limit_line("0.3", "0.2", "0.4", "this clip alone exceeds it")
 
 
 async def test_a_job_counts_with_what_it_did_cost_as_soon_as_that_is_known() -> None:
-    async with opened(Behaviour(run_seconds=10), max_cost_usd_per_day="1") as door:
-        await bought(door, 0)
-        door.simulator.behaviour.price_usd = 0.18
-        dear = await bought(door, 1)
-        assert facts(await door.call("check_status", request_id=dear))["status"] == "completed"
-        assert refused(await door.generate()) == limit_line(
+    async with open_client(Behaviour(run_seconds=10), max_cost_usd_per_day="1") as client:
+        await bought(client, 0)
+        client.simulator.behaviour.price_usd = 0.18
+        dear = await bought(client, 1)
+        assert (
+            structured(await client.call("check_status", request_id=dear))["status"] == "completed"
+        )
+        assert refused(await client.generate()) == limit_line(
             "1", "1.1", "0.2", at("2026-01-02 00:00:00")
         )
 
@@ -99,19 +101,21 @@ async def test_a_job_counts_with_what_it_did_cost_as_soon_as_that_is_known() -> 
 async def test_what_was_cancelled_or_refused_counts_nothing_and_what_failed_or_was_lost_does() -> (
     None
 ):
-    async with opened(
+    async with open_client(
         Behaviour(run_seconds=100, outcome="fail", cost="absent"), max_cost_usd_per_day="0.6"
-    ) as door:
-        failed = await bought(door, 0)
-        await door.call("cancel_job", request_id=await bought(door, 1))
-        door.simulator.faults.append(Fault.answer("submit", 422))
-        assert (await door.generate()).is_error
-        door.simulator.faults.append(Fault.drop("submit", after=True))
-        assert facts(await door.generate(prompt="Lost.", wait_seconds=0))["status"] == "unknown"
-        ended = await door.call("check_status", request_id=failed, wait_seconds=200)
-        assert facts(ended)["status"] == "failed"
-        await bought(door, 2)
-        assert refused(await door.generate()) == limit_line(
+    ) as client:
+        failed = await bought(client, 0)
+        await client.call("cancel_job", request_id=await bought(client, 1))
+        client.simulator.faults.append(Fault.answer("submit", 422))
+        assert (await client.generate()).is_error
+        client.simulator.faults.append(Fault.drop("submit", after=True))
+        assert (
+            structured(await client.generate(prompt="Lost.", wait_seconds=0))["status"] == "unknown"
+        )
+        ended = await client.call("check_status", request_id=failed, wait_seconds=200)
+        assert structured(ended)["status"] == "failed"
+        await bought(client, 2)
+        assert refused(await client.generate()) == limit_line(
             "0.6", "0.6", "0.2", at("2026-01-02 00:00:00")
         )
 
@@ -122,10 +126,10 @@ async def test_what_was_cancelled_or_refused_counts_nothing_and_what_failed_or_w
     ids=str,
 )
 async def test_a_limit_on_a_price_that_is_not_understood_buys_nothing(form: dict[str, Any]) -> None:
-    async with opened(Behaviour(**form), max_cost_usd_per_day="100") as door:
+    async with open_client(Behaviour(**form), max_cost_usd_per_day="100") as client:
         for _ in range(2):
-            assert refused(await door.generate()) == NO_PRICE
-        assert [seen.route for seen in door.simulator.requests] == ["catalogue"]
+            assert refused(await client.generate()) == NO_PRICE
+        assert [seen.route for seen in client.simulator.requests] == ["catalogue"]
         assert anyio.current_time() == pytest.approx(0, abs=0.1)
 
 
@@ -133,34 +137,34 @@ async def test_a_limit_on_a_price_that_is_not_understood_buys_nothing(form: dict
 async def test_a_price_that_a_limit_needs_is_waited_for_a_few_seconds_and_asked_for_again(
     wait_seconds: int, patience: int
 ) -> None:
-    async with opened(max_cost_usd_per_day="100") as door:
-        door.simulator.faults.append(Fault.delay("catalogue", 10_000, times=9))
-        assert refused(await door.generate(wait_seconds=wait_seconds)) == NO_PRICE
+    async with open_client(max_cost_usd_per_day="100") as client:
+        client.simulator.faults.append(Fault.delay("catalogue", 10_000, times=9))
+        assert refused(await client.generate(wait_seconds=wait_seconds)) == NO_PRICE
         assert anyio.current_time() == pytest.approx(patience, abs=0.1)
         await anyio.sleep(120)
-        assert posts(door.simulator) == 0
-        door.simulator.faults.clear()
-        made = await door.generate(wait_seconds=wait_seconds)
-        assert facts(made)["estimated_cost_usd"] == 0.2
+        assert posts(client.simulator) == 0
+        client.simulator.faults.clear()
+        made = await client.generate(wait_seconds=wait_seconds)
+        assert structured(made)["estimated_cost_usd"] == 0.2
 
 
 async def test_calls_that_wait_for_a_price_at_once_ask_for_it_once() -> None:
-    async with opened(Behaviour(workers=9), max_cost_usd_per_day="100") as door:
-        door.simulator.faults.append(Fault.delay("catalogue", 3))
+    async with open_client(Behaviour(workers=9), max_cost_usd_per_day="100") as client:
+        client.simulator.faults.append(Fault.delay("catalogue", 3))
         async with anyio.create_task_group() as tasks:
             for number in range(5):
-                tasks.start_soon(bought, door, number)
-        assert (posts(door.simulator), anyio.current_time() < 3.1) == (5, True)
-        assert [seen.route for seen in door.simulator.requests].count("catalogue") == 1
+                tasks.start_soon(bought, client, number)
+        assert (posts(client.simulator), anyio.current_time() < 3.1) == (5, True)
+        assert [seen.route for seen in client.simulator.requests].count("catalogue") == 1
 
 
 async def test_a_price_that_comes_while_it_is_waited_for_buys_the_clip() -> None:
-    async with opened(max_cost_usd_per_day="0.2") as door:
-        door.simulator.faults.append(Fault.delay("catalogue", 3))
-        made = await door.generate(wait_seconds=0)
+    async with open_client(max_cost_usd_per_day="0.2") as client:
+        client.simulator.faults.append(Fault.delay("catalogue", 3))
+        made = await client.generate(wait_seconds=0)
         assert anyio.current_time() == pytest.approx(3, abs=0.1)
-        assert facts(made)["estimated_cost_usd"] == 0.2
-        assert refused(await door.generate()) == limit_line(
+        assert structured(made)["estimated_cost_usd"] == 0.2
+        assert refused(await client.generate()) == limit_line(
             "0.2", "0.2", "0.2", at("2026-01-02 00:00:03")
         )
 
@@ -168,19 +172,19 @@ async def test_a_price_that_comes_while_it_is_waited_for_buys_the_clip() -> None
 async def test_a_call_that_is_owed_its_job_gets_it_over_the_limit_and_without_a_price(
     tmp_path: Path,
 ) -> None:
-    async with simulated(run_seconds=60) as simulator:
-        async with server(simulator, tmp_path) as client:
+    async with run_simulator(run_seconds=60) as simulator:
+        async with open_server(simulator, tmp_path) as client:
             with anyio.move_on_after(3):
                 await generate(client)
         simulator.faults.append(Fault.answer("catalogue", 500, times=9))
-        async with server(simulator, tmp_path, max_cost_usd_per_day="0.1") as client:
+        async with open_server(simulator, tmp_path, max_cost_usd_per_day="0.1") as client:
             again = await generate(client, wait_seconds=100)
-        assert (facts(again)["status"], facts(again)["reused"]) == ("completed", True)
+        assert (structured(again)["status"], structured(again)["reused"]) == ("completed", True)
         assert posts(simulator) == 1
 
 
 async def test_the_limit_holds_over_servers_restarts_and_force_new(tmp_path: Path) -> None:
-    async with simulated(run_seconds=60, workers=9) as simulator:
+    async with run_simulator(run_seconds=60, workers=9) as simulator:
         for number in range(2):
             async with _limited(simulator, tmp_path) as client:
                 await generate(client, prompt=f"Clip {number}.", force_new=True)
@@ -195,9 +199,9 @@ async def test_the_limit_holds_over_servers_restarts_and_force_new(tmp_path: Pat
 async def test_a_job_that_was_begun_before_any_price_was_known_counts_with_the_price_of_now(
     *, older: bool, tmp_path: Path
 ) -> None:
-    async with simulated(run_seconds=10**6) as simulator:
+    async with run_simulator(run_seconds=10**6) as simulator:
         simulator.faults.append(Fault.answer("catalogue", 500))
-        async with server(simulator, tmp_path) as client:
+        async with open_server(simulator, tmp_path) as client:
             await generate(client, duration=10, wait_seconds=0)
         if older:
             _make_older(tmp_path / "ledger.db")
@@ -210,10 +214,10 @@ async def test_a_job_that_was_begun_before_any_price_was_known_counts_with_the_p
 async def test_a_job_of_a_price_that_cannot_be_known_stops_the_buying_until_its_cost_is(
     tmp_path: Path,
 ) -> None:
-    async with simulated(cost_lag=2) as simulator:
+    async with run_simulator(cost_lag=2) as simulator:
         simulator.faults.append(Fault.answer("catalogue", 500))
-        async with server(simulator, tmp_path) as client:
-            request_id = facts(await generate(client))["request_id"]
+        async with open_server(simulator, tmp_path) as client:
+            request_id = structured(await generate(client))["request_id"]
         with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger, ledger:
             ledger.execute("UPDATE jobs SET model_id = 'someone/another-model'")
         async with _limited(simulator, tmp_path) as client:
@@ -230,7 +234,7 @@ async def test_a_job_of_a_price_that_cannot_be_known_stops_the_buying_until_its_
 
 def _limited(simulator: Simulator, folder: Path) -> Any:
     """Open a server with room for two clips a day."""
-    return server(simulator, folder, max_cost_usd_per_day="0.4")
+    return open_server(simulator, folder, max_cost_usd_per_day="0.4")
 
 
 def _make_older(ledger: Path) -> None:

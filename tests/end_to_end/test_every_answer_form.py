@@ -1,4 +1,4 @@
-"""Every form of the service that the facts call known, conflicting or unknown, through the door."""
+"""Every form of RunComfy's answers that the facts call known, conflicting or unknown."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import facts, opened, text
+from tests.support.client import open_client, structured, text
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -43,24 +43,24 @@ ERROR_FORMS = ["error_message", "message", "error", "detail", "detail_list"]
     ids=str,
 )
 async def test_a_clip_is_made_whatever_form_the_service_takes(form: dict[str, Any]) -> None:
-    async with opened(Behaviour(**QUEUED, **form)) as door:
-        made = await door.generate()
-        (job,) = door.simulator.accepted
-        video_url = f"{door.simulator.url}/outputs/{job.request_id}.mp4"
-        assert (made.is_error, facts(made)["status"]) == (False, "completed")
-        assert facts(made)["video_url"] == video_url
-        result = await door.call("get_result", request_id=job.request_id)
-        assert facts(result)["videos"] == [video_url]
+    async with open_client(Behaviour(**QUEUED, **form)) as client:
+        made = await client.generate()
+        (job,) = client.simulator.accepted
+        video_url = f"{client.simulator.url}/outputs/{job.request_id}.mp4"
+        assert (made.is_error, structured(made)["status"]) == (False, "completed")
+        assert structured(made)["video_url"] == video_url
+        result = await client.call("get_result", request_id=job.request_id)
+        assert structured(result)["videos"] == [video_url]
         links = [part for part in result.content if part.type == "resource_link"]
         assert [(link.uri, link.mime_type) for link in links] == [(video_url, "video/mp4")]
 
 
 async def test_the_result_is_read_as_soon_as_the_status_says_that_the_run_ended() -> None:
-    async with opened(Behaviour(run_seconds=2)) as door:
-        await door.generate()
-        assert door.paths()[-2:] == ["status", "result"]
-        assert door.simulator.requests[-1].path.endswith("/result?include_cost=true")
-        assert door.simulator.requests[-1].at == door.simulator.requests[-2].at
+    async with open_client(Behaviour(run_seconds=2)) as client:
+        await client.generate()
+        assert client.paths()[-2:] == ["status", "result"]
+        assert client.simulator.requests[-1].path.endswith("/result?include_cost=true")
+        assert client.simulator.requests[-1].at == client.simulator.requests[-2].at
 
 
 @pytest.mark.parametrize("status_of_failure", ["completed", "failed"])
@@ -82,31 +82,31 @@ async def test_a_failed_job_is_an_error_that_says_why(
         status_of_failure=status_of_failure,
         failure_form=failure_form,
     )
-    async with opened(behaviour) as door:
-        made = await door.generate()
-        request_id = facts(made)["request_id"]
-        result = await door.call("get_result", request_id=request_id)
-        status = await door.call("check_status", request_id=request_id)
+    async with open_client(behaviour) as client:
+        made = await client.generate()
+        request_id = structured(made)["request_id"]
+        result = await client.call("get_result", request_id=request_id)
+        status = await client.call("check_status", request_id=request_id)
         assert [made.is_error, result.is_error, status.is_error] == [True, True, False]
         for answer in (made, result, status):
-            assert facts(answer)["status"] == "failed"
-            assert said in facts(answer)["error"]
-            assert f"error: {facts(answer)['error']}" in text(answer)
+            assert structured(answer)["status"] == "failed"
+            assert said in structured(answer)["error"]
+            assert f"error: {structured(answer)['error']}" in text(answer)
 
 
 async def test_a_run_that_ended_is_no_clip_until_the_result_says_so() -> None:
-    async with opened(Behaviour(run_seconds=1, result_lag=10_000)) as door:
-        made = await door.generate(wait_seconds=20)
-        assert (facts(made)["status"], facts(made)["video_url"]) == ("in_progress", None)
+    async with open_client(Behaviour(run_seconds=1, result_lag=10_000)) as client:
+        made = await client.generate(wait_seconds=20)
+        assert (structured(made)["status"], structured(made)["video_url"]) == ("in_progress", None)
 
 
 @pytest.mark.parametrize("early_result", ["state", "error"])
 async def test_a_result_asked_for_early_gives_the_state_and_is_no_error(early_result: Any) -> None:
-    async with opened(Behaviour(run_seconds=60, early_result=early_result)) as door:
-        request_id = facts(await door.generate(wait_seconds=0))["request_id"]
-        result = await door.call("get_result", request_id=request_id)
+    async with open_client(Behaviour(run_seconds=60, early_result=early_result)) as client:
+        request_id = structured(await client.generate(wait_seconds=0))["request_id"]
+        result = await client.call("get_result", request_id=request_id)
         assert result.is_error is False
-        assert facts(result) == {
+        assert structured(result) == {
             "request_id": request_id,
             "status": "in_progress",
             "videos": [],
@@ -123,18 +123,18 @@ async def test_a_result_asked_for_early_gives_the_state_and_is_no_error(early_re
 
 @pytest.mark.parametrize("cancel_form", ["both", "outcome", "status"])
 async def test_a_queued_job_is_cancelled_and_a_running_one_goes_on(cancel_form: Any) -> None:
-    async with opened(Behaviour(run_seconds=60, workers=1, cancel_form=cancel_form)) as door:
-        running = facts(await door.generate(wait_seconds=0))["request_id"]
-        queued = facts(await door.generate(wait_seconds=0, prompt="Another."))["request_id"]
-        cancelled = await door.call("cancel_job", request_id=queued)
-        assert facts(cancelled) == {
+    async with open_client(Behaviour(run_seconds=60, workers=1, cancel_form=cancel_form)) as client:
+        running = structured(await client.generate(wait_seconds=0))["request_id"]
+        queued = structured(await client.generate(wait_seconds=0, prompt="Another."))["request_id"]
+        cancelled = await client.call("cancel_job", request_id=queued)
+        assert structured(cancelled) == {
             "request_id": queued,
             "outcome": "cancelled",
             "status": "cancelled",
             "next_step": "The job will not run; call generate_video to make another clip.",
         }
-        kept = await door.call("cancel_job", request_id=running)
-        assert (kept.is_error, facts(kept)) == (
+        kept = await client.call("cancel_job", request_id=running)
+        assert (kept.is_error, structured(kept)) == (
             False,
             {
                 "request_id": running,
@@ -144,19 +144,21 @@ async def test_a_queued_job_is_cancelled_and_a_running_one_goes_on(cancel_form: 
                 f" call check_status with request_id {running}.",
             },
         )
-        status = await door.call("check_status", request_id=running, wait_seconds=100)
-        assert facts(status)["status"] == "completed"
+        status = await client.call("check_status", request_id=running, wait_seconds=100)
+        assert structured(status)["status"] == "completed"
 
 
 async def test_a_job_cancelled_elsewhere_is_seen_as_cancelled() -> None:
-    async with opened(Behaviour(queue_seconds=60, status_words={"cancelled": "Canceled"})) as door:
-        request_id = facts(await door.generate(wait_seconds=0))["request_id"]
+    async with open_client(
+        Behaviour(queue_seconds=60, status_words={"cancelled": "Canceled"})
+    ) as client:
+        request_id = structured(await client.generate(wait_seconds=0))["request_id"]
         async with httpx.AsyncClient() as elsewhere:
-            headers = {"Authorization": f"Bearer {door.simulator.token}"}
-            url = f"{door.simulator.url}/v1/requests/{request_id}/cancel"
+            headers = {"Authorization": f"Bearer {client.simulator.token}"}
+            url = f"{client.simulator.url}/v1/requests/{request_id}/cancel"
             await elsewhere.post(url, headers=headers)
-        result = await door.call("check_status", request_id=request_id)
-        assert (result.is_error, facts(result)["status"]) == (False, "cancelled")
+        result = await client.call("check_status", request_id=request_id)
+        assert (result.is_error, structured(result)["status"]) == (False, "cancelled")
 
 
 @pytest.mark.parametrize("error_form", ERROR_FORMS)
@@ -166,18 +168,18 @@ async def test_a_wrong_token_buys_nothing_and_is_told_apart_in_every_form(
     *, token_error: Any, error_form: Any, error_codes: bool
 ) -> None:
     behaviour = Behaviour(token_error=token_error, error_form=error_form, error_codes=error_codes)
-    async with opened(behaviour, token="a-token-that-was-revoked") as door:
+    async with open_client(behaviour, token="a-token-that-was-revoked") as client:
         number = "400004" if error_codes else str(token_error)
         # A bare 400 does not say what it is about.
         nameless = number == "400"
         meaning = "rejected the request" if nameless else "rejected the token"
-        made = await door.generate()
+        made = await client.generate()
         assert (made.is_error, text(made).endswith(" Nothing was charged.")) == (True, True)
-        asked = await door.call("check_status", request_id="abc")
+        asked = await client.call("check_status", request_id="abc")
         assert (asked.is_error, text(asked).endswith(" This request was free.")) == (True, True)
         for result in (made, asked):
             assert text(result).startswith(f"RunComfy {meaning} ({number}: ")
-        assert door.simulator.accepted == []
+        assert client.simulator.accepted == []
 
 
 @pytest.mark.parametrize(
@@ -191,42 +193,48 @@ async def test_a_wrong_token_buys_nothing_and_is_told_apart_in_every_form(
 async def test_an_empty_balance_is_told_and_buys_nothing(
     switches: dict[str, Any], said: str
 ) -> None:
-    async with opened(Behaviour(**switches)) as door:
-        result = await door.generate()
+    async with open_client(Behaviour(**switches)) as client:
+        result = await client.generate()
         assert (result.is_error, text(result)[: len(said)]) == (True, said)
         assert text(result).endswith(" Nothing was charged.")
-        assert (door.simulator.accepted, door.paths()) == ([], ["image-to-video"])
+        assert (client.simulator.accepted, client.paths()) == ([], ["image-to-video"])
 
 
 @pytest.mark.parametrize("request_error", [400, 403, 404])
 async def test_an_id_that_the_service_does_not_know_is_an_error_that_says_so(
     request_error: Any,
 ) -> None:
-    async with opened(Behaviour(request_error=request_error)) as door:
+    async with open_client(Behaviour(request_error=request_error)) as client:
         for tool in ("check_status", "get_result", "cancel_job"):
-            result = await door.call(tool, request_id="0000-unknown")
+            result = await client.call(tool, request_id="0000-unknown")
             assert result.is_error
             assert text(result).startswith("RunComfy has no such request for this account (")
 
 
 async def test_a_finished_job_is_answered_from_memory_when_the_service_forgot_it() -> None:
-    async with opened() as door:
-        made = facts(await door.generate())
-        door.simulator.forget(made["request_id"])
-        result = await door.call("get_result", request_id=made["request_id"])
-        assert (result.is_error, facts(result)["videos"]) == (False, [made["video_url"]])
-        assert "this is what was stored when the job ended" in facts(result)["next_step"]
+    async with open_client() as client:
+        made = structured(await client.generate())
+        client.simulator.forget(made["request_id"])
+        result = await client.call("get_result", request_id=made["request_id"])
+        assert (result.is_error, structured(result)["videos"]) == (False, [made["video_url"]])
+        assert "this is what was stored when the job ended" in structured(result)["next_step"]
 
 
 async def test_a_job_from_elsewhere_is_followed_and_read_by_its_id_alone() -> None:
-    async with opened(Behaviour(run_seconds=8)) as door:
-        request_id = facts(await door.generate(wait_seconds=0))["request_id"]
-        settings: dict[str, Any] = {"token": door.simulator.token, "base_url": door.simulator.url}
-        async with opened(None, **settings) as stranger:
+    async with open_client(Behaviour(run_seconds=8)) as client:
+        request_id = structured(await client.generate(wait_seconds=0))["request_id"]
+        settings: dict[str, Any] = {
+            "token": client.simulator.token,
+            "base_url": client.simulator.url,
+        }
+        async with open_client(None, **settings) as stranger:
             status = await stranger.call("check_status", request_id=request_id)
-            assert (facts(status)["status"], facts(status)["model_id"]) == ("completed", None)
+            assert (structured(status)["status"], structured(status)["model_id"]) == (
+                "completed",
+                None,
+            )
             result = await stranger.call("get_result", request_id=request_id)
-            assert facts(result)["videos"] == [facts(status)["video_url"]]
+            assert structured(result)["videos"] == [structured(status)["video_url"]]
 
 
 @pytest.mark.parametrize(
@@ -248,11 +256,11 @@ async def test_a_job_from_elsewhere_is_followed_and_read_by_its_id_alone() -> No
     ids=lambda fault: f"{fault.route}-{fault.kind}-{fault.status}-{fault.times}",
 )
 async def test_faults_while_a_job_runs_are_waited_out(fault: Fault) -> None:
-    async with opened(Behaviour(run_seconds=10)) as door:
-        door.simulator.faults.append(fault)
-        made = await door.generate(wait_seconds=120)
-        assert (made.is_error, facts(made)["status"]) == (False, "completed")
-        assert len(door.simulator.accepted) == 1
+    async with open_client(Behaviour(run_seconds=10)) as client:
+        client.simulator.faults.append(fault)
+        made = await client.generate(wait_seconds=120)
+        assert (made.is_error, structured(made)["status"]) == (False, "completed")
+        assert len(client.simulator.accepted) == 1
 
 
 @pytest.mark.parametrize(
@@ -277,33 +285,33 @@ async def test_faults_while_a_job_runs_are_waited_out(fault: Fault) -> None:
 async def test_a_lost_answer_to_the_paid_request_is_unknown_and_never_sent_again(
     fault: Fault,
 ) -> None:
-    async with opened() as door:
-        door.simulator.faults.append(fault)
-        made = await door.generate(wait_seconds=300)
+    async with open_client() as client:
+        client.simulator.faults.append(fault)
+        made = await client.generate(wait_seconds=300)
         assert made.is_error
-        assert facts(made)["status"] == "unknown"
-        assert "may charge it, and it was not sent again" in facts(made)["next_step"]
-        again = await door.generate(wait_seconds=300)
-        assert (facts(again)["status"], facts(again)["reused"]) == ("unknown", True)
-        assert door.paths() == ["image-to-video"]
-        forced = await door.generate(force_new=True)
-        assert facts(forced)["status"] == "completed"
+        assert structured(made)["status"] == "unknown"
+        assert "may charge it, and it was not sent again" in structured(made)["next_step"]
+        again = await client.generate(wait_seconds=300)
+        assert (structured(again)["status"], structured(again)["reused"]) == ("unknown", True)
+        assert client.paths() == ["image-to-video"]
+        forced = await client.generate(force_new=True)
+        assert structured(forced)["status"] == "completed"
 
 
 async def test_an_identical_call_buys_anew_once_the_first_was_answered() -> None:
-    async with opened(Behaviour(run_seconds=30)) as door:
-        first = facts(await door.generate(wait_seconds=0))
-        second = facts(await door.generate(wait_seconds=0))
+    async with open_client(Behaviour(run_seconds=30)) as client:
+        first = structured(await client.generate(wait_seconds=0))
+        second = structured(await client.generate(wait_seconds=0))
         assert first["request_id"] != second["request_id"]
-        assert len(door.simulator.accepted) == 2
+        assert len(client.simulator.accepted) == 2
 
 
 async def test_identical_calls_side_by_side_buy_one_clip_unless_forced() -> None:
-    async with opened(Behaviour(run_seconds=5, workers=9)) as door:
+    async with open_client(Behaviour(run_seconds=5, workers=9)) as client:
         answers: list[dict[str, Any]] = []
 
         async def make(**arguments: Any) -> None:
-            answers.append(facts(await door.generate(**arguments)))
+            answers.append(structured(await client.generate(**arguments)))
 
         async with anyio.create_task_group() as tasks:
             for _ in range(5):
@@ -313,4 +321,4 @@ async def test_identical_calls_side_by_side_buy_one_clip_unless_forced() -> None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lambda: make(force_new=True, prompt="Rain."))
             tasks.start_soon(lambda: make(force_new=True, prompt="Rain."))
-        assert len(door.simulator.accepted) == 3
+        assert len(client.simulator.accepted) == 3

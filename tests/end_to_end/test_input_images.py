@@ -1,4 +1,4 @@
-"""Images through the door: a bad one buys nothing, a local one just works over stdio."""
+"""Images through the client: a bad one buys nothing, a local one just works over stdio."""
 
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
-from tests.support.client import facts, text
-from tests.support.server_process import START_SECONDS, environment, started
+from tests.support.client import structured, text
+from tests.support.server_process import START_SECONDS, environment, start_server
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +71,7 @@ async def test_a_call_that_was_given_up_gets_its_job_back_though_its_image_is_go
             async with looking(simulator, tmp_path) as client:
                 again = await client.call_tool("generate_video", arguments | {"wait_seconds": 0})
         bought = [job.request_id for job in simulator.accepted]
-        assert (bought, facts(again)["reused"]) == ([facts(again)["request_id"]], True)
+        assert (bought, structured(again)["reused"]) == ([structured(again)["request_id"]], True)
 
 
 async def test_a_good_image_passes_and_advice_comes_with_the_answer(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ async def test_a_good_image_passes_and_advice_comes_with_the_answer(tmp_path: Pa
                 "wait_seconds": 0,
             }
             result = await client.call_tool("generate_video", arguments)
-            (warning,) = facts(result)["warnings"]
+            (warning,) = structured(result)["warnings"]
             assert "last_frame_image_url" in warning
             assert "1080" in warning
             assert f"warnings: {warning}" in text(result)
@@ -107,7 +107,7 @@ async def test_a_local_image_is_sent_within_the_request_and_kept_as_a_hash(
             result = await client.call_tool("generate_video", arguments)
             sent = simulator.accepted[0].arguments["first_frame_image_url"]
             assert sent.startswith("data:image/png;base64,")
-            assert any("URL" in warning for warning in facts(result)["warnings"])
+            assert any("URL" in warning for warning in structured(result)["warnings"])
             assert sent[:2000].encode() not in (tmp_path / "state" / "ledger.db").read_bytes()
 
 
@@ -130,7 +130,7 @@ async def test_a_file_that_is_no_image_never_leaves_this_machine(tmp_path: Path)
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
         )
         with anyio.fail_after(START_SECONDS):
-            async with started(env) as pipes:
+            async with start_server(env) as pipes:
                 await pipes.initialize()
                 arguments = {"prompt": "Mist.", "first_frame_image_url": str(secret)}
                 params = {"name": "generate_video", "arguments": arguments}
@@ -163,7 +163,7 @@ async def test_a_server_imports_neither_pillow_nor_pyav_until_there_is_a_image_t
         urls = {"a URL": simulator.publish(good), "a path": str(good)}
         seen: dict[str, set[str]] = {}
         with log.open("wb") as stderr, anyio.fail_after(START_SECONDS):
-            async with started(env, stderr=stderr) as pipes:
+            async with start_server(env, stderr=stderr) as pipes:
                 await pipes.initialize()
                 await pipes.request(1, "tools/list")
                 seen["the start"] = imported(log)

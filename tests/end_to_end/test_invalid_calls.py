@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.client import ARGUMENTS, facts, opened, text
+from tests.support.client import ARGUMENTS, open_client, structured, text
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -52,20 +52,20 @@ URL = "first_frame_image_url must be an https URL that anyone can fetch; this on
 async def test_a_wrong_argument_is_refused_by_name_and_costs_nothing(
     wrong: dict[str, Any], line: str
 ) -> None:
-    async with opened() as door:
-        result = await door.generate(**wrong)
+    async with open_client() as client:
+        result = await client.generate(**wrong)
         assert result.is_error
         assert text(result) == f"{line} Nothing was charged."
-        assert door.simulator.requests == []
+        assert client.simulator.requests == []
 
 
 @pytest.mark.parametrize("missing", ["prompt", "first_frame_image_url"])
 async def test_a_missing_argument_is_refused_by_name(missing: str) -> None:
     arguments = {name: value for name, value in ARGUMENTS.items() if name != missing}
-    async with opened() as door:
-        result = await door.call("generate_video", **arguments)
+    async with open_client() as client:
+        result = await client.call("generate_video", **arguments)
         assert text(result).startswith(f"{missing} is required: ")
-        assert (result.is_error, door.simulator.requests) == (True, [])
+        assert (result.is_error, client.simulator.requests) == (True, [])
 
 
 @pytest.mark.parametrize(
@@ -74,31 +74,31 @@ async def test_a_missing_argument_is_refused_by_name(missing: str) -> None:
     ids=lambda value: repr(value[:20]),
 )
 async def test_an_id_of_the_wrong_shape_never_reaches_the_service(request_id: str) -> None:
-    async with opened() as door:
+    async with open_client() as client:
         for tool in ("check_status", "get_result", "cancel_job"):
-            result = await door.call(tool, request_id=request_id)
+            result = await client.call(tool, request_id=request_id)
             assert result.is_error
             assert text(result).startswith("request_id must ")
             assert len(text(result)) < 200
-        assert door.simulator.requests == []
+        assert client.simulator.requests == []
 
 
 async def test_a_stringified_number_is_taken_as_the_number() -> None:
-    async with opened() as door:
-        result = await door.generate(duration="10", wait_seconds="30", force_new="false")
-        assert facts(result)["status"] == "completed"
-        assert door.simulator.accepted[0].arguments["duration"] == 10
+    async with open_client() as client:
+        result = await client.generate(duration="10", wait_seconds="30", force_new="false")
+        assert structured(result)["status"] == "completed"
+        assert client.simulator.accepted[0].arguments["duration"] == 10
 
 
 async def test_the_longest_prompt_passes() -> None:
-    async with opened() as door:
-        assert facts(await door.generate(prompt="ü" * 1900))["status"] == "completed"
+    async with open_client() as client:
+        assert structured(await client.generate(prompt="ü" * 1900))["status"] == "completed"
 
 
 async def test_plain_http_passes_where_private_urls_are_allowed() -> None:
-    async with opened(allow_private_urls=True) as door:
+    async with open_client(allow_private_urls=True) as client:
         url = "http://127.0.0.1:9/a.png"
-        assert facts(await door.generate(first_frame_image_url=url))["status"] == "completed"
+        assert structured(await client.generate(first_frame_image_url=url))["status"] == "completed"
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ async def test_plain_http_passes_where_private_urls_are_allowed() -> None:
 async def test_without_a_token_every_tool_says_how_to_set_one(
     tool: str, arguments: dict[str, Any]
 ) -> None:
-    async with opened(token=None) as door:
-        result = await door.call(tool, **arguments)
+    async with open_client(token=None) as client:
+        result = await client.call(tool, **arguments)
         assert result.is_error
         assert text(result).startswith("No RunComfy token is set. For Claude, put")
         assert "export RUNCOMFY_API_TOKEN=<token>" in text(result)
-        assert door.simulator.requests == []
+        assert client.simulator.requests == []

@@ -14,8 +14,8 @@ from mcp import Client
 from seedance_mcp.ledger.sqlite._processes import LiveProcesses
 from seedance_mcp.simulator.faults import Fault
 from tests.support.broken_ledgers import BROKEN
-from tests.support.client import facts, text
-from tests.support.restarts import generate, listed, server, simulated
+from tests.support.client import structured, text
+from tests.support.restarting_server import generate, list_jobs, open_server, run_simulator
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -24,19 +24,19 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 async def test_a_broken_ledger_buys_nothing_and_hides_no_clip(
     breaks: Callable[[Path], None], says: str, tmp_path: Path
 ) -> None:
-    async with simulated() as simulator:
-        async with server(simulator, tmp_path / "good") as client:
-            request_id = facts(await generate(client))["request_id"]
+    async with run_simulator() as simulator:
+        async with open_server(simulator, tmp_path / "good") as client:
+            request_id = structured(await generate(client))["request_id"]
         (tmp_path / "bad").mkdir()
         breaks(tmp_path / "bad" / "ledger.db")
         before = (tmp_path / "bad" / "ledger.db").read_bytes()
-        async with server(simulator, tmp_path / "bad") as client:
+        async with open_server(simulator, tmp_path / "bad") as client:
             made = await generate(client)
             assert (made.is_error, says in text(made)) == (True, True)
             assert text(made).endswith(" Nothing was charged.")
             assert (await client.call_tool("list_jobs", {})).is_error
             result = await client.call_tool("get_result", {"request_id": request_id})
-            assert (result.is_error, len(facts(result)["videos"])) == (False, 1)
+            assert (result.is_error, len(structured(result)["videos"])) == (False, 1)
         assert len(simulator.accepted) == 1
         assert (tmp_path / "bad" / "ledger.db").read_bytes() == before
 
@@ -64,52 +64,55 @@ async def locked(
 async def test_an_id_that_cannot_be_written_down_reaches_the_caller_all_the_same(
     wait_seconds: int, how: str, tmp_path: Path
 ) -> None:
-    async with simulated(run_seconds=60) as simulator, server(simulator, tmp_path) as client:
-        await listed(client)
+    async with (
+        run_simulator(run_seconds=60) as simulator,
+        open_server(simulator, tmp_path) as client,
+    ):
+        await list_jobs(client)
         simulator.faults.append(Fault.delay("submit", 3))
         made: dict[str, Any] = {}
         async with locked(tmp_path, how, after=1, seconds=40):
-            made |= facts(await generate(client, wait_seconds=wait_seconds))
+            made |= structured(await generate(client, wait_seconds=wait_seconds))
             assert anyio.current_time() < 22
         request_id = simulator.accepted[0].request_id
         assert made["request_id"] == request_id
         await anyio.sleep(5)
-        assert [job["request_id"] for job in await listed(client)] == [request_id]
+        assert [job["request_id"] for job in await list_jobs(client)] == [request_id]
 
 
 async def test_an_id_that_nobody_waited_for_is_written_down_once_the_ledger_can_be_had(
     tmp_path: Path,
 ) -> None:
-    async with simulated(run_seconds=30) as simulator:
-        async with server(simulator, tmp_path) as client:
-            await listed(client)
+    async with run_simulator(run_seconds=30) as simulator:
+        async with open_server(simulator, tmp_path) as client:
+            await list_jobs(client)
             simulator.faults.append(Fault.delay("submit", 3))
             async with locked(tmp_path, after=1, seconds=20):
                 with anyio.move_on_after(2):
                     await generate(client)
             await anyio.sleep(5)
         (bought,) = simulator.accepted
-        async with server(simulator, tmp_path) as client:
-            again = facts(await generate(client, wait_seconds=0))
+        async with open_server(simulator, tmp_path) as client:
+            again = structured(await generate(client, wait_seconds=0))
             assert (again["request_id"], again["reused"]) == (bought.request_id, True)
-            assert [job["request_id"] for job in await listed(client)] == [bought.request_id]
+            assert [job["request_id"] for job in await list_jobs(client)] == [bought.request_id]
 
 
 async def test_an_id_that_came_while_the_server_ends_is_written_down_past_a_short_lock(
     tmp_path: Path,
 ) -> None:
-    async with simulated(run_seconds=30) as simulator:
-        async with server(simulator, tmp_path) as client:
-            await listed(client)
+    async with run_simulator(run_seconds=30) as simulator:
+        async with open_server(simulator, tmp_path) as client:
+            await list_jobs(client)
         simulator.faults.append(Fault.delay("submit", 1.2))
         async with locked(tmp_path, after=1.1, seconds=0.4):
-            async with server(simulator, tmp_path) as client:
+            async with open_server(simulator, tmp_path) as client:
                 with anyio.move_on_after(1):
                     await generate(client)
                 await anyio.sleep(0.3)
             assert anyio.current_time() == pytest.approx(1.5, abs=0.1)
-        async with server(simulator, tmp_path) as client:
-            assert [job["request_id"] for job in await listed(client)] == [
+        async with open_server(simulator, tmp_path) as client:
+            assert [job["request_id"] for job in await list_jobs(client)] == [
                 simulator.accepted[0].request_id
             ]
 
@@ -117,8 +120,11 @@ async def test_an_id_that_came_while_the_server_ends_is_written_down_past_a_shor
 async def test_a_refused_request_that_cannot_be_forgotten_yet_holds_no_other_up(
     tmp_path: Path,
 ) -> None:
-    async with simulated(balance_usd=0) as simulator, server(simulator, tmp_path) as client:
-        await listed(client)
+    async with (
+        run_simulator(balance_usd=0) as simulator,
+        open_server(simulator, tmp_path) as client,
+    ):
+        await list_jobs(client)
         simulator.faults.append(Fault.delay("submit", 3))
         async with locked(tmp_path, after=1, seconds=20):
             refused = await generate(client, wait_seconds=0)
@@ -126,9 +132,9 @@ async def test_a_refused_request_that_cannot_be_forgotten_yet_holds_no_other_up(
         simulator.behaviour.balance_usd = 100
         await anyio.sleep(5)
         with anyio.fail_after(5):
-            made = facts(await generate(client, wait_seconds=0))
+            made = structured(await generate(client, wait_seconds=0))
         assert [job.request_id for job in simulator.accepted] == [made["request_id"]]
-        assert [job["request_id"] for job in await listed(client)] == [made["request_id"]]
+        assert [job["request_id"] for job in await list_jobs(client)] == [made["request_id"]]
 
 
 async def test_whoever_waits_for_another_servers_request_is_not_told_that_nothing_was_charged(
@@ -136,16 +142,16 @@ async def test_whoever_waits_for_another_servers_request_is_not_told_that_nothin
 ) -> None:
     answers: list[dict[str, Any]] = []
     async with (
-        simulated(run_seconds=30) as simulator,
-        server(simulator, tmp_path) as one,
-        server(simulator, tmp_path) as other,
+        run_simulator(run_seconds=30) as simulator,
+        open_server(simulator, tmp_path) as one,
+        open_server(simulator, tmp_path) as other,
     ):
-        await listed(one)
-        await listed(other)
+        await list_jobs(one)
+        await list_jobs(other)
         simulator.faults.append(Fault.delay("submit", 2, after=True))
 
         async def call(client: Client) -> None:
-            answers.append(facts(await generate(client, wait_seconds=0)))
+            answers.append(structured(await generate(client, wait_seconds=0)))
 
         async with (
             locked(tmp_path, after=1.5, seconds=9),
@@ -165,7 +171,7 @@ async def test_whoever_waits_for_another_servers_request_is_not_told_that_nothin
 async def test_nobody_waits_for_ever_for_the_request_of_a_process_that_hangs(
     wait_seconds: int, tmp_path: Path
 ) -> None:
-    async with simulated() as simulator, server(simulator, tmp_path) as client:
+    async with run_simulator() as simulator, open_server(simulator, tmp_path) as client:
         with anyio.move_on_after(0.5):
             simulator.faults.append(Fault.drop("submit"))
             await generate(client)
@@ -176,7 +182,7 @@ async def test_nobody_waits_for_ever_for_the_request_of_a_process_that_hangs(
             ledger.execute("UPDATE jobs SET status = 'submitting', process = ?", (hung.process,))
             ledger.commit()
             with anyio.fail_after((wait_seconds or 45) + 1):
-                told = facts(await generate(client, wait_seconds=wait_seconds))
+                told = structured(await generate(client, wait_seconds=wait_seconds))
         assert (told["status"], told["reused"]) == ("submitting", True)
         assert simulator.accepted == []
 
@@ -184,23 +190,23 @@ async def test_nobody_waits_for_ever_for_the_request_of_a_process_that_hangs(
 async def test_a_job_from_elsewhere_that_came_while_the_ledger_was_locked_is_listed(
     tmp_path: Path,
 ) -> None:
-    async with simulated(run_seconds=100) as simulator:
-        async with server(simulator, tmp_path / "there") as client:
-            request_id = facts(await generate(client, wait_seconds=0))["request_id"]
-        async with server(simulator, tmp_path / "here") as client:
-            await listed(client)
+    async with run_simulator(run_seconds=100) as simulator:
+        async with open_server(simulator, tmp_path / "there") as client:
+            request_id = structured(await generate(client, wait_seconds=0))["request_id"]
+        async with open_server(simulator, tmp_path / "here") as client:
+            await list_jobs(client)
             simulator.faults.append(Fault.delay("status", 3))
             async with locked(tmp_path / "here", after=0, seconds=10):
                 await anyio.sleep(0.1)
                 asked = {"request_id": request_id, "wait_seconds": 40}
                 await client.call_tool("check_status", asked)
-            assert [job["request_id"] for job in await listed(client)] == [request_id]
+            assert [job["request_id"] for job in await list_jobs(client)] == [request_id]
 
 
 async def test_a_ledger_that_others_could_read_is_its_owners_alone_from_now_on(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "ledger.db").touch(mode=0o644)
-    async with simulated() as simulator, server(simulator, tmp_path) as client:
+    async with run_simulator() as simulator, open_server(simulator, tmp_path) as client:
         await generate(client, wait_seconds=0)
     assert stat.S_IMODE((tmp_path / "ledger.db").stat().st_mode) == 0o600

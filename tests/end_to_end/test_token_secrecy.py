@@ -12,7 +12,7 @@ from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import running
 from tests.support.client import ARGUMENTS
-from tests.support.server_process import START_SECONDS, environment, started
+from tests.support.server_process import START_SECONDS, environment, start_server
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +40,7 @@ async def test_the_token_is_in_no_file_no_log_and_no_answer(tmp_path: Path) -> N
             ("list_jobs", {}),
         ]
         with anyio.fail_after(START_SECONDS), log.open("wb") as stderr:
-            async with started(env, stderr=stderr) as pipes:
+            async with start_server(env, stderr=stderr) as pipes:
                 await pipes.initialize()
                 for number, (name, arguments) in enumerate(calls, 1):
                     params = {"name": name, "arguments": arguments}

@@ -8,18 +8,26 @@ import pytest
 
 from seedance_mcp.inputs._errors import NotAnImage, UnsupportedImage
 from seedance_mcp.inputs._image_header import Header, read_header
-from tests.support.sample_images import SEED, animated, far_jpeg, heic, lossless_webp, made, rotated
+from tests.support.sample_images import (
+    SEED,
+    animated,
+    far_jpeg,
+    heic,
+    lossless_webp,
+    make_image,
+    rotated,
+)
 
 SAMPLES = {
-    "JPEG": made("JPEG"),
+    "JPEG": make_image("JPEG"),
     "rotated JPEG": rotated(6),
-    "PNG": made("PNG"),
-    "GIF": made("GIF"),
-    "WebP": made("WEBP"),
+    "PNG": make_image("PNG"),
+    "GIF": make_image("GIF"),
+    "WebP": make_image("WEBP"),
     "lossless WebP": lossless_webp(),
     "animated WebP": animated("WEBP"),
-    "BMP": made("BMP"),
-    "TIFF": made("TIFF"),
+    "BMP": make_image("BMP"),
+    "TIFF": make_image("TIFF"),
     "HEIC": heic(640, 480),
 }
 

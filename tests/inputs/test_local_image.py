@@ -14,14 +14,14 @@ from seedance_mcp.errors import InputError
 from seedance_mcp.inputs._jpeg import URI_LIMIT
 from seedance_mcp.inputs.preflight import Looked, Preflight
 from seedance_mcp.models.model import load_models
-from tests.support.sample_images import animated, made, noise, rotated
+from tests.support.sample_images import animated, make_image, noise, rotated
 
 pytestmark = pytest.mark.anyio
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 FIRST, LAST = "first_frame_image_url", "last_frame_image_url"
 SENT = f"{FIRST} is sent as data; RunComfy documents only https URLs."
-JPEG = made("JPEG")
+JPEG = make_image("JPEG")
 
 
 async def look(value: str, *, last: str | None = None, local_files: bool = True) -> Looked:
@@ -68,7 +68,7 @@ async def test_a_jpeg_is_sent_as_it_is(tmp_path: Path) -> None:
 
 
 async def test_a_png_is_sent_as_it_is_whatever_it_is_called(tmp_path: Path) -> None:
-    plain = made("PNG")
+    plain = make_image("PNG")
     assert await sent(stored(tmp_path, plain, "lake.jpg")) == ("image/png", plain)
 
 
@@ -114,18 +114,18 @@ async def test_a_data_uri_is_a_image_like_any_other() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: made("WEBP"),
-        lambda: made("WEBP", lossless=True),
+        lambda: make_image("WEBP"),
+        lambda: make_image("WEBP", lossless=True),
         lambda: animated("WEBP"),
-        lambda: made("GIF"),
+        lambda: make_image("GIF"),
         lambda: animated("GIF"),
-        lambda: made("BMP"),
-        lambda: made("TIFF"),
-        lambda: made("TIFF", mode="I;16"),
-        lambda: made("TIFF", mode="CMYK"),
-        lambda: made("TIFF", mode="RGBA"),
-        lambda: made("JPEG2000"),
-        lambda: made("PPM"),
+        lambda: make_image("BMP"),
+        lambda: make_image("TIFF"),
+        lambda: make_image("TIFF", mode="I;16"),
+        lambda: make_image("TIFF", mode="CMYK"),
+        lambda: make_image("TIFF", mode="RGBA"),
+        lambda: make_image("JPEG2000"),
+        lambda: make_image("PPM"),
     ],
 )
 async def test_what_the_service_may_not_take_is_converted_to_jpeg(
@@ -156,7 +156,7 @@ async def test_what_is_transparent_becomes_white(tmp_path: Path) -> None:
 
 
 async def test_an_oversized_image_is_converted_before_it_is_scaled_down(tmp_path: Path) -> None:
-    media_type, data = await sent(stored(tmp_path, made_heavy(made("PNG"))))
+    media_type, data = await sent(stored(tmp_path, made_heavy(make_image("PNG"))))
     assert (media_type, pixels(data).size) == ("image/jpeg", (640, 480))
 
 

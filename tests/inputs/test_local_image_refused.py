@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seedance_mcp.inputs._local_file import READ_LIMIT
-from tests.support.sample_images import HTML, SVG, heic, made, png
+from tests.support.sample_images import HTML, SVG, heic, make_image, png
 
 from .test_local_image import FIRST, JPEG, data_uri, refused, stored
 
@@ -21,7 +21,7 @@ WRONG = f"{FIRST} must be an image; "
         (png(300, 800), "less than 300 pixels. It is 300 x 800 pixels."),
         (png(6000, 4000), "not exceed 6000 pixels. It is 6000 x 4000 pixels."),
         (png(20_000, 20_000), "not exceed 6000 pixels. It is 20000 x 20000 pixels."),
-        (made("PPM", (10, 10)), "less than 300 pixels. It is 10 x 10 pixels."),
+        (make_image("PPM", (10, 10)), "less than 300 pixels. It is 10 x 10 pixels."),
         (
             b"P6 20000 20000 255\n" + bytes(99),
             "not exceed 6000 pixels. It is a decompression bomb.",
@@ -36,7 +36,7 @@ async def test_a_rule_is_a_rule_here_too(data: bytes, message: str, tmp_path: Pa
 
 
 async def test_a_ratio_is_a_ratio_here_too() -> None:
-    assert await refused(data_uri(made("PNG", (1000, 400)))) == (
+    assert await refused(data_uri(make_image("PNG", (1000, 400)))) == (
         f"{FIRST}: The aspect ratio range should be between 0.4 and 2.5."
         " It is 1000 x 400 pixels, width/height 2.5."
     )
@@ -54,7 +54,7 @@ async def test_a_ratio_is_a_ratio_here_too() -> None:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n" + bytes(99), "no image"),
         (png(640, 480), "a PNG that cannot be read here"),
         (JPEG[:-900], "a damaged JPEG"),
-        (made("PNG")[:-300], "a damaged PNG"),
+        (make_image("PNG")[:-300], "a damaged PNG"),
         (JPEG[:40], "a damaged JPEG"),
         (heic(640, 480), "a HEIC that cannot be read here"),
         (b"\0\0\1\0" + bytes(99), "an image that cannot be read here"),

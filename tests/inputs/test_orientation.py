@@ -12,8 +12,8 @@ from seedance_mcp.inputs._image_header import Header, read_header
 from seedance_mcp.inputs._orientation import turned
 from seedance_mcp.inputs._rules import hold
 from seedance_mcp.models.model import ImageRule
-from tests.support.image_host import Page, hosting
-from tests.support.sample_images import heic, made, png, rotated
+from tests.support.image_host import Page, serve_images
+from tests.support.sample_images import heic, make_image, png, rotated
 
 from .test_local_image import FIRST, JPEG, LAST, look, made_heavy, pixels, sent, stored
 from .test_preflight import look as look_at_urls
@@ -30,7 +30,7 @@ def exif(orientation: int) -> Image.Exif:
 
 
 def tagged(kind: str, orientation: int, size: tuple[int, int] = (640, 480)) -> bytes:
-    return made(kind, size, exif=exif(orientation))
+    return make_image(kind, size, exif=exif(orientation))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -73,17 +73,20 @@ async def test_one_photo_as_jpeg_and_as_webp_has_one_aspect_ratio(tmp_path: Path
 
 
 async def test_frames_are_compared_as_they_are_shown(tmp_path: Path) -> None:
-    first, last = stored(tmp_path, rotated(6), "a.jpg"), stored(tmp_path, made("PNG"), "a.png")
+    first, last = (
+        stored(tmp_path, rotated(6), "a.jpg"),
+        stored(tmp_path, make_image("PNG"), "a.png"),
+    )
     line = f"{FIRST} is 480 x 640 pixels, {LAST} 640 x 480 pixels: {DIFFER}"
     assert line in (await look(first, last=last)).warnings
-    upright = Page(body=made("JPEG", (480, 640)))
-    async with hosting(first=Page(body=rotated(6)), last=upright) as host:
+    upright = Page(body=make_image("JPEG", (480, 640)))
+    async with serve_images(first=Page(body=rotated(6)), last=upright) as host:
         assert (await look_at_urls(host.url("/first"), host.url("/last"))).warnings == ()
 
 
 async def test_nothing_is_said_of_a_frame_whose_tag_was_not_read() -> None:
     webp = made_far(tagged("WEBP", 6))
-    async with hosting(first=Page(body=webp, ranges=True), last=Page(body=JPEG)) as host:
+    async with serve_images(first=Page(body=webp, ranges=True), last=Page(body=JPEG)) as host:
         assert (await look_at_urls(host.url("/first"), host.url("/last"))).warnings == ()
 
 
@@ -116,7 +119,7 @@ async def test_a_converted_image_keeps_its_colours_and_tells_nothing_else(
 ) -> None:
     tags, home = exif(6), b"Where I live"
     tags[0x010F] = "A camera of mine"
-    data = made(kind, icc_profile=rgb_profile(), exif=tags, xmp=home, comment=home)
+    data = make_image(kind, icc_profile=rgb_profile(), exif=tags, xmp=home, comment=home)
     _, made_of_it = await sent(stored(tmp_path, made_heavy(data) if kind == "JPEG" else data))
     image = pixels(made_of_it)
     assert image.info["icc_profile"] == rgb_profile()
@@ -127,7 +130,7 @@ async def test_a_converted_image_keeps_its_colours_and_tells_nothing_else(
 
 async def test_a_profile_of_grey_is_no_profile_of_what_is_sent(tmp_path: Path) -> None:
     grey = rgb_profile().replace(b"RGB ", b"GRAY")
-    _, made_of_it = await sent(stored(tmp_path, made("TIFF", mode="L", icc_profile=grey)))
+    _, made_of_it = await sent(stored(tmp_path, make_image("TIFF", mode="L", icc_profile=grey)))
     assert "icc_profile" not in pixels(made_of_it).info
 
 
@@ -142,14 +145,14 @@ DAMAGED = [
 
 @pytest.mark.parametrize("tag", DAMAGED)
 async def test_a_damaged_tag_stops_no_image(tag: bytes, tmp_path: Path) -> None:
-    for data in (made("WEBP", exif=tag), heavy_png(tag)):
+    for data in (make_image("WEBP", exif=tag), heavy_png(tag)):
         media_type, made_of_it = await sent(stored(tmp_path, data))
         assert (media_type, min(pixels(made_of_it).size) > 400) == ("image/jpeg", True)
 
 
 def heavy_png(tag: bytes) -> bytes:
     """Make a PNG that is too long to be sent as it is, with a damaged tag."""
-    data = made_heavy(made("PNG"))
+    data = made_heavy(make_image("PNG"))
     name = b"eXIf" + tag.removeprefix(b"Exif\0\0")
     chunk = struct.pack(">I", len(name) - 4) + name + struct.pack(">I", zlib.crc32(name))
     return data[:33] + chunk + data[33:]

@@ -17,15 +17,15 @@ from cryptography.x509.oid import NameOID
 from seedance_mcp.errors import InputError
 from seedance_mcp.inputs.preflight import Looked, Preflight
 from seedance_mcp.models.model import load_models
-from tests.support.image_host import ImageHost, Names, Page, Rerouted, hosting
-from tests.support.sample_images import HTML, made
+from tests.support.image_host import FakeResolver, ImageHost, Page, RerouteTransport, serve_images
+from tests.support.sample_images import HTML, make_image
 
 pytestmark = pytest.mark.anyio
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 FIRST, LAST = "first_frame_image_url", "last_frame_image_url"
 LATE = "could not be checked: its host took over 5 s."
-JPEG = Page(body=made("JPEG"))
+JPEG = Page(body=make_image("JPEG"))
 
 
 def plain() -> httpx.AsyncHTTPTransport:
@@ -41,7 +41,7 @@ async def look(first: str, last: str, *, resolution: str = "480p") -> Looked:
 @pytest.mark.virtual_time
 async def test_both_frames_may_take_5_seconds_together() -> None:
     slow = Page(hangs=True, length="none")
-    async with hosting(first=slow, last=slow) as host:
+    async with serve_images(first=slow, last=slow) as host:
         began = anyio.current_time()
         looked = await look(host.url("/first"), host.url("/last"))
         took = anyio.current_time() - began
@@ -51,7 +51,7 @@ async def test_both_frames_may_take_5_seconds_together() -> None:
 
 @pytest.mark.virtual_time
 async def test_a_frame_that_is_refused_ends_the_wait_for_the_other() -> None:
-    async with hosting(first=Page(hangs=True, length="none"), last=Page(body=HTML)) as host:
+    async with serve_images(first=Page(hangs=True, length="none"), last=Page(body=HTML)) as host:
         began = anyio.current_time()
         with pytest.raises(InputError) as refused:
             await look(host.url("/first"), host.url("/last"))
@@ -64,21 +64,21 @@ async def test_a_frame_that_is_refused_ends_the_wait_for_the_other() -> None:
 
 
 async def test_a_last_frame_at_1080p_has_no_effect_in_the_services_own_words() -> None:
-    async with hosting(first=JPEG, last=JPEG) as host:
+    async with serve_images(first=JPEG, last=JPEG) as host:
         looked = await look(host.url("/first"), host.url("/last"), resolution="1080p")
     note = "The last frame image will not take effect when the resolution is set to 1080P."
     assert looked.warnings == (f"{LAST}: {note}",)
 
 
 async def test_frames_of_one_aspect_ratio_pass_without_a_word() -> None:
-    half = Page(body=made("JPEG", (961, 720)))
-    async with hosting(first=JPEG, last=half) as host:
+    half = Page(body=make_image("JPEG", (961, 720)))
+    async with serve_images(first=JPEG, last=half) as host:
         assert (await look(host.url("/first"), host.url("/last"))).warnings == ()
 
 
 async def test_frames_of_different_aspect_ratio_are_said() -> None:
-    high = Page(body=made("JPEG", (480, 640)))
-    async with hosting(first=JPEG, last=high) as host:
+    high = Page(body=make_image("JPEG", (480, 640)))
+    async with serve_images(first=JPEG, last=high) as host:
         looked = await look(host.url("/first"), host.url("/last"))
     line = f"{FIRST} is 640 x 480 pixels, {LAST} 480 x 640 pixels: their aspect ratios differ."
     assert looked.warnings == (line,)
@@ -132,14 +132,14 @@ async def test_the_certificate_is_held_against_the_name_though_an_address_is_dia
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(listener.serve, host.serve)
-        network = Rerouted(port, real)
+        network = RerouteTransport(port, real)
         address = "93.184.215.14"
         gate = Preflight(
             MODEL,
             check=True,
             allow_private=False,
             local_files=False,
-            resolve=Names({name: [[address]]}, OSError),
+            resolve=FakeResolver({name: [[address]]}, OSError),
             transport=network,
         )
         looked = await gate.look({"prompt": "A lake", FIRST: f"https://{name}/a"})
@@ -148,7 +148,7 @@ async def test_the_certificate_is_held_against_the_name_though_an_address_is_dia
 
 
 async def test_our_own_connections_reach_no_server_on_loopback() -> None:
-    async with hosting(a=JPEG) as host:
+    async with serve_images(a=JPEG) as host:
         gate = Preflight(MODEL, check=True, allow_private=False, local_files=False)
         for name in ("127.0.0.1", "localhost", "[::1]"):
             with pytest.raises(InputError):
@@ -157,7 +157,7 @@ async def test_our_own_connections_reach_no_server_on_loopback() -> None:
 
 
 async def test_our_own_connections_reach_one_where_private_addresses_are_allowed() -> None:
-    async with hosting(a=JPEG) as host:
+    async with serve_images(a=JPEG) as host:
         gate = Preflight(MODEL, check=True, allow_private=True, local_files=False)
         looked = await gate.look({"prompt": "A lake", FIRST: host.url("/a")})
         assert (looked.warnings, host.connections) == ((), 1)

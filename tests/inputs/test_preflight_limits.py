@@ -16,9 +16,9 @@ from seedance_mcp.errors import InputError
 from seedance_mcp.inputs._turns import Turns
 from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.simulator.behaviour import Behaviour
-from tests.support.client import facts, opened
-from tests.support.image_host import Page, hosting
-from tests.support.sample_images import made, noise
+from tests.support.client import open_client, structured
+from tests.support.image_host import Page, serve_images
+from tests.support.sample_images import make_image, noise
 
 from .test_local_image import FIRST, LAST, MODEL, SENT, stored
 from .test_slow_hosts import MARKERS
@@ -40,26 +40,26 @@ async def test_looking_leaves_some_of_the_budget_and_is_a_warning_where_it_is_cu
 ) -> None:
     behaviour = Behaviour(run_seconds=120)
     settings: dict[str, Any] = {"check_images": True, "allow_private_urls": True}
-    async with hosting(image=HANGING) as host, opened(behaviour, **settings) as door:
+    async with serve_images(image=HANGING) as host, open_client(behaviour, **settings) as client:
         began = anyio.current_time()
-        result = await door.generate(first_frame_image_url=host.url(), wait_seconds=wait_seconds)
+        result = await client.generate(first_frame_image_url=host.url(), wait_seconds=wait_seconds)
         ended = anyio.current_time()
     line = f"{FIRST} could not be checked: its host took over {took:g} s."
-    assert (result.is_error, facts(result)["warnings"]) == (False, [line])
+    assert (result.is_error, structured(result)["warnings"]) == (False, [line])
     assert ended - began == pytest.approx(wait_seconds or 5, abs=0.2)
 
 
 @pytest.mark.virtual_time
 async def test_looking_is_reported_as_any_wait_is() -> None:
     settings: dict[str, Any] = {"check_images": True, "allow_private_urls": True}
-    async with hosting(image=HANGING) as host, opened(**settings) as door:
-        await door.generate(first_frame_image_url=host.url())
-        assert door.progress[0] == (
+    async with serve_images(image=HANGING) as host, open_client(**settings) as client:
+        await client.generate(first_frame_image_url=host.url())
+        assert client.progress[0] == (
             pytest.approx(4, abs=0.1),
             None,
             "looking at the images, 4 s",
         )
-        assert all(before < after for (before, *_), (after, *_) in pairwise(door.progress))
+        assert all(before < after for (before, *_), (after, *_) in pairwise(client.progress))
 
 
 @pytest.mark.virtual_time
@@ -70,7 +70,7 @@ async def test_a_local_image_has_more_than_the_5_seconds_of_a_url(tmp_path: Path
         threads.total_tokens = 0
     except ValueError:
         pytest.skip("this anyio always leaves one thread")
-    given = {"prompt": "A lake", FIRST: stored(tmp_path, made("JPEG"))}
+    given = {"prompt": "A lake", FIRST: stored(tmp_path, make_image("JPEG"))}
 
     async def look() -> None:
         assert (await gate().look(given)).warnings == (SENT,)
@@ -96,7 +96,7 @@ async def test_a_local_image_that_takes_too_long_is_refused_with_what_helps(
 
 async def test_the_time_ends_also_while_bytes_are_there_without_a_pause() -> None:
     dripping = Page(body=MARKERS, length="chunked", chunk=1)
-    async with hosting(image=dripping) as host:
+    async with serve_images(image=dripping) as host:
         began = time.perf_counter()
         given = {"prompt": "A lake", FIRST: host.url()}
         looked = await gate(local_files=False).look(given, patience=0.2)

@@ -25,26 +25,26 @@ from tests.support.hostile_urls import (
     URL,
     WRONG,
 )
-from tests.support.image_host import Names, Page, Rerouted, hosting
-from tests.support.sample_images import made
+from tests.support.image_host import FakeResolver, Page, RerouteTransport, serve_images
+from tests.support.sample_images import make_image
 
 pytestmark = pytest.mark.anyio
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
-JPEG = made("JPEG")
+JPEG = make_image("JPEG")
 
 
 def no_such_host() -> OSError:
     return socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
-def names(**more: list[list[str]]) -> Names:
+def names(**more: list[list[str]]) -> FakeResolver:
     """Make a resolver; `_` in a name stands for a dot."""
     given = {name.replace("_", "."): addresses for name, addresses in more.items()}
-    return Names(NAMES | given, no_such_host)
+    return FakeResolver(NAMES | given, no_such_host)
 
 
-async def found(url: str, network: Rerouted, resolve: Names) -> str:
+async def found(url: str, network: RerouteTransport, resolve: FakeResolver) -> str:
     """Give the line that a URL is refused with, or its warning, or nothing."""
     gate = Preflight(
         MODEL,
@@ -67,8 +67,8 @@ def test_the_table_has_at_least_60_urls() -> None:
 
 @pytest.mark.parametrize("url", HOSTILE)
 async def test_a_hostile_url_is_refused_without_a_connection(url: str) -> None:
-    async with hosting() as host:
-        network = Rerouted(host.port)
+    async with serve_images() as host:
+        network = RerouteTransport(host.port)
         assert await found(url, network, names()) == HOSTILE[url]
         assert (network.dialled, host.connections) == ([], 0)
 
@@ -101,8 +101,8 @@ def carried(url: str) -> bool:
 
 @pytest.mark.parametrize("url", [url for url in HOSTILE if carried(url)])
 async def test_a_redirect_to_a_hostile_url_ends_there(url: str) -> None:
-    async with hosting(start=moved(url)) as host:
-        network = Rerouted(host.port)
+    async with serve_images(start=moved(url)) as host:
+        network = RerouteTransport(host.port)
         line = await found("https://images.example/start", network, names())
         assert line == redirected(HOSTILE[url])
         assert (network.dialled, host.connections) == ([f"{PUBLIC}:443"], 1)
@@ -110,30 +110,36 @@ async def test_a_redirect_to_a_hostile_url_ends_there(url: str) -> None:
 
 async def test_a_host_beside_an_address_is_refused_by_whichever_parser_sees_it_first() -> None:
     # Python's own began to refuse it in 3.11.9.
-    async with hosting() as host:
-        network = Rerouted(host.port)
+    async with serve_images() as host:
+        network = RerouteTransport(host.port)
         line = await found("https://[2606:4700::1111]inside.example/a.png", network, names())
         assert (line in {PARSE, ODD}, network.dialled, host.connections) == (True, [], 0)
 
 
 async def test_a_public_image_is_fetched_from_the_address_that_was_looked_up_once() -> None:
-    async with hosting(a=Page(body=JPEG)) as host:
-        network, resolve = Rerouted(host.port), names()
+    async with serve_images(a=Page(body=JPEG)) as host:
+        network, resolve = RerouteTransport(host.port), names()
         assert await found("https://images.example/a", network, resolve) == ""
     assert (network.dialled, resolve.asked) == ([f"{PUBLIC}:443"], ["images.example"])
     assert "\r\nHost: images.example\r\n" in host.requests[0]
 
 
 async def test_a_name_that_is_rebound_after_it_was_checked_gains_nothing() -> None:
-    async with hosting(a=Page(body=JPEG)) as host:
-        network, resolve = Rerouted(host.port), names(rebinding_example=[[PUBLIC], ["127.0.0.1"]])
+    async with serve_images(a=Page(body=JPEG)) as host:
+        network, resolve = (
+            RerouteTransport(host.port),
+            names(rebinding_example=[[PUBLIC], ["127.0.0.1"]]),
+        )
         assert await found("https://rebinding.example/a", network, resolve) == ""
     assert (network.dialled, resolve.asked) == ([f"{PUBLIC}:443"], ["rebinding.example"])
 
 
 async def test_a_name_that_is_rebound_between_redirects_is_checked_again() -> None:
-    async with hosting(a=moved("/b"), b=Page(body=JPEG)) as host:
-        network, resolve = Rerouted(host.port), names(rebinding_example=[[PUBLIC], ["127.0.0.1"]])
+    async with serve_images(a=moved("/b"), b=Page(body=JPEG)) as host:
+        network, resolve = (
+            RerouteTransport(host.port),
+            names(rebinding_example=[[PUBLIC], ["127.0.0.1"]]),
+        )
         line = await found("https://rebinding.example/a", network, resolve)
     assert line == WRONG + "it redirects, and then " + INSIDE.removeprefix(WRONG)
     assert network.dialled == [f"{PUBLIC}:443"]
@@ -141,23 +147,26 @@ async def test_a_name_that_is_rebound_between_redirects_is_checked_again() -> No
 
 async def test_a_name_that_is_rebound_before_the_rest_is_asked_for_is_checked_again() -> None:
     late = b"\xff\xd8" + (b"\xff\xe4\xff\xff" + bytes(0xFFFD)) * 3
-    async with hosting(a=Page(body=late, ranges=True)) as host:
-        network, resolve = Rerouted(host.port), names(rebinding_example=[[PUBLIC], ["127.0.0.1"]])
+    async with serve_images(a=Page(body=late, ranges=True)) as host:
+        network, resolve = (
+            RerouteTransport(host.port),
+            names(rebinding_example=[[PUBLIC], ["127.0.0.1"]]),
+        )
         assert await found("https://rebinding.example/a", network, resolve) == INSIDE
     assert network.dialled == [f"{PUBLIC}:443"]
 
 
 async def test_three_redirects_are_followed() -> None:
     pages = {"a": moved("b", 301), "b": moved("/c", 307), "c": moved("//images.example/d", 308)}
-    async with hosting(**pages, d=Page(body=JPEG)) as host:
-        network = Rerouted(host.port)
+    async with serve_images(**pages, d=Page(body=JPEG)) as host:
+        network = RerouteTransport(host.port)
         assert await found("https://images.example/a", network, names()) == ""
     assert network.dialled == [f"{PUBLIC}:443"] * 4
 
 
 async def test_a_fourth_redirect_is_not_followed() -> None:
-    async with hosting(a=moved("/a", 303)) as host:
-        network = Rerouted(host.port)
+    async with serve_images(a=moved("/a", 303)) as host:
+        network = RerouteTransport(host.port)
         line = await found("https://images.example/a", network, names())
     assert line == WRONG + "it redirects more than 3 times."
     assert network.dialled == [f"{PUBLIC}:443"] * 4
@@ -174,15 +183,15 @@ async def test_a_fourth_redirect_is_not_followed() -> None:
 )
 async def test_what_a_redirect_forgot_to_escape_is_escaped(location: str, target: str) -> None:
     pages = {"a": moved(location), target.removeprefix("/"): Page(body=JPEG)}
-    async with hosting(**pages) as host:
-        assert await found("https://images.example/a", Rerouted(host.port), names()) == ""
+    async with serve_images(**pages) as host:
+        assert await found("https://images.example/a", RerouteTransport(host.port), names()) == ""
     assert [request.split(" ")[1] for request in host.requests] == ["/a", target]
 
 
 async def test_cookies_that_a_host_sets_are_not_sent_on() -> None:
     cookie = Page(status=302, headers={"Location": "/b", "Set-Cookie": "me=1; Path=/"})
-    async with hosting(a=cookie, b=Page(body=JPEG)) as host:
-        assert await found("https://images.example/a", Rerouted(host.port), names()) == ""
+    async with serve_images(a=cookie, b=Page(body=JPEG)) as host:
+        assert await found("https://images.example/a", RerouteTransport(host.port), names()) == ""
     assert [request.lower().count("cookie") for request in host.requests] == [0, 0]
 
 
@@ -203,7 +212,7 @@ def test_a_public_address_is_public(address: str) -> None:
     ],
 )
 async def test_a_name_that_cannot_be_looked_up_now_is_no_reason_to_refuse(fault: OSError) -> None:
-    resolve = Names({}, lambda: fault)
-    async with hosting() as host:
-        line = await found("https://images.example/a", Rerouted(host.port), resolve)
+    resolve = FakeResolver({}, lambda: fault)
+    async with serve_images() as host:
+        line = await found("https://images.example/a", RerouteTransport(host.port), resolve)
     assert line == f"{FIRST} could not be checked: its host could not be looked up."

@@ -7,7 +7,7 @@ from seedance_mcp.errors import InputError
 from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.models.model import load_models
 from tests.support.image_cases import FIRST, JPEG, PASS, SMALL, TABLE, THIRTY, WRONG, page
-from tests.support.image_host import ImageHost, hosting
+from tests.support.image_host import ImageHost, serve_images
 from tests.support.sample_images import HTML, png
 
 pytestmark = pytest.mark.anyio
@@ -39,27 +39,27 @@ def test_the_table_has_at_least_60_images() -> None:
 @pytest.mark.parametrize("name", TABLE)
 async def test_a_image_is_held_against_the_rules(name: str) -> None:
     served, expected = TABLE[name]
-    async with hosting(image=served) as host:
+    async with serve_images(image=served) as host:
         assert await found(host) == expected
 
 
 async def test_a_large_image_is_judged_by_its_first_64_kilobytes_where_ranges_are_honoured() -> (
     None
 ):
-    async with hosting(image=page(png(640, 480, length=25_000_000), ranges=True)) as host:
+    async with serve_images(image=page(png(640, 480, length=25_000_000), ranges=True)) as host:
         assert await found(host) == PASS
         assert (host.sent, len(host.requests)) == (64 * 1024, 1)
 
 
 async def test_a_rule_about_pixels_is_enough_to_stop_counting_bytes() -> None:
     heavy = png(300, 480, length=THIRTY + 99)
-    async with hosting(image=page(heavy, length="none")) as host:
+    async with serve_images(image=page(heavy, length="none")) as host:
         assert await found(host) == SMALL + "300 x 480 pixels."
     assert host.sent < THIRTY
 
 
 async def test_nothing_is_fetched_where_looking_is_turned_off() -> None:
-    async with hosting(image=page(HTML)) as host:
+    async with serve_images(image=page(HTML)) as host:
         arguments = {"prompt": "A lake", FIRST: host.url()}
         looked = await gate(check=False).look(arguments)
         assert (looked.arguments, looked.warnings) == (arguments, ())
@@ -67,7 +67,7 @@ async def test_nothing_is_fetched_where_looking_is_turned_off() -> None:
 
 
 async def test_a_request_carries_nothing_that_says_whose_it_is() -> None:
-    async with hosting(image=page(JPEG)) as host:
+    async with serve_images(image=page(JPEG)) as host:
         await found(host, "/image?signature=a%20b#fragment")
         port = host.port
     assert host.requests[0].splitlines()[:-1] == [
@@ -82,6 +82,6 @@ async def test_a_request_carries_nothing_that_says_whose_it_is() -> None:
 
 
 async def test_a_host_that_refuses_connections_is_refused() -> None:
-    async with hosting() as host:
+    async with serve_images() as host:
         pass
     assert await found(host) == WRONG + "its host refuses connections."

@@ -11,7 +11,7 @@ import pytest
 from seedance_mcp.errors import InputError
 from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.models.model import load_models
-from tests.support.image_host import Page, hosting
+from tests.support.image_host import Page, serve_images
 from tests.support.sample_images import far_jpeg
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +63,7 @@ async def test_a_host_that_drips_a_head_without_end_keeps_no_other_call_waiting(
     body: bytes, chunk: int
 ) -> None:
     dripping = Page(body=body, length="chunked", chunk=chunk)
-    async with hosting(image=dripping) as host, pauses() as found:
+    async with serve_images(image=dripping) as host, pauses() as found:
         await look(host.url())
     assert max(found) < 0.5
 
@@ -71,5 +71,5 @@ async def test_a_host_that_drips_a_head_without_end_keeps_no_other_call_waiting(
 async def test_what_came_before_a_connection_broke_is_looked_at_to_its_last_byte() -> None:
     jpeg = far_jpeg(60_000)
     body = jpeg[: jpeg.index(b"\xff\xc0") + 10]
-    async with hosting(image=Page(body=body, length="long")) as host:
+    async with serve_images(image=Page(body=body, length="long")) as host:
         assert await look(host.url()) == ""

@@ -9,7 +9,7 @@ from mcp_types import GetPromptRequestParams, TextContent
 from seedance_mcp.mcp_server._prompts import Prompts
 from seedance_mcp.mcp_server._server import INSTRUCTIONS
 from seedance_mcp.models.model import load_models
-from tests.support.client import IMAGE_URL, opened
+from tests.support.client import IMAGE_URL, open_client
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -20,8 +20,8 @@ both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
 
 @both_eras
 async def test_the_prompt_is_listed_with_its_arguments(mode: str) -> None:
-    async with opened(mode=mode) as door:
-        (prompt,) = (await door.client.list_prompts()).prompts
+    async with open_client(mode=mode) as client:
+        (prompt,) = (await client.mcp.list_prompts()).prompts
     assert (prompt.name, prompt.title) == ("animate_image", "Animate an image")
     assert [(a.name, a.required) for a in prompt.arguments or []] == [
         ("image", True),
@@ -33,8 +33,8 @@ async def test_the_prompt_is_listed_with_its_arguments(mode: str) -> None:
 async def test_the_prompt_says_what_a_good_one_has_and_which_arguments_to_call_with(
     mode: str,
 ) -> None:
-    async with opened(mode=mode) as door:
-        (message,) = (await door.client.get_prompt("animate_image", SAID)).messages
+    async with open_client(mode=mode) as client:
+        (message,) = (await client.mcp.get_prompt("animate_image", SAID)).messages
     assert message.role == "user"
     assert isinstance(message.content, TextContent)
     said = message.content.text
@@ -77,16 +77,16 @@ async def test_the_names_of_the_arguments_are_the_models() -> None:
 async def test_a_prompt_that_cannot_be_given_is_refused(
     mode: str, name: str, arguments: dict[str, str] | None, message: str
 ) -> None:
-    async with opened(mode=mode) as door:
+    async with open_client(mode=mode) as client:
         with pytest.raises(MCPError, match=message) as refused:
-            await door.client.get_prompt(name, arguments)
+            await client.mcp.get_prompt(name, arguments)
     assert refused.value.code == -32602
 
 
 @both_eras
 async def test_the_instructions_say_the_order_the_cost_and_how_to_resume(mode: str) -> None:
-    async with opened(mode=mode) as door:
-        said = door.client.instructions or ""
+    async with open_client(mode=mode) as client:
+        said = client.mcp.instructions or ""
     assert said == INSTRUCTIONS
     assert len(said) <= 600
     order = [said.index(name) for name in ["generate_video", "check_status", "get_result"]]

@@ -17,9 +17,9 @@ from mcp_types import (
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import Door, facts, opened, served
+from tests.support.client import ToolClient, open_client, open_mcp_client, structured
 from tests.support.notifications import subscribe
-from tests.support.restarts import generate, server, simulated
+from tests.support.restarting_server import generate, open_server, run_simulator
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -38,17 +38,17 @@ async def read(client: Client, uri: str) -> dict[str, Any]:
     return parsed
 
 
-async def request_id(door: Door) -> str:
+async def request_id(client: ToolClient) -> str:
     """Begin a job, and give its id."""
-    made: str = facts(await door.generate(wait_seconds=0, force_new=True))["request_id"]
+    made: str = structured(await client.generate(wait_seconds=0, force_new=True))["request_id"]
     return made
 
 
 @both_eras
 async def test_what_can_be_read_is_listed(mode: str) -> None:
-    async with opened(mode=mode) as door:
-        listed = (await door.client.list_resources()).resources
-        templates = (await door.client.list_resource_templates()).resource_templates
+    async with open_client(mode=mode) as client:
+        listed = (await client.mcp.list_resources()).resources
+        templates = (await client.mcp.list_resource_templates()).resource_templates
     assert [(r.uri, r.mime_type) for r in listed] == [
         ("seedance://model", "application/json"),
         ("seedance://jobs", "application/json"),
@@ -61,31 +61,33 @@ async def test_what_can_be_read_is_listed(mode: str) -> None:
 @both_eras
 @pytest.mark.parametrize("seconds", [3, 30])
 async def test_a_job_is_read_as_check_status_tells_it(mode: str, seconds: float) -> None:
-    async with opened(Behaviour(queue_seconds=5, run_seconds=10), mode=mode) as door:
-        made = await request_id(door)
+    async with open_client(Behaviour(queue_seconds=5, run_seconds=10), mode=mode) as client:
+        made = await request_id(client)
         await anyio.sleep(seconds)
-        seen = await read(door.client, f"seedance://jobs/{made}")
-        assert seen == facts(await door.call("check_status", request_id=made, wait_seconds=0))
+        seen = await read(client.mcp, f"seedance://jobs/{made}")
+        assert seen == structured(
+            await client.call("check_status", request_id=made, wait_seconds=0)
+        )
         assert seen["status"] == ("in_queue" if seconds < 5 else "completed")
 
 
 async def test_reading_asks_once_while_a_job_goes_on_and_never_when_it_has_ended() -> None:
-    async with opened(Behaviour(run_seconds=10)) as door:
-        uri = f"seedance://jobs/{await request_id(door)}"
-        await read(door.client, uri)
-        assert door.paths() == ["image-to-video", "status"]
+    async with open_client(Behaviour(run_seconds=10)) as client:
+        uri = f"seedance://jobs/{await request_id(client)}"
+        await read(client.mcp, uri)
+        assert client.paths() == ["image-to-video", "status"]
         await anyio.sleep(11)
-        seen = [(await read(door.client, uri))["status"] for _ in range(3)]
+        seen = [(await read(client.mcp, uri))["status"] for _ in range(3)]
         assert seen == ["completed"] * 3
-        assert door.paths() == ["image-to-video", "status", "status", "result"]
+        assert client.paths() == ["image-to-video", "status", "status", "result"]
 
 
 async def test_reading_is_bounded_and_gives_what_is_known_when_the_service_hangs() -> None:
-    async with opened(Behaviour(run_seconds=10)) as door:
-        uri = f"seedance://jobs/{await request_id(door)}"
-        door.simulator.faults.append(Fault.delay("status", 600, times=99))
+    async with open_client(Behaviour(run_seconds=10)) as client:
+        uri = f"seedance://jobs/{await request_id(client)}"
+        client.simulator.faults.append(Fault.delay("status", 600, times=99))
         started = anyio.current_time()
-        seen = await read(door.client, uri)
+        seen = await read(client.mcp, uri)
         assert anyio.current_time() - started <= 20.1
         assert seen["status"] == "in_queue"
         assert "so this may be old" in seen["next_step"]
@@ -93,10 +95,10 @@ async def test_reading_is_bounded_and_gives_what_is_known_when_the_service_hangs
 
 @both_eras
 async def test_the_recent_jobs_are_read_as_list_jobs_tells_them(mode: str) -> None:
-    async with opened(Behaviour(run_seconds=10), mode=mode) as door:
-        made = [await request_id(door) for _ in range(2)]
-        seen = await read(door.client, "seedance://jobs")
-        assert seen == facts(await door.call("list_jobs"))
+    async with open_client(Behaviour(run_seconds=10), mode=mode) as client:
+        made = [await request_id(client) for _ in range(2)]
+        seen = await read(client.mcp, "seedance://jobs")
+        assert seen == structured(await client.call("list_jobs"))
         assert [job["request_id"] for job in seen["jobs"]] == made[::-1]
 
 
@@ -104,8 +106,8 @@ async def test_the_recent_jobs_are_read_as_list_jobs_tells_them(mode: str) -> No
 async def test_the_model_is_read_word_for_word_with_its_rules_for_images(mode: str) -> None:
     (file,) = (f for f in MODELS.iterdir() if f.name.endswith(".json"))
     published = json.loads(file.read_text("utf-8"))
-    async with opened(mode=mode, token=None) as door:
-        seen = await read(door.client, "seedance://model")
+    async with open_client(mode=mode, token=None) as client:
+        seen = await read(client.mcp, "seedance://model")
     assert json.dumps(seen) == json.dumps(
         {"model_id": published["model_id"], "input_schema": published["input_schema"]}
     )
@@ -131,40 +133,42 @@ async def test_the_model_is_read_word_for_word_with_its_rules_for_images(mode: s
     ],
 )
 async def test_what_names_no_resource_is_refused_and_asks_nobody(mode: str, uri: str) -> None:
-    async with opened(mode=mode) as door:
+    async with open_client(mode=mode) as client:
         with pytest.raises(MCPError) as refused:
-            await door.client.read_resource(uri)
+            await client.mcp.read_resource(uri)
         assert (refused.value.code, refused.value.data) == (NOT_FOUND[mode], {"uri": uri})
         assert refused.value.message.startswith("Resource not found: ")
         assert len(refused.value.message) <= 80
-        assert door.paths() == []
+        assert client.paths() == []
 
 
 @both_eras
 async def test_an_id_that_nobody_knows_is_not_found_after_asking_once(mode: str) -> None:
-    async with opened(mode=mode) as door:
+    async with open_client(mode=mode) as client:
         with pytest.raises(MCPError) as refused:
-            await door.client.read_resource("seedance://jobs/nobody-knows-me")
+            await client.mcp.read_resource("seedance://jobs/nobody-knows-me")
         assert refused.value.code == NOT_FOUND[mode]
         assert refused.value.data == {"uri": "seedance://jobs/nobody-knows-me"}
-        assert door.paths() == ["status"]
+        assert client.paths() == ["status"]
 
 
 async def test_without_a_token_jobs_cannot_be_read_and_it_says_how_to_set_one() -> None:
-    async with opened(token=None) as door:
+    async with open_client(token=None) as client:
         for uri in ["seedance://jobs", "seedance://jobs/abc"]:
             with pytest.raises(MCPError, match="No RunComfy token is set") as refused:
-                await door.client.read_resource(uri)
+                await client.mcp.read_resource(uri)
             assert refused.value.code == -32603
-        completed = await door.client.complete(JOB, {"name": "request_id", "value": ""})
+        completed = await client.mcp.complete(JOB, {"name": "request_id", "value": ""})
         assert completed.completion.values == []
 
 
 async def test_another_owner_on_the_same_ledger_is_given_nothing(tmp_path: Path) -> None:
-    async with simulated(run_seconds=10) as simulator:
-        async with server(simulator, tmp_path) as client:
-            made = facts(await generate(client, wait_seconds=0))["request_id"]
-        async with served(tmp_path, token="another-token", base_url=simulator.url) as client:
+    async with run_simulator(run_seconds=10) as simulator:
+        async with open_server(simulator, tmp_path) as client:
+            made = structured(await generate(client, wait_seconds=0))["request_id"]
+        async with open_mcp_client(
+            tmp_path, token="another-token", base_url=simulator.url
+        ) as client:
             assert (await read(client, "seedance://jobs"))["jobs"] == []
             completed = await client.complete(JOB, {"name": "request_id", "value": ""})
             assert completed.completion.values == []
@@ -176,13 +180,13 @@ async def test_another_owner_on_the_same_ledger_is_given_nothing(tmp_path: Path)
 
 @both_eras
 async def test_a_request_id_is_completed_from_the_ledger_the_newest_first(mode: str) -> None:
-    async with opened(Behaviour(run_seconds=10), mode=mode) as door:
-        made = [await request_id(door) for _ in range(3)]
-        asked = len(door.simulator.requests)
+    async with open_client(Behaviour(run_seconds=10), mode=mode) as client:
+        made = [await request_id(client) for _ in range(3)]
+        asked = len(client.simulator.requests)
 
         async def completed(value: str) -> Any:
             given = {"name": "request_id", "value": value}
-            return (await door.client.complete(JOB, given)).completion
+            return (await client.mcp.complete(JOB, given)).completion
 
         everything = await completed("")
         assert (everything.values, everything.total, everything.has_more) == (made[::-1], 3, False)
@@ -191,7 +195,7 @@ async def test_a_request_id_is_completed_from_the_ledger_the_newest_first(mode: 
         assert (await completed(beginning)).values == fitting
         assert len(fitting) < 3
         assert (await completed("none begins so")).values == []
-        assert len(door.simulator.requests) == asked
+        assert len(client.simulator.requests) == asked
 
 
 @pytest.mark.parametrize(
@@ -206,19 +210,19 @@ async def test_a_request_id_is_completed_from_the_ledger_the_newest_first(mode: 
 async def test_what_cannot_be_completed_is_said_to_be_unknown(
     ref: ResourceTemplateReference | PromptReference, argument: str, message: str
 ) -> None:
-    async with opened() as door:
+    async with open_client() as client:
         with pytest.raises(MCPError, match=message) as refused:
-            await door.client.complete(ref, {"name": argument, "value": ""})
+            await client.mcp.complete(ref, {"name": argument, "value": ""})
     assert refused.value.code == -32602
 
 
 async def test_reading_a_job_does_not_count_as_the_answer_that_its_call_is_owed() -> None:
-    async with opened(Behaviour(run_seconds=60)) as door:
+    async with open_client(Behaviour(run_seconds=60)) as client:
         with anyio.move_on_after(3):
-            door.simulator.faults.append(Fault.delay("submit", 2))
-            await door.generate()
-        (listed,) = (await read(door.client, "seedance://jobs"))["jobs"]
-        await read(door.client, f"seedance://jobs/{listed['request_id']}")
-        again = facts(await door.generate(wait_seconds=0))
+            client.simulator.faults.append(Fault.delay("submit", 2))
+            await client.generate()
+        (listed,) = (await read(client.mcp, "seedance://jobs"))["jobs"]
+        await read(client.mcp, f"seedance://jobs/{listed['request_id']}")
+        again = structured(await client.generate(wait_seconds=0))
         assert (again["request_id"], again["reused"]) == (listed["request_id"], True)
-        assert len(door.simulator.accepted) == 1
+        assert len(client.simulator.accepted) == 1

@@ -18,8 +18,8 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import running
-from tests.support.client import ARGUMENTS, Door, facts, opened
-from tests.support.notifications import Heard, subscribe
+from tests.support.client import ARGUMENTS, ToolClient, open_client, structured
+from tests.support.notifications import UpdateListener, subscribe
 from tests.support.server_process import INITIALIZE
 from tests.support.virtual_time import virtual_now
 
@@ -28,118 +28,118 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
 
 
-async def begun(door: Door) -> str:
+async def begun(client: ToolClient) -> str:
     """Begin a job, and give its id."""
-    made: str = facts(await door.generate(wait_seconds=0, force_new=True))["request_id"]
+    made: str = structured(await client.generate(wait_seconds=0, force_new=True))["request_id"]
     return made
 
 
-async def look(door: Door, request_id: str) -> str:
+async def look(client: ToolClient, request_id: str) -> str:
     """Have the server ask about a job once, and give what it is told to have become."""
-    seen = await door.call("check_status", request_id=request_id, wait_seconds=0)
+    seen = await client.call("check_status", request_id=request_id, wait_seconds=0)
     await anyio.sleep(0.01)
-    status: str = facts(seen)["status"]
+    status: str = structured(seen)["status"]
     return status
 
 
 @both_eras
 async def test_a_subscriber_hears_of_every_change_of_its_job_and_of_no_other(mode: str) -> None:
-    heard = Heard()
+    updates = UpdateListener()
     behaviour = Behaviour(workers=2, queue_seconds=5, run_seconds=10)
-    async with opened(behaviour, mode=mode, heard=heard) as door:
-        mine, other = await begun(door), await begun(door)
-        async with heard.hearing(door.client, f"seedance://jobs/{mine}"):
+    async with open_client(behaviour, mode=mode, message_handler=updates) as client:
+        mine, other = await begun(client), await begun(client)
+        async with updates.listening(client.mcp, f"seedance://jobs/{mine}"):
             told: list[tuple[str, int]] = []
             for _ in range(10):
-                await look(door, other)
-                told.append((await look(door, mine), len(heard.uris)))
+                await look(client, other)
+                told.append((await look(client, mine), len(updates.uris)))
                 await anyio.sleep(2)
         changes = [how for number, how in enumerate(told) if how[1] != (told[number - 1][1])]
         assert [status for status, _ in changes] == ["in_queue", "in_progress", "completed"]
-        assert heard.uris == [f"seedance://jobs/{mine}"] * 3
+        assert updates.uris == [f"seedance://jobs/{mine}"] * 3
 
 
 @both_eras
 async def test_the_list_of_jobs_is_announced_when_one_is_begun_and_when_it_changes(
     mode: str,
 ) -> None:
-    heard = Heard()
-    async with opened(Behaviour(run_seconds=10), mode=mode, heard=heard) as door:
-        async with heard.hearing(door.client, "seedance://jobs"):
-            made = await begun(door)
+    updates = UpdateListener()
+    async with open_client(Behaviour(run_seconds=10), mode=mode, message_handler=updates) as client:
+        async with updates.listening(client.mcp, "seedance://jobs"):
+            made = await begun(client)
             await anyio.sleep(0.01)
-            assert heard.uris == ["seedance://jobs"]
+            assert updates.uris == ["seedance://jobs"]
             await anyio.sleep(20)
-            assert heard.uris == ["seedance://jobs"]
-            assert await look(door, made) == "completed"
-            assert heard.uris == ["seedance://jobs"] * 2
-            await look(door, made)
-            await door.call("get_result", request_id=made)
+            assert updates.uris == ["seedance://jobs"]
+            assert await look(client, made) == "completed"
+            assert updates.uris == ["seedance://jobs"] * 2
+            await look(client, made)
+            await client.call("get_result", request_id=made)
             await anyio.sleep(0.01)
-        assert heard.uris == ["seedance://jobs"] * 2
+        assert updates.uris == ["seedance://jobs"] * 2
 
 
 @both_eras
 async def test_nothing_is_announced_once_a_client_wants_to_hear_no_more(mode: str) -> None:
-    heard = Heard()
-    async with opened(Behaviour(run_seconds=10), mode=mode, heard=heard) as door:
-        made = await begun(door)
-        async with heard.hearing(door.client, f"seedance://jobs/{made}", "seedance://jobs"):
+    updates = UpdateListener()
+    async with open_client(Behaviour(run_seconds=10), mode=mode, message_handler=updates) as client:
+        made = await begun(client)
+        async with updates.listening(client.mcp, f"seedance://jobs/{made}", "seedance://jobs"):
             pass
         await anyio.sleep(20)
-        assert await look(door, made) == "completed"
-        assert heard.uris == []
+        assert await look(client, made) == "completed"
+        assert updates.uris == []
 
 
 @both_eras
 async def test_a_change_that_many_calls_see_at_once_is_announced_once(mode: str) -> None:
-    heard = Heard()
-    async with opened(Behaviour(run_seconds=10), mode=mode, heard=heard) as door:
-        made = await begun(door)
-        await look(door, made)
-        async with heard.hearing(door.client, f"seedance://jobs/{made}"):
+    updates = UpdateListener()
+    async with open_client(Behaviour(run_seconds=10), mode=mode, message_handler=updates) as client:
+        made = await begun(client)
+        await look(client, made)
+        async with updates.listening(client.mcp, f"seedance://jobs/{made}"):
             await anyio.sleep(20)
-            door.simulator.faults.append(Fault.delay("result", 3, times=5))
+            client.simulator.faults.append(Fault.delay("result", 3, times=5))
             async with anyio.create_task_group() as tasks:
                 for _ in range(5):
-                    tasks.start_soon(look, door, made)
+                    tasks.start_soon(look, client, made)
             await anyio.sleep(0.01)
-        assert heard.uris == [f"seedance://jobs/{made}"]
+        assert updates.uris == [f"seedance://jobs/{made}"]
 
 
 async def test_a_clip_that_was_saved_and_a_cost_that_came_late_are_changes_too() -> None:
-    heard = Heard()
-    async with opened(Behaviour(cost_lag=1), heard=heard) as door:
-        made = facts(await door.generate())["request_id"]
-        async with heard.hearing(door.client, f"seedance://jobs/{made}"):
-            late = await door.call("get_result", request_id=made)
+    updates = UpdateListener()
+    async with open_client(Behaviour(cost_lag=1), message_handler=updates) as client:
+        made = structured(await client.generate())["request_id"]
+        async with updates.listening(client.mcp, f"seedance://jobs/{made}"):
+            late = await client.call("get_result", request_id=made)
             await anyio.sleep(0.01)
-            assert facts(late)["cost_usd"] is not None
-            assert len(heard.uris) == 1
-            saved = await door.call("get_result", request_id=made, download=True)
+            assert structured(late)["cost_usd"] is not None
+            assert len(updates.uris) == 1
+            saved = await client.call("get_result", request_id=made, download=True)
             await anyio.sleep(0.01)
-            assert facts(saved)["saved_to"]
-        assert heard.uris == [f"seedance://jobs/{made}"] * 2
+            assert structured(saved)["saved_to"]
+        assert updates.uris == [f"seedance://jobs/{made}"] * 2
 
 
 async def test_only_what_can_be_read_can_be_subscribed_to() -> None:
-    async with opened(Behaviour(run_seconds=10)) as door:
-        made = await begun(door)
+    async with open_client(Behaviour(run_seconds=10)) as client:
+        made = await begun(client)
         for uri in ["seedance://jobs", "seedance://model", f"seedance://jobs/{made}"]:
-            await subscribe(door.client, uri)
+            await subscribe(client.mcp, uri)
         for uri in ["seedance://jobs/../model", "seedance://jobs/unknown", "file:///etc/hostname"]:
             with pytest.raises(MCPError) as refused:
-                await subscribe(door.client, uri)
+                await subscribe(client.mcp, uri)
             assert (refused.value.code, refused.value.data) == (-32002, {"uri": uri})
-        assert door.paths() == ["image-to-video"]
+        assert client.paths() == ["image-to-video"]
 
 
 @both_eras
 async def test_the_server_says_that_it_announces_resources_and_that_no_list_changes(
     mode: str,
 ) -> None:
-    async with opened(mode=mode) as door:
-        capabilities = door.client.server_capabilities
+    async with open_client(mode=mode) as client:
+        capabilities = client.mcp.server_capabilities
     told = capabilities.model_dump(exclude_none=True)
     told.pop("extensions", None)
     assert told == {
@@ -151,7 +151,7 @@ async def test_the_server_says_that_it_announces_resources_and_that_no_list_chan
 
 
 async def test_a_client_that_takes_nothing_in_holds_up_nobody(tmp_path: Path) -> None:
-    heard = Heard()
+    updates = UpdateListener()
     behaviour = Behaviour(images="never", run_seconds=10)
     async with running(behaviour, clock=anyio.current_time) as simulator:
         settings: dict[str, Any] = {"token": simulator.token, "base_url": simulator.url}
@@ -159,7 +159,7 @@ async def test_a_client_that_takes_nothing_in_holds_up_nobody(tmp_path: Path) ->
             Settings(state_dir=tmp_path, check_images=False, **settings),
             clock=Clock(now=virtual_now),
         )
-        async with deaf(server), Client(server, mode="legacy", message_handler=heard) as client:
+        async with deaf(server), Client(server, mode="legacy", message_handler=updates) as client:
             await subscribe(client, "seedance://jobs")
             for number in range(1, 4):
                 started = anyio.current_time()
@@ -169,7 +169,7 @@ async def test_a_client_that_takes_nothing_in_holds_up_nobody(tmp_path: Path) ->
                 assert anyio.current_time() - started < 0.1
                 # Only once is it waited for: then it has lost its subscription.
                 await anyio.sleep(1.5 if number == 1 else 0.1)
-                assert heard.uris == ["seedance://jobs"] * number
+                assert updates.uris == ["seedance://jobs"] * number
 
 
 @asynccontextmanager

@@ -18,9 +18,17 @@ from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import Simulator
-from tests.support import restarts
-from tests.support.client import ARGUMENTS, IMAGE_URL, Door, facts, opened, text
-from tests.support.task_client import MISSING, TASKS, TaskPolling, Wire, ask, begin, refusal
+from tests.support import restarting_server
+from tests.support.client import ARGUMENTS, IMAGE_URL, ToolClient, open_client, structured, text
+from tests.support.task_client import (
+    MISSING,
+    TASKS,
+    TaskPolling,
+    Wire,
+    ask_about_task,
+    refused_request,
+    start_task,
+)
 from tests.support.virtual_time import virtual_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -37,29 +45,31 @@ def knowing(
     mode: str = MODERN,
     extensions: Sequence[ClientExtension] | None = None,
     **settings: Any,
-) -> AbstractAsyncContextManager[Door, bool | None]:
-    """Open the door to a client that knows tasks, unless told otherwise."""
+) -> AbstractAsyncContextManager[ToolClient, bool | None]:
+    """Open the client to a client that knows tasks, unless told otherwise."""
     known = [TaskPolling()] if extensions is None else extensions
-    return opened(behaviour, mode=mode, extensions=known, **settings)
+    return open_client(behaviour, mode=mode, extensions=known, **settings)
 
 
-async def asked(door: Door, verb: str, task_id: str, **params: Any) -> dict[str, Any]:
-    return await ask(door.client.session, verb, task_id, **params)
+async def asked(client: ToolClient, verb: str, task_id: str, **params: Any) -> dict[str, Any]:
+    return await ask_about_task(client.mcp.session, verb, task_id, **params)
 
 
 async def test_a_clip_takes_one_call_of_a_tool_and_questions_at_the_pace_that_was_asked() -> None:
     polling = TaskPolling()
-    async with knowing(Behaviour(queue_seconds=20, run_seconds=100), extensions=[polling]) as door:
-        result = await door.generate(wait_seconds=1)
-        (job,) = door.simulator.accepted
+    async with knowing(
+        Behaviour(queue_seconds=20, run_seconds=100), extensions=[polling]
+    ) as client:
+        result = await client.generate(wait_seconds=1)
+        (job,) = client.simulator.accepted
         assert not result.is_error
-        assert facts(result) == {
+        assert structured(result) == {
             "request_id": job.request_id,
             "model_id": "bytedance/seedance-1-0/lite/image-to-video",
             "status": "completed",
             "queue_position": None,
             "elapsed_seconds": pytest.approx(120, abs=5),
-            "video_url": f"{door.simulator.url}/outputs/{job.request_id}.mp4",
+            "video_url": f"{client.simulator.url}/outputs/{job.request_id}.mp4",
             "estimated_cost_usd": 0.2,
             "error": None,
             "reused": False,
@@ -69,19 +79,19 @@ async def test_a_clip_takes_one_call_of_a_tool_and_questions_at_the_pace_that_wa
         }
         assert text(result).startswith(f"request_id: {job.request_id}; ")
         assert [created.task_id for created in polling.created] == [job.request_id]
-        assert door.paths().count("status") == len(polling.states)
+        assert client.paths().count("status") == len(polling.states)
         pauses = [state.get("pollIntervalMs") for state in polling.states]
         assert pauses[-1] is None
         assert all(isinstance(pause, int) and 800 <= pause <= 15_000 for pause in pauses[:-1])
 
 
 async def test_a_task_is_answered_as_soon_as_the_job_has_its_id() -> None:
-    async with knowing(Behaviour(queue_seconds=20, run_seconds=100)) as door:
-        created = await begin(door.client, ARGUMENTS)
+    async with knowing(Behaviour(queue_seconds=20, run_seconds=100)) as client:
+        created = await start_task(client.mcp, ARGUMENTS)
         assert anyio.current_time() < 1
         assert created.wire() == {
             "resultType": "task",
-            "taskId": door.simulator.accepted[0].request_id,
+            "taskId": client.simulator.accepted[0].request_id,
             "status": "working",
             "statusMessage": "in queue, 0 s",
             "createdAt": "2026-01-01T00:00:00Z",
@@ -93,8 +103,8 @@ async def test_a_task_is_answered_as_soon_as_the_job_has_its_id() -> None:
 
 async def test_a_task_tells_of_the_queue_of_the_run_and_of_the_clip() -> None:
     behaviour = Behaviour(queue_seconds=20, run_seconds=100)
-    async with knowing(behaviour, history_days=2) as door:
-        task_id = (await begin(door.client, ARGUMENTS)).task_id
+    async with knowing(behaviour, history_days=2) as client:
+        task_id = (await start_task(client.mcp, ARGUMENTS)).task_id
         common = {
             "resultType": "complete",
             "taskId": task_id,
@@ -102,39 +112,39 @@ async def test_a_task_tells_of_the_queue_of_the_run_and_of_the_clip() -> None:
             "ttlMs": 2 * DAY_MS,
         }
         await anyio.sleep(10)
-        assert await asked(door, "get", task_id) == common | {
+        assert await asked(client, "get", task_id) == common | {
             "status": "working",
             "statusMessage": "in queue, position 0, 10 s",
             "lastUpdatedAt": "2026-01-01T00:00:10Z",
             "pollIntervalMs": 2000,
         }
         await anyio.sleep(50)
-        assert await asked(door, "get", task_id) == common | {
+        assert await asked(client, "get", task_id) == common | {
             "status": "working",
             "statusMessage": "in progress, 60 s",
             "lastUpdatedAt": "2026-01-01T00:01:00Z",
             "pollIntervalMs": 10_986,
         }
         await anyio.sleep(100)
-        state = await asked(door, "get", task_id)
+        state = await asked(client, "get", task_id)
         result = state.pop("result")
         assert state == common | {
             "status": "completed",
             "statusMessage": "completed, 160 s",
             "lastUpdatedAt": "2026-01-01T00:02:40Z",
         }
-        status = await door.call("check_status", request_id=task_id, wait_seconds=0)
+        status = await client.call("check_status", request_id=task_id, wait_seconds=0)
         ordinary = status.model_dump(mode="json", by_alias=True, exclude_none=True)
         assert result == {name: value for name, value in ordinary.items() if name != "_meta"}
         await anyio.sleep(1000)
-        assert await asked(door, "get", task_id) == {**state, "result": result}
+        assert await asked(client, "get", task_id) == {**state, "result": result}
 
 
 async def test_a_job_that_failed_is_a_completed_task_whose_result_is_an_error() -> None:
-    async with knowing(Behaviour(run_seconds=3, outcome="fail")) as door:
-        task_id = (await begin(door.client, ARGUMENTS)).task_id
+    async with knowing(Behaviour(run_seconds=3, outcome="fail")) as client:
+        task_id = (await start_task(client.mcp, ARGUMENTS)).task_id
         await anyio.sleep(5)
-        state = await asked(door, "get", task_id)
+        state = await asked(client, "get", task_id)
         assert (state["status"], state["result"]["isError"]) == ("completed", True)
         assert state["statusMessage"] == "failed, 5 s; The model could not make this clip."
         assert state["result"]["structuredContent"]["status"] == "failed"
@@ -142,44 +152,44 @@ async def test_a_job_that_failed_is_a_completed_task_whose_result_is_an_error() 
 
 
 async def test_a_queued_task_is_cancelled_and_says_so_ever_after() -> None:
-    async with knowing(Behaviour(queue_seconds=60, run_seconds=60)) as door:
-        task_id = (await begin(door.client, ARGUMENTS)).task_id
-        assert await asked(door, "cancel", task_id) == ACKNOWLEDGED
+    async with knowing(Behaviour(queue_seconds=60, run_seconds=60)) as client:
+        task_id = (await start_task(client.mcp, ARGUMENTS)).task_id
+        assert await asked(client, "cancel", task_id) == ACKNOWLEDGED
         for _ in range(2):
-            state = await asked(door, "get", task_id)
+            state = await asked(client, "get", task_id)
             assert (state["status"], state["statusMessage"]) == ("cancelled", "cancelled, 0 s")
             assert not {"result", "error", "pollIntervalMs"} & set(state)
-            assert await asked(door, "cancel", task_id) == ACKNOWLEDGED
-        assert door.paths().count("cancel") == 1
+            assert await asked(client, "cancel", task_id) == ACKNOWLEDGED
+        assert client.paths().count("cancel") == 1
 
 
 async def test_a_task_that_runs_goes_on_whatever_is_cancelled() -> None:
-    async with knowing(Behaviour(run_seconds=60)) as door:
-        task_id = (await begin(door.client, ARGUMENTS)).task_id
+    async with knowing(Behaviour(run_seconds=60)) as client:
+        task_id = (await start_task(client.mcp, ARGUMENTS)).task_id
         await anyio.sleep(10)
-        assert await asked(door, "cancel", task_id) == ACKNOWLEDGED
-        assert (await asked(door, "get", task_id))["status"] == "working"
+        assert await asked(client, "cancel", task_id) == ACKNOWLEDGED
+        assert (await asked(client, "get", task_id))["status"] == "working"
         await anyio.sleep(60)
-        assert (await asked(door, "get", task_id))["status"] == "completed"
+        assert (await asked(client, "get", task_id))["status"] == "completed"
 
 
 async def test_answers_that_nobody_waits_for_are_taken_and_change_nothing() -> None:
-    async with knowing(Behaviour(run_seconds=60)) as door:
-        task_id = (await begin(door.client, ARGUMENTS)).task_id
+    async with knowing(Behaviour(run_seconds=60)) as client:
+        task_id = (await start_task(client.mcp, ARGUMENTS)).task_id
         answers = {"name": {"action": "accept"}, "other": {"any": ["form"]}}
-        assert await asked(door, "update", task_id, inputResponses=answers) == ACKNOWLEDGED
-        assert (await asked(door, "get", task_id))["status"] == "working"
+        assert await asked(client, "update", task_id, inputResponses=answers) == ACKNOWLEDGED
+        assert (await asked(client, "get", task_id))["status"] == "working"
 
 
 @pytest.mark.parametrize("verb", VERBS)
 async def test_a_task_that_does_not_exist_is_unknown(verb: str) -> None:
-    async with knowing() as door:
-        seen = await refusal(door.client.session, verb, "no-such-task")
+    async with knowing() as client:
+        seen = await refused_request(client.mcp.session, verb, "no-such-task")
         assert seen == (-32602, "Unknown task: no-such-task", None)
         for hostile in ("../../v2/deployments", "", "x" * 200, "a\n", "ä"):
-            before = len(door.simulator.requests)
-            code, message, _ = await refusal(door.client.session, verb, hostile)
-            assert (code, len(door.simulator.requests)) == (-32602, before)
+            before = len(client.simulator.requests)
+            code, message, _ = await refused_request(client.mcp.session, verb, hostile)
+            assert (code, len(client.simulator.requests)) == (-32602, before)
             assert message.startswith("Unknown task: ")
             assert len(message) < 100
 
@@ -188,96 +198,96 @@ async def test_a_task_that_does_not_exist_is_unknown(verb: str) -> None:
 async def test_a_client_that_did_not_declare_the_extension_is_told_what_it_lacks(
     verb: str,
 ) -> None:
-    async with knowing(extensions=[]) as door:
-        code, _, data = await refusal(door.client.session, verb, "any-task")
+    async with knowing(extensions=[]) as client:
+        code, _, data = await refused_request(client.mcp.session, verb, "any-task")
         assert (code, data) == (-32021, MISSING)
-        assert door.simulator.requests == []
+        assert client.simulator.requests == []
 
 
 async def test_only_a_client_that_declared_the_extension_may_ask_to_hear_of_tasks() -> None:
     wanted = {"taskIds": ["any-task"], "resourceSubscriptions": ["seedance://jobs"]}
     params: dict[str, Any] = {"notifications": wanted}
     request = Request[dict[str, Any], str](method="subscriptions/listen", params=params)
-    async with knowing(extensions=[]) as door:
+    async with knowing(extensions=[]) as client:
         with pytest.raises(MCPError) as refused:
-            await door.client.session.send_request(request, Wire)
+            await client.mcp.session.send_request(request, Wire)
         assert (refused.value.code, refused.value.data) == (-32021, MISSING)
-    async with knowing() as door:
+    async with knowing() as client:
         with anyio.move_on_after(5) as listening:
-            await door.client.session.send_request(request, Wire)
+            await client.mcp.session.send_request(request, Wire)
         assert listening.cancelled_caught
 
 
 async def test_a_client_that_did_not_declare_the_extension_gets_an_ordinary_result() -> None:
-    async with knowing(Behaviour(run_seconds=10), extensions=[]) as door:
-        assert facts(await door.generate())["status"] == "completed"
+    async with knowing(Behaviour(run_seconds=10), extensions=[]) as client:
+        assert structured(await client.generate())["status"] == "completed"
 
 
 async def test_the_extension_means_nothing_on_an_older_connection() -> None:
     # The Inspector declares it there too.
     inspector = [advertise(TASKS)]
-    async with knowing(Behaviour(run_seconds=10), mode="legacy", extensions=inspector) as door:
-        result = await door.generate()
-        assert facts(result)["status"] == "completed"
-        task_id = facts(result)["request_id"]
-        assert (await refusal(door.client.session, "get", task_id))[0] == -32601
+    async with knowing(Behaviour(run_seconds=10), mode="legacy", extensions=inspector) as client:
+        result = await client.generate()
+        assert structured(result)["status"] == "completed"
+        task_id = structured(result)["request_id"]
+        assert (await refused_request(client.mcp.session, "get", task_id))[0] == -32601
 
 
 async def test_only_generate_video_is_answered_with_a_task() -> None:
-    async with knowing(Behaviour(run_seconds=10)) as door:
-        task_id = (await begin(door.client, ARGUMENTS)).task_id
-        status = await door.call("check_status", request_id=task_id, wait_seconds=60)
-        assert facts(status)["status"] == "completed"
+    async with knowing(Behaviour(run_seconds=10)) as client:
+        task_id = (await start_task(client.mcp, ARGUMENTS)).task_id
+        status = await client.call("check_status", request_id=task_id, wait_seconds=60)
+        assert structured(status)["status"] == "completed"
 
 
 async def test_the_extension_is_announced() -> None:
-    async with knowing() as door:
-        assert door.client.server_capabilities.extensions == {TASKS: {}}
+    async with knowing() as client:
+        assert client.mcp.server_capabilities.extensions == {TASKS: {}}
 
 
 async def test_what_is_refused_before_money_is_spent_is_an_ordinary_error() -> None:
     polling = TaskPolling()
-    async with knowing(Behaviour(balance_usd=0), extensions=[polling]) as door:
-        misspelt = await door.generate(resolutoin="480p")
+    async with knowing(Behaviour(balance_usd=0), extensions=[polling]) as client:
+        misspelt = await client.generate(resolutoin="480p")
         assert (misspelt.is_error, text(misspelt)[:10]) == (True, "resolutoin")
-        waiting = await door.generate(wait_seconds=1000)
+        waiting = await client.generate(wait_seconds=1000)
         assert (waiting.is_error, text(waiting)[:12]) == (True, "wait_seconds")
-        poor = await door.generate()
+        poor = await client.generate()
         assert (poor.is_error, "no balance left" in text(poor)) == (True, True)
-        assert (polling.created, door.simulator.accepted) == ([], [])
+        assert (polling.created, client.simulator.accepted) == ([], [])
 
 
 async def test_without_a_token_there_is_no_task_and_the_reason_is_said() -> None:
-    async with knowing(token=None) as door:
-        assert text(await door.generate()).startswith("No RunComfy token is set.")
-        code, message, _ = await refusal(door.client.session, "get", "any-task")
+    async with knowing(token=None) as client:
+        assert text(await client.generate()).startswith("No RunComfy token is set.")
+        code, message, _ = await refused_request(client.mcp.session, "get", "any-task")
         assert (code, message.startswith("No RunComfy token is set.")) == (-32603, True)
 
 
 async def test_a_request_whose_outcome_is_unknown_is_no_task() -> None:
     polling = TaskPolling()
-    async with knowing(extensions=[polling]) as door:
-        door.simulator.faults.append(Fault.drop("submit", after=True))
-        result = await door.generate()
-        assert (result.is_error, facts(result)["status"]) == (True, "unknown")
-        assert (polling.created, len(door.simulator.accepted)) == ([], 1)
+    async with knowing(extensions=[polling]) as client:
+        client.simulator.faults.append(Fault.drop("submit", after=True))
+        result = await client.generate()
+        assert (result.is_error, structured(result)["status"]) == (True, "unknown")
+        assert (polling.created, len(client.simulator.accepted)) == ([], 1)
 
 
-async def cut_off(door: Door) -> None:
+async def cut_off(client: ToolClient) -> None:
     """Call generate_video and hang up before the job has its id."""
-    door.simulator.faults.append(Fault.delay("submit", 5))
+    client.simulator.faults.append(Fault.delay("submit", 5))
     with anyio.move_on_after(2):
-        await begin(door.client, ARGUMENTS)
+        await start_task(client.mcp, ARGUMENTS)
     await anyio.sleep(10)
 
 
 async def test_a_call_that_was_cut_off_gets_its_own_task_when_it_is_repeated() -> None:
-    async with knowing(Behaviour(run_seconds=60)) as door:
-        await cut_off(door)
-        created = await begin(door.client, ARGUMENTS)
-        assert [job.request_id for job in door.simulator.accepted] == [created.task_id]
+    async with knowing(Behaviour(run_seconds=60)) as client:
+        await cut_off(client)
+        created = await start_task(client.mcp, ARGUMENTS)
+        assert [job.request_id for job in client.simulator.accepted] == [created.task_id]
         await anyio.sleep(60)
-        state = await asked(door, "get", created.task_id)
+        state = await asked(client, "get", created.task_id)
         assert state["result"]["structuredContent"]["reused"] is True
 
 
@@ -285,71 +295,73 @@ async def test_a_job_that_ended_unseen_is_no_task_but_given_at_once(tmp_path: Pa
     around = Clock(now=virtual_now, random=lambda: 0.5)
     with closing(SqliteStore(tmp_path, around, history=timedelta(days=90))) as ledger:
         polling = TaskPolling()
-        async with knowing(extensions=[polling], state_dir=tmp_path) as door:
-            await cut_off(door)
-            owner = await ledger.owner(door.simulator.token)
-            job = await ledger.find(door.simulator.accepted[0].request_id, owner)
+        async with knowing(extensions=[polling], state_dir=tmp_path) as client:
+            await cut_off(client)
+            owner = await ledger.owner(client.simulator.token)
+            job = await ledger.find(client.simulator.accepted[0].request_id, owner)
             assert job is not None
             ended = Succeeded(outputs=Outputs(videos=("https://a.example/1.mp4",)))
             await ledger.observe(job, ended, virtual_now())
-            result = await door.generate()
-            assert facts(result)["video_url"] == "https://a.example/1.mp4"
-            assert (polling.created, len(door.simulator.accepted)) == ([], 1)
+            result = await client.generate()
+            assert structured(result)["video_url"] == "https://a.example/1.mp4"
+            assert (polling.created, len(client.simulator.accepted)) == ([], 1)
 
 
 async def test_what_is_remarked_when_a_task_is_begun_stands_in_its_result_too() -> None:
     without_effect = {"last_frame_image_url": IMAGE_URL, "resolution": "1080p"}
-    async with knowing(Behaviour(run_seconds=10)) as door:
-        created = await begin(door.client, ARGUMENTS | without_effect)
+    async with knowing(Behaviour(run_seconds=10)) as client:
+        created = await start_task(client.mcp, ARGUMENTS | without_effect)
         remark = "last_frame_image_url: "
         assert remark in created.wire()["statusMessage"]
         await anyio.sleep(20)
-        state = await asked(door, "get", created.task_id)
+        state = await asked(client, "get", created.task_id)
         (warning,) = state["result"]["structuredContent"]["warnings"]
         assert warning.startswith(remark)
 
 
 async def test_a_task_counts_as_an_answer_that_names_the_job(tmp_path: Path) -> None:
-    async with restarts.simulated(run_seconds=60) as simulator:
+    async with restarting_server.run_simulator(run_seconds=60) as simulator:
         for number in (1, 2):
             async with knowing_server(simulator, tmp_path) as client:
-                await begin(client, ARGUMENTS)
+                await start_task(client, ARGUMENTS)
                 await anyio.sleep(3)
                 assert len(simulator.accepted) == number
         async with knowing_server(simulator, tmp_path) as client:
-            await begin(client, ARGUMENTS)
-            await begin(client, ARGUMENTS)
+            await start_task(client, ARGUMENTS)
+            await start_task(client, ARGUMENTS)
         assert len({job.request_id for job in simulator.accepted}) == 4
 
 
 @pytest.mark.parametrize("ledger", ["kept", "lost"])
 async def test_a_task_outlives_the_server(ledger: str, tmp_path: Path) -> None:
-    async with restarts.simulated(queue_seconds=30, run_seconds=60) as simulator:
+    async with restarting_server.run_simulator(queue_seconds=30, run_seconds=60) as simulator:
         async with knowing_server(simulator, tmp_path / "first") as client:
-            task_id = (await begin(client, ARGUMENTS)).task_id
+            task_id = (await start_task(client, ARGUMENTS)).task_id
         await anyio.sleep(40)
         folder = tmp_path / ("first" if ledger == "kept" else "second")
         async with knowing_server(simulator, folder) as client:
-            assert (await ask(client.session, "get", task_id))["status"] == "working"
+            assert (await ask_about_task(client.session, "get", task_id))["status"] == "working"
             await anyio.sleep(60)
-            state = await ask(client.session, "get", task_id)
+            state = await ask_about_task(client.session, "get", task_id)
             assert state["status"] == "completed"
             video_url = f"{simulator.url}/outputs/{task_id}.mp4"
             assert state["result"]["structuredContent"]["video_url"] == video_url
         async with knowing_server(simulator, folder) as client:
-            assert (await ask(client.session, "get", task_id))["result"] == state["result"]
+            assert (await ask_about_task(client.session, "get", task_id))["result"] == state[
+                "result"
+            ]
         assert len(simulator.accepted) == 1
 
 
 async def test_a_service_that_does_not_answer_fails_no_task() -> None:
-    async with knowing(Behaviour(run_seconds=60)) as door:
-        task_id = (await begin(door.client, ARGUMENTS)).task_id
-        door.simulator.faults.append(Fault.drop("status", times=100))
-        state = await asked(door, "get", task_id)
+    async with knowing(Behaviour(run_seconds=60)) as client:
+        task_id = (await start_task(client.mcp, ARGUMENTS)).task_id
+        client.simulator.faults.append(Fault.drop("status", times=100))
+        state = await asked(client, "get", task_id)
         assert state["status"] == "working"
         assert state["statusMessage"].startswith("in queue, ")
         assert "RunComfy did not answer" in state["statusMessage"]
-        code, message, _ = await refusal(door.client.session, "get", "begun-elsewhere")
+        code, message, _ = await refused_request(client.mcp.session, "get", "begun-elsewhere")
         assert (code, "RunComfy did not answer" in message) == (-32603, True)
 
 
@@ -357,4 +369,4 @@ def knowing_server(
     simulator: Simulator, folder: Path
 ) -> AbstractAsyncContextManager[Any, bool | None]:
     """Open a server on a state folder, with a client at it that knows tasks."""
-    return restarts.server(simulator, folder, mode=MODERN, extensions=[TaskPolling()])
+    return restarting_server.open_server(simulator, folder, mode=MODERN, extensions=[TaskPolling()])

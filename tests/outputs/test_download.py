@@ -11,7 +11,7 @@ import pytest
 
 from seedance_mcp.outputs._part_file import MAX_OUTPUT_BYTES
 from seedance_mcp.outputs.download import file_exists
-from tests.support.clip_host import LAST_MODIFIED, ClipHost, Way, hosting, mp4
+from tests.support.clip_host import LAST_MODIFIED, ClipHost, Reply, mp4, serve_clip
 from tests.support.download_scene import JOB, NAME, PAID, Scene
 
 pytestmark = pytest.mark.anyio
@@ -25,10 +25,10 @@ ALL = (None, None)
 
 
 async def saved(
-    folder: Path, *ways: Way, content: bytes = CLIP, validators: Mapping[str, str] = NOTHING
+    folder: Path, *ways: Reply, content: bytes = CLIP, validators: Mapping[str, str] = NOTHING
 ) -> tuple[str, Scene, ClipHost]:
     """Save the clip of a host that answers in these ways; give what came of it."""
-    async with hosting(content, **validators) as host:
+    async with serve_clip(content, **validators) as host:
         host.ways += ways
         scene = Scene(folder, host.url)
         with anyio.fail_after(20):
@@ -54,14 +54,14 @@ async def test_progress_is_in_bytes_and_rises_to_the_real_total(tmp_path: Path) 
 
 @pytest.mark.parametrize("length", ["chunked", "closed"])
 async def test_a_clip_of_untold_length_is_saved(tmp_path: Path, length: str) -> None:
-    way = Way(length="chunked") if length == "chunked" else Way(length="closed")
+    way = Reply(length="chunked") if length == "chunked" else Reply(length="closed")
     name, scene, _ = await saved(tmp_path, way)
     assert (tmp_path / name).read_bytes() == CLIP
     assert {total for _, total in scene.reports} == {None}
 
 
 async def test_nothing_is_sent_but_the_question(tmp_path: Path) -> None:
-    _, _, host = await saved(tmp_path, Way(headers={"Set-Cookie": "a=b"}, drop_after=HALF))
+    _, _, host = await saved(tmp_path, Reply(headers={"Set-Cookie": "a=b"}, drop_after=HALF))
     names = {"host", "accept", "accept-encoding", "connection", "user-agent"}
     assert [set(seen.headers) for seen in host.seen] == [names, names]
     assert [seen.headers["accept-encoding"] for seen in host.seen] == ["identity"] * 2
@@ -79,7 +79,7 @@ async def test_nothing_is_sent_but_the_question(tmp_path: Path) -> None:
 async def test_after_a_drop_only_what_is_missing_comes(
     tmp_path: Path, validators: dict[str, str], condition: str
 ) -> None:
-    name, scene, host = await saved(tmp_path, Way(drop_after=HALF), validators=validators)
+    name, scene, host = await saved(tmp_path, Reply(drop_after=HALF), validators=validators)
     assert (tmp_path / name).read_bytes() == CLIP
     assert [seen.range for seen in host.seen] == [ALL, (f"bytes={HALF}-", condition)]
     assert host.served == len(CLIP)
@@ -91,14 +91,16 @@ async def test_after_a_drop_only_what_is_missing_comes(
 async def test_all_comes_again_where_nothing_tells_one_content_from_another(
     tmp_path: Path, validators: dict[str, str]
 ) -> None:
-    name, _, host = await saved(tmp_path, Way(drop_after=HALF), validators=validators)
+    name, _, host = await saved(tmp_path, Reply(drop_after=HALF), validators=validators)
     assert (tmp_path / name).read_bytes() == CLIP
     assert [seen.range for seen in host.seen] == [ALL, ALL]
 
 
-@pytest.mark.parametrize("again", [Way(ranges="ignored"), Way(ranges="shifted"), Way(status=416)])
-async def test_a_host_that_cannot_go_on_sends_all_again(tmp_path: Path, again: Way) -> None:
-    name, _, host = await saved(tmp_path, Way(drop_after=HALF), again, validators=TAGGED)
+@pytest.mark.parametrize(
+    "again", [Reply(ranges="ignored"), Reply(ranges="shifted"), Reply(status=416)]
+)
+async def test_a_host_that_cannot_go_on_sends_all_again(tmp_path: Path, again: Reply) -> None:
+    name, _, host = await saved(tmp_path, Reply(drop_after=HALF), again, validators=TAGGED)
     assert (tmp_path / name).read_bytes() == CLIP
     assert [seen.range for seen in host.seen[:2]] == [ALL, (f"bytes={HALF}-", ETAG)]
     assert [seen.range for seen in host.seen[2:]] == ([] if again.ranges == "ignored" else [ALL])
@@ -107,22 +109,22 @@ async def test_a_host_that_cannot_go_on_sends_all_again(tmp_path: Path, again: W
 @pytest.mark.parametrize(
     "another",
     [
-        Way(ranges="forced", headers={"ETag": '"v2"'}),
-        Way(ranges="forced", headers={"Content-Range": "bytes 150000-299999/300001"}),
-        Way(ranges="forced", headers={"Content-Range": "bytes 150000-299999/9" + 19 * "9"}),
-        Way(ranges="forced", headers={"Content-Range": "nonsense"}),
+        Reply(ranges="forced", headers={"ETag": '"v2"'}),
+        Reply(ranges="forced", headers={"Content-Range": "bytes 150000-299999/300001"}),
+        Reply(ranges="forced", headers={"Content-Range": "bytes 150000-299999/9" + 19 * "9"}),
+        Reply(ranges="forced", headers={"Content-Range": "nonsense"}),
     ],
 )
 async def test_a_part_of_another_content_is_never_put_to_the_first(
-    tmp_path: Path, another: Way
+    tmp_path: Path, another: Reply
 ) -> None:
-    name, _, host = await saved(tmp_path, Way(drop_after=HALF), another, validators=TAGGED)
+    name, _, host = await saved(tmp_path, Reply(drop_after=HALF), another, validators=TAGGED)
     assert (tmp_path / name).read_bytes() == CLIP
     assert [seen.range for seen in host.seen] == [ALL, (f"bytes={HALF}-", ETAG), ALL]
 
 
 async def test_a_total_that_is_learned_with_a_range_is_held(tmp_path: Path) -> None:
-    ways = Way(drop_after=HALF, length="chunked"), Way(drop_after=10)
+    ways = Reply(drop_after=HALF, length="chunked"), Reply(drop_after=10)
     name, scene, host = await saved(tmp_path, *ways, validators=TAGGED)
     assert (tmp_path / name).read_bytes() == CLIP
     assert host.served == len(CLIP)
@@ -131,7 +133,9 @@ async def test_a_total_that_is_learned_with_a_range_is_held(tmp_path: Path) -> N
 
 
 async def test_a_host_that_is_busy_is_asked_again(tmp_path: Path) -> None:
-    name, scene, _ = await saved(tmp_path, Way(status=503), Way(status=429), Way(drop_after=0))
+    name, scene, _ = await saved(
+        tmp_path, Reply(status=503), Reply(status=429), Reply(drop_after=0)
+    )
     assert (tmp_path / name).read_bytes() == CLIP
     assert scene.time.pauses == [0.375, 0.75, 1.5]
 
@@ -139,7 +143,7 @@ async def test_a_host_that_is_busy_is_asked_again(tmp_path: Path) -> None:
 async def test_it_goes_on_for_as_long_as_every_attempt_brings_something(tmp_path: Path) -> None:
     clip = mp4(1_000_000)
     name, scene, host = await saved(
-        tmp_path, *[Way(drop_after=100_000)] * 9, content=clip, validators=TAGGED
+        tmp_path, *[Reply(drop_after=100_000)] * 9, content=clip, validators=TAGGED
     )
     assert (tmp_path / name).read_bytes() == clip
     assert host.served == len(clip)
@@ -149,8 +153,8 @@ async def test_it_goes_on_for_as_long_as_every_attempt_brings_something(tmp_path
 async def test_four_attempts_in_vain_end_it_and_what_came_is_kept_for_the_next_time(
     tmp_path: Path,
 ) -> None:
-    async with hosting(CLIP, ETag=ETAG) as host:
-        host.ways += [Way(drop_after=HALF), *[Way(drop_after=0)] * 3]
+    async with serve_clip(CLIP, ETag=ETAG) as host:
+        host.ways += [Reply(drop_after=HALF), *[Reply(drop_after=0)] * 3]
         scene = Scene(tmp_path, host.url)
         assert await scene.save() == (
             "127.0.0.1 did not send the whole clip (RemoteProtocolError); ask again to go on from"
@@ -165,13 +169,13 @@ async def test_four_attempts_in_vain_end_it_and_what_came_is_kept_for_the_next_t
 
 async def leave_half(scene: Scene, host: ClipHost) -> None:
     """Leave half a clip in the folder."""
-    host.ways += [Way(drop_after=HALF), *[Way(drop_after=0)] * 3]
+    host.ways += [Reply(drop_after=HALF), *[Reply(drop_after=0)] * 3]
     assert "did not send the whole clip" in await scene.save()
     host.seen.clear()
 
 
 async def test_what_another_content_left_is_not_gone_on_from(tmp_path: Path) -> None:
-    async with hosting(CLIP, ETag=ETAG) as host:
+    async with serve_clip(CLIP, ETag=ETAG) as host:
         scene = Scene(tmp_path, host.url)
         await leave_half(scene, host)
         host.content, host.validators = mp4(300_000, seed=2), {"ETag": '"v2"'}
@@ -181,7 +185,7 @@ async def test_what_another_content_left_is_not_gone_on_from(tmp_path: Path) -> 
 
 
 async def test_what_another_job_or_place_left_is_not_gone_on_from(tmp_path: Path) -> None:
-    async with hosting(CLIP, ETag=ETAG) as host:
+    async with serve_clip(CLIP, ETag=ETAG) as host:
         scene = Scene(tmp_path, host.url)
         await leave_half(scene, host)
         assert await scene.save("/b.mp4") == f"{NAME}.mp4"
@@ -192,7 +196,7 @@ async def test_what_another_job_or_place_left_is_not_gone_on_from(tmp_path: Path
 
 @pytest.mark.parametrize("note", [b"", b"{", b"[]", b'{"a": 1}', b"\xff"])
 async def test_what_has_no_readable_note_is_not_gone_on_from(tmp_path: Path, note: bytes) -> None:
-    async with hosting(CLIP, ETag=ETAG) as host:
+    async with serve_clip(CLIP, ETag=ETAG) as host:
         scene = Scene(tmp_path, host.url)
         await leave_half(scene, host)
         (tmp_path / f"{NAME}.part.json").write_bytes(note)
@@ -215,7 +219,7 @@ CORRUPT = {
 
 @pytest.mark.parametrize("what", [*CORRUPT, "depth"])
 async def test_a_corrupt_note_is_as_none(tmp_path: Path, what: str) -> None:
-    async with hosting(CLIP, ETag=ETAG) as host:
+    async with serve_clip(CLIP, ETag=ETAG) as host:
         scene = Scene(tmp_path, host.url)
         await leave_half(scene, host)
         note = json.dumps(CORRUPT[what]) if what in CORRUPT else "[" * 100_000
@@ -237,13 +241,13 @@ async def test_a_corrupt_note_is_as_none(tmp_path: Path, what: str) -> None:
 async def test_only_what_a_header_can_hold_is_sent_back(
     tmp_path: Path, validators: dict[str, str], condition: tuple[str | None, str | None]
 ) -> None:
-    name, _, host = await saved(tmp_path, Way(drop_after=HALF), validators=validators)
+    name, _, host = await saved(tmp_path, Reply(drop_after=HALF), validators=validators)
     assert (tmp_path / name).read_bytes() == CLIP
     assert [seen.range for seen in host.seen] == [ALL, condition]
 
 
 async def test_a_clip_whose_place_could_not_be_written_down_is_found_again(tmp_path: Path) -> None:
-    async with hosting(CLIP) as host:
+    async with serve_clip(CLIP) as host:
         scene = Scene(tmp_path, host.url, recorded=False)
         for _ in range(3):
             assert await scene.save() == f"{NAME}.mp4"
@@ -255,7 +259,7 @@ async def test_a_clip_whose_place_could_not_be_written_down_is_found_again(tmp_p
 
 
 async def test_a_clip_that_lacks_only_its_name_is_not_fetched_again(tmp_path: Path) -> None:
-    async with hosting(CLIP, ETag=ETAG) as host:
+    async with serve_clip(CLIP, ETag=ETAG) as host:
         scene = Scene(tmp_path, host.url)
         await leave_half(scene, host)
         (tmp_path / f"{NAME}.part").write_bytes(CLIP)
@@ -265,7 +269,7 @@ async def test_a_clip_that_lacks_only_its_name_is_not_fetched_again(tmp_path: Pa
 
 async def test_a_file_that_a_part_is_another_name_of_is_left_alone(tmp_path: Path) -> None:
     # As a crash between the two steps of naming leaves it, or somebody's symbolic link.
-    async with hosting(CLIP, ETag=ETAG) as host:
+    async with serve_clip(CLIP, ETag=ETAG) as host:
         scene = Scene(tmp_path, host.url)
         for other in "linked", "symbolic":
             await leave_half(scene, host)
@@ -293,7 +297,7 @@ async def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
 async def test_the_same_clip_saved_many_times_at_once_gives_as_many_whole_files(
     tmp_path: Path,
 ) -> None:
-    async with hosting(CLIP, ETag=ETAG) as host:
+    async with serve_clip(CLIP, ETag=ETAG) as host:
         scene = Scene(tmp_path, host.url)
         names = await asyncio.gather(*(scene.save() for _ in range(8)))
     assert sorted(names) == sorted([f"{NAME}.mp4", *(f"{NAME}-{n}.mp4" for n in range(2, 9))])
@@ -303,8 +307,8 @@ async def test_the_same_clip_saved_many_times_at_once_gives_as_many_whole_files(
 
 async def test_a_call_that_is_cancelled_leaves_what_came(tmp_path: Path) -> None:
     scene = Scene(tmp_path, "")
-    async with hosting(CLIP, ETag=ETAG) as host, anyio.create_task_group() as tasks:
-        host.ways.append(Way(hang_after=HALF))
+    async with serve_clip(CLIP, ETag=ETAG) as host, anyio.create_task_group() as tasks:
+        host.ways.append(Reply(hang_after=HALF))
         scene.base_url = host.url
         tasks.start_soon(scene.save)
         with anyio.fail_after(10):
@@ -338,7 +342,7 @@ async def test_what_is_no_clip_is_not_kept(tmp_path: Path, content: bytes, line:
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 async def test_a_refusal_says_what_to_do(tmp_path: Path, status: int) -> None:
-    said, scene, host = await saved(tmp_path, Way(status=status))
+    said, scene, host = await saved(tmp_path, Reply(status=status))
     assert said == (
         f"127.0.0.1 does not give the clip out ({status}): its link may have expired; call"
         f" get_result for a new one. {PAID}"
@@ -349,13 +353,13 @@ async def test_a_refusal_says_what_to_do(tmp_path: Path, status: int) -> None:
 
 @pytest.mark.parametrize("status", [204, 304, 400, 418, 501])
 async def test_an_answer_that_is_none_is_said_as_it_is(tmp_path: Path, status: int) -> None:
-    said, _, host = await saved(tmp_path, Way(status=status))
+    said, _, host = await saved(tmp_path, Reply(status=status))
     assert said == f"127.0.0.1 answered {status} instead of sending the clip. {PAID}"
     assert len(host.seen) == 1
 
 
 async def test_nobody_there_is_found_out_four_times(tmp_path: Path) -> None:
-    async with hosting(CLIP) as host:
+    async with serve_clip(CLIP) as host:
         pass
     scene = Scene(tmp_path, host.url)
     assert await scene.save() == (
@@ -369,7 +373,7 @@ TOO_LONG = f"The clip is longer than 2 GiB, the most that is saved. {PAID}"
 
 
 async def test_a_clip_that_promises_to_be_too_long_is_not_begun(tmp_path: Path) -> None:
-    way = Way(headers={"Content-Length": str(MAX_OUTPUT_BYTES + 1)}, length="closed")
+    way = Reply(headers={"Content-Length": str(MAX_OUTPUT_BYTES + 1)}, length="closed")
     said, scene, _ = await saved(tmp_path, way)
     assert said == TOO_LONG
     assert scene.files == {}
@@ -377,30 +381,30 @@ async def test_a_clip_that_promises_to_be_too_long_is_not_begun(tmp_path: Path) 
 
 
 async def test_a_clip_that_turns_out_to_be_too_long_is_not_kept(tmp_path: Path) -> None:
-    async with hosting(CLIP, ETag=ETAG) as host:
+    async with serve_clip(CLIP, ETag=ETAG) as host:
         scene = Scene(tmp_path, host.url)
-        host.ways += [Way(drop_after=HALF, length="chunked"), *[Way(status=503)] * 3]
+        host.ways += [Reply(drop_after=HALF, length="chunked"), *[Reply(status=503)] * 3]
         await scene.save()
         # As if most of it had come: a hole in a file.
         os.truncate(tmp_path / f"{NAME}.part", MAX_OUTPUT_BYTES - 1000)
         rest = {"Content-Range": f"bytes {MAX_OUTPUT_BYTES - 1000}-{MAX_OUTPUT_BYTES}/*"}
-        host.ways.append(Way(status=206, headers=rest, body=bytes(1001), length="chunked"))
+        host.ways.append(Reply(status=206, headers=rest, body=bytes(1001), length="chunked"))
         assert await scene.save() == TOO_LONG
         assert scene.files == {}
 
 
 async def test_more_than_was_promised_is_not_believed(tmp_path: Path) -> None:
     promise = {"Content-Range": f"bytes {HALF}-299999/300000"}
-    longer = Way(status=206, headers=promise, body=CLIP[HALF:] + b"more", length="chunked")
-    name, _, host = await saved(tmp_path, Way(drop_after=HALF), longer, validators=TAGGED)
+    longer = Reply(status=206, headers=promise, body=CLIP[HALF:] + b"more", length="chunked")
+    name, _, host = await saved(tmp_path, Reply(drop_after=HALF), longer, validators=TAGGED)
     assert (tmp_path / name).read_bytes() == CLIP
     assert [seen.range for seen in host.seen] == [ALL, (f"bytes={HALF}-", ETAG), ALL]
 
 
 async def test_a_range_that_ends_early_is_followed_by_another(tmp_path: Path) -> None:
     promise = {"Content-Range": f"bytes {HALF}-199999/300000"}
-    shorter = Way(status=206, headers=promise, body=CLIP[HALF:200_000])
-    name, _, host = await saved(tmp_path, Way(drop_after=HALF), shorter, validators=TAGGED)
+    shorter = Reply(status=206, headers=promise, body=CLIP[HALF:200_000])
+    name, _, host = await saved(tmp_path, Reply(drop_after=HALF), shorter, validators=TAGGED)
     assert (tmp_path / name).read_bytes() == CLIP
     assert [seen.range[0] for seen in host.seen] == [None, f"bytes={HALF}-", "bytes=200000-"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.clip_host import mp4
 from tests.support.download_scene import NAME, PAID, Scene
-from tests.support.scripted_network import Scripted, Step
+from tests.support.scripted_network import ScriptedNetwork, Step
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +33,7 @@ async def saved(
     folder: Path, url: str, *steps: Step, base_url: str = SERVICE
 ) -> tuple[str, list[str]]:
     """Save what lies at a URL; give the file's name or the line, and what was sent."""
-    network = Scripted(*steps)
+    network = ScriptedNetwork(*steps)
     scene = Scene(folder, base_url, network.transport)
     said = await scene.save(url)
     network.check()

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from anyio.abc import Process
 
-from tests.support.clip_host import Way, hosting, mp4
+from tests.support.clip_host import Reply, mp4, serve_clip
 from tests.support.download_scene import NAME, PAID, Scene
 
 pytestmark = [
@@ -58,8 +58,8 @@ async def said(process: Process, until: str | None = None) -> list[str]:
 async def test_a_process_killed_in_the_middle_leaves_nothing_finished_and_the_next_goes_on(
     tmp_path: Path,
 ) -> None:
-    async with hosting(CLIP, ETag='"v1"') as host:
-        host.ways.append(Way(hang_after=MIB))
+    async with serve_clip(CLIP, ETag='"v1"') as host:
+        host.ways.append(Reply(hang_after=MIB))
         async with saving(host.url, tmp_path) as process:
             await said(process, until=f"report {MIB} {len(CLIP)}")
             process.kill()
@@ -81,8 +81,8 @@ async def test_a_process_killed_in_the_middle_leaves_nothing_finished_and_the_ne
 async def test_while_a_process_saves_a_clip_another_one_leaves_its_part_alone(
     tmp_path: Path,
 ) -> None:
-    async with hosting(CLIP, ETag='"v1"') as host:
-        host.ways.append(Way(hang_after=MIB))
+    async with serve_clip(CLIP, ETag='"v1"') as host:
+        host.ways.append(Reply(hang_after=MIB))
         scene = Scene(tmp_path, host.url)
         async with saving(host.url, tmp_path) as process:
             await said(process, until=f"report {MIB} {len(CLIP)}")
@@ -105,7 +105,7 @@ async def test_processes_that_save_at_once_never_take_each_others_names(tmp_path
         async with saving(host.url, tmp_path, count=each) as process:
             lines.extend(await said(process))
 
-    async with hosting(mp4(100_000)) as host:
+    async with serve_clip(mp4(100_000)) as host:
         async with anyio.create_task_group() as tasks:
             for _ in range(processes):
                 tasks.start_soon(save)
@@ -116,7 +116,7 @@ async def test_processes_that_save_at_once_never_take_each_others_names(tmp_path
 
 
 async def test_a_full_disk_is_said_and_what_came_is_gone_on_from(tmp_path: Path) -> None:
-    async with hosting(CLIP, ETag='"v1"') as host:
+    async with serve_clip(CLIP, ETag='"v1"') as host:
         # A limit of 1 MiB a file, at which a write fails as it does on a full disk.
         limited = ("sh", "-c", 'ulimit -f 2048 && exec "$@"', "sh")
         async with saving(host.url, tmp_path, wrapper=limited) as process:
@@ -146,7 +146,7 @@ NO_LINKS = "fail:os.link:EPERM"
 async def test_a_process_killed_just_after_naming_a_clip_leaves_it_to_be_found(
     tmp_path: Path, befalls: tuple[str, ...]
 ) -> None:
-    async with hosting(CLIP, ETag='"v1"') as host:
+    async with serve_clip(CLIP, ETag='"v1"') as host:
         async with saving(host.url, tmp_path, befalls=befalls) as process:
             await said(process)
             assert await process.wait() == 9
@@ -160,7 +160,7 @@ async def test_a_process_killed_just_after_naming_a_clip_leaves_it_to_be_found(
 async def test_a_process_killed_just_before_naming_leaves_nothing_that_looks_finished(
     tmp_path: Path,
 ) -> None:
-    async with hosting(CLIP, ETag='"v1"') as host:
+    async with serve_clip(CLIP, ETag='"v1"') as host:
         async with saving(host.url, tmp_path, befalls=(NO_LINKS, "die:os.rename")) as process:
             await said(process)
             assert await process.wait() == 9
@@ -174,14 +174,14 @@ async def test_a_process_killed_just_before_naming_leaves_nothing_that_looks_fin
 
 async def test_without_links_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / f"{NAME}.mp4").write_bytes(b"mine")
-    async with hosting(CLIP) as host, saving(host.url, tmp_path, befalls=(NO_LINKS,)) as process:
+    async with serve_clip(CLIP) as host, saving(host.url, tmp_path, befalls=(NO_LINKS,)) as process:
         assert (await said(process))[-2] == f"saved {NAME}-2.mp4"
     assert (tmp_path / f"{NAME}.mp4").read_bytes() == b"mine"
 
 
 async def test_a_folder_without_locks_can_be_saved_to(tmp_path: Path) -> None:
     befalls = ("fail:fcntl.flock:ENOLCK",)
-    async with hosting(CLIP) as host, saving(host.url, tmp_path, befalls=befalls) as process:
+    async with serve_clip(CLIP) as host, saving(host.url, tmp_path, befalls=befalls) as process:
         assert (await said(process))[-2] == f"saved {NAME}.mp4"
     assert (tmp_path / f"{NAME}.mp4").read_bytes() == CLIP
 
@@ -189,7 +189,7 @@ async def test_a_folder_without_locks_can_be_saved_to(tmp_path: Path) -> None:
 async def test_no_proxy_comes_between_where_the_service_is_on_this_machine(tmp_path: Path) -> None:
     names = "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"
     proxies = ("env", *(f"{name}=http://127.0.0.1:9" for name in names))
-    async with hosting(CLIP) as host, saving(host.url, tmp_path, wrapper=proxies) as process:
+    async with serve_clip(CLIP) as host, saving(host.url, tmp_path, wrapper=proxies) as process:
         assert (await said(process))[-2] == f"saved {NAME}.mp4"
 
 
@@ -202,7 +202,7 @@ def vast(tmp_path: Path) -> Generator[Path, None, None]:
 
 async def test_fifty_clips_of_10_mb_at_once_need_little_memory(vast: Path) -> None:
     clip = mp4(10_000_000)
-    async with hosting(clip) as host, saving(host.url, vast, count=50) as process:
+    async with serve_clip(clip) as host, saving(host.url, vast, count=50) as process:
         *saved, grown = await said(process)
         assert sorted(saved) == sorted(
             [f"saved {NAME}.mp4", *(f"saved {NAME}-v{n}.mp4" for n in range(2, 51))]

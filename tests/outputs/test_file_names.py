@@ -7,7 +7,7 @@ import pytest
 
 from seedance_mcp.jobs.status import Output
 from seedance_mcp.outputs._file_names import file_name
-from tests.support.clip_host import hosting, mp4
+from tests.support.clip_host import mp4, serve_clip
 from tests.support.download_scene import JOB, NAME, Scene
 
 
@@ -71,7 +71,7 @@ def test_the_second_clip_of_a_job_says_so() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("prompt", PROMPTS)
 async def test_a_file_of_that_name_can_be_written(tmp_path: Path, prompt: str) -> None:
-    async with hosting(mp4(100)) as host:
+    async with serve_clip(mp4(100)) as host:
         scene = Scene(tmp_path, host.url)
         job = replace(JOB, arguments={"prompt": prompt})
         name = await scene.save("/../../evil.exe?name=../evil", job=job)
@@ -82,7 +82,7 @@ async def test_a_file_of_that_name_can_be_written(tmp_path: Path, prompt: str) -
 
 @pytest.mark.anyio
 async def test_every_clip_of_a_job_has_its_file(tmp_path: Path) -> None:
-    async with hosting(mp4(100)) as host:
+    async with serve_clip(mp4(100)) as host:
         scene = Scene(tmp_path, host.url)
         names = [await scene.save(f"/{number}.mp4", number=number) for number in (1, 2)]
     assert names == [f"{NAME}.mp4", f"{NAME}-v2.mp4"]

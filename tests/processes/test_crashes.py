@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 if sys.platform != "linux":
-    pytest.skip("it forks, and makes pipes small", allow_module_level=True)
+    pytest.skip("it fork_server, and makes pipes small", allow_module_level=True)
 
 from seedance_mcp.simulator.faults import Fault
 from tests.support.crash_scene import (
@@ -24,11 +24,11 @@ from tests.support.crash_scene import (
     Death,
     Point,
     Scene,
-    named,
-    opened_scene,
+    open_scene,
+    request_id_of,
     while_the_ledger_is_made,
 )
-from tests.support.forked_server import Nursery, nursery, until
+from tests.support.forked_server import ForkServer, run_fork_server, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -53,17 +53,17 @@ UNKNOWN: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def forks(tmp_path_factory: pytest.TempPathFactory) -> Generator[Nursery, None, None]:
-    with nursery(tmp_path_factory.mktemp("nursery")) as forks:
-        yield forks
-    assert forks.stderr.read_text() == ""
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[ForkServer, None, None]:
+    with run_fork_server(tmp_path_factory.mktemp("nursery")) as fork_server:
+        yield fork_server
+    assert fork_server.stderr.read_text() == ""
 
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.__name__)
 async def test_no_job_is_lost_or_bought_twice_by_a_kill(
-    point: Point, forks: Nursery, tmp_path: Path
+    point: Point, fork_server: ForkServer, tmp_path: Path
 ) -> None:
-    async with opened_scene(forks, tmp_path) as scene:
+    async with open_scene(fork_server, tmp_path) as scene:
         await scene.server.call("list_jobs")
         deaths = await _rounds(scene, point, ROUNDS)
         expected = POINTS[point]
@@ -71,12 +71,12 @@ async def test_no_job_is_lost_or_bought_twice_by_a_kill(
 
 
 async def test_a_kill_while_the_ledger_is_made_leaves_one_that_works(
-    forks: Nursery, tmp_path: Path
+    fork_server: ForkServer, tmp_path: Path
 ) -> None:
     for number in range(ROUNDS):
         folder = tmp_path / str(number)
         folder.mkdir()
-        async with opened_scene(forks, folder) as scene:
+        async with open_scene(fork_server, folder) as scene:
             await _rounds(scene, while_the_ledger_is_made, 1)
 
 
@@ -88,7 +88,7 @@ async def _rounds(scene: Scene, point: Point, number: int) -> list[Death]:
         scene.prompt = f"Mist, take {count}."
         await point(scene)
         deaths.append(await scene.death())
-        told = named(scene.server.received(scene.call))
+        told = request_id_of(scene.server.received(scene.call))
         scene.restart()
         bought[scene.prompt] = told or await _repeated(scene)
     await _audit(scene, bought)
@@ -99,7 +99,7 @@ async def _repeated(scene: Scene) -> str | None:
     """Repeat a call as an agent does, and give the request_id; None where nobody knows it."""
     for _ in range(5):
         result = await scene.server.call("generate_video", **scene.arguments())
-        if request_id := named(result):
+        if request_id := request_id_of(result):
             return request_id
         if result.get("structuredContent", {}).get("status") == "unknown":
             return None
@@ -125,14 +125,14 @@ async def _audit(scene: Scene, bought: dict[str, str | None]) -> None:
 
 
 async def test_what_a_dead_process_was_about_to_buy_is_unknown_and_not_sent_again(
-    forks: Nursery, tmp_path: Path
+    fork_server: ForkServer, tmp_path: Path
 ) -> None:
-    async with opened_scene(forks, tmp_path) as scene:
+    async with open_scene(fork_server, tmp_path) as scene:
         await scene.server.call("list_jobs")
         scene.prompt = "Mist."
         scene.simulator.faults.append(Fault.delay("submit", NEVER, after=True))
         scene.begin()
-        await until(scene.is_accepted)
+        await wait_until(scene.is_accepted)
         await scene.death()
         scene.restart()
         result = await scene.server.call("generate_video", **scene.arguments())
@@ -148,20 +148,20 @@ async def test_what_a_dead_process_was_about_to_buy_is_unknown_and_not_sent_agai
         forced = await scene.server.call("generate_video", **scene.arguments(force_new=True))
         bought = [job.request_id for job in scene.simulator.accepted]
         assert len(bought) == 2
-        assert (named(forced), forced["structuredContent"]["reused"]) == (bought[1], False)
+        assert (request_id_of(forced), forced["structuredContent"]["reused"]) == (bought[1], False)
 
 
 async def test_a_clip_that_was_finished_and_never_told_is_not_bought_again(
-    forks: Nursery, tmp_path: Path
+    fork_server: ForkServer, tmp_path: Path
 ) -> None:
-    async with opened_scene(forks, tmp_path) as scene:
+    async with open_scene(fork_server, tmp_path) as scene:
         await scene.server.call("list_jobs")
         scene.prompt = "Mist."
         await scene.server.stuff()
         scene.begin(wait_seconds=60)
-        await until(lambda: scene.row() == "completed")
+        await wait_until(lambda: scene.row() == "completed")
         assert await scene.death() == Death("completed", posted=True, accepted=True, told=False)
         scene.restart()
         again = await scene.server.call("generate_video", **scene.arguments())
         bought = [job.request_id for job in scene.simulator.accepted]
-        assert (bought, again["structuredContent"]["reused"]) == ([named(again)], True)
+        assert (bought, again["structuredContent"]["reused"]) == ([request_id_of(again)], True)

@@ -14,7 +14,7 @@ import pytest
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import Simulator, running
-from tests.support.server_process import START_SECONDS, Pipes, environment, started
+from tests.support.server_process import START_SECONDS, Pipes, environment, start_server
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +32,7 @@ async def servers(
         env = environment(
             folder, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
         )
-        pipes = [await stack.enter_async_context(started(env)) for _ in range(count)]
+        pipes = [await stack.enter_async_context(start_server(env)) for _ in range(count)]
         for one in pipes:
             await one.initialize()
         params = {"name": "generate_video", "arguments": ARGUMENTS}

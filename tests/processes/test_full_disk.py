@@ -8,7 +8,7 @@ import pytest
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import running
 from tests.support.client import ARGUMENTS
-from tests.support.server_process import START_SECONDS, environment, started
+from tests.support.server_process import START_SECONDS, environment, start_server
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ async def test_where_nothing_can_be_written_nothing_is_bought(why: str, tmp_path
         # No file may grow beyond 8 KB: a full disk, as far as a program can tell.
         limit = ("prlimit", "--fsize=8192") if why == "full" else ()
         with anyio.fail_after(START_SECONDS):
-            async with started(env, wrapper=limit) as pipes:
+            async with start_server(env, wrapper=limit) as pipes:
                 await pipes.initialize()
                 params = {"name": "generate_video", "arguments": ARGUMENTS}
                 result = (await pipes.request(1, "tools/call", params))["result"]

@@ -20,7 +20,7 @@ from mcp import Client
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import running
-from tests.support.forked_server import until
+from tests.support.forked_server import wait_until
 from tests.support.server_process import COMMAND, INITIALIZE, START_SECONDS, environment
 
 pytestmark = pytest.mark.anyio
@@ -132,7 +132,7 @@ async def test_a_call_whose_connection_dropped_was_told_nothing_and_gets_its_job
                         while not simulator.accepted:
                             await anyio.lowlevel.checkpoint()
                 # In this era the call goes on, and is answered to nobody.
-                await until(is_written_down)
+                await wait_until(is_written_down)
                 async with httpx.AsyncClient(timeout=60) as http:
                     session = await _session(http, url)
                     answer = await http.post(url, json=_call(2, wait_seconds=0), headers=session)

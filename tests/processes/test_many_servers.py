@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 if sys.platform != "linux":
-    pytest.skip("it forks", allow_module_level=True)
+    pytest.skip("it fork_server", allow_module_level=True)
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
-from tests.support.forked_server import Nursery, Served, nursery
+from tests.support.forked_server import ForkedServer, ForkServer, run_fork_server
 from tests.support.server_process import environment
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +32,7 @@ class Crowd:
     """Servers that share a brand-new state folder."""
 
     simulator: Simulator
-    servers: Sequence[Served]
+    servers: Sequence[ForkedServer]
     ledger: Path
 
     async def generate_at_once(self, prompts: Sequence[str]) -> list[dict[str, Any]]:
@@ -65,15 +65,15 @@ class Crowd:
 
 
 @pytest.fixture(scope="module")
-def forks(tmp_path_factory: pytest.TempPathFactory) -> Generator[Nursery, None, None]:
-    with nursery(tmp_path_factory.mktemp("nursery")) as forks:
-        yield forks
-    assert forks.stderr.read_text() == ""
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[ForkServer, None, None]:
+    with run_fork_server(tmp_path_factory.mktemp("nursery")) as fork_server:
+        yield fork_server
+    assert fork_server.stderr.read_text() == ""
 
 
 @asynccontextmanager
 async def _crowd(
-    forks: Nursery,
+    fork_server: ForkServer,
     folder: Path,
     *,
     number: int = PROCESSES,
@@ -89,7 +89,7 @@ async def _crowd(
             **(limit or {}),
         )
         with ExitStack() as stack:
-            servers = [stack.enter_context(forks.served(env)) for _ in range(number)]
+            servers = [stack.enter_context(fork_server.served(env)) for _ in range(number)]
             if awake:
                 for server in servers:
                     await server.answer(server.send("tools/list"))
@@ -98,11 +98,11 @@ async def _crowd(
 
 @pytest.mark.parametrize("awake", [False, True])
 async def test_eight_processes_that_buy_at_once_on_a_new_folder_lose_no_row(
-    *, awake: bool, forks: Nursery, tmp_path: Path
+    *, awake: bool, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
     for count in range(ROUNDS // 2 + awake):
-        async with _crowd(forks, tmp_path / str(count), awake=awake) as crowd:
+        async with _crowd(fork_server, tmp_path / str(count), awake=awake) as crowd:
             answers = await crowd.generate_at_once(prompts)
             named = [answer["structuredContent"]["request_id"] for answer in answers]
             bought = dict(zip(prompts, named, strict=True))
@@ -112,33 +112,33 @@ async def test_eight_processes_that_buy_at_once_on_a_new_folder_lose_no_row(
 
 @pytest.mark.parametrize("awake", [False, True])
 async def test_eight_processes_that_buy_at_once_never_pass_the_hourly_limit(
-    *, awake: bool, forks: Nursery, tmp_path: Path
+    *, awake: bool, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
     for count in range(ROUNDS // 2 + awake):
         limit = {"SEEDANCE_MAX_JOBS_PER_HOUR": str(LIMIT)}
-        async with _crowd(forks, tmp_path / str(count), awake=awake, limit=limit) as crowd:
+        async with _crowd(fork_server, tmp_path / str(count), awake=awake, limit=limit) as crowd:
             assert await _limited(crowd, prompts) == _hourly_line(crowd)
 
 
 @pytest.mark.parametrize("awake", [False, True])
 async def test_eight_processes_that_buy_at_once_never_pass_the_daily_limit_on_money(
-    *, awake: bool, forks: Nursery, tmp_path: Path
+    *, awake: bool, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
     for count in range(3):
         limit = {"SEEDANCE_MAX_COST_USD_PER_DAY": "1.1"}
-        async with _crowd(forks, tmp_path / str(count), awake=awake, limit=limit) as crowd:
+        async with _crowd(fork_server, tmp_path / str(count), awake=awake, limit=limit) as crowd:
             assert await _limited(crowd, prompts) == _daily_line(crowd)
 
 
 @pytest.mark.parametrize("number", [2, PROCESSES])
 async def test_identical_calls_that_race_in_several_processes_buy_one_clip(
-    number: int, forks: Nursery, tmp_path: Path
+    number: int, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     for count in range(6):
         folder = tmp_path / str(count)
-        async with _crowd(forks, folder, number=number, awake=True) as crowd:
+        async with _crowd(fork_server, folder, number=number, awake=True) as crowd:
             answers = await crowd.generate_at_once(["Mist."] * number)
             facts = [answer["structuredContent"] for answer in answers]
             accepted = crowd.accepted()

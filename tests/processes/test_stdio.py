@@ -16,8 +16,14 @@ from mcp.client.stdio import StdioServerParameters
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import running
-from tests.support.forked_server import until
-from tests.support.server_process import COMMAND, MODERN_META, START_SECONDS, environment, started
+from tests.support.forked_server import wait_until
+from tests.support.server_process import (
+    COMMAND,
+    MODERN_META,
+    START_SECONDS,
+    environment,
+    start_server,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +57,7 @@ async def test_a_clip_is_made_over_stdio_in_both_eras(
 
 async def test_the_stateless_revision_needs_no_handshake(tmp_path: Path) -> None:
     with anyio.fail_after(START_SECONDS):
-        async with started(environment(tmp_path)) as pipes:
+        async with start_server(environment(tmp_path)) as pipes:
             listed = await pipes.request(1, "tools/list", {"_meta": MODERN_META})
             assert [tool["name"] for tool in listed["result"]["tools"]] == TOOLS
             params = {"name": "get_result", "arguments": {}, "_meta": MODERN_META}
@@ -70,7 +76,7 @@ async def test_nothing_but_json_rpc_comes_out_of_stdout(tmp_path: Path) -> None:
             PYTHONUNBUFFERED="1",
         )
         with anyio.fail_after(START_SECONDS):
-            async with started(env) as pipes:
+            async with start_server(env) as pipes:
                 await pipes.initialize()
                 await pipes.send_raw(b"this is no JSON\n{}\n[]\n\xff\xfe\n")
                 await pipes.request(1, "tools/list")
@@ -100,7 +106,7 @@ async def test_the_process_ends_within_a_second_with_exit_code_0(
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
         )
         with anyio.fail_after(START_SECONDS):
-            async with started(env) as pipes:
+            async with start_server(env) as pipes:
                 await pipes.initialize()
                 if busy != "idle":
                     call = {"name": "generate_video", "arguments": ARGUMENTS}
@@ -120,7 +126,7 @@ async def test_the_process_ends_within_a_second_with_exit_code_0(
 
 async def test_the_process_ends_with_stdin_though_nobody_reads_its_answers(tmp_path: Path) -> None:
     with anyio.fail_after(START_SECONDS):
-        async with started(environment(tmp_path)) as pipes:
+        async with start_server(environment(tmp_path)) as pipes:
             await pipes.initialize()
             for number in range(1, 61):
                 await pipes.send(id=number, method="tools/list", params={})
@@ -136,9 +142,9 @@ async def test_a_signal_ends_a_process_in_order_that_is_still_starting(
     end: signal.Signals, tmp_path: Path
 ) -> None:
     with anyio.fail_after(START_SECONDS):
-        async with started(environment(tmp_path)) as pipes:
+        async with start_server(environment(tmp_path)) as pipes:
             status = Path(f"/proc/{pipes.process.pid}/status")
-            await until(lambda: _catches(status.read_text(), signal.SIGTERM))
+            await wait_until(lambda: _catches(status.read_text(), signal.SIGTERM))
             pipes.process.send_signal(end)
             assert await pipes.process.wait() == 0
             assert await pipes.rest() == b""
@@ -164,7 +170,7 @@ async def test_a_line_that_cannot_be_read_is_answered(
     line: bytes, id_: str | int | None, why: str, tmp_path: Path
 ) -> None:
     with anyio.fail_after(START_SECONDS):
-        async with started(environment(tmp_path)) as pipes:
+        async with start_server(environment(tmp_path)) as pipes:
             await pipes.send_raw(line + b"\n")
             answer = await pipes.receive()
             message = answer["error"].pop("message")
@@ -189,7 +195,7 @@ async def test_a_call_is_answered_before_the_end_with_what_is_known_of_its_paid_
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
         )
         with anyio.fail_after(START_SECONDS):
-            async with started(env) as pipes:
+            async with start_server(env) as pipes:
                 await pipes.initialize()
                 call = {"name": "generate_video", "arguments": ARGUMENTS}
                 await pipes.send(id=1, method="tools/call", params=call)
@@ -211,7 +217,7 @@ async def test_a_client_that_is_gone_while_a_call_waits_is_no_fault(tmp_path: Pa
         )
         log = tmp_path / "log"
         with anyio.fail_after(START_SECONDS), log.open("wb") as stderr:
-            async with started(env, stderr=stderr) as pipes:
+            async with start_server(env, stderr=stderr) as pipes:
                 await pipes.initialize()
                 call = {"name": "generate_video", "arguments": ARGUMENTS}
                 meta = {"_meta": {"progressToken": 1}}
@@ -247,7 +253,7 @@ async def test_a_proxy_of_the_environment_does_not_see_the_token(tmp_path: Path)
             ALL_PROXY=f"http://127.0.0.1:{port}",
         )
         with anyio.fail_after(START_SECONDS):
-            async with started(env) as pipes:
+            async with start_server(env) as pipes:
                 await pipes.initialize()
                 call = {"name": "generate_video", "arguments": ARGUMENTS | {"wait_seconds": 0}}
                 await pipes.request(1, "tools/call", call)
@@ -259,7 +265,7 @@ async def test_a_proxy_that_cannot_be_used_ends_the_start_with_one_line(tmp_path
     env = environment(tmp_path, SSL_CERT_FILE=str(tmp_path / "no-such-file"))
     log = tmp_path / "log"
     with anyio.fail_after(START_SECONDS), log.open("wb") as stderr:
-        async with started(env, stderr=stderr) as pipes:
+        async with start_server(env, stderr=stderr) as pipes:
             # stdin stays open: the end does not wait for the client.
             assert await pipes.process.wait() == 1
     (line,) = log.read_text("utf-8").splitlines()
@@ -283,7 +289,7 @@ async def test_no_token_is_needed_to_start_and_every_tool_says_how_to_set_it(
     with anyio.fail_after(START_SECONDS):
         # Not even an image is looked at.
         env = environment(tmp_path, SEEDANCE_CHECK_IMAGES="true")
-        async with started(env) as pipes:
+        async with start_server(env) as pipes:
             await pipes.initialize()
             for number, tool in enumerate(TOOLS, 1):
                 params = {"name": tool, "arguments": GOOD.get(tool, {"request_id": "abc"})}

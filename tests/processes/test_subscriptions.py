@@ -13,8 +13,14 @@ from mcp import Client
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
-from tests.support.notifications import Heard
-from tests.support.server_process import MODERN_META, START_SECONDS, Pipes, environment, started
+from tests.support.notifications import UpdateListener
+from tests.support.server_process import (
+    MODERN_META,
+    START_SECONDS,
+    Pipes,
+    environment,
+    start_server,
+)
 
 from .test_http import serving
 
@@ -31,7 +37,7 @@ async def talking(folder: Path) -> AsyncGenerator[tuple[Pipes, Simulator], None]
             folder, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
         )
         with anyio.fail_after(START_SECONDS):
-            async with started(env) as pipes:
+            async with start_server(env) as pipes:
                 yield pipes, simulator
 
 
@@ -104,7 +110,7 @@ async def test_a_listener_of_2026_07_28_hears_of_the_end_and_the_process_ends_at
 async def test_clients_over_http_hear_of_it_too_and_do_not_hold_up_the_end(
     mode: str, tmp_path: Path
 ) -> None:
-    heard = Heard()
+    updates = UpdateListener()
     async with running(Behaviour(images="never", run_seconds=0.5)) as simulator:
         env = environment(
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
@@ -112,13 +118,13 @@ async def test_clients_over_http_hear_of_it_too_and_do_not_hold_up_the_end(
         with anyio.fail_after(START_SECONDS):
             async with (
                 serving(env) as (url, process),
-                Client(url, mode=mode, message_handler=heard) as client,
-                heard.hearing(client, "seedance://jobs", to_the_end=True),
+                Client(url, mode=mode, message_handler=updates) as client,
+                updates.listening(client, "seedance://jobs", to_the_end=True),
             ):
                 made = await client.call_tool("generate_video", ARGUMENTS)
                 assert made.structured_content["status"] == "completed"
-                await heard.any.wait()
-                assert set(heard.uris) == {"seedance://jobs"}
+                await updates.any.wait()
+                assert set(updates.uris) == {"seedance://jobs"}
                 process.terminate()
                 with anyio.fail_after(1.5):
                     assert await process.wait() == 0

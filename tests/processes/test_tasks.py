@@ -22,9 +22,16 @@ from tests.support.server_process import (
     MODERN_META,
     START_SECONDS,
     environment,
-    started,
+    start_server,
 )
-from tests.support.task_client import MISSING, TASKS, TaskPolling, ask, begin, refusal
+from tests.support.task_client import (
+    MISSING,
+    TASKS,
+    TaskPolling,
+    ask_about_task,
+    refused_request,
+    start_task,
+)
 
 from .test_http import ARGUMENTS, serving
 
@@ -70,7 +77,7 @@ async def test_a_task_is_made_polled_and_asked_for_again_by_another_process(
                 made = await client.call_tool("generate_video", ARGUMENTS)
                 assert (made.is_error, made.structured_content["status"]) == (False, "completed")
                 behaviour.run_seconds = 600
-                running_on = await begin(client, {**ARGUMENTS, "prompt": "Rain."})
+                running_on = await start_task(client, {**ARGUMENTS, "prompt": "Rain."})
             (created,) = polling.created
             assert [job.request_id for job in simulator.accepted] == [
                 created.task_id,
@@ -78,14 +85,16 @@ async def test_a_task_is_made_polled_and_asked_for_again_by_another_process(
             ]
             async with connected(transport, env, polling) as client:
                 session = client.session
-                again = await ask(session, "get", created.task_id)
+                again = await ask_about_task(session, "get", created.task_id)
                 assert again["status"] == "completed"
                 assert _lasting(again["result"]) == _lasting(polling.states[-1]["result"])
-                assert (await ask(session, "get", running_on.task_id))["status"] == "working"
+                assert (await ask_about_task(session, "get", running_on.task_id))[
+                    "status"
+                ] == "working"
                 seconds.append(700)
-                ended = await ask(session, "get", running_on.task_id)
+                ended = await ask_about_task(session, "get", running_on.task_id)
                 assert ended["status"] == "completed"
-                assert (await refusal(session, "get", "no-such-task"))[0] == -32602
+                assert (await refused_request(session, "get", "no-such-task"))[0] == -32602
 
 
 def _lasting(result: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +144,7 @@ async def test_a_task_that_is_being_begun_is_answered_before_the_process_ends(
     async with running(Behaviour(images="never", run_seconds=600)) as simulator:
         simulator.faults.append(Fault.delay("submit", 0.2, after=True))
         with anyio.fail_after(START_SECONDS):
-            async with started(account(simulator, tmp_path)) as pipes:
+            async with start_server(account(simulator, tmp_path)) as pipes:
                 call = {"name": "generate_video", "arguments": ARGUMENTS, "_meta": KNOWING_META}
                 await pipes.send(id=1, method="tools/call", params=call)
                 while not simulator.accepted:
@@ -151,7 +160,7 @@ async def test_a_client_of_an_older_revision_is_given_no_task_whatever_it_declar
 ) -> None:
     async with running(Behaviour(images="never")) as simulator:
         with anyio.fail_after(START_SECONDS):
-            async with started(account(simulator, tmp_path)) as pipes:
+            async with start_server(account(simulator, tmp_path)) as pipes:
                 declared = INITIALIZE | {"capabilities": DECLARED}
                 await pipes.request(0, "initialize", declared)
                 await pipes.send(method="notifications/initialized")

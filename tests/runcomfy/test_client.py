@@ -26,7 +26,14 @@ from seedance_mcp.jobs.status import (
     Succeeded,
 )
 from seedance_mcp.runcomfy.client import RunComfyClient
-from tests.support.scripted_network import BASE_URL, HeldTime, Scripted, Step, answer, exchanging
+from tests.support.scripted_network import (
+    BASE_URL,
+    FrozenTime,
+    ScriptedNetwork,
+    Step,
+    answer,
+    open_runcomfy_http,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -40,10 +47,10 @@ CANCEL = f"POST {BASE_URL}/v1/requests/{ID}/cancel"
 Call = Callable[[RunComfyClient], Awaitable[Any]]
 
 
-async def called(call: Call, *steps: Step, time: HeldTime | None = None) -> tuple[Any, list[str]]:
+async def called(call: Call, *steps: Step, time: FrozenTime | None = None) -> tuple[Any, list[str]]:
     """Make a call over a script; give what came of it, and what was sent."""
-    network = Scripted(*steps)
-    async with exchanging(network, time=time) as exchange:
+    network = ScriptedNetwork(*steps)
+    async with open_runcomfy_http(network, time=time) as exchange:
         try:
             seen = await call(RunComfyClient(exchange))
         except RunComfyError as error:
@@ -133,15 +140,15 @@ async def test_an_error_answer_raises_what_it_is_and_is_asked_once(
 
 @pytest.mark.parametrize("call", [status, result])
 async def test_a_question_about_a_job_survives_a_passing_fault(call: Call) -> None:
-    time = HeldTime()
+    time = FrozenTime()
     steps = (httpx.ReadTimeout("slow"), answer(503, {}), answer(200, {"status": "in_progress"}))
     seen, sent = await called(call, *steps, time=time)
     assert (seen, len(sent), time.pauses) == (Running(), 3, [0.375, 0.75])
 
 
 async def test_a_question_that_meets_too_many_questions_reports_when_to_come_back() -> None:
-    network = Scripted(answer(429, {"message": "Slow down"}, Retry_After="30"))
-    async with exchanging(network) as exchange:
+    network = ScriptedNetwork(answer(429, {"message": "Slow down"}, Retry_After="30"))
+    async with open_runcomfy_http(network) as exchange:
         with pytest.raises(RateLimited) as refused:
             await RunComfyClient(exchange).status(ID)
     assert (refused.value.message, refused.value.retry_after) == (
@@ -162,8 +169,8 @@ async def test_a_question_that_meets_too_many_questions_reports_when_to_come_bac
 async def test_a_cancel_is_sent_once_and_without_a_body(
     code: int, body: dict[str, str], *, cancelled: bool
 ) -> None:
-    network = Scripted(answer(code, body))
-    async with exchanging(network) as exchange:
+    network = ScriptedNetwork(answer(code, body))
+    async with open_runcomfy_http(network) as exchange:
         assert await RunComfyClient(exchange).cancel(ID) is cancelled
     assert network.sent == [CANCEL]
     assert network.requests[0].content == b""
@@ -200,8 +207,8 @@ async def test_a_cancel_that_met_a_busy_service_is_not_sent_again(code: int) -> 
 
 async def test_the_catalogue_says_what_a_model_costs_and_takes() -> None:
     entry = {"model_id": "a/b/c", "base_price_usd": 0.1, "price_unit": "second"}
-    network = Scripted(httpx.ConnectError("refused"), answer(200, entry))
-    async with exchanging(network) as exchange:
+    network = ScriptedNetwork(httpx.ConnectError("refused"), answer(200, entry))
+    async with open_runcomfy_http(network) as exchange:
         assert await RunComfyClient(exchange).model("a/b/c") == entry
     assert network.sent == [f"GET {BASE_URL}/v1/models/a/b/c"] * 2
 
@@ -216,8 +223,8 @@ async def test_a_model_that_the_catalogue_does_not_know_is_refused(code: int, bo
 
 @pytest.mark.parametrize("request_id", ["../../v2/deployments", "", "a/b", "a?b", "a\n", "x" * 129])
 async def test_an_id_that_could_change_the_path_never_reaches_the_network(request_id: str) -> None:
-    network = Scripted()
-    async with exchanging(network) as exchange:
+    network = ScriptedNetwork()
+    async with open_runcomfy_http(network) as exchange:
         client = RunComfyClient(exchange)
         for ask in (client.status, client.result, client.cancel):
             with pytest.raises(InputError, match=r"^request_id must be 1 to 128 letters"):
@@ -226,8 +233,8 @@ async def test_an_id_that_could_change_the_path_never_reaches_the_network(reques
 
 
 async def test_without_a_token_no_call_is_made() -> None:
-    network = Scripted()
-    async with exchanging(network, token=None) as exchange:
+    network = ScriptedNetwork()
+    async with open_runcomfy_http(network, token=None) as exchange:
         client = RunComfyClient(exchange)
         calls = (client.status(ID), client.result(ID), client.cancel(ID), client.model("a/b"))
         for call in (*calls, client.submit("a/b", {})):

@@ -12,7 +12,7 @@ from seedance_mcp.jobs.status import Queued
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.connections import MAX_CONNECTIONS, Connections
 from tests.support.client import ARGUMENTS
-from tests.support.scripted_network import Scripted, answer, exchanging
+from tests.support.scripted_network import ScriptedNetwork, answer, open_runcomfy_http
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -40,9 +40,9 @@ async def test_a_connection_that_is_free_is_used_again_and_one_in_use_is_not() -
 
 async def test_requests_beyond_those_at_once_wait_for_their_turn_and_are_all_answered() -> None:
     many = MAX_CONNECTIONS + 50
-    network = Scripted(*[answered_after(1, {"status": "in_queue"})] * many)
+    network = ScriptedNetwork(*[answered_after(1, {"status": "in_queue"})] * many)
     seen: list[Any] = []
-    async with exchanging(network) as exchange:
+    async with open_runcomfy_http(network) as exchange:
 
         async def ask() -> None:
             seen.append(await RunComfyClient(exchange).status("r-1"))
@@ -57,8 +57,8 @@ async def test_requests_beyond_those_at_once_wait_for_their_turn_and_are_all_ans
 
 
 async def test_a_paid_request_whose_turn_does_not_come_is_known_to_have_cost_nothing() -> None:
-    network = Scripted(*[answered_after(39, {"request_id": "r-1"})] * MAX_CONNECTIONS)
-    async with exchanging(network) as exchange:
+    network = ScriptedNetwork(*[answered_after(39, {"request_id": "r-1"})] * MAX_CONNECTIONS)
+    async with open_runcomfy_http(network) as exchange:
         client = RunComfyClient(exchange)
         async with anyio.create_task_group() as tasks:
             for _ in range(MAX_CONNECTIONS):

@@ -17,7 +17,14 @@ from seedance_mcp.runcomfy.http import (
     TRANSPORT_ERRORS,
     HttpAnswer,
 )
-from tests.support.scripted_network import NOW, HeldTime, Scripted, Step, answer, exchanging
+from tests.support.scripted_network import (
+    NOW,
+    FrozenTime,
+    ScriptedNetwork,
+    Step,
+    answer,
+    open_runcomfy_http,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -27,9 +34,9 @@ READ = HttpAnswer(status_code=200, body={"status": "in_queue"}, error=None)
 
 async def got(*steps: Step) -> tuple[HttpAnswer | str, list[float]]:
     """Send one safe request; give its answer or fault, and the pauses between attempts."""
-    time = HeldTime()
-    network = Scripted(*steps)
-    async with exchanging(network, time=time) as exchange:
+    time = FrozenTime()
+    network = ScriptedNetwork(*steps)
+    async with open_runcomfy_http(network, time=time) as exchange:
         try:
             seen = await exchange.get("/v1/requests/r-1/status", about="job")
         except RunComfyUnavailable as error:
@@ -168,8 +175,8 @@ KINDS = sorted(every_kind(httpx.TransportError), key=lambda kind: kind.__name__)
 
 @pytest.mark.parametrize("kind", [*KINDS, httpx.DecodingError])
 async def test_a_fault_says_its_kind_and_whether_the_request_left(kind: type[Exception]) -> None:
-    network = Scripted(kind("https://api.example/?token=secret"))
-    async with exchanging(network) as exchange:
+    network = ScriptedNetwork(kind("https://api.example/?token=secret"))
+    async with open_runcomfy_http(network) as exchange:
         with pytest.raises(RunComfyUnavailable) as raised:
             await exchange.send("POST", "/v1/models/m", about="model", body={})
     error = raised.value
@@ -189,8 +196,8 @@ async def test_an_answer_that_is_too_long_is_unreadable() -> None:
     assert isinstance(read, HttpAnswer)
     assert len(read.body) == MAX_ANSWER_BYTES - 2
 
-    network = Scripted(httpx.Response(200, content=longest + b" "))
-    async with exchanging(network) as exchange:
+    network = ScriptedNetwork(httpx.Response(200, content=longest + b" "))
+    async with open_runcomfy_http(network) as exchange:
         with pytest.raises(UnreadableAnswer, match=r"^RunComfy's answer is too long\.$"):
             await exchange.get("/", about="job")
 

@@ -18,11 +18,11 @@ from seedance_mcp.runcomfy.http import MAX_ANSWER_BYTES
 from tests.support.scripted_network import (
     BASE_URL,
     TOKEN,
-    HeldTime,
-    Scripted,
+    FrozenTime,
+    ScriptedNetwork,
     Step,
     answer,
-    exchanging,
+    open_runcomfy_http,
 )
 
 pytestmark = pytest.mark.anyio
@@ -34,10 +34,10 @@ BOUGHT = {"request_id": ID}
 POST = f"POST {BASE_URL}/v1/models/{MODEL}"
 
 
-async def bought(network: Scripted, *, token: str = TOKEN) -> str | SeedanceError:
+async def bought(network: ScriptedNetwork, *, token: str = TOKEN) -> str | SeedanceError:
     """Send the paid request; give the id or the error. It never pauses."""
-    time = HeldTime()
-    async with exchanging(network, time=time, token=token) as exchange:
+    time = FrozenTime()
+    async with open_runcomfy_http(network, time=time, token=token) as exchange:
         try:
             return await RunComfyClient(exchange).submit(MODEL, ARGUMENTS)
         except SeedanceError as error:
@@ -48,7 +48,7 @@ async def bought(network: Scripted, *, token: str = TOKEN) -> str | SeedanceErro
 
 
 async def test_the_paid_request_is_the_input_itself_sent_to_the_models_literal_path() -> None:
-    network = Scripted(answer(200, BOUGHT))
+    network = ScriptedNetwork(answer(200, BOUGHT))
 
     assert await bought(network) == ID
     (request,) = network.requests
@@ -71,7 +71,7 @@ EXTRA: list[dict[str, Any]] = [
 async def test_any_success_that_names_an_id_is_a_job_bought(
     code: int, extra: dict[str, Any]
 ) -> None:
-    assert await bought(Scripted(answer(code, BOUGHT | extra))) == ID
+    assert await bought(ScriptedNetwork(answer(code, BOUGHT | extra))) == ID
 
 
 LOST: list[tuple[Step, str]] = [
@@ -113,7 +113,7 @@ LOST: list[tuple[Step, str]] = [
 async def test_a_paid_request_whose_answer_was_lost_is_never_sent_again(
     step: Step, why: str
 ) -> None:
-    network = Scripted(step)
+    network = ScriptedNetwork(step)
     error = await bought(network)
 
     assert isinstance(error, OutcomeUnknown)
@@ -129,7 +129,7 @@ NEVER_LEFT = [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow")]
 
 @pytest.mark.parametrize("fault", NEVER_LEFT, ids=lambda fault: type(fault).__name__)
 async def test_a_paid_request_that_never_left_is_sent_once_more(fault: Exception) -> None:
-    network = Scripted(fault, answer(200, BOUGHT))
+    network = ScriptedNetwork(fault, answer(200, BOUGHT))
 
     assert await bought(network) == ID
     first, second = network.requests
@@ -138,7 +138,7 @@ async def test_a_paid_request_that_never_left_is_sent_once_more(fault: Exception
 
 @pytest.mark.parametrize("fault", NEVER_LEFT, ids=lambda fault: type(fault).__name__)
 async def test_a_paid_request_that_cannot_leave_is_given_up_as_never_sent(fault: Exception) -> None:
-    error = await bought(Scripted(fault, fault))
+    error = await bought(ScriptedNetwork(fault, fault))
 
     assert isinstance(error, RunComfyUnavailable)
     assert error.message == f"RunComfy did not answer ({type(fault).__name__})."
@@ -149,7 +149,7 @@ async def test_a_paid_request_that_cannot_leave_is_given_up_as_never_sent(fault:
 async def test_a_second_paid_request_whose_answer_was_lost_is_not_followed_by_a_third(
     step: Step,
 ) -> None:
-    network = Scripted(httpx.ConnectError("refused"), step)
+    network = ScriptedNetwork(httpx.ConnectError("refused"), step)
     assert isinstance(await bought(network), OutcomeUnknown)
     assert network.sent == [POST] * 2
 
@@ -180,7 +180,7 @@ REFUSED: list[tuple[int, Any, type[SeedanceError], str]] = [
 async def test_a_refused_paid_request_says_why_and_is_sent_once(
     code: int, body: object, kind: type[SeedanceError], message: str
 ) -> None:
-    network = Scripted(answer(code, body, Retry_After="1"))
+    network = ScriptedNetwork(answer(code, body, Retry_After="1"))
     error = await bought(network)
 
     assert isinstance(error, SeedanceError)
@@ -189,5 +189,5 @@ async def test_a_refused_paid_request_says_why_and_is_sent_once(
 
 
 async def test_a_token_that_stands_in_the_id_by_chance_does_not_lose_the_job() -> None:
-    network = Scripted(answer(200, {"request_id": "test-1"}))
+    network = ScriptedNetwork(answer(200, {"request_id": "test-1"}))
     assert await bought(network, token="test") == "test-1"

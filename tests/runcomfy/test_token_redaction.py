@@ -2,15 +2,15 @@ import httpx
 import pytest
 
 from seedance_mcp.errors import TokenMissing
-from tests.support.scripted_network import TOKEN, Scripted, answer, exchanging
+from tests.support.scripted_network import TOKEN, ScriptedNetwork, answer, open_runcomfy_http
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("token", [None, ""])
 async def test_without_a_token_nothing_is_sent(token: str | None) -> None:
-    network = Scripted()
-    async with exchanging(network, token=token) as exchange:
+    network = ScriptedNetwork()
+    async with open_runcomfy_http(network, token=token) as exchange:
         with pytest.raises(TokenMissing):
             await exchange.get("/v1/models/m", about="model")
         with pytest.raises(TokenMissing):
@@ -20,16 +20,18 @@ async def test_without_a_token_nothing_is_sent(token: str | None) -> None:
 
 async def test_a_redirect_is_not_followed_so_the_token_goes_nowhere_else() -> None:
     elsewhere = answer(307, {}, Location="https://evil.example/")
-    network = Scripted(elsewhere, lambda _: answer(302, {}, Location="https://evil.example/"))
-    async with exchanging(network) as exchange:
+    network = ScriptedNetwork(
+        elsewhere, lambda _: answer(302, {}, Location="https://evil.example/")
+    )
+    async with open_runcomfy_http(network) as exchange:
         await exchange.get("/v1/requests/r-1/status", about="job")
         await exchange.send("POST", "/v1/models/m", about="model", body={})
     assert [request.url.host for request in network.requests] == ["api.example"] * 2
 
 
 async def test_every_attempt_carries_exactly_the_token() -> None:
-    network = Scripted(httpx.ReadError("reset"), answer(503, {}), answer())
-    async with exchanging(network) as exchange:
+    network = ScriptedNetwork(httpx.ReadError("reset"), answer(503, {}), answer())
+    async with open_runcomfy_http(network) as exchange:
         await exchange.get("/v1/requests/r-1/status", about="job")
     sent = [request.headers.get_list("Authorization") for request in network.requests]
     assert sent == [[f"Bearer {TOKEN}"]] * 3
@@ -42,7 +44,7 @@ async def test_a_token_that_an_error_echoes_never_shows(token: str, form: str) -
     escaped = "".join(f"\\u{ord(c):04x}" for c in token)
     plain = httpx.Response(401, json={"message": f"The token {token} expired"})
     coded = httpx.Response(401, content=f'{{"message": "The token {escaped} expired"}}'.encode())
-    network = Scripted(plain if form == "plain" else coded)
-    async with exchanging(network, token=token) as exchange:
+    network = ScriptedNetwork(plain if form == "plain" else coded)
+    async with open_runcomfy_http(network, token=token) as exchange:
         seen = await exchange.get("/", about="job")
     assert str(seen.error) == ("RunComfy rejected the token (401: The token [token] expired).")

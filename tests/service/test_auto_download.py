@@ -5,9 +5,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.support.client import ARGUMENTS, facts
-from tests.support.finished_job_service import HOST, NAME, REQUEST_ID, File, Service, serving
-from tests.support.task_client import TaskPolling, ask, begin
+from tests.support.client import ARGUMENTS, structured
+from tests.support.finished_job import HOST, NAME, REQUEST_ID, File, FinishedJob, open_server
+from tests.support.task_client import TaskPolling, ask_about_task, start_task
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -17,9 +17,11 @@ AGAIN = f"all get_result with request_id {REQUEST_ID} and download true"
 async def test_calls_that_wait_tell_where_the_clip_is_and_do_not_wait_longer_for_it(
     tmp_path: Path,
 ) -> None:
-    service = Service(files={"/a.mp4": File(piece_seconds=10)})
-    async with serving(service, tmp_path, auto_download=True) as client:
-        begun = facts(await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 25}))
+    service = FinishedJob(files={"/a.mp4": File(piece_seconds=10)})
+    async with open_server(service, tmp_path, auto_download=True) as client:
+        begun = structured(
+            await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 25})
+        )
         assert anyio.current_time() == pytest.approx(25, abs=0.1)
         assert (begun["status"], begun["video_url"]) == ("completed", f"{HOST}/a.mp4")
         assert begun["next_step"] == (
@@ -28,9 +30,10 @@ async def test_calls_that_wait_tell_where_the_clip_is_and_do_not_wait_longer_for
         assert "saved_to" not in begun
         now = {"request_id": REQUEST_ID, "wait_seconds": 0}
         assert (
-            "It is being saved" in facts(await client.call_tool("check_status", now))["next_step"]
+            "It is being saved"
+            in structured(await client.call_tool("check_status", now))["next_step"]
         )
-        later = facts(await client.call_tool("check_status", {"request_id": REQUEST_ID}))
+        later = structured(await client.call_tool("check_status", {"request_id": REQUEST_ID}))
         assert anyio.current_time() == pytest.approx(62, abs=1)
         assert later["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
         assert later["next_step"] == (
@@ -43,39 +46,39 @@ async def test_calls_that_wait_tell_where_the_clip_is_and_do_not_wait_longer_for
 async def test_a_clip_that_cannot_be_saved_is_still_told_at_once_and_says_why(
     tmp_path: Path,
 ) -> None:
-    service = Service(files={})
-    async with serving(service, tmp_path, auto_download=True) as client:
+    service = FinishedJob(files={})
+    async with open_server(service, tmp_path, auto_download=True) as client:
         result = await client.call_tool("generate_video", ARGUMENTS)
         assert anyio.current_time() < 10
-        assert (result.is_error, facts(result)["video_url"]) == (False, f"{HOST}/a.mp4")
-        (warning,) = facts(result)["warnings"]
+        assert (result.is_error, structured(result)["video_url"]) == (False, f"{HOST}/a.mp4")
+        (warning,) = structured(result)["warnings"]
         assert warning.endswith(" The clip is paid for and can be fetched again.")
-        assert facts(result)["next_step"].startswith(f"C{AGAIN}")
+        assert structured(result)["next_step"].startswith(f"C{AGAIN}")
 
 
 async def test_a_task_works_until_its_clip_is_saved(tmp_path: Path) -> None:
-    service = Service(files={"/a.mp4": File(piece_seconds=3)})
+    service = FinishedJob(files={"/a.mp4": File(piece_seconds=3)})
     polling = TaskPolling()
-    async with serving(service, tmp_path, tasks=polling, auto_download=True) as client:
+    async with open_server(service, tmp_path, tasks=polling, auto_download=True) as client:
         result = await client.call_tool("generate_video", ARGUMENTS)
-        assert facts(result)["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
+        assert structured(result)["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
         told = [(state["status"], state["statusMessage"]) for state in polling.states]
         assert ("working", "completed, 2 s; saving it, 50,000 of 300,000 bytes") in told
         assert told[-1] == ("completed", "completed, 2 s")
         assert {state.get("pollIntervalMs") for state in polling.states} == {1000, None}
-        again = await ask(client.session, "get", REQUEST_ID)
+        again = await ask_about_task(client.session, "get", REQUEST_ID)
         assert again == polling.states[-1]
 
 
 @pytest.mark.parametrize("file", [File(status=404), File(piece_seconds=60)], ids=["gone", "slow"])
 async def test_a_task_that_has_ended_never_works_again(file: File, tmp_path: Path) -> None:
-    service = Service(files={"/a.mp4": file})
-    async with serving(service, tmp_path, tasks=TaskPolling(), auto_download=True) as client:
-        await begin(client, ARGUMENTS)
+    service = FinishedJob(files={"/a.mp4": file})
+    async with open_server(service, tmp_path, tasks=TaskPolling(), auto_download=True) as client:
+        await start_task(client, ARGUMENTS)
         told: list[str] = []
         while anyio.current_time() < 500:
             await anyio.sleep(1)
-            told.append((await ask(client.session, "get", REQUEST_ID))["status"])
+            told.append((await ask_about_task(client.session, "get", REQUEST_ID))["status"])
         ended = told.index("completed")
         assert (ended < 65, set(told[ended:])) == (True, {"completed"})
 
@@ -84,9 +87,9 @@ async def test_a_task_that_has_ended_never_works_again(file: File, tmp_path: Pat
 async def test_a_task_that_has_ended_stays_so_while_its_clip_is_saved_on_demand(
     tmp_path: Path, *, unasked: bool
 ) -> None:
-    service = Service(files={"/a.mp4": File(status=404)} if unasked else {})
+    service = FinishedJob(files={"/a.mp4": File(status=404)} if unasked else {})
     tasks = TaskPolling()
-    async with serving(service, tmp_path, tasks=tasks, auto_download=unasked) as client:
+    async with open_server(service, tmp_path, tasks=tasks, auto_download=unasked) as client:
         await client.call_tool("generate_video", ARGUMENTS)
         service.files = {"/a.mp4": File(piece_seconds=3)}
         told: set[str] = set()
@@ -95,6 +98,6 @@ async def test_a_task_that_has_ended_stays_so_while_its_clip_is_saved_on_demand(
             group.start_soon(client.call_tool, "get_result", download)
             for _ in range(20):
                 await anyio.sleep(1)
-                told.add((await ask(client.session, "get", REQUEST_ID))["status"])
+                told.add((await ask_about_task(client.session, "get", REQUEST_ID))["status"])
         assert told == {"completed"}
         assert (tmp_path / "videos" / f"{NAME}.mp4").exists()

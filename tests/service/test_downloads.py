@@ -1,4 +1,4 @@
-"""Saving a clip through the door: a file, once, that the ledger remembers."""
+"""Saving a clip through the client: a file, once, that the ledger remembers."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import Door, facts, opened, text
+from tests.support.client import ToolClient, open_client, structured, text
 
 pytestmark = pytest.mark.anyio
 
@@ -23,68 +23,70 @@ def remove(path: str) -> None:
     Path(path).unlink()
 
 
-async def made(door: Door) -> str:
+async def made(client: ToolClient) -> str:
     """Make a clip and give its request_id."""
-    return facts(await door.generate(wait_seconds=5))["request_id"]
+    return structured(await client.generate(wait_seconds=5))["request_id"]
 
 
-async def saved(door: Door, request_id: str) -> Any:
+async def saved(client: ToolClient, request_id: str) -> Any:
     """Ask for a clip to be saved."""
-    return await door.call("get_result", request_id=request_id, download=True)
+    return await client.call("get_result", request_id=request_id, download=True)
 
 
 async def test_a_clip_is_saved_once_with_progress_and_saved_again_when_it_is_gone(
     tmp_path: Path,
 ) -> None:
-    async with opened(Behaviour(), output_dir=tmp_path / "videos") as door:
-        request_id = await made(door)
-        door.progress.clear()
-        first = await saved(door, request_id)
+    async with open_client(Behaviour(), output_dir=tmp_path / "videos") as client:
+        request_id = await made(client)
+        client.progress.clear()
+        first = await saved(client, request_id)
         (name,) = saved_files(tmp_path / "videos")
         path = tmp_path / "videos" / name
-        assert (first.is_error, facts(first)["saved_to"]) == (False, str(path))
-        assert facts(first)["next_step"] == "Tell the user where the video was saved."
+        assert (first.is_error, structured(first)["saved_to"]) == (False, str(path))
+        assert structured(first)["next_step"] == "Tell the user where the video was saved."
         size = path.stat().st_size
-        values = [progress for progress, _, _ in door.progress]
-        assert (values, door.progress[-1][:2]) == (sorted(set(values)), (size, size))
+        values = [progress for progress, _, _ in client.progress]
+        assert (values, client.progress[-1][:2]) == (sorted(set(values)), (size, size))
         assert [part.type for part in first.content] == ["text", "resource_link", "image"]
         image = first.content[2]
         assert (image.mime_type, len(image.data) < 80_000) == ("image/jpeg", True)
-        fetched = door.paths().count(f"{request_id}.mp4")
-        again = await saved(door, request_id)
-        assert facts(again)["saved_to"] == str(path)
-        assert door.paths().count(f"{request_id}.mp4") == fetched
-        jobs = facts(await door.call("list_jobs"))["jobs"]
+        fetched = client.paths().count(f"{request_id}.mp4")
+        again = await saved(client, request_id)
+        assert structured(again)["saved_to"] == str(path)
+        assert client.paths().count(f"{request_id}.mp4") == fetched
+        jobs = structured(await client.call("list_jobs"))["jobs"]
         assert [job["saved_to"] for job in jobs] == [str(path)]
         remove(str(path))
-        assert facts(await saved(door, request_id))["saved_to"] == str(path)
+        assert structured(await saved(client, request_id))["saved_to"] == str(path)
         assert saved_files(tmp_path / "videos") == [name]
 
 
 async def test_a_clip_that_cannot_be_saved_is_still_told_and_says_why(tmp_path: Path) -> None:
-    async with opened(Behaviour(), output_dir=tmp_path) as door:
-        request_id = await made(door)
-        door.simulator.faults.append(Fault.answer("output", 404, times=9))
-        result = await saved(door, request_id)
-        assert (result.is_error, facts(result)["status"]) == (True, "completed")
-        assert facts(result)["videos"] == [f"{door.simulator.url}/outputs/{request_id}.mp4"]
-        assert facts(result)["error"].endswith(" The clip is paid for and can be fetched again.")
-        assert f"error: {facts(result)['error']}" in text(result)
-        assert facts(result)["saved_to"] is None
+    async with open_client(Behaviour(), output_dir=tmp_path) as client:
+        request_id = await made(client)
+        client.simulator.faults.append(Fault.answer("output", 404, times=9))
+        result = await saved(client, request_id)
+        assert (result.is_error, structured(result)["status"]) == (True, "completed")
+        assert structured(result)["videos"] == [f"{client.simulator.url}/outputs/{request_id}.mp4"]
+        assert structured(result)["error"].endswith(
+            " The clip is paid for and can be fetched again."
+        )
+        assert f"error: {structured(result)['error']}" in text(result)
+        assert structured(result)["saved_to"] is None
 
 
 async def test_a_job_that_is_not_done_has_nothing_to_save(tmp_path: Path) -> None:
-    async with opened(Behaviour(run_seconds=600), output_dir=tmp_path) as door:
-        request_id = await made(door)
-        result = await saved(door, request_id)
-        assert (result.is_error, facts(result)["status"]) == (False, "in_progress")
+    async with open_client(Behaviour(run_seconds=600), output_dir=tmp_path) as client:
+        request_id = await made(client)
+        result = await saved(client, request_id)
+        assert (result.is_error, structured(result)["status"]) == (False, "in_progress")
         assert saved_files(tmp_path) == []
 
 
 async def test_every_clip_is_saved_by_itself_where_that_is_set(tmp_path: Path) -> None:
-    async with opened(Behaviour(), output_dir=tmp_path, auto_download=True) as door:
-        request_id = await made(door)
+    async with open_client(Behaviour(), output_dir=tmp_path, auto_download=True) as client:
+        request_id = await made(client)
         with anyio.fail_after(20):
-            while not facts(await door.call("list_jobs"))["jobs"][0]["saved_to"]:
+            while not structured(await client.call("list_jobs"))["jobs"][0]["saved_to"]:
                 await anyio.lowlevel.checkpoint()
-        assert facts(await saved(door, request_id))["saved_to"].startswith(str(tmp_path))
+        assert structured(await saved(client, request_id))["saved_to"].startswith(str(tmp_path))

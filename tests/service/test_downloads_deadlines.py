@@ -8,9 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.support.client import facts
+from tests.support.client import structured
 from tests.support.download_scene import PAID
-from tests.support.finished_job_service import (
+from tests.support.finished_job import (
     CLIP,
     HOST,
     NAME,
@@ -18,11 +18,11 @@ from tests.support.finished_job_service import (
     REQUEST_ID,
     TOKEN,
     File,
-    Service,
-    bought,
+    FinishedJob,
+    buy,
+    download,
     files,
-    saved,
-    serving,
+    open_server,
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -45,14 +45,14 @@ def seeing(seen: Seen) -> Callable[[float, float | None, str | None], Awaitable[
 async def test_a_slow_host_is_answered_for_in_time_and_the_next_call_takes_it_up(
     tmp_path: Path,
 ) -> None:
-    service = Service(files={"/a.mp4": File(piece_seconds=12)})
-    async with serving(service, tmp_path) as client:
-        await bought(client)
+    service = FinishedJob(files={"/a.mp4": File(piece_seconds=12)})
+    async with open_server(service, tmp_path) as client:
+        await buy(client)
         began, seen = anyio.current_time(), Seen()
-        result = await saved(client, progress_callback=seeing(seen))
+        result = await download(client, progress_callback=seeing(seen))
         assert anyio.current_time() - began == pytest.approx(45, abs=0.1)
-        assert (result.is_error, facts(result)["saved_to"]) == (False, None)
-        assert facts(result)["next_step"] == (
+        assert (result.is_error, structured(result)["saved_to"]) == (False, None)
+        assert structured(result)["next_step"] == (
             f"It is not all there yet (150,000 of 300,000 bytes): {AGAIN} from there."
         )
         times = [began, *(time for time, _, _ in seen), began + 45]
@@ -60,8 +60,8 @@ async def test_a_slow_host_is_answered_for_in_time_and_the_next_call_takes_it_up
         values = [progress for _, progress, _ in seen]
         assert values == sorted(set(values))
         assert {total for _, _, total in seen} == {None, 300_000}
-        again = await saved(client, progress_callback=seeing(seen))
-        assert facts(again)["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
+        again = await download(client, progress_callback=seeing(seen))
+        assert structured(again)["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
         assert anyio.current_time() - began == pytest.approx(72, abs=1)
         assert seen[-1][1:] == (300_000, 300_000)
         assert service.counted == {"/a.mp4": 1}
@@ -70,54 +70,54 @@ async def test_a_slow_host_is_answered_for_in_time_and_the_next_call_takes_it_up
 async def test_a_host_that_hangs_is_given_up_in_the_background_and_asked_again(
     tmp_path: Path,
 ) -> None:
-    service = Service(files={"/a.mp4": File(hangs_after=PIECE)})
-    async with serving(service, tmp_path) as client:
-        await bought(client)
+    service = FinishedJob(files={"/a.mp4": File(hangs_after=PIECE)})
+    async with open_server(service, tmp_path) as client:
+        await buy(client)
         began, seen = anyio.current_time(), Seen()
         for elapsed in 45, 90:
-            result = await saved(client, progress_callback=seeing(seen))
+            result = await download(client, progress_callback=seeing(seen))
             assert anyio.current_time() - began == pytest.approx(elapsed, abs=0.1)
-            assert f" of 300,000 bytes): {AGAIN}" in facts(result)["next_step"]
+            assert f" of 300,000 bytes): {AGAIN}" in structured(result)["next_step"]
         times = [began, *(time for time, _, _ in seen), began + 90]
         assert max(after - before for before, after in pairwise(times)) <= 5
-        result = await saved(client)
+        result = await download(client)
         assert (result.is_error, anyio.current_time() - began < 130) == (True, True)
-        assert "files.runcomfy.net did not send the whole clip" in facts(result)["error"]
+        assert "files.runcomfy.net did not send the whole clip" in structured(result)["error"]
         service.files["/a.mp4"] = File()
-        assert not (await saved(client)).is_error
+        assert not (await download(client)).is_error
         assert files(tmp_path) == {f"{NAME}.mp4": len(CLIP)}
 
 
 async def test_a_call_that_is_cancelled_loses_nothing_that_came(tmp_path: Path) -> None:
-    service = Service(files={"/a.mp4": File(piece_seconds=5)})
-    async with serving(service, tmp_path) as client:
-        await bought(client)
+    service = FinishedJob(files={"/a.mp4": File(piece_seconds=5)})
+    async with open_server(service, tmp_path) as client:
+        await buy(client)
         with anyio.move_on_after(17):
-            await saved(client)
+            await download(client)
         began = anyio.current_time()
-        assert facts(await saved(client))["saved_to"].endswith(f"{NAME}.mp4")
+        assert structured(await download(client))["saved_to"].endswith(f"{NAME}.mp4")
         assert anyio.current_time() - began == pytest.approx(13, abs=1)
         assert service.counted == {"/a.mp4": 1}
 
 
 async def test_progress_comes_while_the_service_itself_does_not_answer(tmp_path: Path) -> None:
-    service = Service()
-    async with serving(service, tmp_path) as client:
-        await bought(client)
+    service = FinishedJob()
+    async with open_server(service, tmp_path) as client:
+        await buy(client)
         service.thinks_seconds = 9
         began, seen = anyio.current_time(), Seen()
-        await saved(client, progress_callback=seeing(seen))
+        await download(client, progress_callback=seeing(seen))
         times = [began, *(time for time, _, _ in seen)]
         assert times[-1] - began >= 9
         assert max(after - before for before, after in pairwise(times)) <= 5
 
 
 STRANGE = {
-    "a host that is no name": Service(videos=["https://xn--/a.mp4"]),
-    "a fault of ours": Service(
+    "a host that is no name": FinishedJob(videos=["https://xn--/a.mp4"]),
+    "a fault of ours": FinishedJob(
         files={"/a.mp4": File(error=RuntimeError(f"broken with {TOKEN} in hand"))}
     ),
-    "a validator that is no text": Service(
+    "a validator that is no text": FinishedJob(
         files={"/a.mp4": File(hangs_after=PIECE, headers={"ETag": b'"\xe9"'})}
     ),
 }
@@ -128,18 +128,18 @@ async def test_whatever_breaks_while_a_clip_is_saved_unasked_the_server_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
     caplog.set_level(logging.WARNING)
-    async with serving(STRANGE[what], tmp_path, auto_download=True) as client:
-        await bought(client)
+    async with open_server(STRANGE[what], tmp_path, auto_download=True) as client:
+        await buy(client)
         await anyio.sleep(200)
         for _ in range(2):
-            (job,) = facts(await client.call_tool("list_jobs", {}))["jobs"]
+            (job,) = structured(await client.call_tool("list_jobs", {}))["jobs"]
             assert (job["status"], job["saved_to"]) == ("completed", None)
         assert f"{REQUEST_ID} was not saved: " in caplog.text
         if what == "a fault of ours":
             await anyio.sleep(1)
-            result = await saved(client)
-            assert (result.is_error, facts(result)["error"]) == (
+            result = await download(client)
+            assert (result.is_error, structured(result)["error"]) == (
                 True,
                 f"Saving broke inside this server, and its log says how. {PAID}",
             )
-            assert facts(result)["videos"] == [f"{HOST}/a.mp4"]
+            assert structured(result)["videos"] == [f"{HOST}/a.mp4"]

@@ -9,19 +9,19 @@ import anyio
 import pytest
 from mcp import Client
 
-from tests.support.client import ARGUMENTS, facts
+from tests.support.client import ARGUMENTS, structured
 from tests.support.download_scene import PAID
-from tests.support.finished_job_service import (
+from tests.support.finished_job import (
     CLIP,
     HOST,
     NAME,
     REQUEST_ID,
     File,
-    Service,
-    bought,
+    FinishedJob,
+    buy,
+    download,
     files,
-    saved,
-    serving,
+    open_server,
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -39,29 +39,31 @@ async def list_often(client: Client, *, times: int, pause: float) -> None:
 
 
 async def test_images_are_saved_under_the_extension_that_their_bytes_say(tmp_path: Path) -> None:
-    service = Service(videos=[], images=["/a.mp4", "/b.png", "/c"])
+    service = FinishedJob(videos=[], images=["/a.mp4", "/b.png", "/c"])
     service.files = {"/a.mp4": File(PNG), "/b.png": File(JPEG), "/c": File(WEBP)}
-    async with serving(service, tmp_path) as client:
-        await bought(client)
+    async with open_server(service, tmp_path) as client:
+        await buy(client)
         asked = await client.call_tool("get_result", {"request_id": REQUEST_ID})
-        assert facts(asked)["next_step"] == (
+        assert structured(asked)["next_step"] == (
             "Give the user the image URL, which may expire; get_result with download true saves it."
         )
-        result = await saved(client)
+        result = await download(client)
         names = [f"{NAME}-image.png", f"{NAME}-image2.jpg", f"{NAME}-image3.webp"]
-        assert facts(result)["saved_to"] == ", ".join(str(tmp_path / "videos" / n) for n in names)
-        assert facts(result)["next_step"] == "Tell the user where the image was saved."
+        assert structured(result)["saved_to"] == ", ".join(
+            str(tmp_path / "videos" / n) for n in names
+        )
+        assert structured(result)["next_step"] == "Tell the user where the image was saved."
         assert files(tmp_path) == dict(zip(names, (108, 204, 316), strict=True))
-        await saved(client)
+        await download(client)
         assert service.counted == {"/a.mp4": 1, "/b.png": 1, "/c": 1}
 
 
 async def test_what_is_no_image_is_not_kept_as_one(tmp_path: Path) -> None:
-    service = Service(videos=[], images=["/a.png"], files={"/a.png": File(b"<html></html>")})
-    async with serving(service, tmp_path) as client:
-        await bought(client)
-        result = await saved(client)
-        assert (result.is_error, facts(result)["error"]) == (
+    service = FinishedJob(videos=[], images=["/a.png"], files={"/a.png": File(b"<html></html>")})
+    async with open_server(service, tmp_path) as client:
+        await buy(client)
+        result = await download(client)
+        assert (result.is_error, structured(result)["error"]) == (
             True,
             f"What came is no image and was not kept. {PAID}",
         )
@@ -69,42 +71,45 @@ async def test_what_is_no_image_is_not_kept_as_one(tmp_path: Path) -> None:
 
 
 async def test_one_file_that_cannot_be_had_makes_no_copies_of_the_others(tmp_path: Path) -> None:
-    service = Service(videos=["/gone.mp4", "/a.mp4"], images=["/b.png"])
+    service = FinishedJob(videos=["/gone.mp4", "/a.mp4"], images=["/b.png"])
     service.files |= {"/b.png": File(PNG)}
-    async with serving(service, tmp_path) as client:
-        await bought(client)
+    async with open_server(service, tmp_path) as client:
+        await buy(client)
         there = {f"{NAME}-image.png": 108, f"{NAME}-v2.mp4": len(CLIP)}
         names = [f"{NAME}-v2.mp4", f"{NAME}-image.png"]
         for _ in range(3):
-            result = await saved(client)
-            assert (result.is_error, facts(result)["saved_to"]) == (
+            result = await download(client)
+            assert (result.is_error, structured(result)["saved_to"]) == (
                 True,
                 ", ".join(str(tmp_path / "videos" / name) for name in names),
             )
             assert files(tmp_path) == there
         assert service.counted == {"/gone.mp4": 3, "/a.mp4": 1, "/b.png": 1}
         service.files["/gone.mp4"] = File()
-        assert not (await saved(client)).is_error
+        assert not (await download(client)).is_error
         assert files(tmp_path) == there | {f"{NAME}.mp4": len(CLIP)}
 
 
 async def test_a_job_is_called_saved_only_where_every_file_of_it_is(tmp_path: Path) -> None:
-    service = Service(videos=["/a.mp4", "/gone.mp4"])
-    async with serving(service, tmp_path) as client:
-        await bought(client)
+    service = FinishedJob(videos=["/a.mp4", "/gone.mp4"])
+    async with open_server(service, tmp_path) as client:
+        await buy(client)
         again = f"get_result with request_id {REQUEST_ID} and download true tries again to save it."
-        assert facts(await saved(client))["next_step"] == f"Give the user the video URL; {again}"
-        known = facts(await client.call_tool("get_result", {"request_id": REQUEST_ID}))
+        assert (
+            structured(await download(client))["next_step"]
+            == f"Give the user the video URL; {again}"
+        )
+        known = structured(await client.call_tool("get_result", {"request_id": REQUEST_ID}))
         assert known["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
         assert known["next_step"].startswith("Give the user the video URL, which may expire;")
-        status = facts(await client.call_tool("check_status", {"request_id": REQUEST_ID}))
+        status = structured(await client.call_tool("check_status", {"request_id": REQUEST_ID}))
         assert status["next_step"].startswith("Call get_result with request_id")
 
 
 async def test_what_nobody_asked_for_is_not_tried_again_at_every_list(tmp_path: Path) -> None:
-    service = Service(videos=["/a.mp4", "/gone.mp4"])
-    async with serving(service, tmp_path, auto_download=True) as client:
-        await bought(client)
+    service = FinishedJob(videos=["/a.mp4", "/gone.mp4"])
+    async with open_server(service, tmp_path, auto_download=True) as client:
+        await buy(client)
         await list_often(client, times=20, pause=1)
         assert service.counted == {"/a.mp4": 1, "/gone.mp4": 1}
         await list_often(client, times=10, pause=100)
@@ -115,69 +120,69 @@ async def test_what_nobody_asked_for_is_not_tried_again_at_every_list(tmp_path: 
 
 @pytest.mark.parametrize("unasked", [False, True])
 async def test_two_servers_at_once_end_in_one_file(tmp_path: Path, *, unasked: bool) -> None:
-    service = Service(files={"/a.mp4": File(piece_seconds=1)})
+    service = FinishedJob(files={"/a.mp4": File(piece_seconds=1)})
     results: list[Any] = []
 
     async def save(client: Client) -> None:
-        results.append(await saved(client))
+        results.append(await download(client))
 
     async with (
-        serving(service, tmp_path, auto_download=unasked) as one,
-        serving(service, tmp_path, auto_download=unasked) as other,
+        open_server(service, tmp_path, auto_download=unasked) as one,
+        open_server(service, tmp_path, auto_download=unasked) as other,
         anyio.create_task_group() as tasks,
     ):
-        await bought(one)
+        await buy(one)
         await other.call_tool("list_jobs", {})
         tasks.start_soon(save, one)
         tasks.start_soon(save, other)
     path = str(tmp_path / "videos" / f"{NAME}.mp4")
-    assert [facts(result)["saved_to"] for result in results] == [path, path]
+    assert [structured(result)["saved_to"] for result in results] == [path, path]
     assert files(tmp_path) == {f"{NAME}.mp4": len(CLIP)}
     assert service.counted == {"/a.mp4": 1}
     assert list((tmp_path / "state" / "saving").iterdir()) == []
 
 
 async def test_a_link_that_was_signed_anew_is_the_one_that_is_used(tmp_path: Path) -> None:
-    service = Service(signature=2)
-    async with serving(service, tmp_path) as client:
-        await bought(client)
-        result = await saved(client)
-        assert facts(result)["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
-        assert facts(result)["videos"] == [f"{HOST}/a.mp4?sig=2"]
+    service = FinishedJob(signature=2)
+    async with open_server(service, tmp_path) as client:
+        await buy(client)
+        result = await download(client)
+        assert structured(result)["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
+        assert structured(result)["videos"] == [f"{HOST}/a.mp4?sig=2"]
         assert service.asked == ["/a.mp4?sig=2"]
 
 
 async def test_a_link_that_expires_in_the_background_gives_way_to_a_newer_one(
     tmp_path: Path,
 ) -> None:
-    service = Service(signature=2, files={"/a.mp4": File(wait_seconds=10)})
-    async with serving(service, tmp_path, auto_download=True) as client:
-        await bought(client)
-        result = await saved(client)
-        assert facts(result)["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
+    service = FinishedJob(signature=2, files={"/a.mp4": File(wait_seconds=10)})
+    async with open_server(service, tmp_path, auto_download=True) as client:
+        await buy(client)
+        result = await download(client)
+        assert structured(result)["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
         assert service.asked == ["/a.mp4?sig=1", "/a.mp4?sig=2"]
 
 
 async def test_a_ledger_that_cannot_be_written_makes_no_copies(tmp_path: Path) -> None:
-    service = Service()
+    service = FinishedJob()
     path = str(tmp_path / "videos" / f"{NAME}.mp4")
-    async with serving(service, tmp_path) as client:
+    async with open_server(service, tmp_path) as client:
         await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 0})
         with closing(sqlite3.connect(tmp_path / "state" / "ledger.db")) as other:
             other.execute("BEGIN IMMEDIATE")
             for _ in range(2):
-                assert facts(await saved(client))["saved_to"] == path
+                assert structured(await download(client))["saved_to"] == path
         for _ in range(2):
-            assert facts(await saved(client))["saved_to"] == path
+            assert structured(await download(client))["saved_to"] == path
         assert files(tmp_path) == {f"{NAME}.mp4": len(CLIP)}
         assert service.counted == {"/a.mp4": 1}
 
 
 async def test_a_cancel_that_comes_too_late_sees_the_clip_saved(tmp_path: Path) -> None:
-    service = Service()
-    async with serving(service, tmp_path) as client:
-        await bought(client)
-    async with serving(service, tmp_path, auto_download=True) as client:
+    service = FinishedJob()
+    async with open_server(service, tmp_path) as client:
+        await buy(client)
+    async with open_server(service, tmp_path, auto_download=True) as client:
         await client.call_tool("cancel_job", {"request_id": REQUEST_ID})
         await anyio.sleep(1)
         assert files(tmp_path) == {f"{NAME}.mp4": len(CLIP)}

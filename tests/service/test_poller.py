@@ -8,16 +8,16 @@ import pytest
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import Door, facts, opened
+from tests.support.client import ToolClient, open_client, structured
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
-async def begun(door: Door) -> str:
-    return facts(await door.generate(wait_seconds=0, force_new=True))["request_id"]
+async def begun(client: ToolClient) -> str:
+    return structured(await client.generate(wait_seconds=0, force_new=True))["request_id"]
 
 
-async def waited(door: Door, request_id: str, told: list[Any], seconds: int = 60) -> None:
+async def waited(client: ToolClient, request_id: str, told: list[Any], seconds: int = 60) -> None:
     arguments = {"request_id": request_id, "wait_seconds": seconds}
     seen: list[str] = []
 
@@ -25,9 +25,9 @@ async def waited(door: Door, request_id: str, told: list[Any], seconds: int = 60
         del progress, total
         seen.append(message or "")
 
-    result = await door.client.call_tool("check_status", arguments, progress_callback=hear)
+    result = await client.mcp.call_tool("check_status", arguments, progress_callback=hear)
     told.append(
-        (facts(result)["status"], anyio.current_time(), [m for m in seen if "done" not in m])
+        (structured(result)["status"], anyio.current_time(), [m for m in seen if "done" not in m])
     )
 
 
@@ -37,134 +37,134 @@ async def test_many_who_wait_for_a_job_cost_no_more_requests_than_one(
 ) -> None:
     counts: list[int] = []
     for number in (1, callers):
-        async with opened(Behaviour(run_seconds=30)) as door:
-            request_id, told = await begun(door), list[Any]()
+        async with open_client(Behaviour(run_seconds=30)) as client:
+            request_id, told = await begun(client), list[Any]()
             async with anyio.create_task_group() as tasks:
                 for _ in range(number):
-                    tasks.start_soon(waited, door, request_id, told)
+                    tasks.start_soon(waited, client, request_id, told)
                     await anyio.sleep(apart)
             assert [status for status, _, _ in told] == ["completed"] * number
             assert len({at for _, at, _ in told if at < 40}) <= 2
-            counts.append(door.paths().count("status"))
+            counts.append(client.paths().count("status"))
     # The first caller asks at once, and those who come before the next question hear what it heard.
     assert counts[1] == counts[0]
 
 
 async def test_a_waiter_that_leaves_disturbs_no_other_and_the_last_one_ends_the_polls() -> None:
-    async with opened(Behaviour(run_seconds=60)) as door:
-        request_id, told = await begun(door), list[Any]()
+    async with open_client(Behaviour(run_seconds=60)) as client:
+        request_id, told = await begun(client), list[Any]()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(waited, door, request_id, told, 40)
+            tasks.start_soon(waited, client, request_id, told, 40)
             with anyio.move_on_after(10):
-                await waited(door, request_id, told)
+                await waited(client, request_id, told)
             with anyio.move_on_after(10):
-                await waited(door, request_id, told)
+                await waited(client, request_id, told)
         assert [(status, at) for status, at, _ in told] == [
             ("in_progress", pytest.approx(40, abs=0.2))
         ]
-        asked = door.paths().count("status")
+        asked = client.paths().count("status")
         await anyio.sleep(300)
-        assert door.paths().count("status") == asked
+        assert client.paths().count("status") == asked
 
 
 async def test_every_waiter_is_told_the_same() -> None:
-    async with opened(Behaviour(run_seconds=20, queue_seconds=8)) as door:
-        request_id, told = await begun(door), list[Any]()
+    async with open_client(Behaviour(run_seconds=20, queue_seconds=8)) as client:
+        request_id, told = await begun(client), list[Any]()
         await anyio.sleep(1)
         async with anyio.create_task_group() as tasks:
             for _ in range(3):
-                tasks.start_soon(waited, door, request_id, told)
+                tasks.start_soon(waited, client, request_id, told)
         assert [seen for _, _, seen in told] == [told[0][2]] * 3
         assert told[0][2][-1].startswith("completed, ")
 
 
 async def test_with_some_jobs_behind_it_a_wait_asks_less_and_tells_the_usual_time() -> None:
     behaviour = Behaviour(run_seconds=40)
-    async with opened(behaviour) as door:
+    async with open_client(behaviour) as client:
         asked: list[int] = []
         for number in range(8):
             behaviour.run_seconds = 40 + number / 2
-            before = door.paths().count("status")
-            assert facts(await door.generate(wait_seconds=60))["status"] == "completed"
-            asked.append(door.paths().count("status") - before)
+            before = client.paths().count("status")
+            assert structured(await client.generate(wait_seconds=60))["status"] == "completed"
+            asked.append(client.paths().count("status") - before)
             await anyio.sleep(61)
         # Half of what asking every 2 seconds would take.
         assert asked[-1] <= ceil(43.5 / 2) / 2
-        door.progress.clear()
+        client.progress.clear()
         behaviour.run_seconds = 58
-        await door.generate(wait_seconds=60)
-        said = [message or "" for _, _, message in door.progress]
+        await client.generate(wait_seconds=60)
+        said = [message or "" for _, _, message in client.progress]
         assert any("; usually 4" in message and " s left" in message for message in said)
         assert any(message.endswith("longer than usual") for message in said)
         assert said[0] == "submitting, 0 s"
 
 
 async def test_jobs_of_another_kind_teach_nothing() -> None:
-    async with opened(Behaviour(run_seconds=40)) as door:
+    async with open_client(Behaviour(run_seconds=40)) as client:
         for _ in range(3):
-            await door.generate(wait_seconds=60)
+            await client.generate(wait_seconds=60)
         await anyio.sleep(61)
-        door.progress.clear()
-        await door.generate(wait_seconds=60, duration=10)
-        assert not [message for _, _, message in door.progress if "usually" in (message or "")]
+        client.progress.clear()
+        await client.generate(wait_seconds=60, duration=10)
+        assert not [message for _, _, message in client.progress if "usually" in (message or "")]
 
 
 async def test_too_many_requests_slow_every_poller_down() -> None:
-    async with opened(Behaviour(workers=9, run_seconds=100)) as door:
-        ids = [await begun(door) for _ in range(4)]
+    async with open_client(Behaviour(workers=9, run_seconds=100)) as client:
+        ids = [await begun(client) for _ in range(4)]
         refusal = {"Retry-After": "7"}
-        door.simulator.faults.append(Fault.answer("status", 429, headers=refusal))
+        client.simulator.faults.append(Fault.answer("status", 429, headers=refusal))
         told: list[Any] = []
         async with anyio.create_task_group() as tasks:
             for request_id in ids:
-                tasks.start_soon(waited, door, request_id, told, 20)
+                tasks.start_soon(waited, client, request_id, told, 20)
                 await anyio.sleep(0.01)
-        times = [seen.at for seen in door.simulator.requests if seen.route == "status"]
+        times = [seen.at for seen in client.simulator.requests if seen.route == "status"]
         assert not [at for at in times[4:] if at < times[0] + 6.9]
         assert [status for status, _, _ in told] == ["in_progress"] * 4
 
 
 async def test_a_fault_of_the_service_is_waited_out_by_all() -> None:
-    async with opened(Behaviour(run_seconds=20)) as door:
-        request_id, told = await begun(door), list[Any]()
-        door.simulator.faults.append(Fault.drop("status", times=9))
+    async with open_client(Behaviour(run_seconds=20)) as client:
+        request_id, told = await begun(client), list[Any]()
+        client.simulator.faults.append(Fault.drop("status", times=9))
         async with anyio.create_task_group() as tasks:
             for _ in range(3):
-                tasks.start_soon(waited, door, request_id, told)
+                tasks.start_soon(waited, client, request_id, told)
         assert [status for status, _, _ in told] == ["completed"] * 3
 
 
 @pytest.mark.parametrize("looked", ["never", "once"])
 async def test_jobs_whose_end_nobody_saw_in_time_teach_nothing(looked: str) -> None:
-    async with opened(Behaviour(run_seconds=20)) as door:
+    async with open_client(Behaviour(run_seconds=20)) as client:
         for _ in range(4):
             wait_seconds = 5 if looked == "once" else 0
-            made = facts(await door.generate(wait_seconds=wait_seconds, force_new=True))
+            made = structured(await client.generate(wait_seconds=wait_seconds, force_new=True))
             await anyio.sleep(7200)
-            await door.call("check_status", request_id=made["request_id"])
-        door.progress.clear()
-        before = door.paths().count("status")
-        assert facts(await door.generate(wait_seconds=60))["status"] == "completed"
-        assert not any("usually" in (message or "") for _, _, message in door.progress)
-        assert door.paths().count("status") - before <= 10
+            await client.call("check_status", request_id=made["request_id"])
+        client.progress.clear()
+        before = client.paths().count("status")
+        assert structured(await client.generate(wait_seconds=60))["status"] == "completed"
+        assert not any("usually" in (message or "") for _, _, message in client.progress)
+        assert client.paths().count("status") - before <= 10
 
 
 async def test_many_refusals_starve_nobody_once_the_service_is_well_again() -> None:
-    async with opened(Behaviour(workers=30, run_seconds=100)) as door:
-        made = [await door.generate(wait_seconds=0, force_new=True) for _ in range(30)]
-        door.simulator.faults.append(Fault.answer("status", 429, times=40))
+    async with open_client(Behaviour(workers=30, run_seconds=100)) as client:
+        made = [await client.generate(wait_seconds=0, force_new=True) for _ in range(30)]
+        client.simulator.faults.append(Fault.answer("status", 429, times=40))
         ended: list[float] = []
 
         async def follow(request_id: str) -> None:
             status = ""
             while status != "completed":
                 # Each call gives up long before it is its turn, while there are refusals.
-                seen = await door.call("check_status", request_id=request_id, wait_seconds=5)
-                status = facts(seen)["status"]
+                seen = await client.call("check_status", request_id=request_id, wait_seconds=5)
+                status = structured(seen)["status"]
             ended.append(anyio.current_time())
 
         with anyio.fail_after(300):
             async with anyio.create_task_group() as tasks:
                 for job in made:
-                    tasks.start_soon(follow, facts(job)["request_id"])
+                    tasks.start_soon(follow, structured(job)["request_id"])
         assert max(ended) < 120

@@ -8,23 +8,23 @@ import pytest
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import facts, opened, text
+from tests.support.client import open_client, structured, text
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 async def test_a_short_job_is_made_waited_for_and_answered_in_one_call() -> None:
-    async with opened(Behaviour(queue_seconds=4, run_seconds=16)) as door:
-        result = await door.generate()
-        request_id = door.simulator.accepted[0].request_id
+    async with open_client(Behaviour(queue_seconds=4, run_seconds=16)) as client:
+        result = await client.generate()
+        request_id = client.simulator.accepted[0].request_id
         assert not result.is_error
-        assert facts(result) == {
+        assert structured(result) == {
             "request_id": request_id,
             "model_id": "bytedance/seedance-1-0/lite/image-to-video",
             "status": "completed",
             "queue_position": None,
             "elapsed_seconds": pytest.approx(20, abs=5),
-            "video_url": f"{door.simulator.url}/outputs/{request_id}.mp4",
+            "video_url": f"{client.simulator.url}/outputs/{request_id}.mp4",
             "error": None,
             "reused": False,
             "warnings": [],
@@ -32,7 +32,7 @@ async def test_a_short_job_is_made_waited_for_and_answered_in_one_call() -> None
             "next_step": f"Call get_result with request_id {request_id} and download true: it saves"
             " the video, whose URL may expire, and tells what it cost.",
         }
-        assert [job.arguments for job in door.simulator.accepted] == [
+        assert [job.arguments for job in client.simulator.accepted] == [
             {
                 "prompt": "The mist drifts over the lake.",
                 "first_frame_image_url": "https://images.example/lake.jpg",
@@ -43,28 +43,28 @@ async def test_a_short_job_is_made_waited_for_and_answered_in_one_call() -> None
 
 
 async def test_a_long_job_is_answered_within_the_budget_with_what_to_do_next() -> None:
-    async with opened(Behaviour(run_seconds=120)) as door:
-        result = await door.generate()
-        request_id = door.simulator.accepted[0].request_id
+    async with open_client(Behaviour(run_seconds=120)) as client:
+        result = await client.generate()
+        request_id = client.simulator.accepted[0].request_id
         assert anyio.current_time() == pytest.approx(45, abs=0.1)
-        assert facts(result)["status"] == "in_progress"
-        assert facts(result)["next_step"] == (
+        assert structured(result)["status"] == "in_progress"
+        assert structured(result)["next_step"] == (
             f"Call check_status with request_id {request_id}; do not call generate_video again."
         )
-        again = await door.call("check_status", request_id=request_id, wait_seconds=900)
+        again = await client.call("check_status", request_id=request_id, wait_seconds=900)
         assert anyio.current_time() == pytest.approx(120, abs=6)
-        assert facts(again)["status"] == "completed"
-        assert len(door.simulator.accepted) == 1
+        assert structured(again)["status"] == "completed"
+        assert len(client.simulator.accepted) == 1
 
 
 @pytest.mark.parametrize("wait_seconds", [1, 7, 45, 300])
 async def test_no_wait_goes_over_its_budget(wait_seconds: int) -> None:
-    async with opened(Behaviour(run_seconds=10_000)) as door:
-        result = await door.generate(wait_seconds=wait_seconds)
+    async with open_client(Behaviour(run_seconds=10_000)) as client:
+        result = await client.generate(wait_seconds=wait_seconds)
         assert anyio.current_time() == pytest.approx(wait_seconds, abs=0.1)
-        request_id = facts(result)["request_id"]
+        request_id = structured(result)["request_id"]
         started = anyio.current_time()
-        await door.call("check_status", request_id=request_id, wait_seconds=wait_seconds)
+        await client.call("check_status", request_id=request_id, wait_seconds=wait_seconds)
         assert anyio.current_time() - started == pytest.approx(wait_seconds, abs=0.1)
 
 
@@ -72,67 +72,70 @@ async def test_no_wait_goes_over_its_budget(wait_seconds: int) -> None:
 async def test_a_call_that_got_no_answer_tells_an_end_that_another_call_has_seen(
     wait_seconds: int,
 ) -> None:
-    async with opened(Behaviour(run_seconds=5)) as door:
-        request_id = facts(await door.generate(wait_seconds=0))["request_id"]
-        door.simulator.faults.append(Fault.delay("status", 600, times=99))
+    async with open_client(Behaviour(run_seconds=5)) as client:
+        request_id = structured(await client.generate(wait_seconds=0))["request_id"]
+        client.simulator.faults.append(Fault.delay("status", 600, times=99))
         answers: list[dict[str, Any]] = []
 
         async def ask() -> None:
             arguments = {"request_id": request_id, "wait_seconds": wait_seconds}
-            answers.append(facts(await door.call("check_status", **arguments)))
+            answers.append(structured(await client.call("check_status", **arguments)))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask)
             await anyio.sleep(9)
-            seen = facts(await door.call("get_result", request_id=request_id))
+            seen = structured(await client.call("get_result", request_id=request_id))
             assert (seen["status"], answers) == ("completed", [])
         assert [(told["status"], told["video_url"]) for told in answers] == [
-            ("completed", f"{door.simulator.url}/outputs/{request_id}.mp4")
+            ("completed", f"{client.simulator.url}/outputs/{request_id}.mp4")
         ]
 
 
 async def test_a_call_that_does_not_wait_answers_as_soon_as_the_submit_is_answered() -> None:
-    async with opened(Behaviour(run_seconds=60)) as door:
-        door.simulator.faults.append(Fault(route="submit", kind="delay", seconds=9))
-        result = await door.generate(wait_seconds=0)
+    async with open_client(Behaviour(run_seconds=60)) as client:
+        client.simulator.faults.append(Fault(route="submit", kind="delay", seconds=9))
+        result = await client.generate(wait_seconds=0)
         assert anyio.current_time() == pytest.approx(9, abs=0.1)
-        assert facts(result)["status"] == "in_queue"
-        assert facts(result)["request_id"] == door.simulator.accepted[0].request_id
-        assert door.paths() == ["image-to-video"]
+        assert structured(result)["status"] == "in_queue"
+        assert structured(result)["request_id"] == client.simulator.accepted[0].request_id
+        assert client.paths() == ["image-to-video"]
 
 
 async def test_the_budget_holds_while_the_submit_is_slow_and_the_same_call_takes_it_up() -> None:
-    async with opened(Behaviour(run_seconds=1)) as door:
-        door.simulator.faults.append(Fault(route="submit", kind="delay", seconds=12))
-        early = await door.generate(wait_seconds=5)
+    async with open_client(Behaviour(run_seconds=1)) as client:
+        client.simulator.faults.append(Fault(route="submit", kind="delay", seconds=12))
+        early = await client.generate(wait_seconds=5)
         assert anyio.current_time() == pytest.approx(5, abs=0.1)
-        assert (facts(early)["status"], facts(early)["request_id"]) == ("submitting", None)
-        assert "Call generate_video again with the same arguments" in facts(early)["next_step"]
-        late = await door.generate()
-        assert (facts(late)["status"], facts(late)["reused"]) == ("completed", True)
-        assert len(door.simulator.accepted) == 1
+        assert (structured(early)["status"], structured(early)["request_id"]) == (
+            "submitting",
+            None,
+        )
+        assert "Call generate_video again with the same arguments" in structured(early)["next_step"]
+        late = await client.generate()
+        assert (structured(late)["status"], structured(late)["reused"]) == ("completed", True)
+        assert len(client.simulator.accepted) == 1
 
 
 async def test_the_budget_holds_while_the_service_does_not_answer_polls() -> None:
-    async with opened(Behaviour(run_seconds=60)) as door:
-        door.simulator.faults.append(Fault(route="status", kind="delay", seconds=600, times=50))
-        result = await door.generate(wait_seconds=30)
+    async with open_client(Behaviour(run_seconds=60)) as client:
+        client.simulator.faults.append(Fault(route="status", kind="delay", seconds=600, times=50))
+        result = await client.generate(wait_seconds=30)
         assert anyio.current_time() == pytest.approx(30, abs=0.1)
-        assert facts(result)["request_id"] == door.simulator.accepted[0].request_id
-        assert facts(result)["next_step"] == (
+        assert structured(result)["request_id"] == client.simulator.accepted[0].request_id
+        assert structured(result)["next_step"] == (
             "RunComfy has not answered yet, so this may be old: call check_status with request_id"
-            f" {facts(result)['request_id']} again, and do not call generate_video again."
+            f" {structured(result)['request_id']} again, and do not call generate_video again."
         )
 
 
 async def test_progress_comes_at_every_change_and_every_five_seconds_and_always_rises() -> None:
-    async with opened(Behaviour(workers=1, run_seconds=30, queue_seconds=8)) as door:
-        await door.generate()
-        values = [progress for progress, _, _ in door.progress]
+    async with open_client(Behaviour(workers=1, run_seconds=30, queue_seconds=8)) as client:
+        await client.generate()
+        values = [progress for progress, _, _ in client.progress]
         gaps = [after - before for before, after in pairwise(values)]
         assert all(0 < gap <= 5 for gap in gaps)
-        assert {total for _, total, _ in door.progress} == {None}
-        said = [message or "" for _, _, message in door.progress]
+        assert {total for _, total, _ in client.progress} == {None}
+        said = [message or "" for _, _, message in client.progress]
         assert said[0] == "submitting, 0 s"
         assert "in queue, position 0, 2 s" in said
         assert any(message.startswith("in progress, ") for message in said)
@@ -140,57 +143,57 @@ async def test_progress_comes_at_every_change_and_every_five_seconds_and_always_
 
 
 async def test_progress_goes_on_while_the_submit_and_the_polls_hang() -> None:
-    async with opened(Behaviour(run_seconds=60)) as door:
-        door.simulator.faults.append(Fault(route="submit", kind="delay", seconds=14))
-        door.simulator.faults.append(Fault(route="status", kind="delay", seconds=600, times=50))
-        await door.generate(wait_seconds=40)
-        values = [0.0, *(progress for progress, _, _ in door.progress), 40.0]
+    async with open_client(Behaviour(run_seconds=60)) as client:
+        client.simulator.faults.append(Fault(route="submit", kind="delay", seconds=14))
+        client.simulator.faults.append(Fault(route="status", kind="delay", seconds=600, times=50))
+        await client.generate(wait_seconds=40)
+        values = [0.0, *(progress for progress, _, _ in client.progress), 40.0]
         assert max(b - a for a, b in pairwise(values)) <= 5
 
 
 async def test_twenty_waiting_calls_do_not_delay_one_that_does_not_wait() -> None:
-    async with opened(Behaviour(run_seconds=10_000, workers=100)) as door:
-        request_id = facts(await door.generate(wait_seconds=0))["request_id"]
+    async with open_client(Behaviour(run_seconds=10_000, workers=100)) as client:
+        request_id = structured(await client.generate(wait_seconds=0))["request_id"]
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
-                tasks.start_soon(lambda: door.call("check_status", request_id=request_id))
+                tasks.start_soon(lambda: client.call("check_status", request_id=request_id))
             await anyio.sleep(10)
             before = anyio.current_time()
-            result = await door.call("check_status", request_id=request_id, wait_seconds=0)
+            result = await client.call("check_status", request_id=request_id, wait_seconds=0)
             assert anyio.current_time() - before < 0.1
-            assert facts(result)["status"] == "in_progress"
+            assert structured(result)["status"] == "in_progress"
         assert anyio.current_time() == pytest.approx(45, abs=0.1)
 
 
 async def test_a_cancelled_call_ends_the_waiting_and_the_job_goes_on() -> None:
-    async with opened(Behaviour(run_seconds=20)) as door:
+    async with open_client(Behaviour(run_seconds=20)) as client:
         with anyio.move_on_after(5):
-            await door.generate()
-        (job,) = door.simulator.accepted
-        result = await door.call("check_status", request_id=job.request_id)
-        assert facts(result)["status"] == "completed"
-        assert "cancel" not in door.paths()
+            await client.generate()
+        (job,) = client.simulator.accepted
+        result = await client.call("check_status", request_id=job.request_id)
+        assert structured(result)["status"] == "completed"
+        assert "cancel" not in client.paths()
 
 
 async def test_a_call_cancelled_during_the_submit_loses_no_id() -> None:
-    async with opened(Behaviour(run_seconds=20)) as door:
-        door.simulator.faults.append(Fault(route="submit", kind="delay", seconds=10))
+    async with open_client(Behaviour(run_seconds=20)) as client:
+        client.simulator.faults.append(Fault(route="submit", kind="delay", seconds=10))
         with anyio.move_on_after(5):
-            await door.generate()
-        result = await door.generate()
-        assert (facts(result)["status"], facts(result)["reused"]) == ("completed", True)
-        assert len(door.simulator.accepted) == 1
+            await client.generate()
+        result = await client.generate()
+        assert (structured(result)["status"], structured(result)["reused"]) == ("completed", True)
+        assert len(client.simulator.accepted) == 1
 
 
 async def test_the_text_says_every_fact_of_the_structure_that_is_not_null() -> None:
-    async with opened(Behaviour(run_seconds=100)) as door:
+    async with open_client(Behaviour(run_seconds=100)) as client:
         for result in [
-            await door.generate(wait_seconds=5),
-            await door.generate(force_new=True, wait_seconds=5),
-            await door.call("get_result", request_id=door.simulator.accepted[0].request_id),
-            await door.call("cancel_job", request_id=door.simulator.accepted[1].request_id),
+            await client.generate(wait_seconds=5),
+            await client.generate(force_new=True, wait_seconds=5),
+            await client.call("get_result", request_id=client.simulator.accepted[0].request_id),
+            await client.call("cancel_job", request_id=client.simulator.accepted[1].request_id),
         ]:
-            told = [value for value in facts(result).values() if value not in (None, [])]
+            told = [value for value in structured(result).values() if value not in (None, [])]
             written = [str(v).lower() if isinstance(v, bool) else str(v) for v in told]
             assert all(value in text(result) for value in written)
             assert len(text(result).splitlines()) <= 3
@@ -199,11 +202,11 @@ async def test_the_text_says_every_fact_of_the_structure_that_is_not_null() -> N
 async def test_a_paid_request_that_trickles_in_is_given_up_before_a_clients_clock_runs_out() -> (
     None
 ):
-    async with opened() as door:
-        door.simulator.faults.append(Fault.delay("submit", 10_000, after=True))
-        result = await door.generate(wait_seconds=0)
+    async with open_client() as client:
+        client.simulator.faults.append(Fault.delay("submit", 10_000, after=True))
+        result = await client.generate(wait_seconds=0)
         assert anyio.current_time() == pytest.approx(40, abs=0.1)
-        assert (result.is_error, facts(result)["status"]) == (True, "unknown")
-        assert facts(result)["error"] == (
+        assert (result.is_error, structured(result)["status"]) == (True, "unknown")
+        assert structured(result)["error"] == (
             "The answer to the request was lost. RunComfy did not answer within 40 s."
         )

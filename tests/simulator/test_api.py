@@ -12,13 +12,13 @@ from PIL import Image, ImageStat
 
 from seedance_mcp.models.model import load_models
 from seedance_mcp.simulator.behaviour import Behaviour
-from tests.support.simulator_caller import DUSK, MODEL, Clock, calling, data_uri, image
+from tests.support.simulator_caller import DUSK, MODEL, ManualClock, data_uri, image, open_caller
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_submit_is_answered_with_exactly_an_id_and_three_addresses() -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         answer = await caller.submit()
         request_id = answer.json()["request_id"]
         base = f"{caller.simulator.url}/v1/requests/{request_id}"
@@ -33,9 +33,9 @@ async def test_a_submit_is_answered_with_exactly_an_id_and_three_addresses() -> 
 
 
 async def test_a_job_goes_through_the_queue_as_its_clock_goes_on() -> None:
-    clock = Clock()
+    clock = ManualClock()
     behaviour = Behaviour(images="never", run_seconds=(10, 20))
-    async with calling(behaviour, clock=clock) as caller:
+    async with open_caller(behaviour, clock=clock) as caller:
         await caller.job()
         second = await caller.job()
         base = f"{caller.simulator.url}/v1/requests/{second}"
@@ -61,7 +61,7 @@ async def test_a_job_goes_through_the_queue_as_its_clock_goes_on() -> None:
 
 
 async def test_only_a_waiting_job_can_be_cancelled() -> None:
-    async with calling(Behaviour(images="never", run_seconds=10)) as caller:
+    async with open_caller(Behaviour(images="never", run_seconds=10)) as caller:
         first, second = await caller.job(), await caller.job()
         refused, done = await caller.cancel(first), await caller.cancel(second)
         assert (refused.status_code, done.status_code) == (202, 202)
@@ -77,7 +77,7 @@ async def test_only_a_waiting_job_can_be_cancelled() -> None:
 
 async def test_the_balance_pays_for_every_job_but_the_cancelled_ones() -> None:
     behaviour = Behaviour(images="never", run_seconds=10, balance_usd=3, price_usd=0.1)
-    async with calling(behaviour) as caller:
+    async with open_caller(behaviour) as caller:
         await caller.job(duration=10)
         await caller.cancel(await caller.job(duration=5))
         assert (await caller.balance()).json() == {
@@ -88,7 +88,7 @@ async def test_the_balance_pays_for_every_job_but_the_cancelled_ones() -> None:
 
 
 async def test_an_empty_balance_takes_no_job() -> None:
-    async with calling(Behaviour(images="never", balance_usd=-1.5)) as caller:
+    async with open_caller(Behaviour(images="never", balance_usd=-1.5)) as caller:
         answer = await caller.submit()
         assert answer.status_code == 400
         assert answer.json()["error_code"] == 400002
@@ -107,7 +107,10 @@ async def test_every_route_of_the_api_wants_the_token(header: str | None) -> Non
         ("POST", "/v1/requests/x/cancel"),
         ("GET", "/prod/v2/balance"),
     ]
-    async with calling() as caller, httpx.AsyncClient(base_url=caller.simulator.url) as stranger:
+    async with (
+        open_caller() as caller,
+        httpx.AsyncClient(base_url=caller.simulator.url) as stranger,
+    ):
         for method, path in routes:
             headers = {"authorization": header} if header else {}
             answer = await stranger.request(method, path, headers=headers)
@@ -143,7 +146,7 @@ async def test_every_route_of_the_api_wants_the_token(header: str | None) -> Non
 async def test_what_the_schema_rules_out_is_refused_by_field_and_costs_nothing(
     body: str, field: str, message: str
 ) -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         answer = await caller.http.post(f"/v1/models/{MODEL}", content=body)
         assert answer.status_code == 422
         assert answer.json() == {
@@ -153,13 +156,13 @@ async def test_what_the_schema_rules_out_is_refused_by_field_and_costs_nothing(
 
 
 async def test_a_prompt_may_be_as_long_as_the_schema_says_and_no_longer() -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         assert (await caller.submit(prompt="x" * 1900)).status_code == 200
         assert (await caller.submit(prompt="x" * 1901)).status_code == 422
 
 
 async def test_the_catalogue_gives_every_model_with_its_schema_and_a_made_up_price() -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         entry = (await caller.http.get(f"/v1/models/{MODEL}")).json()
         assert entry["model_id"] == MODEL
         assert entry["input_schema"] == load_models()[MODEL].input_schema
@@ -177,14 +180,14 @@ async def test_the_catalogue_gives_every_model_with_its_schema_and_a_made_up_pri
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_an_unknown_model_is_not_found(method: str) -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         answer = await caller.http.request(method, "/v1/models/no/such", json={})
         assert answer.status_code == 404
         assert answer.json()["error_code"] == 400001
 
 
 async def test_a_clip_is_had_without_a_token_by_whoever_knows_its_address(tmp_path: Path) -> None:
-    async with calling(Behaviour()) as caller:
+    async with open_caller(Behaviour()) as caller:
         frame = tmp_path / "frame.png"
         frame.write_bytes(image(320, 400))
         request_id = await caller.job(first_frame_image_url=caller.simulator.publish(frame))
@@ -206,7 +209,7 @@ async def test_a_clip_is_had_without_a_token_by_whoever_knows_its_address(tmp_pa
 async def test_the_last_frame_takes_effect_below_1080p_only(
     tmp_path: Path, resolution: str, *, ends_with_the_last: bool
 ) -> None:
-    async with calling(Behaviour()) as caller:
+    async with open_caller(Behaviour()) as caller:
         (tmp_path / "first.png").write_bytes(image(302, 700))
         (tmp_path / "last.png").write_bytes(image(302, 700, colour=DUSK))
         request_id = await caller.job(
@@ -227,7 +230,7 @@ async def test_the_last_frame_takes_effect_below_1080p_only(
 @pytest.mark.parametrize("ending", ["mp4", "jpg"])
 async def test_there_is_no_output_before_a_job_has_succeeded(ending: str) -> None:
     behaviour = Behaviour(images="never", run_seconds=10)
-    async with calling(behaviour) as caller:
+    async with open_caller(behaviour) as caller:
         running, waiting = await caller.job(), await caller.job()
         await caller.cancel(waiting)
         for name in (running, waiting, "nobody"):
@@ -236,7 +239,7 @@ async def test_there_is_no_output_before_a_job_has_succeeded(ending: str) -> Non
 
 
 async def test_the_still_of_an_output_is_a_jpeg() -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         answer = await caller.http.get(f"/outputs/{await caller.job()}.jpg")
         assert answer.headers["content-type"] == "image/jpeg"
         assert answer.content.startswith(b"\xff\xd8\xff")
@@ -244,7 +247,7 @@ async def test_the_still_of_an_output_is_a_jpeg() -> None:
 
 async def test_an_eagerly_drawn_clip_is_there_when_its_run_ends() -> None:
     behaviour = Behaviour(render="eager")
-    async with calling(behaviour) as caller:
+    async with open_caller(behaviour) as caller:
         request_id = await caller.job(first_frame_image_url=data_uri(image(302, 700)))
         words: list[str] = []
         while "completed" not in words:
@@ -254,7 +257,10 @@ async def test_an_eagerly_drawn_clip_is_there_when_its_run_ends() -> None:
 
 
 async def test_what_was_accepted_can_be_asked_in_process_and_from_outside() -> None:
-    async with calling() as caller, httpx.AsyncClient(base_url=caller.simulator.url) as stranger:
+    async with (
+        open_caller() as caller,
+        httpx.AsyncClient(base_url=caller.simulator.url) as stranger,
+    ):
         request_id = await caller.job(prompt="A pier")
         (job,) = caller.simulator.accepted
         assert (job.request_id, job.model_id, job.accepted_at) == (request_id, MODEL, 1000)
@@ -271,8 +277,8 @@ async def test_what_was_accepted_can_be_asked_in_process_and_from_outside() -> N
 
 
 async def test_every_request_is_noted_with_its_route_and_without_its_token() -> None:
-    clock = Clock()
-    async with calling(clock=clock) as caller:
+    clock = ManualClock()
+    async with open_caller(clock=clock) as caller:
         await caller.submit()
         clock.now += 5
         await caller.http.get("/v1/requests/..%2f..%2fv2/status?x=1")

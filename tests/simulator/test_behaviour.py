@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from seedance_mcp.simulator.behaviour import Behaviour, Word, seconds_of
-from tests.support.simulator_caller import MODEL, Clock, calling
+from tests.support.simulator_caller import MODEL, ManualClock, open_caller
 
 pytestmark = pytest.mark.anyio
 
@@ -17,14 +17,14 @@ def switched(**switches: Any) -> Behaviour:
 
 
 async def test_a_submit_may_be_answered_202_and_with_a_status() -> None:
-    async with calling(switched(submit_status=202, submit_says_status=True)) as caller:
+    async with open_caller(switched(submit_status=202, submit_says_status=True)) as caller:
         answer = await caller.submit()
         assert answer.status_code == 202
         assert answer.json()["status"] == "in_queue"
 
 
 async def test_unknown_arguments_may_be_ignored() -> None:
-    async with calling(switched(unknown_arguments="ignored")) as caller:
+    async with open_caller(switched(unknown_arguments="ignored")) as caller:
         assert (await caller.submit(duratoin=7)).status_code == 200
 
 
@@ -35,8 +35,8 @@ async def test_every_status_may_be_spelled_otherwise() -> None:
         "completed": "Completed",
         "cancelled": "canceled",
     }
-    clock = Clock()
-    async with calling(switched(run_seconds=10, status_words=words), clock=clock) as caller:
+    clock = ManualClock()
+    async with open_caller(switched(run_seconds=10, status_words=words), clock=clock) as caller:
         first, second = await caller.job(), await caller.job()
         assert (await caller.status(second))["status"] == "IN_QUEUE"
         assert (await caller.cancel(second)).json()["status"] == "canceled"
@@ -47,7 +47,7 @@ async def test_every_status_may_be_spelled_otherwise() -> None:
 
 
 async def test_a_result_may_say_completed_or_any_word() -> None:
-    async with calling(switched(result_words={})) as caller:
+    async with open_caller(switched(result_words={})) as caller:
         request_id = await caller.job()
         assert (await caller.result(request_id))["status"] == "completed"
         caller.simulator.behaviour.result_words = {"completed": "OK"}
@@ -66,7 +66,7 @@ async def test_a_result_may_say_completed_or_any_word() -> None:
 async def test_a_position_is_counted_from_0_or_1_or_null_or_absent(
     switches: dict[str, Any], answered: dict[str, Any]
 ) -> None:
-    async with calling(switched(queue_seconds=5, **switches)) as caller:
+    async with open_caller(switched(queue_seconds=5, **switches)) as caller:
         status = await caller.status(await caller.job())
         assert {k: v for k, v in status.items() if k == "queue_position"} == answered
 
@@ -75,7 +75,7 @@ async def test_a_position_is_counted_from_0_or_1_or_null_or_absent(
 async def test_a_failed_run_is_failed_in_its_result_and_may_be_completed_in_its_status(
     status_of_failure: str,
 ) -> None:
-    async with calling(switched(outcome="fail", status_of_failure=status_of_failure)) as caller:
+    async with open_caller(switched(outcome="fail", status_of_failure=status_of_failure)) as caller:
         request_id = await caller.job()
         assert (await caller.status(request_id))["status"] == status_of_failure
         result = await caller.result(request_id)
@@ -96,13 +96,13 @@ async def test_a_failed_run_is_failed_in_its_result_and_may_be_completed_in_its_
 )
 async def test_a_failure_is_told_in_every_form(form: str, answered: dict[str, Any]) -> None:
     behaviour = switched(outcome="fail", failure_form=form, failure_text="Odd.")
-    async with calling(behaviour) as caller:
+    async with open_caller(behaviour) as caller:
         result = await caller.result(await caller.job())
         assert {k: v for k, v in result.items() if k == "error"} == answered
 
 
 async def test_an_output_has_the_asked_fields() -> None:
-    async with calling(switched(outputs=("video",))) as caller:
+    async with open_caller(switched(outputs=("video",))) as caller:
         request_id = await caller.job()
         base = f"{caller.simulator.url}/outputs/{request_id}"
         forms = {
@@ -118,14 +118,14 @@ async def test_an_output_has_the_asked_fields() -> None:
 
 
 async def test_a_result_may_repeat_its_inputs_and_name_its_model() -> None:
-    async with calling(switched(echo_inputs=True, model_id_in_result=True)) as caller:
+    async with open_caller(switched(echo_inputs=True, model_id_in_result=True)) as caller:
         result = await caller.result(await caller.job(prompt="A pier"))
         assert result["input"]["prompt"] == "A pier"
         assert result["model_id"] == MODEL
 
 
 async def test_a_result_asked_early_may_be_an_error() -> None:
-    async with calling(switched(run_seconds=5, early_result="error")) as caller:
+    async with open_caller(switched(run_seconds=5, early_result="error")) as caller:
         request_id = await caller.job()
         answer = await caller.http.get(f"/v1/requests/{request_id}/result")
         assert answer.status_code == 400
@@ -133,7 +133,7 @@ async def test_a_result_asked_early_may_be_an_error() -> None:
 
 
 async def test_a_result_may_lag_behind_its_status_and_its_cost_behind_the_result() -> None:
-    async with calling(switched(result_lag=2, cost_lag=1)) as caller:
+    async with open_caller(switched(result_lag=2, cost_lag=1)) as caller:
         request_id = await caller.job()
         assert (await caller.status(request_id))["status"] == "completed"
         results = [await caller.result(request_id) for _ in range(4)]
@@ -158,20 +158,20 @@ async def test_a_result_may_lag_behind_its_status_and_its_cost_behind_the_result
 async def test_the_catalogues_price_may_take_any_form(
     switches: dict[str, Any], price: dict[str, Any]
 ) -> None:
-    async with calling(switched(**switches)) as caller:
+    async with open_caller(switched(**switches)) as caller:
         entry = (await caller.http.get(f"/v1/models/{MODEL}")).json()
         assert {key: value for key, value in entry.items() if "price" in key} == price
 
 
 @pytest.mark.parametrize(("unit", "cost"), [("second", 0.4), ("output", 0.04)])
 async def test_a_price_is_that_of_a_second_or_of_a_clip(unit: str, cost: float) -> None:
-    async with calling(switched(price_unit=unit)) as caller:
+    async with open_caller(switched(price_unit=unit)) as caller:
         request_id = await caller.job(duration=10)
         assert (await caller.result(request_id))["cost"] == pytest.approx(cost)
 
 
 async def test_a_cost_is_given_when_asked_for_and_may_be_absent() -> None:
-    async with calling(switched()) as caller:
+    async with open_caller(switched()) as caller:
         request_id = await caller.job()
         unasked = await caller.http.get(f"/v1/requests/{request_id}/result")
         assert "cost" not in unasked.json()
@@ -181,8 +181,8 @@ async def test_a_cost_is_given_when_asked_for_and_may_be_absent() -> None:
 
 
 async def test_dates_come_in_every_form_and_agree() -> None:
-    clock = Clock()
-    async with calling(switched(run_seconds=90), clock=clock) as caller:
+    clock = ManualClock()
+    async with open_caller(switched(run_seconds=90), clock=clock) as caller:
         request_id = await caller.job()
         early = await caller.result(request_id)
         assert "finished_at" not in early
@@ -211,7 +211,7 @@ async def test_dates_come_in_every_form_and_agree() -> None:
     ],
 )
 async def test_a_cancel_is_answered_in_every_form(form: str, fields: set[str]) -> None:
-    async with calling(switched(queue_seconds=5, cancel_form=form)) as caller:
+    async with open_caller(switched(queue_seconds=5, cancel_form=form)) as caller:
         answer = await caller.cancel(await caller.job())
         assert answer.json().keys() == fields
 
@@ -230,13 +230,13 @@ async def test_a_cancel_is_answered_in_every_form(form: str, fields: set[str]) -
 async def test_an_error_is_told_in_every_form_with_and_without_a_number(
     form: str, body: dict[str, Any], *, numbered: bool
 ) -> None:
-    async with calling(switched(error_form=form, error_codes=numbered)) as caller:
+    async with open_caller(switched(error_form=form, error_codes=numbered)) as caller:
         number = {"error_code": 404001} if numbered else {}
         assert await caller.status("x") == body | number
 
 
 async def test_refused_inputs_may_be_told_in_one_message() -> None:
-    async with calling(switched(input_error=400, input_error_form="message")) as caller:
+    async with open_caller(switched(input_error=400, input_error_form="message")) as caller:
         answer = await caller.submit(duration=7, prompt=3)
         assert answer.status_code == 400
         assert answer.json() == {
@@ -245,7 +245,7 @@ async def test_refused_inputs_may_be_told_in_one_message() -> None:
 
 
 async def test_an_error_may_come_with_status_200_and_its_number() -> None:
-    async with calling(switched(errors_in_200=True)) as caller:
+    async with open_caller(switched(errors_in_200=True)) as caller:
         answer = await caller.http.get("/v1/requests/x/status")
         assert answer.status_code == 200
         assert answer.json()["error_code"] == 404001
@@ -253,7 +253,7 @@ async def test_an_error_may_come_with_status_200_and_its_number() -> None:
 
 @pytest.mark.parametrize(("status", "number"), [(404, 404001), (400, 400001), (403, 403001)])
 async def test_a_forgotten_request_is_refused_in_every_form(status: int, number: int) -> None:
-    async with calling(switched(request_error=status)) as caller:
+    async with open_caller(switched(request_error=status)) as caller:
         request_id = await caller.job()
         caller.simulator.forget(request_id)
         for answer in (
@@ -268,7 +268,7 @@ async def test_a_forgotten_request_is_refused_in_every_form(status: int, number:
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 async def test_a_wrong_token_is_refused_with_every_status(status: int) -> None:
-    async with calling(switched(token_error=status)) as caller:
+    async with open_caller(switched(token_error=status)) as caller:
         answer = await caller.http.get("/v1/models", headers={"authorization": "Bearer other"})
         assert answer.status_code == status
         assert answer.json()["error_code"] == 400004
@@ -276,13 +276,13 @@ async def test_a_wrong_token_is_refused_with_every_status(status: int) -> None:
 
 async def test_no_balance_may_be_402_and_an_unknown_model_400() -> None:
     behaviour = switched(balance_usd=0, balance_error=402, model_error=400)
-    async with calling(behaviour) as caller:
+    async with open_caller(behaviour) as caller:
         assert (await caller.submit()).status_code == 402
         assert (await caller.http.get("/v1/models/no")).status_code == 400
 
 
 async def test_a_rate_limit_says_when_to_come_back_in_seconds_or_as_a_date_or_not() -> None:
-    async with calling(switched(rate_limit="seconds", retry_after=7)) as caller:
+    async with open_caller(switched(rate_limit="seconds", retry_after=7)) as caller:
         answer = await caller.submit()
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
         caller.simulator.behaviour.rate_limit = "date"

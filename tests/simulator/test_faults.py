@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from seedance_mcp.simulator.faults import Fault, Garbage
-from tests.support.simulator_caller import MODEL, calling, image
+from tests.support.simulator_caller import MODEL, image, open_caller
 
 pytestmark = pytest.mark.anyio
 
@@ -14,7 +14,7 @@ BROKEN = (httpx.RemoteProtocolError, httpx.ReadError)
 
 
 async def test_a_request_dropped_before_it_is_read_is_not_accepted() -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         caller.simulator.faults.append(Fault.drop("submit"))
         with pytest.raises(BROKEN):
             await caller.submit()
@@ -23,7 +23,7 @@ async def test_a_request_dropped_before_it_is_read_is_not_accepted() -> None:
 
 
 async def test_a_lost_answer_leaves_an_accepted_job() -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         caller.simulator.faults.append(Fault.drop("submit", after=True))
         with pytest.raises(BROKEN):
             await caller.submit()
@@ -31,7 +31,7 @@ async def test_a_lost_answer_leaves_an_accepted_job() -> None:
 
 
 async def test_a_dropped_connection_carries_not_a_byte() -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         caller.simulator.faults.append(Fault.drop("balance"))
         port = int(caller.simulator.url.rpartition(":")[2])
         async with await anyio.connect_tcp("127.0.0.1", port) as stream:
@@ -41,7 +41,7 @@ async def test_a_dropped_connection_carries_not_a_byte() -> None:
 
 
 async def test_other_connections_outlive_a_dropped_one() -> None:
-    async with calling() as caller, httpx.AsyncClient(base_url=caller.simulator.url) as other:
+    async with open_caller() as caller, httpx.AsyncClient(base_url=caller.simulator.url) as other:
         await other.get("/_simulator/accepted")
         caller.simulator.faults.append(Fault.drop("balance"))
         with pytest.raises(BROKEN):
@@ -59,7 +59,7 @@ async def test_a_delay_waits_with_the_given_sleep_before_or_after_the_work(*, af
         slept.append(seconds)
         accepted.append(len(caller.simulator.accepted))
 
-    async with calling(sleep=sleep) as caller:
+    async with open_caller(sleep=sleep) as caller:
         caller.simulator.faults.append(Fault.delay("submit", 30, after=after))
         assert (await caller.submit()).status_code == 200
         assert slept == [30]
@@ -68,7 +68,7 @@ async def test_a_delay_waits_with_the_given_sleep_before_or_after_the_work(*, af
 
 @pytest.mark.parametrize("status", [401, 429, 500, 502, 503, 504])
 async def test_a_gateway_s_answer_has_its_status_headers_and_body(status: int) -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         caller.simulator.faults.append(
             Fault.answer("status", status, headers={"retry-after": "3"}, body=b"<html>Oops</html>")
         )
@@ -80,7 +80,7 @@ async def test_a_gateway_s_answer_has_its_status_headers_and_body(status: int) -
 
 @pytest.mark.parametrize(("after", "jobs"), [(False, 0), (True, 1)])
 async def test_a_gateway_s_error_may_hide_an_accepted_job(jobs: int, *, after: bool) -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         caller.simulator.faults.append(Fault.answer("submit", 502, after=after))
         assert (await caller.submit()).status_code == 502
         assert len(caller.simulator.accepted) == jobs
@@ -88,7 +88,7 @@ async def test_a_gateway_s_error_may_hide_an_accepted_job(jobs: int, *, after: b
 
 @pytest.mark.parametrize("garbage", ["not_json", "cut_json", "wrong_type", "huge"])
 async def test_garbage_comes_as_if_it_were_an_answer(garbage: Garbage) -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         caller.simulator.faults.append(Fault.garbage("result", garbage))
         answer = await caller.http.get("/v1/requests/x/result")
         assert answer.status_code == 200
@@ -105,7 +105,7 @@ def kind_of(body: bytes) -> Garbage:
 
 
 async def test_a_redirect_names_the_other_host() -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         caller.simulator.faults.append(Fault.redirect("status", "http://evil.example/steal"))
         answer = await caller.http.get("/v1/requests/x/status")
         assert answer.status_code == 302
@@ -113,7 +113,7 @@ async def test_a_redirect_names_the_other_host() -> None:
 
 
 async def test_a_download_may_break_off_half_way(tmp_path: Path) -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         published = tmp_path / "image.png"
         published.write_bytes(image())
         url = caller.simulator.publish(published)
@@ -124,7 +124,7 @@ async def test_a_download_may_break_off_half_way(tmp_path: Path) -> None:
 
 
 async def test_an_answer_of_the_api_may_break_off_too() -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         caller.simulator.faults.append(Fault.cut("submit"))
         with pytest.raises(httpx.RemoteProtocolError):
             await caller.submit()
@@ -132,7 +132,7 @@ async def test_an_answer_of_the_api_may_break_off_too() -> None:
 
 
 async def test_a_fault_strikes_its_route_as_often_as_asked_and_in_order() -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         caller.simulator.faults.extend(
             [
                 Fault.answer("balance", 503, times=2),

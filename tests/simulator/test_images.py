@@ -9,7 +9,7 @@ from PIL import Image
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from tests.support.simulator_caller import Caller, Clock, calling, data_uri, image
+from tests.support.simulator_caller import Caller, ManualClock, data_uri, image, open_caller
 
 pytestmark = pytest.mark.anyio
 
@@ -45,14 +45,14 @@ async def failure(caller: Caller, tmp_path: Path, content: bytes) -> str | None:
 async def test_a_image_that_breaks_a_rule_fails_its_job_with_the_rule_s_words(
     tmp_path: Path, size: tuple[int, int], expected: str | None
 ) -> None:
-    async with calling(Behaviour()) as caller:
+    async with open_caller(Behaviour()) as caller:
         assert await failure(caller, tmp_path, image(*size, format="JPEG")) == expected
 
 
 async def test_a_image_is_measured_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    async with calling(Behaviour()) as caller:
+    async with open_caller(Behaviour()) as caller:
         wide = image(740, 302, format="JPEG")
         turned = image(740, 302, format="JPEG", exif=exif)  # 302/740 = 0.408
         too_wide_when_turned = image(302, 757, format="JPEG", exif=exif)  # 757/302 = 2.507
@@ -77,7 +77,7 @@ async def test_a_image_is_measured_upright(tmp_path: Path) -> None:
 async def test_a_file_that_cannot_be_used_fails_its_job(
     tmp_path: Path, make: Callable[[], bytes], expected: str
 ) -> None:
-    async with calling(Behaviour()) as caller:
+    async with open_caller(Behaviour()) as caller:
         assert await failure(caller, tmp_path, make()) == expected
 
 
@@ -89,7 +89,7 @@ def claiming(length: int) -> bytes:
 
 
 async def test_a_image_that_cannot_be_had_fails_its_job(tmp_path: Path) -> None:
-    async with calling(Behaviour()) as caller:
+    async with open_caller(Behaviour()) as caller:
         path = tmp_path / "image.png"
         path.write_bytes(image())
         url = caller.simulator.publish(path)
@@ -113,10 +113,10 @@ async def test_a_image_that_cannot_be_had_fails_its_job(tmp_path: Path) -> None:
 async def test_a_image_is_fetched_without_credentials_when_the_run_starts(
     tmp_path: Path,
 ) -> None:
-    clock = Clock()
+    clock = ManualClock()
     path = tmp_path / "my image.png"
     path.write_bytes(image())
-    async with calling(Behaviour(queue_seconds=5, run_seconds=5), clock=clock) as caller:
+    async with open_caller(Behaviour(queue_seconds=5, run_seconds=5), clock=clock) as caller:
         url = caller.simulator.publish(path)
         request_id = await caller.job(first_frame_image_url=url)
         await caller.status(request_id)
@@ -133,7 +133,7 @@ def fetches(caller: Caller) -> list[bool]:
 
 
 async def test_a_bad_image_may_be_refused_at_submit_and_then_costs_nothing() -> None:
-    async with calling(Behaviour(images="at_submit")) as caller:
+    async with open_caller(Behaviour(images="at_submit")) as caller:
         answer = await caller.submit(
             first_frame_image_url=data_uri(image(100, 100)),
             last_frame_image_url=data_uri(image(400, 4000)),
@@ -153,12 +153,12 @@ def refusals(body: dict[str, Any]) -> dict[str, str]:
 
 
 async def test_data_uris_may_be_refused() -> None:
-    async with calling(Behaviour(data_uris=False)) as caller:
+    async with open_caller(Behaviour(data_uris=False)) as caller:
         request_id = await caller.job(first_frame_image_url=data_uri(image()))
         assert (await caller.result(request_id))["error"] == "The image must be a public URL."
 
 
 async def test_images_may_be_left_alone() -> None:
-    async with calling(Behaviour(images="never")) as caller:
+    async with open_caller(Behaviour(images="never")) as caller:
         request_id = await caller.job(first_frame_image_url="http://127.0.0.1:1/x.png")
         assert (await caller.result(request_id))["status"] == "succeeded"

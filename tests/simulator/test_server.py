@@ -9,7 +9,7 @@ import pytest
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running, serve
-from tests.support.simulator_caller import Clock, calling, data_uri, image
+from tests.support.simulator_caller import ManualClock, data_uri, image, open_caller
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ async def test_only_the_loopback_address_is_listened_on(host: str) -> None:
 
 
 async def test_a_taken_port_is_an_os_error() -> None:
-    async with calling() as caller:
+    async with open_caller() as caller:
         port = int(caller.simulator.url.rpartition(":")[2])
         with pytest.raises(OSError, match="in use"):
             async with running(port=port):
@@ -32,7 +32,7 @@ async def test_a_taken_port_is_an_os_error() -> None:
 async def test_it_stops_at_once_in_the_middle_of_answers_and_drawings() -> None:
     with anyio.fail_after(10):
         async with httpx.AsyncClient() as http, anyio.create_task_group() as tasks:
-            async with running(Behaviour(), clock=Clock()) as simulator:
+            async with running(Behaviour(), clock=ManualClock()) as simulator:
                 headers = {"authorization": f"Bearer {simulator.token}"}
                 model = "bytedance/seedance-1-0/lite/image-to-video"
                 answer = await http.post(
@@ -77,7 +77,7 @@ async def test_nobody_answers_after_the_end() -> None:
 
 
 async def test_two_simulators_know_nothing_of_each_other() -> None:
-    async with calling() as one, calling() as other:
+    async with open_caller() as one, open_caller() as other:
         await one.job()
         assert len(one.simulator.accepted) == 1
         assert other.simulator.accepted == []
@@ -87,7 +87,7 @@ async def test_only_published_files_are_served_and_under_any_name(tmp_path: Path
     odd, secret = tmp_path / "mein Bild #1 ü?.png", tmp_path / "secret.png"
     odd.write_bytes(image())
     secret.write_bytes(image())
-    async with calling() as caller, httpx.AsyncClient() as stranger:
+    async with open_caller() as caller, httpx.AsyncClient() as stranger:
         url = caller.simulator.publish(odd)
         answer = await stranger.get(url)
         assert answer.content == image()

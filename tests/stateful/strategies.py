@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from seedance_mcp.simulator.faults import Fault
 from tests.support.client import ARGUMENTS
-from tests.support.sample_images import made
+from tests.support.sample_images import make_image
 
 from .world import TOKEN
 
 windows = st.sampled_from([0, 1])
 LOCAL = ARGUMENTS | {
-    "first_frame_image_url": f"data:image/png;base64,{b64encode(made('PNG')).decode()}"
+    "first_frame_image_url": f"data:image/png;base64,{b64encode(make_image('PNG')).decode()}"
 }
 clips = st.sampled_from(
     [ARGUMENTS, ARGUMENTS | {"duration": 5}, ARGUMENTS | {"prompt": "Rain."}, LOCAL]

@@ -1,4 +1,4 @@
-"""The public door: an MCP client at a server whose service is the simulator, in virtual time."""
+"""An MCP client, connected to a server whose RunComfy is the simulator, in virtual time."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -26,73 +26,82 @@ ARGUMENTS = {"prompt": "The mist drifts over the lake.", "first_frame_image_url"
 
 
 @dataclass
-class Door:
-    """A client, and the simulator behind the server that it talks to."""
+class ToolClient:
+    """A client that calls tools, and the simulator behind its server.
 
-    client: Client
+    Attributes:
+        mcp: The SDK's client.
+        progress: Every progress notification so far: progress, total, message.
+    """
+
+    mcp: Client
     simulator: Simulator
     progress: list[tuple[float, float | None, str | None]] = field(
         default_factory=list[tuple[float, float | None, str | None]]
     )
 
     async def call(self, tool: str, **arguments: Any) -> CallToolResult:
-        """Call a tool, collecting its progress notifications."""
+        """Call a tool and collect its progress notifications."""
 
         async def collect(progress: float, total: float | None, message: str | None) -> None:
             self.progress.append((progress, total, message))
 
-        return await self.client.call_tool(tool, arguments, progress_callback=collect)
+        return await self.mcp.call_tool(tool, arguments, progress_callback=collect)
 
     async def generate(self, **arguments: Any) -> CallToolResult:
-        """Call generate_video with arguments that are good unless told otherwise."""
+        """Call generate_video; the default arguments are valid."""
         return await self.call("generate_video", **(ARGUMENTS | arguments))
 
     def paths(self) -> list[str]:
-        """Say what was asked of the service about jobs: the last part of each path, in order."""
-        asked = [request for request in self.simulator.requests if request.route != "catalogue"]
-        return [request.path.split("?")[0].split("/")[-1] for request in asked]
+        """Return the last part of each path that the simulator was asked for, prices left out."""
+        requests = [seen for seen in self.simulator.requests if seen.route != "catalogue"]
+        return [request.path.split("?")[0].split("/")[-1] for request in requests]
 
 
 @asynccontextmanager
-async def opened(
+async def open_client(
     behaviour: Behaviour | None = None,
     *,
     mode: str = "legacy",
     extensions: Sequence[ClientExtension] = (),
     state_dir: Path | None = None,
-    heard: MessageHandlerFnT | None = None,
+    message_handler: MessageHandlerFnT | None = None,
     **settings: Any,
-) -> AsyncGenerator[Door, None]:
-    """Open the door: simulator, server and client in one process, in virtual time.
+) -> AsyncGenerator[ToolClient, None]:
+    """Run a simulator, a server and a client in this process, in virtual time.
 
     Args:
-        behaviour: The simulator's; its images are not looked at unless it says so.
-        mode: The client's protocol era.
-        extensions: What the client knows besides the protocol.
-        state_dir: The state folder, None for a new one.
-        heard: Who is told of what the server sends unasked.
-        settings: What differs from a configuration that works.
+        behaviour: The simulator's; it does not check images.
+        mode: The client's protocol era, "legacy" or "auto".
+        extensions: The client's extensions.
+        state_dir: The state folder, a temporary one by default.
+        message_handler: Receives what the server sends unasked.
+        settings: Overrides of settings that work.
     """
     behaviour = behaviour or Behaviour()
     behaviour.images = "never"
     async with running(behaviour, clock=anyio.current_time) as simulator:
-        given = {"token": simulator.token, "base_url": simulator.url} | settings
-        async with served(
-            state_dir, mode=mode, extensions=extensions, heard=heard, **given
+        account = {"token": simulator.token, "base_url": simulator.url}
+        async with open_mcp_client(
+            state_dir,
+            mode=mode,
+            extensions=extensions,
+            message_handler=message_handler,
+            **(account | settings),
         ) as client:
-            yield Door(client, simulator)
+            yield ToolClient(client, simulator)
 
 
 @asynccontextmanager
-async def served(
+async def open_mcp_client(
     state_dir: Path | None = None,
     *,
     mode: str = "legacy",
     extensions: Sequence[ClientExtension] = (),
-    heard: MessageHandlerFnT | None = None,
+    message_handler: MessageHandlerFnT | None = None,
     **settings: Any,
 ) -> AsyncGenerator[Client, None]:
-    """Open a server in this process, in virtual time, with a client at it."""
+    """Run a server in this process, in virtual time, and connect a client to it."""
     with TemporaryDirectory(prefix="seedance-test-") as folder:
         chosen: dict[str, Any] = {
             "state_dir": state_dir or Path(folder),
@@ -102,18 +111,18 @@ async def served(
         }
         server = build_server(Settings(**chosen), clock=Clock(now=virtual_now, random=lambda: 0.5))
         async with Client(
-            server, mode=mode, extensions=extensions, message_handler=heard
+            server, mode=mode, extensions=extensions, message_handler=message_handler
         ) as client:
             yield client
 
 
 def text(result: CallToolResult) -> str:
-    """Give the text of a result that must have exactly one."""
+    """Return the text of a result that has exactly one."""
     (only,) = [part for part in result.content if isinstance(part, TextContent)]
     return only.text
 
 
-def facts(result: CallToolResult) -> dict[str, Any]:
-    """Give the structure of a result."""
+def structured(result: CallToolResult) -> dict[str, Any]:
+    """Return the structured content of a result."""
     structure: dict[str, Any] = result.structured_content
     return structure

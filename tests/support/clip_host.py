@@ -17,7 +17,7 @@ def mp4(size: int, *, seed: int = 1) -> bytes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
+class Reply:
     """How one request is answered.
 
     Attributes:
@@ -41,7 +41,7 @@ class Way:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class ReceivedRequest:
     """A request: its path, its headers, and how many bytes of body it was sent."""
 
     path: str
@@ -67,8 +67,8 @@ class ClipHost:
     def __init__(self, content: bytes, **validators: str) -> None:
         self.content = content
         self.validators = {name.replace("_", "-"): value for name, value in validators.items()}
-        self.ways: list[Way] = []
-        self.seen: list[Seen] = []
+        self.ways: list[Reply] = []
+        self.seen: list[ReceivedRequest] = []
         self.url = ""
 
     @property
@@ -81,10 +81,10 @@ class ClipHost:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             pairs = (line.split(": ", 1) for line in head[1:] if line)
-            seen = Seen(
+            seen = ReceivedRequest(
                 path=head[0].split(" ")[1], headers={name.lower(): value for name, value in pairs}
             )
-            way = self.ways.pop(0) if self.ways else Way()
+            way = self.ways.pop(0) if self.ways else Reply()
             self.seen.append(seen)
             await self._answer(way, seen, reader, writer)
         writer.close()
@@ -92,7 +92,11 @@ class ClipHost:
             await writer.wait_closed()
 
     async def _answer(
-        self, way: Way, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        way: Reply,
+        seen: ReceivedRequest,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
         status, headers, body = (
             self._clip(way, seen) if way.status is None else (way.status, {}, way.body)
@@ -114,7 +118,7 @@ class ClipHost:
             writer.write(b"0\r\n\r\n")
         await writer.drain()
 
-    def _clip(self, way: Way, seen: Seen) -> tuple[int, dict[str, str], bytes]:
+    def _clip(self, way: Reply, seen: ReceivedRequest) -> tuple[int, dict[str, str], bytes]:
         headers = {"Content-Type": "video/mp4", **self.validators}
         asked = re.fullmatch(r"bytes=(\d+)-", seen.headers.get("range", ""))
         condition = seen.headers.get("if-range")
@@ -129,7 +133,7 @@ class ClipHost:
         return 206, headers, self.content[start:]
 
     async def _send(
-        self, way: Way, seen: Seen, body: memoryview, writer: asyncio.StreamWriter
+        self, way: Reply, seen: ReceivedRequest, body: memoryview, writer: asyncio.StreamWriter
     ) -> None:
         limits = [limit for limit in (way.drop_after, way.hang_after) if limit is not None]
         end = min([len(body), *limits])
@@ -148,7 +152,7 @@ class ClipHost:
 
 
 @asynccontextmanager
-async def hosting(content: bytes, **validators: str) -> AsyncGenerator[ClipHost, None]:
+async def serve_clip(content: bytes, **validators: str) -> AsyncGenerator[ClipHost, None]:
     """Run a host of clips while the context lasts; `_` in a header's name stands for `-`."""
     host = ClipHost(content, **validators)
     server = await asyncio.start_server(host, "127.0.0.1", 0, limit=2**16)

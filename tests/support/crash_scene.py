@@ -17,7 +17,7 @@ from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import Simulator, running
 
-from .forked_server import ANSWER_SECONDS, Nursery, Served, until
+from .forked_server import ANSWER_SECONDS, ForkedServer, ForkServer, wait_until
 from .server_process import environment
 
 NEVER = 600.0
@@ -38,11 +38,11 @@ class Death(NamedTuple):
 class Scene:
     """A state folder, the server that is to die on it, and the call of this round."""
 
-    forks: Nursery
+    fork_server: ForkServer
     simulator: Simulator
     folder: Path
     random: Random
-    served: Served | None = None
+    served: ForkedServer | None = None
     prompt: str = ""
     call: int = 0
     posted: int = 0
@@ -52,7 +52,7 @@ class Scene:
         self.ledger = self.folder / "state" / "ledger.db"
 
     @property
-    def server(self) -> Served:
+    def server(self) -> ForkedServer:
         assert self.served
         return self.served
 
@@ -63,7 +63,7 @@ class Scene:
             "RUNCOMFY_API_TOKEN": self.simulator.token,
             "RUNCOMFY_API_BASE_URL": url or self.simulator.url,
         }
-        self.served = self.forks.start(environment(self.folder, **account))
+        self.served = self.fork_server.start(environment(self.folder, **account))
 
     def arguments(self, **more: Any) -> dict[str, Any]:
         return {"prompt": self.prompt, "first_frame_image_url": IMAGE, "wait_seconds": 0, **more}
@@ -115,7 +115,7 @@ class Scene:
         copy.mkdir()
         for file in self.ledger.parent.glob("ledger.db*"):
             shutil.copy(file, copy)
-        told = named(self.server.received(self.call)) is not None
+        told = request_id_of(self.server.received(self.call)) is not None
         return Death(self.row(copy / "ledger.db"), self.is_posted(), self.is_accepted(), told)
 
 
@@ -131,14 +131,14 @@ async def before_the_row(scene: Scene) -> None:
 async def between_row_and_post(scene: Scene) -> None:
     scene.restart(scene.until_dead.enter_context(_closed_gate()))
     scene.begin()
-    await until(lambda: scene.row() == "submitting")
+    await wait_until(lambda: scene.row() == "submitting")
     await scene.moment(0.01)
 
 
 async def while_the_post_is_out(scene: Scene) -> None:
     scene.simulator.faults.append(Fault.delay("submit", NEVER))
     scene.begin()
-    await until(scene.is_posted)
+    await wait_until(scene.is_posted)
     await scene.moment(0.01)
 
 
@@ -151,29 +151,29 @@ async def accepted_after_the_death(scene: Scene) -> None:
 async def accepted_and_not_answered(scene: Scene) -> None:
     scene.simulator.faults.append(Fault.delay("submit", NEVER, after=True))
     scene.begin()
-    await until(scene.is_accepted)
+    await wait_until(scene.is_accepted)
     await scene.moment(0.01)
 
 
 async def answered_and_not_stored(scene: Scene) -> None:
     scene.simulator.faults.append(Fault.delay("submit", 0.01))
     scene.begin()
-    await until(scene.is_posted)
+    await wait_until(scene.is_posted)
     scene.lock()
-    await until(scene.is_accepted)
+    await wait_until(scene.is_accepted)
     await scene.moment(0.03)
 
 
 async def stored_and_not_told(scene: Scene) -> None:
     await scene.server.stuff()
     scene.begin()
-    await until(lambda: scene.row() == "in_queue")
+    await wait_until(lambda: scene.row() == "in_queue")
     await scene.moment(0.02)
 
 
 async def while_the_call_waits(scene: Scene) -> None:
     scene.begin(wait_seconds=60)
-    await until(lambda: scene.row() == "in_queue")
+    await wait_until(lambda: scene.row() == "in_queue")
     await scene.moment(0.02)
 
 
@@ -197,7 +197,7 @@ async def at_any_moment(scene: Scene) -> None:
 
 async def while_the_ledger_is_made(scene: Scene) -> None:
     scene.begin()
-    await until(scene.ledger.exists)
+    await wait_until(scene.ledger.exists)
     await scene.moment(0.012)
 
 
@@ -218,11 +218,16 @@ POINTS: dict[Point, Death | None] = {
 
 
 @asynccontextmanager
-async def opened_scene(forks: Nursery, folder: Path) -> AsyncGenerator[Scene, None]:
+async def open_scene(fork_server: ForkServer, folder: Path) -> AsyncGenerator[Scene, None]:
     seed = SystemRandom().getrandbits(32)
     print(f"seed {seed}")  # noqa: T201 - pytest shows it where the test fails
     async with running(Behaviour(images="never")) as simulator:
-        scene = Scene(forks=forks, simulator=simulator, folder=folder, random=Random(seed))  # noqa: S311
+        scene = Scene(
+            fork_server=fork_server,
+            simulator=simulator,
+            folder=folder,
+            random=Random(seed),  # noqa: S311 - chance, no secret
+        )
         scene.restart()
         try:
             yield scene
@@ -230,7 +235,7 @@ async def opened_scene(forks: Nursery, folder: Path) -> AsyncGenerator[Scene, No
             scene.server.close()
 
 
-def named(result: dict[str, Any] | None) -> str | None:
+def request_id_of(result: dict[str, Any] | None) -> str | None:
     facts: dict[str, Any] = (result or {}).get("structuredContent") or {}
     return facts.get("request_id")
 

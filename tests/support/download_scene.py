@@ -13,7 +13,7 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output
 from seedance_mcp.outputs.download import Downloader
 
-from .scripted_network import HeldTime
+from .scripted_network import FrozenTime
 
 JOB = Job(
     id="job-1",
@@ -41,7 +41,7 @@ class Scene:
     folder: Path
     base_url: str
     transport: httpx.AsyncBaseTransport | None = None
-    time: HeldTime = field(default_factory=HeldTime)
+    time: FrozenTime = field(default_factory=FrozenTime)
     reports: list[tuple[int, int | None]] = field(default_factory=list[tuple[int, int | None]])
     recorded: bool = True
 

@@ -29,14 +29,14 @@ ANSWER_SECONDS = 20
 """What an answer may take on a busy machine."""
 
 
-class Served:
+class ForkedServer:
     """A server that was forked, its pipes in the test's own hands.
 
     It speaks the stateless revision, so that the first message may be a call.
     """
 
-    def __init__(self, nursery: "Nursery", pid: int, stdin: int, stdout: int) -> None:
-        self._nursery = nursery
+    def __init__(self, run_fork_server: "ForkServer", pid: int, stdin: int, stdout: int) -> None:
+        self._nursery = run_fork_server
         self._pid: int | None = pid
         self._stdin = stdin
         self._stdout = stdout
@@ -119,7 +119,7 @@ class Served:
         return None
 
 
-class Nursery:
+class ForkServer:
     """Where servers are forked; `stderr` gathers what all of them write there."""
 
     def __init__(self, control: socket.socket, stderr: Path) -> None:
@@ -127,7 +127,7 @@ class Nursery:
         self.stderr = stderr
 
     @contextmanager
-    def served(self, env: Mapping[str, str]) -> Generator[Served, None, None]:
+    def served(self, env: Mapping[str, str]) -> Generator[ForkedServer, None, None]:
         """Start a server, and end it with the context."""
         served = self.start(env)
         try:
@@ -135,7 +135,7 @@ class Nursery:
         finally:
             served.close()
 
-    def start(self, env: Mapping[str, str]) -> Served:
+    def start(self, env: Mapping[str, str]) -> ForkedServer:
         """Start a server that the caller closes."""
         # Reading the authorities' certificates is half of a start, and nothing here is encrypted.
         env = {**env, "SSL_CERT_DIR": str(self.stderr.parent)}
@@ -147,7 +147,7 @@ class Nursery:
         pid = json.loads(self._control.recv(1024))
         for file in (stdin, stdout, stderr):
             os.close(file)
-        return Served(self, pid, to_stdin, from_stdout)
+        return ForkedServer(self, pid, to_stdin, from_stdout)
 
     def buried(self, pid: int) -> int:
         """Wait for a child that is dying, and give its exit code."""
@@ -157,7 +157,7 @@ class Nursery:
 
 
 @contextmanager
-def nursery(folder: Path) -> Generator[Nursery, None, None]:
+def run_fork_server(folder: Path) -> Generator[ForkServer, None, None]:
     """Open a nursery, and end it with all that is left in it."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     command = [sys.executable, "-m", "tests.support.forked_server", str(theirs.fileno())]
@@ -166,12 +166,12 @@ def nursery(folder: Path) -> Generator[Nursery, None, None]:
         ours.settimeout(START_SECONDS)
         try:
             assert ours.recv(1024) == b"ready"
-            yield Nursery(ours, folder / "stderr")
+            yield ForkServer(ours, folder / "stderr")
         finally:
             process.kill()
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def wait_until(condition: Callable[[], bool]) -> None:
     """Wait for what another process does, which nobody signals."""
     with anyio.fail_after(ANSWER_SECONDS):
         while not condition():  # noqa: ASYNC110 - nobody in this process sets an event

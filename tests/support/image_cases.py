@@ -5,7 +5,17 @@ import zlib
 from dataclasses import replace
 
 from .image_host import MEGABYTE, Page
-from .sample_images import HTML, SVG, animated, far_jpeg, heic, lossless_webp, made, png, rotated
+from .sample_images import (
+    HTML,
+    SVG,
+    animated,
+    far_jpeg,
+    heic,
+    lossless_webp,
+    make_image,
+    png,
+    rotated,
+)
 
 FIRST = "first_frame_image_url"
 
@@ -19,8 +29,8 @@ ODD = f"{FIRST} is of type %s, which RunComfy may not take; JPEG and PNG are saf
 THIRTY = 30 * MEGABYTE
 
 
-JPEG = made("JPEG")
-PNG = made("PNG")
+JPEG = make_image("JPEG")
+PNG = make_image("PNG")
 
 
 def page(body: bytes, **more: object) -> Page:
@@ -70,37 +80,37 @@ TABLE: dict[str, tuple[Page, str]] = {
     "no pixels": (page(png(0, 480)), WRONG + "it is a damaged PNG."),
     # Every format.
     "JPEG": (page(JPEG), PASS),
-    "progressive JPEG": (page(made("JPEG", progressive=True)), PASS),
-    "grey JPEG": (page(made("JPEG", mode="L")), PASS),
-    "CMYK JPEG": (page(made("JPEG", mode="CMYK")), PASS),
-    "small JPEG": (page(made("JPEG", (300, 300))), SMALL + "300 x 300 pixels."),
+    "progressive JPEG": (page(make_image("JPEG", progressive=True)), PASS),
+    "grey JPEG": (page(make_image("JPEG", mode="L")), PASS),
+    "CMYK JPEG": (page(make_image("JPEG", mode="CMYK")), PASS),
+    "small JPEG": (page(make_image("JPEG", (300, 300))), SMALL + "300 x 300 pixels."),
     "MPO": (page(animated("MPO")), PASS),
     "PNG": (page(PNG), PASS),
-    "PNG with alpha": (page(made("PNG", mode="RGBA")), PASS),
-    "PNG with a palette": (page(made("PNG", mode="P")), PASS),
-    "16-bit PNG": (page(made("PNG", mode="I;16")), PASS),
+    "PNG with alpha": (page(make_image("PNG", mode="RGBA")), PASS),
+    "PNG with a palette": (page(make_image("PNG", mode="P")), PASS),
+    "16-bit PNG": (page(make_image("PNG", mode="I;16")), PASS),
     "animated PNG": (page(animated("PNG")), PASS),
-    "WebP": (page(made("WEBP")), PASS),
+    "WebP": (page(make_image("WEBP")), PASS),
     "lossless WebP": (page(lossless_webp()), PASS),
     "animated WebP": (page(animated("WEBP")), PASS),
-    "small WebP": (page(made("WEBP", (300, 301))), SMALL + "300 x 301 pixels."),
+    "small WebP": (page(make_image("WEBP", (300, 301))), SMALL + "300 x 301 pixels."),
     "small lossless WebP": (
-        page(made("WEBP", (299, 301), lossless=True)),
+        page(make_image("WEBP", (299, 301), lossless=True)),
         SMALL + "299 x 301 pixels.",
     ),
     "small WebP with alpha": (
         page(animated("WEBP").replace(b"\x7f\x02\0\xdf\x01\0", b"\x00\x01\0\xdf\x01\0", 1)),
         SMALL + "257 x 480 pixels.",
     ),
-    "GIF": (page(made("GIF")), ODD % "GIF"),
+    "GIF": (page(make_image("GIF")), ODD % "GIF"),
     "animated GIF": (page(animated("GIF")), ODD % "GIF"),
-    "small GIF": (page(made("GIF", (300, 300))), SMALL + "300 x 300 pixels."),
-    "BMP": (page(made("BMP")), ODD % "BMP"),
-    "TIFF": (page(made("TIFF")), ODD % "TIFF"),
-    "16-bit TIFF": (page(made("TIFF", mode="I;16")), ODD % "TIFF"),
-    "CMYK TIFF": (page(made("TIFF", mode="CMYK")), ODD % "TIFF"),
+    "small GIF": (page(make_image("GIF", (300, 300))), SMALL + "300 x 300 pixels."),
+    "BMP": (page(make_image("BMP")), ODD % "BMP"),
+    "TIFF": (page(make_image("TIFF")), ODD % "TIFF"),
+    "16-bit TIFF": (page(make_image("TIFF", mode="I;16")), ODD % "TIFF"),
+    "CMYK TIFF": (page(make_image("TIFF", mode="CMYK")), ODD % "TIFF"),
     "TIFF with its size at its end": (
-        page(made("TIFF", compression="tiff_lzw"), ranges=True),
+        page(make_image("TIFF", compression="tiff_lzw"), ranges=True),
         ODD % "TIFF",
     ),
     "HEIC": (page(heic(4032, 3024)), ODD % "HEIC"),
@@ -197,7 +207,7 @@ TABLE: dict[str, tuple[Page, str]] = {
         HEAVY + "30 MB (31,457,280 bytes) or more.",
     ),
     "small, gzip": (
-        page(gzip.compress(made("PNG", (9, 9))), headers={"Content-Encoding": "gzip"}),
+        page(gzip.compress(make_image("PNG", (9, 9))), headers={"Content-Encoding": "gzip"}),
         SMALL + "9 x 9 pixels.",
     ),
     "gzip that is none": (

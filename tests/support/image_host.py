@@ -121,7 +121,7 @@ def _answered(page: Page, span: tuple[int, int | None]) -> tuple[int, dict[str, 
 
 
 @asynccontextmanager
-async def hosting(**pages: Page) -> AsyncGenerator[ImageHost, None]:
+async def serve_images(**pages: Page) -> AsyncGenerator[ImageHost, None]:
     """Serve pages, by their paths without the slash."""
     host = ImageHost(pages={f"/{name}": page for name, page in pages.items()})
     async with (
@@ -134,7 +134,7 @@ async def hosting(**pages: Page) -> AsyncGenerator[ImageHost, None]:
         tasks.cancel_scope.cancel()
 
 
-class Rerouted(httpx.AsyncBaseTransport):
+class RerouteTransport(httpx.AsyncBaseTransport):
     """Connections whose destinations are written down, and that all lead to one port of loopback.
 
     Args:
@@ -160,7 +160,7 @@ class Rerouted(httpx.AsyncBaseTransport):
         await self._real.aclose()
 
 
-class Names:
+class FakeResolver:
     """A resolver of the test's own.
 
     Args:

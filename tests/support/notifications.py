@@ -29,7 +29,7 @@ async def unsubscribe(client: Client, uri: str) -> None:
     await client.session.send_request(request, EmptyResult)
 
 
-class Heard:
+class UpdateListener:
     """The names of the resources whose changes a client was told of, in order.
 
     Attributes:
@@ -49,7 +49,7 @@ class Heard:
             self._take(message.params.uri)
 
     @asynccontextmanager
-    async def hearing(
+    async def listening(
         self, client: Client, *uris: str, to_the_end: bool = False
     ) -> AsyncGenerator[None, None]:
         """Hear of resources for as long as this lasts, in the way of the client's era.

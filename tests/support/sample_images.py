@@ -10,7 +10,9 @@ from PIL import Image
 SEED = 7
 
 
-def made(kind: str, size: tuple[int, int] = (640, 480), mode: str = "RGB", **how: object) -> bytes:
+def make_image(
+    kind: str, size: tuple[int, int] = (640, 480), mode: str = "RGB", **how: object
+) -> bytes:
     """Make an image with Pillow: plain, so that it is short."""
     sink = BytesIO()
     Image.new(mode, size).save(sink, kind, **how)
@@ -58,13 +60,13 @@ def png(width: int, height: int, *, length: int = 200) -> bytes:
 
 def far_jpeg(before: int, size: tuple[int, int] = (640, 480)) -> bytes:
     """Make a JPEG whose size stands behind so many bytes of a camera's notes."""
-    jpeg = made("JPEG", size)
+    jpeg = make_image("JPEG", size)
     note = b"\xff\xe4" + struct.pack(">H", 60_000) + bytes(59_998)
     return jpeg[:2] + note * (before // 60_000 + 1) + jpeg[2:]
 
 
 def lossless_webp() -> bytes:
-    return made("WEBP", lossless=True)
+    return make_image("WEBP", lossless=True)
 
 
 def heic(width: int, height: int, *, brand: bytes = b"heic", turns: int | None = None) -> bytes:

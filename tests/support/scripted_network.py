@@ -31,7 +31,7 @@ The function may be asynchronous, for an answer that has to wait for something.
 """
 
 
-class Scripted:
+class ScriptedNetwork:
     """The network as a script: every request takes the next step, in order.
 
     A request beyond the last step fails the test that sent it. Where the code under test may
@@ -88,7 +88,7 @@ class Scripted:
 
 
 @dataclass
-class HeldTime:
+class FrozenTime:
     """A clock that stands still, pauses that only are written down, and no chance.
 
     Attributes:
@@ -118,11 +118,11 @@ def answer(status_code: int = 200, body: object = IN_QUEUE, **headers: str) -> h
 
 
 @asynccontextmanager
-async def exchanging(
-    network: Scripted, *, time: HeldTime | None = None, token: str | None = TOKEN
+async def open_runcomfy_http(
+    network: ScriptedNetwork, *, time: FrozenTime | None = None, token: str | None = TOKEN
 ) -> AsyncGenerator[RunComfyHttp, None]:
     """Give an exchange over a scripted network, every step of which must be taken."""
-    held = time or HeldTime()
+    held = time or FrozenTime()
     async with Connections(lambda: httpx.AsyncClient(transport=network.transport)) as connections:
         yield RunComfyHttp(connections, base_url=BASE_URL, token=token, clock=held.clock)
     network.check()

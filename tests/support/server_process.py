@@ -100,7 +100,7 @@ class Pipes:
 
 
 @asynccontextmanager
-async def started(
+async def start_server(
     env: Mapping[str, str], *, wrapper: tuple[str, ...] = (), stderr: IO[bytes] | None = None
 ) -> AsyncGenerator[Pipes, None]:
     """Start the server, and kill it at the end if it still runs.

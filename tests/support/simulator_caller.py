@@ -20,7 +20,7 @@ DUSK = (30, 40, 160)
 
 
 @dataclass
-class Clock:
+class ManualClock:
     """A clock that moves only when it is told to."""
 
     now: float = 1000.0
@@ -58,7 +58,7 @@ class Caller:
 
 
 @asynccontextmanager
-async def calling(
+async def open_caller(
     behaviour: Behaviour | None = None,
     *,
     clock: Callable[[], float] | None = None,
@@ -68,7 +68,7 @@ async def calling(
     behaviour = behaviour or Behaviour(images="never")
     with anyio.fail_after(20):
         async with (
-            running(behaviour, clock=clock or Clock(), sleep=sleep) as simulator,
+            running(behaviour, clock=clock or ManualClock(), sleep=sleep) as simulator,
             httpx.AsyncClient(
                 timeout=60,
                 base_url=simulator.url,

@@ -55,20 +55,22 @@ class TaskPolling(ClientExtension):
         state: dict[str, Any] = created.wire()
         while state["status"] == "working":
             await anyio.sleep(state["pollIntervalMs"] / 1000)
-            state = await ask(context.session, "get", created.task_id)
+            state = await ask_about_task(context.session, "get", created.task_id)
             self.states.append(state)
         assert state["status"] == "completed"
         return CallToolResult.model_validate(state["result"])
 
 
-async def begin(client: Client, arguments: dict[str, Any]) -> TaskAnswer:
+async def start_task(client: Client, arguments: dict[str, Any]) -> TaskAnswer:
     """Call generate_video, which must be answered with a task; nobody waits for it."""
     answer = await client.session.call_tool("generate_video", arguments, allow_claimed=True)
     assert isinstance(answer, TaskAnswer), answer
     return answer
 
 
-async def ask(session: ClientSession, verb: str, task_id: str, **params: Any) -> dict[str, Any]:
+async def ask_about_task(
+    session: ClientSession, verb: str, task_id: str, **params: Any
+) -> dict[str, Any]:
     """Send a request about a task, and give the result as it came, without `_meta`."""
     request = TaskRequest(method=f"tasks/{verb}", params={"taskId": task_id, **params})
     answer = (await session.send_request(request, Wire)).root
@@ -76,11 +78,11 @@ async def ask(session: ClientSession, verb: str, task_id: str, **params: Any) ->
     return answer
 
 
-async def refusal(session: ClientSession, verb: str, task_id: str) -> tuple[int, str, Any]:
+async def refused_request(session: ClientSession, verb: str, task_id: str) -> tuple[int, str, Any]:
     """Send a request about a task that must be refused: code, message, data."""
     params: dict[str, Any] = {"inputResponses": {}} if verb == "update" else {}
     try:
-        answer = await ask(session, verb, task_id, **params)
+        answer = await ask_about_task(session, verb, task_id, **params)
     except MCPError as error:
         return error.code, error.message, error.data
     raise AssertionError(answer)

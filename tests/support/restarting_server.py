@@ -11,20 +11,20 @@ from mcp_types import CallToolResult
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
 
-from .client import ARGUMENTS, facts, served
+from .client import ARGUMENTS, open_mcp_client, structured
 
 
-def simulated(**switches: Any) -> AbstractAsyncContextManager[Simulator, bool | None]:
+def run_simulator(**switches: Any) -> AbstractAsyncContextManager[Simulator, bool | None]:
     """Run a simulator in virtual time."""
     return running(Behaviour(images="never", **switches), clock=anyio.current_time)
 
 
-def server(
+def open_server(
     simulator: Simulator, folder: Path, **settings: Any
 ) -> AbstractAsyncContextManager[Client, bool | None]:
     """Open a server on a state folder, with a client at it, as `served` does."""
     given: dict[str, Any] = {"token": simulator.token, "base_url": simulator.url, **settings}
-    return served(folder, **given)
+    return open_mcp_client(folder, **given)
 
 
 async def generate(client: Client, **arguments: Any) -> CallToolResult:
@@ -32,6 +32,6 @@ async def generate(client: Client, **arguments: Any) -> CallToolResult:
     return await client.call_tool("generate_video", ARGUMENTS | arguments)
 
 
-async def listed(client: Client, **arguments: Any) -> list[dict[str, Any]]:
+async def list_jobs(client: Client, **arguments: Any) -> list[dict[str, Any]]:
     """Give the jobs that list_jobs answers."""
-    return facts(await client.call_tool("list_jobs", arguments))["jobs"]
+    return structured(await client.call_tool("list_jobs", arguments))["jobs"]

@@ -63,7 +63,7 @@ class File:
 
 
 @dataclass
-class Service:
+class FinishedJob:
     """The service and the host.
 
     Attributes:
@@ -123,8 +123,8 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(
-    service: Service, folder: Path, *, tasks: ClientExtension | None = None, **settings: Any
+async def open_server(
+    service: FinishedJob, folder: Path, *, tasks: ClientExtension | None = None, **settings: Any
 ) -> AsyncGenerator[Client, None]:
     """Open a server before the service, with a client at it; its folders are in the one given."""
     chosen: dict[str, Any] = {
@@ -143,12 +143,12 @@ async def serving(
         yield client
 
 
-async def bought(client: Client) -> None:
+async def buy(client: Client) -> None:
     """Buy the job."""
     await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 5})
 
 
-async def saved(client: Client, **options: Any) -> CallToolResult:
+async def download(client: Client, **options: Any) -> CallToolResult:
     """Ask for what the job made to be saved."""
     arguments = {"request_id": REQUEST_ID, "download": True}
     return await client.call_tool("get_result", arguments, **options)
