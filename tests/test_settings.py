@@ -12,7 +12,7 @@ from seedance_mcp.settings import TOKEN_VARIABLES, Settings, is_loopback, load_s
 
 SECRET = "rc-secret-token-123"
 TOKEN_RULE = "a RunComfy token: printable ASCII without white space"
-URL_RULE = "an https URL, or an http one of this machine"
+URL_RULE = "an https URL, or an http URL of this machine"
 
 
 @pytest.fixture

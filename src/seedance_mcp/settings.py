@@ -1,4 +1,4 @@
-"""The configuration, read once; nothing else in the package reads the environment."""
+"""The settings, read once from the environment, which only this module reads."""
 
 import json
 from collections.abc import Mapping
@@ -22,11 +22,11 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from .errors import ConfigurationError
 
 TOKEN_VARIABLES = ("RUNCOMFY_API_TOKEN", "RUNCOMFY_TOKEN", "RUNCOMFY_API_KEY")
-"""Where the token may stand, the first that is set winning (client: each is in use)."""
+"""The variables that may hold the token; the first one set wins (client: all are in use)."""
 
 
 def is_loopback(host: str | None) -> bool:
-    """Tell whether a host name or address can only mean this machine."""
+    """Return whether a host name or address always means this machine."""
     try:
         return host == "localhost" or ip_address(host or "").is_loopback
     except ValueError:
@@ -34,7 +34,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def _token(value: str) -> str:
-    """Pass a token on that can stand in a header: printable ASCII without white space (client)."""
+    """Return a token if it is printable ASCII without white space (client)."""
     token = value.strip()
     if not (token.isascii() and token.isprintable()) or " " in token:
         raise ValueError("not a token")
@@ -42,15 +42,15 @@ def _token(value: str) -> str:
 
 
 def _origin(value: str) -> str:
-    """Pass a base URL on that the token may go to."""
+    """Return a base URL if it is safe to send the token there."""
     url = value.strip()
     parts = urlsplit(url)
-    _ = parts.port
+    _ = parts.port  # raises ValueError if it is out of range
     if not url.isascii() or not url.isprintable() or set(url) & set(" ?#@"):
         raise ValueError("not an origin")
     encrypted = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
     if not encrypted or not parts.hostname:
-        raise ValueError("not an origin that a token may go to")
+        raise ValueError("not a safe origin for a token")
     return url.rstrip("/")
 
 
@@ -58,7 +58,7 @@ def _folder(value: Path) -> Path:
     try:
         return value.expanduser()
     except RuntimeError as error:
-        raise ValueError("no such home folder") from error
+        raise ValueError("unknown home folder") from error
 
 
 def _lower(value: Any) -> Any:
@@ -66,7 +66,7 @@ def _lower(value: Any) -> Any:
 
 
 class Settings(BaseSettings):
-    """What a user can set; each description completes the sentence "the variable must be …"."""
+    """The settings; each description completes the sentence "the variable must be …"."""
 
     model_config = SettingsConfigDict(populate_by_name=True, frozen=True, extra="forbid")
 
@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     base_url: Annotated[str, AfterValidator(_origin)] = Field(
         "https://model-api.runcomfy.net",
         validation_alias="RUNCOMFY_API_BASE_URL",
-        description="an https URL, or an http one of this machine",
+        description="an https URL, or an http URL of this machine",
     )
     model: str = Field(
         "bytedance/seedance-1-0/lite/image-to-video",
@@ -124,12 +124,12 @@ class Settings(BaseSettings):
         description="a whole number from 1 to 36500",
     )
     allow_private_urls: bool = Field(
-        False,  # noqa: FBT003 - pydantic's own way to write a default
+        default=False,
         validation_alias="SEEDANCE_ALLOW_PRIVATE_URLS",
         description="true or false",
     )
     check_images: bool = Field(
-        True,  # noqa: FBT003 - pydantic's own way to write a default
+        default=True,
         validation_alias="SEEDANCE_CHECK_IMAGES",
         description="true or false",
     )
@@ -139,7 +139,7 @@ class Settings(BaseSettings):
         description="true or false",
     )
     auto_download: bool = Field(
-        False,  # noqa: FBT003 - pydantic's own way to write a default
+        default=False,
         validation_alias="SEEDANCE_AUTO_DOWNLOAD",
         description="true or false",
     )
@@ -153,22 +153,22 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(cls, *_: Any, init_settings: Any, **__: Any) -> tuple[Any, ...]:
-        """Take what is passed and nothing else: `load_settings` passes the environment."""
+        """Read arguments only; `load_settings` passes the environment."""
         return (init_settings,)
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Read the settings from environment variables, and the token also from the CLI's file.
+    """Return the settings from environment variables, and the token also from the CLI's file.
 
     Args:
-        environ: The environment; a variable that is empty counts as not set.
+        environ: The environment; an empty variable counts as unset.
 
     Raises:
-        ConfigurationError: In one line, which variable is wrong and what it must be.
+        ConfigurationError: A variable is wrong; the message says what it must be.
     """
     given = {name: value.strip() for name, value in environ.items() if value.strip()}
     source = EnvSettingsSource(Settings)
-    # pydantic-settings would take MODEL and LOG_LEVEL too, which mean something else elsewhere.
+    # pydantic-settings would also read MODEL and LOG_LEVEL, which other programs use.
     source.env_vars = {name.lower(): given[name] for name in _variables() if name in given}
     try:
         settings = Settings(**source())
@@ -179,7 +179,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def _variables() -> dict[str, str]:
-    """Give every variable with what it must be, in the order in which they are looked at."""
+    """Return what each variable must be, in the order in which they are read."""
     variables: dict[str, str] = {}
     for field in Settings.model_fields.values():
         alias = field.validation_alias
@@ -189,7 +189,7 @@ def _variables() -> dict[str, str]:
 
 
 def _configuration_error(error: ValidationError, given: Mapping[str, str]) -> ConfigurationError:
-    """Name the variable and what it must be; its value may be a secret, so it is not said."""
+    """Return an error that names the variable but not its value, which may be a secret."""
     place = str(error.errors(include_input=False, include_url=False)[0]["loc"][0])
     tokens = (name for name in TOKEN_VARIABLES if name in given)
     name = next(tokens, place) if place in TOKEN_VARIABLES else place
@@ -197,7 +197,7 @@ def _configuration_error(error: ValidationError, given: Mapping[str, str]) -> Co
 
 
 def _token_from_file(given: Mapping[str, str]) -> str | None:
-    """Read the token that RunComfy's own CLI keeps, where there is one (client)."""
+    """Return the token that RunComfy's own CLI has stored, or None (client)."""
     home = given.get("HOME") or given.get("USERPROFILE")
     if folder := given.get("RUNCOMFY_CONFIG_DIR"):
         path = Path(folder)
