@@ -17,7 +17,7 @@ from statistics import mean, quantiles
 from benchmarks.job_times import Draw, Job, kinds
 from benchmarks.plot import Panel, plot
 from seedance_mcp.polling.durations import Durations
-from seedance_mcp.polling.schedule import NOTHING_LEARNED, Schedule, Sighting
+from seedance_mcp.polling.schedule import DEFAULT_SCHEDULE, JobTiming, Schedule
 from seedance_mcp.service._schedules import MOST_SAMPLES
 
 HISTORIES = 60
@@ -29,7 +29,7 @@ STAGES = (0, 3, 30, 300)
 FIXED = (2.0, 3.0, 5.0)
 MEASURED_STAGE = 30
 
-Pause = Callable[[Sighting], float]
+Pause = Callable[[JobTiming], float]
 """Says how long to wait before the next status request, in seconds."""
 
 
@@ -77,7 +77,7 @@ def wait_for(job: Job, pause: Pause) -> Wait:
     now, seen_running, requests = 0.0, None, 0
     while True:
         running = None if seen_running is None else now - seen_running
-        now += pause(Sighting(elapsed=now, running=running))
+        now += pause(JobTiming(elapsed=now, running=running))
         requests += 1
         if now >= job.end:
             # Of one that was never seen to run, nobody knows for how long it did.
@@ -91,7 +91,7 @@ def learned(history: Sequence[Wait]) -> Schedule:
     """Make the schedule as `pace.py` does, of the last jobs that were waited for."""
     last = history[-MOST_SAMPLES:]
     runs = Durations([wait.run for wait in last if wait.run])
-    return Schedule(runs, Durations([wait.total for wait in last])) if last else NOTHING_LEARNED
+    return Schedule(runs, Durations([wait.total for wait in last])) if last else DEFAULT_SCHEDULE
 
 
 def schedules(draw: Draw, random: Random) -> Iterator[Pause]:
@@ -117,7 +117,7 @@ def measure(draw: Draw, random: Random) -> dict[str, Result]:
     return {name: Result(those) for name, those in waits.items()}
 
 
-def _fixed(seconds: float, _: Sighting) -> float:
+def _fixed(seconds: float, _: JobTiming) -> float:
     return seconds
 
 

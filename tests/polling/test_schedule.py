@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedance_mcp.polling.durations import Durations
-from seedance_mcp.polling.schedule import Schedule, Sighting
+from seedance_mcp.polling.schedule import JobTiming, Schedule
 from seedance_mcp.retry import retry_delay
 
 AGES = st.floats(0, 1e9)
@@ -34,7 +34,7 @@ def polls(plan: Schedule, *, until: float) -> list[float]:
     """Give when a run is asked about."""
     ages, age = [0.0], 0.0
     while age < until:
-        age += plan.pause(Sighting(elapsed=age, running=age), lambda: 0.5)
+        age += plan.pause(JobTiming(elapsed=age, running=age), lambda: 0.5)
         ages.append(age)
     return ages
 
@@ -43,7 +43,7 @@ def polls(plan: Schedule, *, until: float) -> list[float]:
 def test_a_pause_lasts_from_one_second_to_fifteen_whatever_was_measured(
     runs: list[float], age: float, running: float | None, until_start: float | None, chance: float
 ) -> None:
-    seen = Sighting(elapsed=age, running=running, until_start=until_start)
+    seen = JobTiming(elapsed=age, running=running, until_start=until_start)
     assert 1 <= schedule(runs).pause(seen, lambda: chance) <= 15
 
 
@@ -75,7 +75,7 @@ def test_a_schedule_tells_how_many_polls_a_run_takes() -> None:
 
 
 def test_a_new_job_is_looked_at_after_two_seconds() -> None:
-    assert schedule().pause(Sighting(elapsed=0.5), lambda: 0.5) == pytest.approx(1.5)
+    assert schedule().pause(JobTiming(elapsed=0.5), lambda: 0.5) == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize(
@@ -84,18 +84,18 @@ def test_a_new_job_is_looked_at_after_two_seconds() -> None:
 def test_a_queue_that_moves_is_asked_about_again_halfway_to_the_start(
     until_start: float | None, pause: float
 ) -> None:
-    seen = Sighting(elapsed=30, until_start=until_start)
+    seen = JobTiming(elapsed=30, until_start=until_start)
     assert schedule().pause(seen, lambda: 0.5) == pytest.approx(pause)
 
 
 def test_the_more_alike_the_runs_were_the_better_the_start_must_be_known() -> None:
-    seen = Sighting(elapsed=30)
+    seen = JobTiming(elapsed=30)
     assert schedule([60.0] * 9).pause(seen, lambda: 0.5) == 2
     assert schedule(AROUND_60).pause(seen, lambda: 0.5) == 6
 
 
 def test_jobs_do_not_beat_together() -> None:
-    seen = Sighting(elapsed=30)
+    seen = JobTiming(elapsed=30)
     assert (schedule().pause(seen, least), schedule().pause(seen, most)) == (
         pytest.approx(5.4),
         pytest.approx(6.6),
@@ -111,12 +111,12 @@ def test_a_time_is_usual_once_three_jobs_have_ended(
 
 @given(st.lists(st.floats(1, 1e5), min_size=1, max_size=40))
 def test_the_curve_falls_from_one_to_nothing_without_gaps(measured: list[float]) -> None:
-    parts = Durations(measured).stretches()
-    assert sum(part.ended for part in parts) == pytest.approx(1, abs=0.01)
-    assert min(part.ended for part in parts) >= 0
-    assert parts[0].begin == 0
+    parts = Durations(measured).intervals()
+    assert sum(part.mass for part in parts) == pytest.approx(1, abs=0.01)
+    assert min(part.mass for part in parts) >= 0
+    assert parts[0].start == 0
     for part, after in pairwise(parts):
-        assert part.begin + part.seconds == pytest.approx(after.begin)
+        assert part.start + part.seconds == pytest.approx(after.start)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""How long jobs take, learned from those that ended: a smooth curve through a few measured times.
+"""How long jobs take, estimated from those that have ended: a kernel density estimate.
 
-Each measured time counts as a bell on a logarithmic scale, since a job of twice the usual time is
-as likely as one of half of it. One more bell, a wide one, stands for what is not known; where
-nothing was measured it is all there is. Pure arithmetic.
+Kernels are normal in the logarithm of the duration, since a job of twice the usual time is as
+likely as one of half of it. One wide kernel is the prior, which alone applies while nothing is
+measured. Pure arithmetic.
 """
 
 from collections.abc import Sequence
@@ -12,115 +12,125 @@ from math import erfc, exp, log, sqrt
 from statistics import fmean, pstdev, quantiles
 
 PRIOR_MEDIAN_SECONDS = 60.0
-PRIOR_WIDTH = 0.8
-"""What is believed before anything is measured: two of three jobs take 27 to 134 seconds."""
+PRIOR_SIGMA = 0.8
+"""The log-normal prior: two of three jobs take 27 to 134 seconds."""
 
-SHORTEST_SECONDS = 0.5
-WIDTH_OF_ONE = 0.3
-LEAST_WIDTH = 0.05
-REACH = 3.2
-"""How many of its widths a bell reaches."""
-POINTS = 192
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bell:
-    """One bell of a curve: where its middle is and how wide it is, both as logarithms."""
-
-    middle: float
-    width: float
-
-    def share_beyond(self, seconds: float) -> float:
-        """Give the share of its jobs that take longer."""
-        return erfc((log(seconds) - self.middle) / self.width / sqrt(2)) / 2
+MIN_SECONDS = 0.5
+SINGLE_BANDWIDTH = 0.3
+"""The bandwidth for a single measured duration, which has no spread of its own."""
+MIN_BANDWIDTH = 0.05
+SUPPORT_SIGMAS = 3.2
+"""How many standard deviations of a kernel the grid covers."""
+GRID_POINTS = 192
+_QUARTILE_SIGMAS = 0.67
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stretch:
-    """A stretch of a job's life.
+class Kernel:
+    """One log-normal kernel: its mean and standard deviation, both of the logarithm."""
+
+    mean: float
+    sigma: float
+
+    def survival(self, seconds: float) -> float:
+        """Return the probability of a longer duration."""
+        return erfc((log(seconds) - self.mean) / self.sigma / sqrt(2)) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """An interval of a job's life.
 
     Attributes:
-        begin: When it begins, in seconds.
-        seconds: How long it is.
-        ended: The share of jobs that end in it.
-        present: The share of jobs that are still under way in the middle of it.
+        start: The job's age at its start, in seconds.
+        seconds: Its length.
+        mass: The probability that the job ends in it.
+        survival: The probability that the job still runs in the middle of it.
     """
 
-    begin: float
+    start: float
     seconds: float
-    ended: float
-    present: float
+    mass: float
+    survival: float
+
+    @property
+    def hazard(self) -> float:
+        """The rate a second at which jobs that are still running end."""
+        return self.mass / self.seconds / self.survival if self.survival > 0 else 0.0
 
 
 @dataclass(frozen=True)
 class Durations:
-    """The times that jobs of one kind took.
-
-    Attributes:
-        measured: In seconds, in any order; may be empty.
-    """
+    """The durations of jobs of one kind, in seconds, in any order; may be empty."""
 
     measured: Sequence[float] = ()
 
     @property
-    def usual(self) -> float:
-        """Give the median in seconds, the prior's where nothing was measured."""
+    def median(self) -> float:
+        """The median in seconds, the prior's if nothing is measured."""
         return self._quartiles()[1]
 
     @property
     def mean(self) -> float:
-        """Give the mean in seconds, the prior's where nothing was measured."""
+        """The mean in seconds, the prior's if nothing is measured."""
         if not self.measured:
-            return PRIOR_MEDIAN_SECONDS * exp(PRIOR_WIDTH**2 / 2)
-        return max(fmean(self.measured), SHORTEST_SECONDS)
+            return PRIOR_MEDIAN_SECONDS * exp(PRIOR_SIGMA**2 / 2)
+        return max(fmean(self.measured), MIN_SECONDS)
 
     @property
-    def spread(self) -> float:
-        """Give the seconds between the fastest quarter and the slowest quarter."""
-        fast, _, slow = self._quartiles()
-        return slow - fast
+    def interquartile_range(self) -> float:
+        """The seconds from the lower to the upper quartile."""
+        lower, _, upper = self._quartiles()
+        return upper - lower
 
-    def stretches(self) -> list[Stretch]:
-        """Divide a job's life into stretches, short early and long late, until hardly one goes on.
+    def intervals(self) -> list[Interval]:
+        """Return a job's life in consecutive intervals from 0 seconds, each longer than the last.
 
-        Returns:
-            The stretches in order, from 0 seconds, without gaps.
+        They end where hardly any job still runs.
         """
-        bells = self._bells()
-        longest = exp(max(bell.middle + REACH * bell.width for bell in bells))
-        step = (longest / SHORTEST_SECONDS) ** (1 / (POINTS - 1))
-        times = [SHORTEST_SECONDS * step**number for number in range(POINTS)]
-        shares = [sum(bell.share_beyond(time) for bell in bells) / len(bells) for time in times]
+        kernels = self._kernels()
+        longest = exp(max(kernel.mean + SUPPORT_SIGMAS * kernel.sigma for kernel in kernels))
+        ratio = (longest / MIN_SECONDS) ** (1 / (GRID_POINTS - 1))
+        times = [MIN_SECONDS * ratio**number for number in range(GRID_POINTS)]
+        survivals = [
+            sum(kernel.survival(time) for kernel in kernels) / len(kernels) for time in times
+        ]
         return [
-            Stretch(begin=begin, seconds=end - begin, ended=more - less, present=(more + less) / 2)
-            for (begin, more), (end, less) in pairwise(
-                [(0.0, 1.0), *zip(times, shares, strict=True)]
+            Interval(
+                start=start,
+                seconds=end - start,
+                mass=before - after,
+                survival=(before + after) / 2,
+            )
+            for (start, before), (end, after) in pairwise(
+                [(0.0, 1.0), *zip(times, survivals, strict=True)]
             )
         ]
 
     def _quartiles(self) -> list[float]:
         if not self.measured:
-            fast, slow = exp(-0.67 * PRIOR_WIDTH), exp(0.67 * PRIOR_WIDTH)
-            return [PRIOR_MEDIAN_SECONDS * part for part in (fast, 1, slow)]
-        # Of a single time there are no quartiles; of the same one twice there are.
+            ratios = (exp(-_QUARTILE_SIGMAS * PRIOR_SIGMA), 1, exp(_QUARTILE_SIGMAS * PRIOR_SIGMA))
+            return [PRIOR_MEDIAN_SECONDS * ratio for ratio in ratios]
+        # `quantiles` needs two values; doubling the sample provides them and keeps its quartiles.
         return quantiles([*self.measured, *self.measured], n=4, method="inclusive")
 
-    def _bells(self) -> list[Bell]:
-        prior = Bell(middle=log(PRIOR_MEDIAN_SECONDS), width=PRIOR_WIDTH)
-        logs = sorted(log(max(seconds, SHORTEST_SECONDS)) for seconds in self.measured)
-        least = _width(logs)
-        # Where times lie far apart, those between them are as likely.
-        around = zip(logs[:1] + logs[:-1], logs, logs[1:] + logs[-1:], strict=True)
-        bells = (
-            Bell(middle=at, width=max(least, (after - before) / 2)) for before, at, after in around
+    def _kernels(self) -> list[Kernel]:
+        prior = Kernel(mean=log(PRIOR_MEDIAN_SECONDS), sigma=PRIOR_SIGMA)
+        logs = sorted(log(max(seconds, MIN_SECONDS)) for seconds in self.measured)
+        bandwidth = _bandwidth(logs)
+        # Wider between durations that lie far apart, since those between them are as likely.
+        neighbours = zip(logs[:1] + logs[:-1], logs, logs[1:] + logs[-1:], strict=True)
+        kernels = (
+            Kernel(mean=mean, sigma=max(bandwidth, (after - before) / 2))
+            for before, mean, after in neighbours
         )
-        return [prior, *bells]
+        return [prior, *kernels]
 
 
-def _width(logs: Sequence[float]) -> float:
-    """Choose the bells' width by Silverman's rule: the more there are, the narrower."""
+def _bandwidth(logs: Sequence[float]) -> float:
+    """Return the bandwidth by Silverman's rule: the more values, the narrower."""
     if len(logs) < 2:
-        return WIDTH_OF_ONE
-    fast, _, slow = quantiles(logs, n=4)
-    spread = min(pstdev(logs), (slow - fast) / 1.34)
-    return max(LEAST_WIDTH, 0.9 * spread * len(logs) ** -0.2)
+        return SINGLE_BANDWIDTH
+    lower, _, upper = quantiles(logs, n=4)
+    spread = min(pstdev(logs), (upper - lower) / 1.34)
+    return max(MIN_BANDWIDTH, 0.9 * spread * len(logs) ** -0.2)

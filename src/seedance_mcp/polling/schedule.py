@@ -1,9 +1,9 @@
-"""When to ask again: the rhythm of polls, and the pauses between retries. Pure arithmetic.
+"""When to poll a job again. Pure arithmetic.
 
-A poll that finds a job unfinished was asked in vain, and an end that is found late was waited for.
-For a given number of polls the mean delay is least where they are as dense as the square root of
-the hazard, which is the rate at which the jobs that have come this far end. So polls are sparse
-early, and dense where the end is likely; how dense in all is chosen once for each kind of job.
+A poll before a job's end is wasted, and an end that is seen late was waited for. For a given
+number of polls the mean delay is least if their rate is proportional to the square root of the
+hazard, the rate at which jobs of that age end. So polls are sparse early and dense where the end is
+likely; the factor is chosen once for each kind of job.
 """
 
 from bisect import bisect_right
@@ -19,45 +19,45 @@ from seedance_mcp.clock import Random
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 
-from .durations import Durations, Stretch
+from .durations import Durations, Interval
 
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 15.0
+"""The bounds of a pause between polls."""
 JITTER = 0.1
-"""The bounds of a pause, and the part of it that chance decides."""
+"""The fraction by which a pause is randomly shorter or longer."""
 
 FIRST_SECONDS = 2.0
-"""When a new job is looked at first: by then it runs, or it is known to queue."""
+"""The age of a job at its first poll: by then it runs, or it is queued for longer."""
 
 QUEUE_SECONDS = 6.0
-"""How long at the most a pause in the queue is, unless its movement allows for more."""
+"""The longest pause in the queue, unless the queue moves slowly."""
 
-LAG_SECONDS = 0.7
-"""The mean delay to reach between an end and its discovery."""
-SECONDS_A_POLL, MORE_POLLS = 4.2, 0.7
-"""What a job may be given for that: a poll for so many seconds of its life, and a part of one more.
+TARGET_LAG_SECONDS = 0.7
+"""The mean delay to aim for between a job's end and the poll that sees it."""
+SECONDS_PER_POLL, EXTRA_POLLS = 4.2, 0.7
+"""The most polls a job may take: one for so many seconds of its life, and part of another.
 
-For jobs of every length this comes to just under half of what a poll every 2 seconds takes, as
-`benchmarks/schedule.py` shows.
+For jobs of every length this is just under half of what a poll every 2 seconds takes; see
+`benchmarks/schedule.py`.
 """
 FIRST_POLLS = 1.0
-"""The poll that finds a run begun comes on top of what its density adds up to."""
+"""The poll that first sees a job running, which is not part of the rate."""
 
-USUAL_FROM = 3
-"""How many jobs must have ended before their time is called usual."""
-UNSURE_PART = 5.0
-"""Before that a pause lasts no longer than this part of the job's age."""
+MIN_SAMPLE = 3
+"""How many jobs must have ended before their durations are relied on."""
+UNSURE_AGE_DIVISOR = 5.0
+"""With fewer of them, a pause is at most the job's age divided by this."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sighting:
-    """What is known of a job when the next poll is to be chosen.
+class JobTiming:
+    """What is known of a job's timing when the next poll is planned.
 
     Attributes:
-        elapsed: How old the job is, in seconds.
-        running: How long ago it was first seen to run, in seconds; None while it queues.
-        until_start: The seconds until it runs, as its movement in the queue tells; None where it
-            does not.
+        elapsed: The job's age in seconds.
+        running: The seconds since it was first seen running, None while it is queued.
+        until_start: The seconds until it runs, estimated from its movement in the queue, or None.
     """
 
     elapsed: float
@@ -67,11 +67,11 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When to ask about jobs of one kind.
+    """When to poll jobs of one kind.
 
     Attributes:
-        runs: How long such jobs took from when they were first seen to run.
-        totals: How long they took in all.
+        runs: The durations of such jobs from when they were first seen running.
+        totals: Their durations in all.
     """
 
     runs: Durations
@@ -79,131 +79,132 @@ class Schedule:
 
     @property
     def usual_seconds(self) -> float | None:
-        """Give how long such a job usually takes in all, None while too few have ended."""
-        return self.totals.usual if len(self.totals.measured) >= USUAL_FROM else None
+        """The median duration of such a job in all, None while too few have ended."""
+        return self.totals.median if len(self.totals.measured) >= MIN_SAMPLE else None
 
     @property
     def expected_polls(self) -> float:
-        """Give how many polls a run takes on average, if it takes what others took.
-
-        They count from the one that finds it begun to the one that finds it ended, which is half a
-        poll later than the density says.
-        """
+        """The mean number of polls of a run, from the one that sees it begun to its end."""
+        # The poll that sees the end comes on average half a poll after it.
         if not self.runs.measured:
-            return FIRST_POLLS + _cost(self._stretches, self._density)[1] + 0.5
+            return FIRST_POLLS + _lag_and_polls(self._intervals, self._factor)[1] + 0.5
         return FIRST_POLLS + fmean(self._polls_by(run) for run in self.runs.measured) + 0.5
 
-    def pause(self, seen: Sighting, random: Random) -> float:
-        """Say how long to wait before the next status request.
+    def pause(self, timing: JobTiming, random: Random) -> float:
+        """Return the seconds to wait before the next poll, from 1 to 15.
 
         Args:
-            seen: What is known of the job.
-            random: Where the jitter comes from, so that many jobs do not beat together.
-
-        Returns:
-            Seconds, from 1 to 15.
+            timing: What is known of the job.
+            random: The source of the jitter, which spreads the polls of many jobs.
         """
-        pause = self._queued(seen) if seen.running is None else self._run(seen, seen.running)
+        if timing.running is None:
+            pause = self._pause_queued(timing)
+        else:
+            pause = self._pause_running(timing, timing.running)
         jittered = pause * (1 - JITTER + 2 * JITTER * random())
         return min(max(jittered, SHORTEST_SECONDS), LONGEST_SECONDS)
 
-    def _queued(self, seen: Sighting) -> float:
-        if seen.elapsed < FIRST_SECONDS:
-            return FIRST_SECONDS - seen.elapsed
-        return max(self._bounded(self._queue_pause, seen), (seen.until_start or 0.0) / 2)
+    def _pause_queued(self, timing: JobTiming) -> float:
+        if timing.elapsed < FIRST_SECONDS:
+            return FIRST_SECONDS - timing.elapsed
+        pause = self._limit_unsure(self._queue_pause, timing)
+        return max(pause, (timing.until_start or 0.0) / 2)
 
-    def _run(self, seen: Sighting, age: float) -> float:
-        """Find when the density of polls has added up to one more."""
-        one_more = self._polls_by(age) + 1
-        then = _line(one_more, self._polls, self._ends, slope=LONGEST_SECONDS)
-        return self._bounded(then - age, seen)
+    def _pause_running(self, timing: JobTiming, age: float) -> float:
+        """Return the seconds in which the poll rate adds up to one more poll."""
+        next_poll = self._polls_by(age) + 1
+        next_age = _interpolate(
+            next_poll, self._cumulative_polls, self._interval_ends, slope=LONGEST_SECONDS
+        )
+        return self._limit_unsure(next_age - age, timing)
 
     def _polls_by(self, age: float) -> float:
-        """Give how many polls have come, by density, when a run is so old."""
-        return _line(age, self._ends, self._polls, slope=1 / LONGEST_SECONDS)
+        """Return the integral of the poll rate up to an age of the run, in seconds."""
+        return _interpolate(
+            age, self._interval_ends, self._cumulative_polls, slope=1 / LONGEST_SECONDS
+        )
 
-    def _bounded(self, pause: float, seen: Sighting) -> float:
-        """Shorten a pause of a young job while nothing tells how long such jobs take."""
-        if len(self.runs.measured) >= USUAL_FROM:
+    def _limit_unsure(self, pause: float, timing: JobTiming) -> float:
+        """Shorten the pause of a young job while too few durations are known."""
+        if len(self.runs.measured) >= MIN_SAMPLE:
             return pause
-        return min(pause, max(seen.elapsed / UNSURE_PART, FIRST_SECONDS))
+        return min(pause, max(timing.elapsed / UNSURE_AGE_DIVISOR, FIRST_SECONDS))
 
     @cached_property
-    def _stretches(self) -> list[Stretch]:
-        return self.runs.stretches()
+    def _intervals(self) -> list[Interval]:
+        return self.runs.intervals()
 
     @cached_property
-    def _ends(self) -> list[float]:
-        """Give when each stretch ends."""
-        return [stretch.begin + stretch.seconds for stretch in self._stretches]
+    def _interval_ends(self) -> list[float]:
+        return [interval.start + interval.seconds for interval in self._intervals]
 
     @cached_property
-    def _polls(self) -> list[float]:
-        """Give how many polls have come by the end of each stretch."""
-        steps = (part.seconds * _rate(part, self._density) for part in self._stretches)
-        return list(accumulate(steps))
+    def _cumulative_polls(self) -> list[float]:
+        """The number of polls by the end of each interval."""
+        polls = (part.seconds * _poll_rate(part, self._factor) for part in self._intervals)
+        return list(accumulate(polls))
 
     @cached_property
-    def _density(self) -> float:
-        """Choose the least density that reaches the delay, unless it takes too many polls."""
-        most = self._most_polls()
+    def _factor(self) -> float:
+        """The least factor on √hazard that reaches the target lag, within the limit of polls."""
+        most = self._max_polls()
         low, high = 1e-3, 1e3
         for _ in range(30):
             middle = sqrt(low * high)
-            lag, polls = _cost(self._stretches, middle)
-            low, high = (low, middle) if lag < LAG_SECONDS or polls > most else (middle, high)
+            lag, polls = _lag_and_polls(self._intervals, middle)
+            enough = lag < TARGET_LAG_SECONDS or polls > most
+            low, high = (low, middle) if enough else (middle, high)
         return low
 
-    def _most_polls(self) -> float:
-        """Say how many polls a run may take, of all that such a job is given."""
+    def _max_polls(self) -> float:
+        """Return how many polls a run may take: what a job may take, less its time in the queue."""
         queued = max(self.totals.mean - self.runs.mean, 0.0)
-        given = self.totals.mean / SECONDS_A_POLL + MORE_POLLS - FIRST_POLLS
-        left = given - max(queued - FIRST_SECONDS, 0.0) / self._queue_pause
-        # The curve knows of runs that were not measured, and so its mean is another.
-        smooth = sum(part.seconds * part.present for part in self._stretches)
-        return max(left * smooth / self.runs.mean, 1.0)
+        allowed = self.totals.mean / SECONDS_PER_POLL + EXTRA_POLLS - FIRST_POLLS
+        left = allowed - max(queued - FIRST_SECONDS, 0.0) / self._queue_pause
+        # Scaled, because the smoothed distribution has another mean than the measured durations.
+        smooth_mean = sum(part.seconds * part.survival for part in self._intervals)
+        return max(left * smooth_mean / self.runs.mean, 1.0)
 
     @property
     def _queue_pause(self) -> float:
-        # The start need not be known better than the end can be foretold.
-        return min(max(self.runs.spread / 2, FIRST_SECONDS), QUEUE_SECONDS)
+        # The start need not be known more precisely than the end can be predicted.
+        return min(max(self.runs.interquartile_range / 2, FIRST_SECONDS), QUEUE_SECONDS)
 
 
-def _rate(part: Stretch, density: float) -> float:
-    """Give the polls a second within a stretch."""
-    hazard = part.ended / part.seconds / part.present if part.present > 0 else 0.0
-    return min(max(density * sqrt(hazard), 1 / LONGEST_SECONDS), 1 / SHORTEST_SECONDS)
+def _poll_rate(interval: Interval, factor: float) -> float:
+    """Return the polls a second in an interval."""
+    return min(max(factor * sqrt(interval.hazard), 1 / LONGEST_SECONDS), 1 / SHORTEST_SECONDS)
 
 
-def _cost(stretches: Sequence[Stretch], density: float) -> tuple[float, float]:
-    """Give what polling at a density costs on average: the delay in seconds, and the polls."""
-    rates = [(part, _rate(part, density)) for part in stretches]
-    lag = sum(part.ended / rate / 2 for part, rate in rates)
-    return lag, sum(part.present * part.seconds * rate for part, rate in rates)
+def _lag_and_polls(intervals: Sequence[Interval], factor: float) -> tuple[float, float]:
+    """Return the mean delay in seconds and the mean number of polls at a factor."""
+    rates = [(part, _poll_rate(part, factor)) for part in intervals]
+    lag = sum(part.mass / rate / 2 for part, rate in rates)
+    return lag, sum(part.survival * part.seconds * rate for part, rate in rates)
 
 
-def _line(at: float, from_: Sequence[float], to: Sequence[float], *, slope: float) -> float:
-    """Read a line through (0, 0) and rising points, which goes on with a slope after the last."""
-    number = bisect_right(from_, at)
-    x, y = (from_[number - 1], to[number - 1]) if number else (0.0, 0.0)
-    if number < len(from_):
-        slope = (to[number] - y) / (from_[number] - x)
+def _interpolate(at: float, xs: Sequence[float], ys: Sequence[float], *, slope: float) -> float:
+    """Interpolate linearly from (0, 0) through rising points, and with `slope` after the last."""
+    number = bisect_right(xs, at)
+    x, y = (xs[number - 1], ys[number - 1]) if number else (0.0, 0.0)
+    if number < len(xs):
+        slope = (ys[number] - y) / (xs[number] - x)
     return y + (at - x) * slope
 
 
-NOTHING_LEARNED = Schedule(Durations(), Durations())
-"""The schedule of jobs of which none has ended yet."""
+DEFAULT_SCHEDULE = Schedule(Durations(), Durations())
+"""The schedule of a kind of job of which none has ended yet."""
 
 
-def sighting(job: Job, now: datetime, *, until_start: float | None = None) -> Sighting:
-    """Tell what is known of a job when the next poll is to be chosen.
+def job_timing(job: Job, now: datetime, *, until_start: float | None = None) -> JobTiming:
+    """Return a job's timing.
 
     Args:
         job: The job.
-        now: What time it is.
-        until_start: The seconds until it runs, None where that is not known.
+        now: The time, in UTC.
+        until_start: The estimated seconds until it runs, or None.
     """
     running = None
     if job.status is not Status.IN_QUEUE:
         running = max(0.0, (now - (job.started_at or now)).total_seconds())
-    return Sighting(elapsed=job.elapsed_seconds(now), running=running, until_start=until_start)
+    return JobTiming(elapsed=job.elapsed_seconds(now), running=running, until_start=until_start)

@@ -14,7 +14,7 @@ import anyio
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import RateLimited, Rejection, RunComfyError
 from seedance_mcp.jobs.job import Job
-from seedance_mcp.polling.schedule import sighting
+from seedance_mcp.polling.schedule import job_timing
 
 from ._schedules import Schedules
 from .reports import JobReport
@@ -67,7 +67,7 @@ class Poller:
         schedule = await self._schedules.of(self.last.job)
         retry_after, over = 0.0, self.last.job.status.final
         while not over:
-            seen = sighting(self.last.job, self._clock.now(), until_start=self._until_start())
+            seen = job_timing(self.last.job, self._clock.now(), until_start=self._until_start())
             pause = schedule.pause(seen, self._clock.random)
             await self._clock.sleep(max(retry_after, pause))
             report, retry_after, over = await self._poll_once(self.last)

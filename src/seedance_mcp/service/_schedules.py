@@ -10,7 +10,7 @@ from seedance_mcp.jobs.status import Status
 from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import Model
 from seedance_mcp.polling.durations import Durations
-from seedance_mcp.polling.schedule import NOTHING_LEARNED, Schedule
+from seedance_mcp.polling.schedule import DEFAULT_SCHEDULE, Schedule
 
 MOST_SAMPLES = 100
 """How many of the newest completed jobs are read from the ledger."""
@@ -38,7 +38,7 @@ class Schedules:
         """Return when to poll a job, learned from how long its kind took before."""
         kind = self._kind(job)
         if kind is None:
-            return NOTHING_LEARNED
+            return DEFAULT_SCHEDULE
         at, schedule = self._learned.get(kind, (None, None))
         if at is None or schedule is None or not at <= self._clock.now() < at + REFRESH_AFTER:
             schedule = await self._learn(job, kind)
@@ -51,7 +51,7 @@ class Schedules:
                 job.owner, statuses=[Status.COMPLETED], limit=MOST_SAMPLES
             )
         except LedgerError:
-            return NOTHING_LEARNED
+            return DEFAULT_SCHEDULE
         alike = [other for other in page.jobs if other.timely and self._kind(other) == kind]
         return Schedule(
             runs=Durations([seconds for other in alike if (seconds := other.run_seconds)]),

@@ -20,7 +20,7 @@ from seedance_mcp.mcp_server._opening import ServiceOpener
 from seedance_mcp.mcp_server._progress import describe
 from seedance_mcp.mcp_server.tools.generate_video import report_job, start
 from seedance_mcp.mcp_server.tools.tool import Call, Caller, Tool
-from seedance_mcp.polling.schedule import NOTHING_LEARNED, SHORTEST_SECONDS, Schedule, sighting
+from seedance_mcp.polling.schedule import DEFAULT_SCHEDULE, SHORTEST_SECONDS, Schedule, job_timing
 from seedance_mcp.service.reports import JobReport, ignore
 from seedance_mcp.text import one_line
 
@@ -49,12 +49,12 @@ class TaskForms:
     clock: Clock
     kept: timedelta
 
-    def created(self, report: JobReport, schedule: Schedule = NOTHING_LEARNED) -> CreatedTask:
+    def created(self, report: JobReport, schedule: Schedule = DEFAULT_SCHEDULE) -> CreatedTask:
         """Return a job that has begun, in place of its call's result."""
         return CreatedTask(**self._fields(report, schedule))
 
     def state(
-        self, report: JobReport, result: CallToolResult, schedule: Schedule = NOTHING_LEARNED
+        self, report: JobReport, result: CallToolResult, schedule: Schedule = DEFAULT_SCHEDULE
     ) -> TaskState:
         """Return where a job stands.
 
@@ -84,7 +84,7 @@ class TaskForms:
             return ceil(1000 * SHORTEST_SECONDS)
         if job.status.final:
             return None
-        seen = sighting(job, self.clock.now())
+        seen = job_timing(job, self.clock.now())
         return ceil(1000 * schedule.pause(seen, self.clock.random))
 
 
