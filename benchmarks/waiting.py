@@ -58,7 +58,7 @@ class Figures:
 def module(name: str, *arguments: str) -> Generator["subprocess.Popen[str]", None, None]:
     """Run another part of this package in a process of its own."""
     command = [sys.executable, "-m", f"{__package__}.{name}", *arguments]
-    with subprocess.Popen(  # noqa: S603 - this interpreter
+    with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         try:

@@ -98,7 +98,7 @@ class Inspector:
         """Start the server and ask it one thing."""
         command = [NODE, CLI, "--cli", "--config", str(self.config), "--server", "seedance"]
         command += ["--protocol-era", self.era, "--format", "json", "--method", method, *options]
-        run = subprocess.run(  # noqa: S603 - the command is our own
+        run = subprocess.run(
             command,
             env=self.env,
             stdin=subprocess.DEVNULL,

@@ -148,7 +148,7 @@ def run(subject: str, url: str, option: str, values: Sequence[str]) -> Verdict:
 def suite(common: Sequence[str], option: str, value: str) -> int:
     """Run the suite with its words in a log named after the value, and give its exit code."""
     with (LOGS / f"{value}.log").open("wb") as output:
-        return subprocess.run(  # noqa: S603 - the command is our own
+        return subprocess.run(
             [NODE, SUITE, "server", *common, option, value],
             stdin=subprocess.DEVNULL,
             stdout=output,

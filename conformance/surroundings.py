@@ -75,7 +75,7 @@ def started(command: Sequence[str], *, env: Mapping[str, str], log: Path) -> Gen
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
         log.open("wb") as output,
-        subprocess.Popen(  # noqa: S603 - the commands are our own
+        subprocess.Popen(
             command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         ) as process,
     ):

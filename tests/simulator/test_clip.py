@@ -138,5 +138,5 @@ def test_drawing_ends_where_the_caller_stops_it(tmp_path: Path) -> None:
 
 
 def test_missing_libraries_are_named_with_the_command_that_installs_them() -> None:
-    with pytest.raises(ConfigurationError, match=r"pip install 'seedance-mcp\[simulator\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'seedance-mcp\[video\]'"):
         require_drawing(find=lambda _module: None)

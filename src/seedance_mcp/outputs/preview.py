@@ -1,6 +1,6 @@
 """Something to look at: a small image of a clip that was saved.
 
-It needs PyAV and Pillow (the extra `preview`), which are imported only when a clip is looked at.
+It needs PyAV and Pillow (the extra `video`), which are imported only when a clip is looked at.
 """
 
 # PyAV's stubs leave types out.

@@ -3,7 +3,7 @@
 A slow push into the first image; where there is a last one, the push comes back and the clip
 dissolves into it. SIMULATED stands in the lower left corner of every frame.
 
-It needs the `simulator` extra: only `studio.py` imports it, and only once there is work.
+It needs the `video` extra: only `studio.py` imports it, and only once there is work.
 """
 
 # PyAV's stubs leave types out: packets' streams, `from_image`, keyword arguments of `add_stream`.

@@ -1,6 +1,6 @@
 """Input images: fetched as the service would fetch them, and judged by the model's own rules.
 
-It needs the `simulator` extra: only `studio.py` imports it, and only once there is work.
+It needs the `video` extra: only `studio.py` imports it, and only once there is work.
 """
 
 import base64

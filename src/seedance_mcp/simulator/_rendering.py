@@ -34,7 +34,7 @@ def require_drawing(find: Callable[[str], object] = find_spec) -> None:
     if not all(find(module) for module in ("av", "PIL")):
         raise ConfigurationError(
             "The simulator draws its clips with PyAV and Pillow, and they are not installed: "
-            "pip install 'seedance-mcp[simulator]'"
+            "pip install 'seedance-mcp[video]'"
         )
 
 
