@@ -1,56 +1,61 @@
-# Two commands do everything: make demo, make test.
-# uv is found on the PATH, or put into .tools first.
+# `make` lists the targets. uv is taken from the PATH, or installed into .tools first.
 
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 PYTHON ?= python3
-# Without compiled bytecode every start of the server would compile the SDK again.
+# Without compiled bytecode, every start of the server would compile the SDK again.
 export UV_COMPILE_BYTECODE := 1
 export UV_PYTHON_DOWNLOADS := never
 RUN = $(UV) run --no-sync
 
-.PHONY: demo benchmark test search test-lowest conformance inspect lint format clean
-.DEFAULT_GOAL := demo
+.PHONY: help demo test search test-lowest conformance inspect lint format benchmark clean
+.DEFAULT_GOAL := help
 
-demo: .venv/.synced ## make a clip with no account
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z].*:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/.synced ## make a simulated clip; needs no account
 	$(RUN) seedance-mcp demo
 
-test: .venv/.synced ## the whole suite
+test: .venv/.synced ## run the whole test suite
 	$(RUN) pytest -q -n 2
 
-search: .venv/.synced ## look for a job lost or paid twice, elsewhere every time and for minutes
+search: .venv/.synced ## search five minutes for a lost or twice paid job, with new random calls
 	$(RUN) pytest -q tests/stateful/test_purchases.py --search 300
 
-test-lowest: $(UV) ## the suite again, on the lowest versions that pyproject.toml allows
+test-lowest: $(UV) ## run the suite on the lowest versions that pyproject.toml allows
 	$(UV) venv --quiet --allow-existing .venv-lowest
-	VIRTUAL_ENV=.venv-lowest $(UV) pip install --quiet --resolution lowest-direct --group dev -e '.[simulator]'
+	VIRTUAL_ENV=.venv-lowest $(UV) pip install --quiet --resolution lowest-direct --group dev -e '.[video]'
 	.venv-lowest/bin/python -m pytest -q -n 2
 
-conformance: .venv/.synced .conformance/.installed ## the official MCP conformance suite, over HTTP
+conformance: .venv/.synced .conformance/.installed ## run the official MCP conformance suite over HTTP
 	$(RUN) python -m conformance.run
 
-inspect: .venv/.synced .conformance/.installed ## the MCP Inspector as a client, over stdio
+inspect: .venv/.synced .conformance/.installed ## run the MCP Inspector over stdio
 	$(RUN) python -m conformance.inspector
 
-lint: .venv/.synced ## formatting, ruff, pyright
+lint: .venv/.synced ## check the format, ruff and pyright
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) pyright
 
-benchmark: .venv/.synced ## figures, measured side by side in one run
+benchmark: .venv/.synced ## measure the ledger, image checks and polling; takes minutes
 	$(RUN) python benchmarks/ledger.py
 	$(RUN) python -m benchmarks.images
 	$(RUN) python -m benchmarks.schedule
 	$(RUN) python -m benchmarks.waiting
 
-format: .venv/.synced
+format: .venv/.synced ## format the code and apply safe fixes
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
+
+docs/clip.webp: docs/clip.py .venv/.synced ## make the animation of the README again
+	$(RUN) python docs/clip.py $@
 
 .venv/.synced: pyproject.toml $(UV)
 	$(UV) sync --quiet --all-extras
 	touch $@
 
-# Both tools, and the Node they need; npm itself may run on an older one.
+# Both clients and the Node that they need; npm itself may run on an older one.
 .conformance/.installed: conformance/package.json
 	mkdir -p .conformance
 	cp conformance/package.json .conformance
@@ -61,5 +66,5 @@ format: .venv/.synced
 	$(PYTHON) -m venv .tools
 	.tools/bin/python -m pip install --quiet 'uv>=0.8,<1'
 
-clean:
+clean: ## remove everything that the other targets installed
 	rm -rf .venv .venv-lowest .tools .conformance .pytest_cache .ruff_cache .hypothesis dist
