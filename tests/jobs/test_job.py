@@ -260,3 +260,46 @@ def test_whatever_is_observed_a_job_stays_sound(
             assert job == replace(before, cost_usd=job.cost_usd)
             assert before.cost_usd in {None, job.cost_usd}
     assert job.request_id == "r-1"
+
+
+IMAGE = "data:image/png;base64,iVBORw0KGgo="
+HASH = "sha256:e1e10747c2374f621aa59fefede6ef99dc6acdb41b267ab4af408d5529f89ea8"
+
+
+def with_arguments(**arguments: Any) -> Job:
+    return replace(NEW, model_id="bytedance/seedance-1-0/lite/image-to-video", arguments=arguments)
+
+
+def test_a_fingerprint_is_the_one_that_existing_ledgers_hold() -> None:
+    job = with_arguments(
+        prompt="A lake",
+        first_frame_image_url=IMAGE,
+        last_frame_image_url="https://images.example/lake.jpg",
+        resolution="480p",
+        duration=5,
+    )
+    assert job.digest == dict(job.arguments) | {
+        "first_frame_image_url": f"{HASH} of data:image/png;base64"
+    }
+    assert job.fingerprint == "173bf0270dd536fceb7e3331e36ae8b57825dd7d038ee4b7cb4869e243dbda1d"
+
+
+def test_data_uris_in_lists_and_objects_are_kept_as_hashes() -> None:
+    link, kept = "https://images.example/lake.jpg", f"{HASH} of data:image/png;base64"
+    digest = with_arguments(images=[IMAGE, link, [IMAGE]], extra={"image": IMAGE}).digest
+    assert digest == {"images": [kept, link, [kept]], "extra": {"image": kept}}
+    assert with_arguments(**digest).digest == digest
+
+
+@pytest.mark.parametrize(
+    "head", ["data:video/mp4;base64,", "data:;base64,", "DATA:audio/wav;base64,"]
+)
+def test_a_data_uri_of_any_kind_is_kept_as_its_hash(head: str) -> None:
+    digest = with_arguments(audios=[head + "AAAA"]).digest
+    assert digest["audios"][0].startswith("sha256:")
+    assert digest["audios"][0].endswith(f" of {head[:-1]}")
+
+
+@pytest.mark.parametrize("text", ["data: an old tape, base64, and a lake", "a data:image/png"])
+def test_text_that_only_mentions_data_is_kept_whole(text: str) -> None:
+    assert with_arguments(prompt=text).digest == {"prompt": text}

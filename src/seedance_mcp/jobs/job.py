@@ -10,10 +10,11 @@ are added to it later.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, assert_never
+from typing import Any, assert_never, cast
 
 from .status import (
     Accepted,
@@ -85,7 +86,7 @@ class Job:
 
     @property
     def digest(self) -> dict[str, Any]:
-        """The arguments as the ledger stores them: images in them are replaced by their hash."""
+        """The arguments as the ledger stores them: every data: URI is replaced by its hash."""
         return {name: _digest(value) for name, value in self.arguments.items()}
 
     @property
@@ -176,18 +177,26 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
             assert_never(seen)
 
 
-# A data: URI of an image has megabytes; prompts and URLs are shorter than this.
-_MAX_STORED_LENGTH = 10_000
+# A file inside the arguments is always a data: URI, of megabytes perhaps. Recognizing the URI and
+# not the argument holds for every model, and for lists.
+_DATA_URI = re.compile(r"data:(image/|[^,\s]{0,200};base64,)", re.IGNORECASE)
+_MAX_STORED_CHARACTERS = 10_000
 
 
 def _digest(value: Any) -> Any:
-    """Return an argument as it is stored; a stored one stays the same."""
-    if isinstance(value, str) and (
-        value.startswith("data:image/") or len(value) > _MAX_STORED_LENGTH
-    ):
-        kind = value[:40].partition(",")[0]
-        return f"sha256:{hashlib.sha256(value.encode()).hexdigest()} of {kind}"
-    return value
+    """Return a value as it is stored; a stored one stays the same."""
+    match value:
+        case str() if len(value) > _MAX_STORED_CHARACTERS or _DATA_URI.match(value):
+            # These bytes are part of every fingerprint on disk: changing them would hide jobs
+            # that were paid for from a repeated call.
+            kind = value[:40].partition(",")[0]
+            return f"sha256:{hashlib.sha256(value.encode()).hexdigest()} of {kind}"
+        case list():
+            return [_digest(item) for item in cast("list[Any]", value)]
+        case dict():
+            return {key: _digest(item) for key, item in cast("dict[str, Any]", value).items()}
+        case _:
+            return value
 
 
 def _ended(job: Job, status: Status, seen: Succeeded | Failed, now: datetime) -> Job:
