@@ -157,8 +157,8 @@ async def test_four_attempts_in_vain_end_it_and_what_came_is_kept_for_the_next_t
         host.ways += [Reply(drop_after=HALF), *[Reply(drop_after=0)] * 3]
         scene = Scene(tmp_path, host.url)
         assert await scene.save() == (
-            "127.0.0.1 did not send the whole clip (RemoteProtocolError); ask again to go on from"
-            f" what came. {PAID}"
+            "127.0.0.1 did not send the whole clip (RemoteProtocolError); call again to resume the"
+            f" download. {PAID}"
         )
         assert scene.files == {f"{NAME}.part": HALF, f"{NAME}.part.json": 0}
         assert await scene.save() == f"{NAME}.mp4"
@@ -318,10 +318,10 @@ async def test_a_call_that_is_cancelled_leaves_what_came(tmp_path: Path) -> None
     assert scene.files == {f"{NAME}.part": HALF, f"{NAME}.part.json": 0}
 
 
-NO_MP4 = f"What came is no MP4 and was not kept. {PAID}"
+NO_MP4 = f"The download was not an MP4 and was discarded. {PAID}"
 LESS = (
-    "127.0.0.1 did not send the whole clip (less was sent than promised); ask again to go on from"
-    f" what came. {PAID}"
+    "127.0.0.1 did not send the whole clip (it sent less than announced); call again to resume the"
+    f" download. {PAID}"
 )
 
 
@@ -344,8 +344,8 @@ async def test_what_is_no_clip_is_not_kept(tmp_path: Path, content: bytes, line:
 async def test_a_refusal_says_what_to_do(tmp_path: Path, status: int) -> None:
     said, scene, host = await saved(tmp_path, Reply(status=status))
     assert said == (
-        f"127.0.0.1 does not give the clip out ({status}): its link may have expired; call"
-        f" get_result for a new one. {PAID}"
+        f"127.0.0.1 refused the download ({status}): the link may have expired; call get_result"
+        f" for a new one. {PAID}"
     )
     assert len(host.seen) == 1
     assert scene.files == {}
@@ -363,19 +363,19 @@ async def test_nobody_there_is_found_out_four_times(tmp_path: Path) -> None:
         pass
     scene = Scene(tmp_path, host.url)
     assert await scene.save() == (
-        "127.0.0.1 did not send the whole clip (ConnectError); ask again to go on from what came."
-        f" {PAID}"
+        "127.0.0.1 did not send the whole clip (ConnectError); call again to resume the"
+        f" download. {PAID}"
     )
     assert scene.time.pauses == [0.375, 0.75, 1.5]
 
 
-TOO_LONG = f"The clip is longer than 2 GiB, the most that is saved. {PAID}"
+TOO_LARGE = f"The clip is larger than 2 GiB, the limit for downloads. {PAID}"
 
 
 async def test_a_clip_that_promises_to_be_too_long_is_not_begun(tmp_path: Path) -> None:
     way = Reply(headers={"Content-Length": str(MAX_OUTPUT_BYTES + 1)}, length="closed")
     said, scene, _ = await saved(tmp_path, way)
-    assert said == TOO_LONG
+    assert said == TOO_LARGE
     assert scene.files == {}
     assert scene.reports == []
 
@@ -389,7 +389,7 @@ async def test_a_clip_that_turns_out_to_be_too_long_is_not_kept(tmp_path: Path) 
         os.truncate(tmp_path / f"{NAME}.part", MAX_OUTPUT_BYTES - 1000)
         rest = {"Content-Range": f"bytes {MAX_OUTPUT_BYTES - 1000}-{MAX_OUTPUT_BYTES}/*"}
         host.ways.append(Reply(status=206, headers=rest, body=bytes(1001), length="chunked"))
-        assert await scene.save() == TOO_LONG
+        assert await scene.save() == TOO_LARGE
         assert scene.files == {}
 
 
@@ -415,8 +415,7 @@ async def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
     said, _, host = await saved(folder)
     why = os.strerror(errno.ENOTDIR)
     assert said == (
-        f"{folder} cannot be written ({why}): set SEEDANCE_OUTPUT_DIR to a folder that can be."
-        f" {PAID}"
+        f"Cannot write to {folder} ({why}): set SEEDANCE_OUTPUT_DIR to a writable folder. {PAID}"
     )
     assert host.seen == []
 

@@ -46,7 +46,7 @@ async def saved(
 def refused(place: str) -> str:
     """Give the line that names a place that nothing is fetched from."""
     return (
-        "Clips are fetched only from https hosts under runcomfy.net or runcomfy.com and from"
+        "Clips are downloaded only from https hosts under runcomfy.net or runcomfy.com and from"
         f" RUNCOMFY_API_BASE_URL, not from {place}. {PAID}"
     )
 
@@ -131,7 +131,7 @@ async def test_nothing_is_asked_of_any_other_place(tmp_path: Path, url: str) -> 
     ],
 )
 async def test_what_is_no_url_is_refused(tmp_path: Path, url: str) -> None:
-    assert await saved(tmp_path, url) == (f"The clip's URL cannot be read. {PAID}", [])
+    assert await saved(tmp_path, url) == (f"The clip's URL is invalid. {PAID}", [])
 
 
 START = "https://runcomfy.net/a.mp4"
@@ -177,5 +177,5 @@ async def test_a_redirect_elsewhere_is_not_followed(
 
 async def test_a_redirect_to_a_host_that_is_no_name_is_not_followed(tmp_path: Path) -> None:
     said, sent = await saved(tmp_path, START, to("https://xn--/a.mp4"))
-    assert said == f"runcomfy.net redirected to a URL that cannot be read. {PAID}"
+    assert said == f"runcomfy.net redirected to an invalid URL. {PAID}"
     assert len(sent) == 1

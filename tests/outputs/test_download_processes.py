@@ -122,7 +122,8 @@ async def test_a_full_disk_is_said_and_what_came_is_gone_on_from(tmp_path: Path)
         async with saving(host.url, tmp_path, wrapper=limited) as process:
             lines = await said(process)
         assert lines[-2] == (
-            f"{tmp_path} has no room for the clip: make some, or set SEEDANCE_OUTPUT_DIR. {PAID}"
+            f"{tmp_path} has no space left for the clip: free some, or set SEEDANCE_OUTPUT_DIR."
+            f" {PAID}"
         )
         scene = Scene(tmp_path, host.url)
         assert scene.files == {f"{NAME}.part": MIB, f"{NAME}.part.json": 0}

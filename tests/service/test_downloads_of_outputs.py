@@ -65,7 +65,7 @@ async def test_what_is_no_image_is_not_kept_as_one(tmp_path: Path) -> None:
         result = await download(client)
         assert (result.is_error, structured(result)["error"]) == (
             True,
-            f"What came is no image and was not kept. {PAID}",
+            f"The download was not an image and was discarded. {PAID}",
         )
         assert files(tmp_path) == {}
 

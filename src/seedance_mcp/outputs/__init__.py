@@ -1,4 +1,4 @@
-"""What a job made, saved as files.
+"""What a job made, downloaded as files.
 
-Downloads are resumable and crash-safe, and take a file name that is free.
+Downloads are resumable and crash-safe, and never overwrite another file.
 """

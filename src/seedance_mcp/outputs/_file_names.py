@@ -1,4 +1,4 @@
-"""The names of saved files: made from the job, never from a URL, and only where they are free."""
+"""The names of downloaded files: made from the job, never from a URL, and never of another file."""
 
 import os
 import re
@@ -12,20 +12,21 @@ from seedance_mcp.file_locks import folder_lock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output
 
-NAME_LETTERS = 48  # of the prompt
+MAX_PROMPT_LETTERS = 48
 
 
 def file_name(job: Job, output: Output) -> str:
-    """Make an output's name, without its extension, of letters, digits and hyphens alone.
+    """Return an output's name without its extension, of letters, digits and hyphens alone.
 
-    It begins with the date, so that it is no name that Windows reserves.
+    It begins with the date, so that it is never a name that Windows reserves.
     """
     prompt = job.arguments.get("prompt")
-    signs = unicodedata.normalize("NFKD", prompt) if isinstance(prompt, str) else ""
-    letters = "".join(sign for sign in signs.lower() if not unicodedata.combining(sign))
-    words = "-".join(re.findall(r"[a-z0-9]+", letters))
-    if len(words) > NAME_LETTERS:
-        words = words[: NAME_LETTERS + 1].rpartition("-")[0] or words[:NAME_LETTERS]
+    letters = unicodedata.normalize("NFKD", prompt) if isinstance(prompt, str) else ""
+    plain = "".join(letter for letter in letters.lower() if not unicodedata.combining(letter))
+    words = "-".join(re.findall(r"[a-z0-9]+", plain))
+    if len(words) > MAX_PROMPT_LETTERS:
+        # At the end of a word, if there is one.
+        words = words[: MAX_PROMPT_LETTERS + 1].rpartition("-")[0] or words[:MAX_PROMPT_LETTERS]
     request = "".join(re.findall(r"[a-z0-9]+", (job.request_id or job.id).lower()))[:8]
     which = "" if output.kind == "video" else "image"
     if output.number > 1:
@@ -34,29 +35,29 @@ def file_name(job: Job, output: Output) -> str:
 
 
 def numbered(folder: Path, name: str, extension: str) -> Iterator[Path]:
-    """Give a name in a folder, and then others that are like it, without end."""
+    """Yield NAME, NAME-2, NAME-3 and so on in a folder, without end."""
     yield folder / f"{name}{extension}"
     yield from (folder / f"{name}-{number}{extension}" for number in count(2))
 
 
-def renamed(path: Path, new: Path) -> bool:
-    """Give a file a new name unless that is taken, and tell whether it was free.
+def rename_to_free(path: Path, new: Path) -> bool:
+    """Rename a file unless the new name is taken, and return whether it was free.
 
-    Killed at any instant, it leaves the file under one name or both, whole.
+    A crash leaves the whole file under one of the names or both.
     """
     try:
         os.link(path, new)
     except FileExistsError:
         return False
     except OSError:
-        return _renamed_without_links(path, new)
+        return _rename_without_links(path, new)
     path.unlink()
     return True
 
 
-def _renamed_without_links(path: Path, new: Path) -> bool:
-    # On exFAT and others a name cannot be taken and filled in one step, and POSIX replaces what has
-    # it already. So those who take names here look and rename one by one; Windows replaces nothing.
+def _rename_without_links(path: Path, new: Path) -> bool:
+    # exFAT and others cannot link, and a POSIX rename replaces what has the name. So we look and
+    # rename under a lock that all our processes take. Windows replaces nothing and has no lock.
     with folder_lock(new.parent):
         if os.path.lexists(new):
             return False
@@ -66,8 +67,8 @@ def _renamed_without_links(path: Path, new: Path) -> bool:
     return False
 
 
-def synced(folder: Path) -> None:
-    """See to it that a folder's names outlive a loss of power."""
+def fsync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power failure."""
     with suppress(OSError):  # Windows cannot open a folder
         descriptor = os.open(folder, os.O_RDONLY)
         try:

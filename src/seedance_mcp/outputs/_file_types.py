@@ -1,9 +1,9 @@
-"""Which kind of file bytes begin: told by themselves, never by the name that they come under."""
+"""The type of a file by its first bytes; the URL and the headers may say anything."""
 
 import re
 
 HEAD_BYTES = 12
-"""How much of a file tells its kind."""
+"""How many of its first bytes show a file's type."""
 
 _SIGNATURES = {
     "image": {
@@ -19,18 +19,13 @@ _SIGNATURES = {
 
 
 def extension(kind: str, head: bytes) -> str | None:
-    """Give the extension of a file, with its dot, by its first bytes.
+    """Return the extension of a file, with its dot, or None if it is of another kind.
 
     Args:
-        kind: What it should be, a video or an image.
-        head: At least `HEAD_BYTES` of it, if it has so many.
-
-    Returns:
-        None where it is no such thing.
+        kind: "video" or "image".
+        head: The file's first `HEAD_BYTES` bytes, or fewer.
     """
-    found = (
-        ending
-        for ending, signature in _SIGNATURES[kind].items()
-        if re.match(signature, head[:HEAD_BYTES], re.DOTALL)
-    )
-    return next(found, None)
+    for suffix, signature in _SIGNATURES[kind].items():
+        if re.match(signature, head[:HEAD_BYTES], re.DOTALL):
+            return suffix
+    return None

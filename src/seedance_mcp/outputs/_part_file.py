@@ -1,4 +1,33 @@
-"""The file that a clip comes into: a `.part` file first, gone on with later, named when whole."""
+"""The `.part` file of a download: resumed after a crash, and renamed when it is complete.
+
+A download takes these steps, in this order:
+
+    1. lock NAME.part.json       it holds the metadata of NAME.part
+    2. write the metadata        origin, validator, total
+    3. append to NAME.part       as often as the connection breaks
+    4. fsync NAME.part
+    5. write the metadata        and `named`, the final file's name
+    6. link the final file to NAME.part, and unlink NAME.part; or rename it, on a disk without links
+    7. fsync the folder
+    8. record the path           in the ledger
+    9. remove NAME.part.json
+
+What a restart does with the same origin, by what a crash left on the disk:
+
+    NAME.part.json      NAME.part          final file       a restart
+    locked              any                any              takes NAME-2.part: a live process has it
+    missing, invalid    any                any              unlinks NAME.part, begins at byte 0
+    another origin      any                any              the same
+    no validator        bytes              missing          begins at byte 0
+    validator           bytes              missing          requests the rest; all if it has changed
+    total               `total` bytes      missing          goes on with step 4; sends no request
+    named               `total` bytes      missing          the same
+    named               link to the final  present          unlinks NAME.part, goes on with step 8
+    named               missing            `total` bytes    goes on with step 8
+    named               missing            anything else    begins at byte 0
+
+A final file that this download did not make is never overwritten: the next free name is taken.
+"""
 
 import io
 import os
@@ -9,84 +38,87 @@ from pathlib import Path
 
 from seedance_mcp.errors import DownloadFailed
 
-from ._file_names import numbered, renamed, synced
+from ._file_names import fsync_folder, numbered, rename_to_free
 from ._file_types import HEAD_BYTES, extension
 from ._part_metadata import PartMetadata, lock_first_free
 
-MAX_OUTPUT_BYTES = 2 * 1024**3  # as much as RunComfy's own CLI takes (client)
+MAX_OUTPUT_BYTES = 2 * 1024**3  # as RunComfy's own CLI has it (client)
 _NOUNS = {"video": "MP4", "image": "image"}
 
 
 class IncompleteDownload(Exception):
-    """An attempt ended before the clip was whole; another one may help."""
+    """An attempt ended before the output was complete; another attempt may help."""
 
 
 class PartFile:
-    """A clip's `.part` file and its note, both nobody else's while it is open.
+    """An output's `.part` file and its metadata, locked until `close`.
 
     Args:
-        folder: Where they lie.
-        name: What the clip will be called, without its extension, where that is free.
-        origin: Whose clip it is and where it lies; what another origin left is not continued.
-        kind: What it must turn out to be, a video or an image.
+        folder: Where the output goes; created if it is missing.
+        name: The output's name without its extension.
+        origin: The job, the output and its URL. Bytes of another origin are never resumed.
+        kind: "video" or "image", which the bytes must turn out to be.
+
+    Attributes:
+        size: How many bytes are in the file.
     """
 
     def __init__(self, folder: Path, name: str, origin: str, kind: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._name, self._kind = folder, name, kind
-        self._note = lock_first_free(numbered(folder, name, ".part"))
-        self._path = self._note.part
-        self._named = self._named_before(origin)
-        self._known = False
-        if self._content.origin != origin or not _is_plain(self._path):
-            # Not emptied: after a crash within `finish` it is the other name of a finished clip.
+        self._metadata = lock_first_free(numbered(folder, name, ".part"))
+        self._path = self._metadata.part
+        self._final = self._find_final(origin)
+        self._recorded = False
+        if self._content.origin != origin or not _has_one_name(self._path):
+            # Unlinked, not truncated: it may be a link to a finished file.
             self._path.unlink(missing_ok=True)
-            if not self._named:
-                self._note.content = PartMetadata(origin)
+            if not self._final:
+                self._metadata.content = PartMetadata(origin)
         self._file = io.FileIO(self._path, "a+")
-        self.size = self._file.seek(0, os.SEEK_END)  # in bytes
+        self.size = self._file.seek(0, os.SEEK_END)
 
     def close(self) -> None:
-        """Let go of both files; what came of a clip stays for the next attempt."""
+        """Close both files and remove those that no later attempt needs."""
         self._file.close()
         with suppress(OSError):
-            if not self.size or self._named:
+            if not self.size or self._final:
                 self._path.unlink(missing_ok=True)
-            if not self._path.exists() and (self._known or not self._named):
-                self._note.remove()
-        self._note.close()
+            if not self._path.exists() and (self._recorded or not self._final):
+                self._metadata.remove()
+        self._metadata.close()
 
     @property
     def _content(self) -> PartMetadata:
-        return self._note.content
+        return self._metadata.content
 
     @property
     def total(self) -> int | None:
-        """How long the clip is, in bytes, None while unknown."""
+        """The output's length in bytes, None while unknown."""
         return self._content.total
 
     @property
-    def whole(self) -> bool:
-        """Whether every byte is there."""
-        return self._named is not None or (self.total is not None and 0 < self.size == self.total)
+    def is_complete(self) -> bool:
+        """Whether the file has every byte."""
+        return self._final is not None or (self.total is not None and 0 < self.size == self.total)
 
-    def wanted(self) -> dict[str, str]:
-        """Give the headers that ask for what is missing; none where all must come again."""
+    def resume_headers(self) -> dict[str, str]:
+        """Return the headers that request the missing bytes; none where all are requested."""
         if not self.size or not self._content.validator:
             return {}
         return {"Range": f"bytes={self.size}-", "If-Range": self._content.validator}
 
     def begin(self, start: int | None, *, total: int | None, validator: str | None) -> None:
-        """Make ready for the body of an answer: to go on with it, or to begin anew.
+        """Prepare for the body of a response, which resumes the file or replaces its content.
 
         Args:
-            start: Where in the clip it begins, None where that cannot be read.
-            total: How long the clip is, in bytes, None where that is not said.
-            validator: What tells this content from another, None where that is not said.
+            start: The body's first byte within the output, None if the response does not say.
+            total: The output's length in bytes, None if the response does not say.
+            validator: What tells this content from another, None if nothing does.
 
         Raises:
-            IncompleteDownload: It is not what is missing.
-            DownloadFailed: The clip is too long.
+            IncompleteDownload: The body is not the missing part.
+            DownloadFailed: The output is too large.
         """
         old = self._content
         if start == 0:
@@ -95,77 +127,81 @@ class PartFile:
         new = PartMetadata(old.origin, validator or old.validator, total or old.total)
         if start != self.size or replace(old, total=old.total or total) != new:
             self._restart(PartMetadata(old.origin))
-            raise IncompleteDownload("another part was sent")
-        self._note.write(new)
+            raise IncompleteDownload("it sent another range")
+        self._metadata.write(new)
 
-    def add(self, chunk: bytes) -> None:
-        """Write a piece of the body down.
+    def append(self, chunk: bytes) -> None:
+        """Append a chunk of the body.
 
         Raises:
-            IncompleteDownload: It is more than was promised.
-            DownloadFailed: The clip is too long.
+            IncompleteDownload: The body is longer than announced.
+            DownloadFailed: The output is too large.
         """
         if self.total is not None and self.size + len(chunk) > self.total:
             self._restart(PartMetadata(self._content.origin))
-            raise IncompleteDownload("more was sent than promised")
-        self._bound(self.size + len(chunk))
+            raise IncompleteDownload("it sent more than announced")
+        self._check_size(self.size + len(chunk))
         while chunk:
             written = self._file.write(chunk)
             self.size += written
             chunk = chunk[written:]
 
     def end(self) -> None:
-        """Take note that the body has ended.
+        """Check that the body was complete.
 
         Raises:
             IncompleteDownload: It ended too early.
         """
         if self.total is None:
-            self._note.content = replace(self._content, total=self.size)
-        if not self.whole:
-            raise IncompleteDownload("less was sent than promised")
+            self._metadata.content = replace(self._content, total=self.size)
+        if not self.is_complete:
+            raise IncompleteDownload("it sent less than announced")
 
     def finish(self) -> Path:
-        """Give the whole file a name that is free, for good; it blocks.
+        """Rename the complete file to a free name and return its path; it blocks.
 
-        The note remembers the name, for whoever comes after a crash, until `remember`.
+        The metadata keeps the name until `mark_recorded`, for a restart after a crash.
 
         Raises:
-            DownloadFailed: It is not what it should be.
+            DownloadFailed: The file is not of the kind that it should be.
         """
-        if self._named:
-            return self._named
-        ending = self._ending()
+        if self._final:
+            return self._final
+        suffix = self._check_content()
         os.fsync(self._file.fileno())
         self._file.close()
-        for path in numbered(self._folder, self._name, ending):
+        for path in numbered(self._folder, self._name, suffix):
             if os.path.lexists(path):
                 continue
-            self._note.write(replace(self._content, total=self.size, named=path.name))
-            if renamed(self._path, path):
-                self._named = path
+            # Before the rename: a file under its final name must be found after a crash.
+            self._metadata.write(replace(self._content, total=self.size, named=path.name))
+            if rename_to_free(self._path, path):
+                self._final = path
                 break
-        synced(self._folder)
-        return self._named or self._path
+        fsync_folder(self._folder)
+        return self._final or self._path
 
-    def remember(self) -> None:
-        """Take note that where the finished file lies is known elsewhere."""
-        self._known = True
+    def mark_recorded(self) -> None:
+        """Let `close` remove the metadata, since the ledger has the finished file's path."""
+        self._recorded = True
 
-    def _ending(self) -> str:
+    def _check_content(self) -> str:
+        """Return the extension of the complete file, or discard what is not of its kind."""
         self._file.seek(0)
-        ending = extension(self._kind, self._file.read(HEAD_BYTES))
-        if ending is None:
+        suffix = extension(self._kind, self._file.read(HEAD_BYTES))
+        if suffix is None:
             self.size = 0
-            raise DownloadFailed(f"What came is no {_NOUNS[self._kind]} and was not kept.")
+            raise DownloadFailed(f"The download was not an {_NOUNS[self._kind]} and was discarded.")
         if self._file.seek(0, os.SEEK_END) != self.size:
-            # Only where the folder has no locks.
+            # Possible only where the folder has no locks.
             self.size = 0
-            raise DownloadFailed("Another program wrote into the clip's file, which was not kept.")
-        return ending
+            raise DownloadFailed(
+                "Another program wrote to the download's file, which was discarded."
+            )
+        return suffix
 
-    def _named_before(self, origin: str) -> Path | None:
-        """Find the finished file where whoever finished it was killed before anybody knew."""
+    def _find_final(self, origin: str) -> Path | None:
+        """Return the finished file of a process that died before it recorded the path."""
         content = self._content
         if content.origin != origin or not content.named:
             return None
@@ -174,25 +210,24 @@ class PartFile:
             status = final.lstat()
             if os.path.lexists(self._path):
                 return final if os.path.samestat(status, self._path.lstat()) else None
-            return (
-                final if stat.S_ISREG(status.st_mode) and status.st_size == content.total else None
-            )
+            if stat.S_ISREG(status.st_mode) and status.st_size == content.total:
+                return final
         return None
 
     def _restart(self, content: PartMetadata) -> None:
-        self._bound(content.total or 0)
+        self._check_size(content.total or 0)
         self._file.truncate(0)
         self.size = 0
-        self._note.write(content)
+        self._metadata.write(content)
 
-    def _bound(self, size: int) -> None:
+    def _check_size(self, size: int) -> None:
         if size > MAX_OUTPUT_BYTES:
             self.size = 0
-            raise DownloadFailed("The clip is longer than 2 GiB, the most that is saved.")
+            raise DownloadFailed("The clip is larger than 2 GiB, the limit for downloads.")
 
 
-def _is_plain(path: Path) -> bool:
-    """Tell whether a path is a file that has no other name."""
+def _has_one_name(path: Path) -> bool:
+    """Return whether a path is a regular file without another hard link."""
     with suppress(FileNotFoundError):
         status = path.lstat()
         return stat.S_ISREG(status.st_mode) and status.st_nlink == 1

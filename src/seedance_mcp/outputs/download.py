@@ -1,4 +1,4 @@
-"""Save a clip as a file: asked for from where clips lie, and again from where it broke off."""
+"""Download an output as a file, resuming where the connection broke."""
 
 import errno
 import re
@@ -23,21 +23,21 @@ from ._part_file import IncompleteDownload, PartFile
 from ._part_metadata import is_validator
 
 MAX_REDIRECTS = 3
-MIN_PROGRESS_BYTES = 64 * 1024  # an attempt that brought less was in vain
+MIN_PROGRESS_BYTES = 64 * 1024  # an attempt that receives less counts as failed
 
 _RUNCOMFY = re.compile(r"([a-z0-9-]{1,63}\.)*runcomfy\.(net|com)")
-_PASSING = {408, 429, 500, 502, 503, 504}
+_TRANSIENT = {408, 429, 500, 502, 503, 504}
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 OnBytes = Callable[[int, int | None], Awaitable[None]]
-"""Told the bytes so far and how many there are, None while unknown; a restart begins anew at 0."""
+"""Called with the bytes so far and their total, None while unknown; a restart goes back to 0."""
 
 OnSaved = Callable[[Path], Awaitable[bool]]
-"""Told where a file lies; tells whether that is written down where it will be found again."""
+"""Called with a finished file; returns whether its path is recorded for later calls."""
 
 
 def file_exists(path: Path) -> bool:
-    """Tell whether a clip that was saved is still there."""
+    """Return whether a downloaded file is still there and not empty."""
     try:
         return path.is_file() and path.stat().st_size > 0
     except OSError:
@@ -45,12 +45,12 @@ def file_exists(path: Path) -> bool:
 
 
 class Downloader:
-    """Saves clips in a folder, which is made where it is not there; needs no closing.
+    """Downloads outputs to a folder; it has nothing to close.
 
     Args:
-        folder: Where to.
-        base_url: The service's address, which clips may also come from.
-        transport: How requests leave, None for the network.
+        folder: Where files go; created if it is missing.
+        base_url: RunComfy's URL, another place that outputs may come from.
+        transport: How requests are sent; None for the network.
         clock: Pauses and jitter between attempts.
     """
 
@@ -70,115 +70,116 @@ class Downloader:
     async def download(
         self, job: Job, output: Output, *, on_bytes: OnBytes, on_saved: OnSaved
     ) -> Path:
-        """Save a file that a job made, going on from what an earlier attempt left of it.
+        """Download an output of a job, resuming what an earlier attempt left.
 
         Args:
-            job: Its date, prompt and request_id make the name.
-            output: Which of its files, and where it lies.
-            on_bytes: Hears of every piece.
-            on_saved: Writes down where the file is; until it has, another attempt finds the file
-                by itself, also after a crash.
+            job: Its date, prompt and request_id become the file's name.
+            output: Which of its outputs.
+            on_bytes: Called for every chunk.
+            on_saved: Records the file. Until it returns True, another attempt finds the file
+                without a request, also after a crash.
 
         Returns:
-            The file, whole and safe on the disk, under a name that was free.
+            The complete file, safe on the disk, under a name that was free.
 
         Raises:
-            LinkRefused: It is not given out there.
-            DownloadFailed: It cannot be had from there, or not written.
+            LinkRefused: The host refuses this link.
+            DownloadFailed: The output cannot be downloaded, or not be written.
         """
-        where = _parsed(output.url)
-        self._check(where)
+        url = _parse(output.url)
+        self._check_origin(url)
         which = str(output.number) if output.kind == "video" else f"image {output.number}"
-        origin = f"{job.request_id or job.id} {which} {where.copy_with(query=None)}"
+        origin = f"{job.request_id or job.id} {which} {url.copy_with(query=None)}"
         name = file_name(job, output)
         try:
             with closing(PartFile(self._folder, name, origin, output.kind)) as part:
-                await self._fetch(where, part, on_bytes)
+                await self._fetch(url, part, on_bytes)
                 path = await anyio.to_thread.run_sync(part.finish)
                 if await on_saved(path):
-                    part.remember()
+                    part.mark_recorded()
                 return path
         except OSError as error:
-            raise DownloadFailed(_disk_trouble(self._folder, error)) from error
+            raise DownloadFailed(_disk_error(self._folder, error)) from error
 
     @cached_property
     def _http(self) -> httpx.AsyncClient:
-        # No connection is kept, so there is nothing to close; no cookie either.
+        # No connection is kept alive, so there is nothing to close; cookies are dropped.
         return httpx.AsyncClient(
             transport=self._transport,
             timeout=httpx.Timeout(30.0, connect=10.0),
             limits=httpx.Limits(max_keepalive_connections=0),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             headers={"Accept-Encoding": "identity"},
-            # As for the service itself: no proxy may come between where it could read along.
+            # As for RunComfy itself: over plain http no proxy may read along.
             trust_env=self._base_url.scheme == "https",
         )
 
     async def _fetch(self, url: httpx.URL, part: PartFile, on_bytes: OnBytes) -> None:
-        """Fetch what is missing, for as long as attempts bring something."""
-        in_vain, farthest = 0, part.size
-        while not part.whole:
+        """Download the missing bytes, until too many attempts in a row receive too few."""
+        failures, farthest = 0, part.size
+        while not part.is_complete:
             try:
-                async with self._answer(url, part.wanted()) as response:
+                async with self._request(url, part.resume_headers()) as response:
                     start, total = _extent(response)
                     part.begin(start, total=total, validator=_validator(response.headers))
                     async for chunk in response.aiter_raw():
-                        part.add(chunk)
+                        part.append(chunk)
                         await on_bytes(part.size, part.total)
                 part.end()
             except (httpx.TransportError, IncompleteDownload) as error:
-                in_vain = 1 if part.size >= farthest + MIN_PROGRESS_BYTES else in_vain + 1
+                progressed = part.size >= farthest + MIN_PROGRESS_BYTES
+                failures = 1 if progressed else failures + 1
                 farthest = max(farthest, part.size)
-                if in_vain == RETRY_ATTEMPTS:
+                if failures == RETRY_ATTEMPTS:
                     why = error if isinstance(error, IncompleteDownload) else type(error).__name__
                     raise DownloadFailed(
                         f"{one_line(url.host)} did not send the whole clip ({why});"
-                        " ask again to go on from what came."
+                        " call again to resume the download."
                     ) from error
-                await self._clock.sleep(retry_delay(in_vain, self._clock.random))
+                await self._clock.sleep(retry_delay(failures, self._clock.random))
 
     @asynccontextmanager
-    async def _answer(
+    async def _request(
         self, url: httpx.URL, headers: dict[str, str]
     ) -> AsyncGenerator[httpx.Response, None]:
         for _ in range(MAX_REDIRECTS + 1):
-            self._check(url)
-            response = await self._sent(url, headers)
+            # Every hop is checked, so that no redirect leads elsewhere.
+            self._check_origin(url)
+            response = await self._send(url, headers)
             try:
                 if response.next_request is None:
-                    yield _judged(response)
+                    _check_status(response)
+                    yield response
                     return
                 url = response.next_request.url
             finally:
                 await response.aclose()
         raise DownloadFailed(f"{one_line(url.host)} redirected more than {MAX_REDIRECTS} times.")
 
-    async def _sent(self, url: httpx.URL, headers: dict[str, str]) -> httpx.Response:
+    async def _send(self, url: httpx.URL, headers: dict[str, str]) -> httpx.Response:
         request = self._http.build_request("GET", url, headers=headers)
         try:
             return await self._http.send(request, stream=True)
         except UnicodeError as error:
-            # httpx looks at a redirect's host before it gives the answer out.
-            raise DownloadFailed(
-                f"{one_line(url.host)} redirected to a URL that cannot be read."
-            ) from error
+            # httpx decodes a redirect's host before it returns the response.
+            raise DownloadFailed(f"{one_line(url.host)} redirected to an invalid URL.") from error
 
-    def _check(self, url: httpx.URL) -> None:
-        theirs = _RUNCOMFY.fullmatch(url.host) and _origin(url) == ("https", url.host, None)
-        if url.userinfo or not (theirs or _origin(url) == _origin(self._base_url)):
+    def _check_origin(self, url: httpx.URL) -> None:
+        is_runcomfy = _RUNCOMFY.fullmatch(url.host) and _origin(url) == ("https", url.host, None)
+        if url.userinfo or not (is_runcomfy or _origin(url) == _origin(self._base_url)):
             raise DownloadFailed(
-                "Clips are fetched only from https hosts under runcomfy.net or runcomfy.com and"
+                "Clips are downloaded only from https hosts under runcomfy.net or runcomfy.com and"
                 f" from RUNCOMFY_API_BASE_URL, not from {one_line(f'{url.scheme}://{url.netloc.decode()}')}."
             )
 
 
-def _parsed(url: str) -> httpx.URL:
-    """Parse a URL, its host included, which httpx decodes only when it is asked for."""
+def _parse(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
-        parsed.host  # noqa: B018 - see above
+        # httpx decodes the host only here, and raises where it is not valid IDNA.
+        _origin(parsed)
     except (httpx.InvalidURL, UnicodeError) as error:
-        raise DownloadFailed("The clip's URL cannot be read.") from error
+        raise DownloadFailed("The clip's URL is invalid.") from error
     return parsed
 
 
@@ -186,37 +187,38 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-def _disk_trouble(folder: Path, error: OSError) -> str:
+def _disk_error(folder: Path, error: OSError) -> str:
     where = one_line(str(folder), 200)
     if error.errno in _DISK_FULL:
-        return f"{where} has no room for the clip: make some, or set SEEDANCE_OUTPUT_DIR."
+        return f"{where} has no space left for the clip: free some, or set SEEDANCE_OUTPUT_DIR."
     why = one_line(error.strerror or type(error).__name__)
-    return f"{where} cannot be written ({why}): set SEEDANCE_OUTPUT_DIR to a folder that can be."
+    return f"Cannot write to {where} ({why}): set SEEDANCE_OUTPUT_DIR to a writable folder."
 
 
-def _judged(response: httpx.Response) -> httpx.Response:
+def _check_status(response: httpx.Response) -> None:
+    """Raise unless a response has the output's bytes, or says that the range does not exist."""
     code, host = response.status_code, one_line(response.url.host)
     if code in {200, 206, 416}:
-        return response
-    if code in _PASSING:
+        return
+    if code in _TRANSIENT:
         raise IncompleteDownload(str(code))
     if code in {401, 403, 404, 410}:
         raise LinkRefused(
-            f"{host} does not give the clip out ({code}): its link may have expired; call"
-            " get_result for a new one."
+            f"{host} refused the download ({code}): the link may have expired; call get_result"
+            " for a new one."
         )
     raise DownloadFailed(f"{host} answered {code} instead of sending the clip.")
 
 
 def _validator(headers: httpx.Headers) -> str | None:
-    """Give what an If-Range may carry, which a weak ETag may not be (RFC 9110, 13.1.5)."""
+    """Return the ETag or date for If-Range, which must not be a weak ETag (RFC 9110, 13.1.5)."""
     etag, date = headers.get("ETag", ""), headers.get("Last-Modified")
     usable = (value for value in (etag, date) if is_validator(value) and value[:2] != "W/")
     return next(usable, None)
 
 
 def _extent(response: httpx.Response) -> tuple[int | None, int | None]:
-    """Read where an answer's body begins in the clip, and how long the clip is."""
+    """Return a body's first byte within the output and the output's length, None if unknown."""
     if response.status_code == 200:
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None

@@ -1,6 +1,6 @@
-"""Something to look at: a small image of a clip that was saved.
+"""A preview of a downloaded clip: the frame in its middle, as a small JPEG.
 
-It needs PyAV and Pillow (the extra `video`), which are imported only when a clip is looked at.
+It needs PyAV (the extra `video`) and Pillow, which are imported by the first preview.
 """
 
 # PyAV's stubs leave types out.
@@ -19,60 +19,56 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_PREVIEW_BYTES = 60_000
-MAX_PREVIEW_SIDE = 640
+MAX_PREVIEW_SIDE = 640  # pixels
 
-# A frame beyond 8K is nobody's clip, and decoding it would take the memory of a small machine.
+# 8K; decoding a larger frame could take all the memory of a small machine.
 _MAX_FRAME_PIXELS = 8192 * 4320
-# The first that fits is taken; nearly always that is the first of all.
-_ATTEMPTS = [
+# The first that is small enough is used, nearly always the very first.
+_SIDES_AND_QUALITIES = [
     (side, quality) for side in (MAX_PREVIEW_SIDE, 480, 320, 160) for quality in (80, 60, 40)
 ]
 
 
-def never() -> bool:
-    """Say that there is time for all of it."""
-    return False
-
-
-def middle_frame(path: Path, late: Callable[[], bool] = never) -> bytes | None:
-    """Make a JPEG of the frame in the middle of an MP4; it blocks for a moment.
+def middle_frame(path: Path, is_cancelled: Callable[[], bool] | None = None) -> bytes | None:
+    """Return a JPEG of the frame in the middle of an MP4; it blocks for a moment.
 
     Args:
         path: The clip.
-        late: Whether nobody waits for it any more, asked before every frame.
+        is_cancelled: Whether to stop, asked before every frame.
 
     Returns:
-        At most 60 KB and 640 pixels a side; None where the clip cannot be read, what reads it
-        is not installed, or it got late.
+        At most 60 KB and 640 pixels a side; None if the clip cannot be read, PyAV or Pillow is not
+        installed, or it was cancelled.
     """
     try:
         import av
-        import PIL.Image  # noqa: F401  # pyright: ignore[reportUnusedImport] - for PyAV
-    except ImportError:
-        return None
-    try:
-        # Named, the format cannot be one that makes FFmpeg open other files, as playlists do.
+
+        # With the format given, FFmpeg does not read playlists, which would open other files.
         with av.open(
             str(path), "r", format="mp4", options={"protocol_whitelist": "file"}
         ) as container:
-            frame = _middle(container, late)
-            return frame and _small(_image(frame))
-    except Exception as error:  # noqa: BLE001 - PyAV raises whatever it stumbles over
-        logger.info("%s has no frame to show: %r", path, error)
+            frame = _decode_middle(container, is_cancelled)
+            return frame and _small_jpeg(_to_image(frame))
+    except ImportError:
+        return None
+    except Exception as error:  # noqa: BLE001 - FFmpeg's errors have no common class
+        logger.info("Cannot make a preview of %s: %r", path, error)
         return None
 
 
-def _middle(container: "InputContainer", late: Callable[[], bool]) -> "VideoFrame | None":
-    """Give the frame that is shown when half of the clip is over."""
+def _decode_middle(
+    container: "InputContainer", is_cancelled: Callable[[], bool] | None
+) -> "VideoFrame | None":
+    """Return the frame that is shown when half of the clip is over."""
     stream = next(iter(container.streams.video), None)
     if stream is None or not 0 < stream.width * stream.height <= _MAX_FRAME_PIXELS:
         return None
     middle = (stream.start_time or 0) + (stream.duration or 0) // 2
-    # Back to the last key frame before it.
+    # This goes back to the last key frame before it.
     container.seek(middle, stream=stream)
     shown = None
     for frame in container.decode(stream):
-        if late():
+        if is_cancelled and is_cancelled():
             return None
         if shown and (frame.pts is None or frame.pts > middle):
             break
@@ -80,15 +76,15 @@ def _middle(container: "InputContainer", late: Callable[[], bool]) -> "VideoFram
     return shown
 
 
-def _image(frame: "VideoFrame") -> "Image":
-    shrunk = min(1.0, MAX_PREVIEW_SIDE / max(frame.width, frame.height))
-    width, height = (max(1, round(side * shrunk)) for side in (frame.width, frame.height))
+def _to_image(frame: "VideoFrame") -> "Image":
+    scale = min(1.0, MAX_PREVIEW_SIDE / max(frame.width, frame.height))
+    width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
     return cast("Image", frame.to_image(width=width, height=height))
 
 
-def _small(image: "Image") -> bytes | None:
-    """Write an image as a JPEG that is small enough."""
-    for side, quality in _ATTEMPTS:
+def _small_jpeg(image: "Image") -> bytes | None:
+    """Return an image as a JPEG of at most `MAX_PREVIEW_BYTES`, None if it never gets so small."""
+    for side, quality in _SIDES_AND_QUALITIES:
         image.thumbnail((side, side))
         jpeg = BytesIO()
         image.save(jpeg, "JPEG", quality=quality, optimize=True)
