@@ -153,3 +153,15 @@ def test_importing_the_command_brings_neither_the_sdk_nor_the_simulator() -> Non
         " & set(sys.modules)))"
     )
     assert seen == "[]\n"
+
+
+def test_no_test_module_imports_another() -> None:
+    tests = Path(__file__).parent
+    shared = [
+        (path.relative_to(tests).as_posix(), node.module)
+        for path in tests.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module
+        if node.module.rpartition(".")[2].startswith("test_")
+    ]
+    assert shared == []

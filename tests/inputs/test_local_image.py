@@ -1,6 +1,5 @@
 """Images of this machine: what is sent of them, and what never leaves."""
 
-import base64
 import re
 from collections.abc import Callable
 from contextlib import chdir
@@ -10,86 +9,49 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from seedance_mcp.errors import InputError
-from seedance_mcp.inputs._jpeg import URI_LIMIT
-from seedance_mcp.inputs.preflight import Looked, Preflight
-from seedance_mcp.models.model import load_models
+from tests.support.preflight import (
+    FIRST,
+    JPEG,
+    LAST,
+    check_local,
+    data_uri,
+    decoded,
+    sent_image,
+    too_long_to_send,
+    write_image,
+)
 from tests.support.sample_images import animated, make_image, noise, rotated
 
 pytestmark = pytest.mark.anyio
 
-MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
-FIRST, LAST = "first_frame_image_url", "last_frame_image_url"
-SENT = f"{FIRST} is sent as data; RunComfy documents only https URLs."
-JPEG = make_image("JPEG")
-
-
-async def look(value: str, *, last: str | None = None, local_files: bool = True) -> Looked:
-    # check=True and the system's own resolver: nothing here may need either.
-    gate = Preflight(MODEL, check=True, allow_private=False, local_files=local_files)
-    return await gate.look({"prompt": "A lake", FIRST: value} | ({LAST: last} if last else {}))
-
-
-async def refused(value: str, *, local_files: bool = True) -> str:
-    with pytest.raises(InputError) as refusal:
-        await look(value, local_files=local_files)
-    assert refusal.value.argument == FIRST
-    return refusal.value.message
-
-
-async def sent(value: str) -> tuple[str, bytes]:
-    """Give the media type and the bytes that an image is sent as."""
-    looked = await look(value)
-    assert looked.warnings == (SENT,)
-    uri: str = looked.arguments[FIRST]
-    assert len(uri) <= URI_LIMIT
-    head, _, body = uri.partition(";base64,")
-    return head.removeprefix("data:"), base64.b64decode(body, validate=True)
-
-
-def stored(folder: Path, data: bytes, name: str = "lake.jpg") -> str:
-    path = folder / name
-    path.write_bytes(data)
-    return str(path)
-
-
-def data_uri(data: bytes, media_type: str = "image/png") -> str:
-    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
-
-
-def pixels(data: bytes) -> Image.Image:
-    image = Image.open(BytesIO(data))
-    image.load()
-    return image
-
 
 async def test_a_jpeg_is_sent_as_it_is(tmp_path: Path) -> None:
-    assert await sent(stored(tmp_path, JPEG)) == ("image/jpeg", JPEG)
+    assert await sent_image(write_image(tmp_path, JPEG)) == ("image/jpeg", JPEG)
 
 
 async def test_a_png_is_sent_as_it_is_whatever_it_is_called(tmp_path: Path) -> None:
     plain = make_image("PNG")
-    assert await sent(stored(tmp_path, plain, "lake.jpg")) == ("image/png", plain)
+    assert await sent_image(write_image(tmp_path, plain, "lake.jpg")) == ("image/png", plain)
 
 
 async def test_a_file_url_is_a_path(tmp_path: Path) -> None:
-    stored(tmp_path, JPEG, "a lake.jpg")
-    assert await sent((tmp_path / "a lake.jpg").as_uri()) == ("image/jpeg", JPEG)
+    write_image(tmp_path, JPEG, "a lake.jpg")
+    assert await sent_image((tmp_path / "a lake.jpg").as_uri()) == ("image/jpeg", JPEG)
     host = (tmp_path / "a lake.jpg").as_uri().replace("file://", "FILE://localhost")
-    assert await sent(host) == ("image/jpeg", JPEG)
+    assert await sent_image(host) == ("image/jpeg", JPEG)
 
 
 @pytest.mark.parametrize("name", ["a b#1?.jpg", "100%.jpg", "100%25.jpg", "sjö.jpg"])
 async def test_a_file_url_that_nobody_escaped_is_a_path_too(name: str, tmp_path: Path) -> None:
-    path = stored(tmp_path, JPEG, name)
-    assert await sent(f"file://{path}") == ("image/jpeg", JPEG)
-    assert await sent((tmp_path / name).as_uri()) == ("image/jpeg", JPEG)
+    path = write_image(tmp_path, JPEG, name)
+    assert await sent_image(f"file://{path}") == ("image/jpeg", JPEG)
+    assert await sent_image((tmp_path / name).as_uri()) == ("image/jpeg", JPEG)
 
 
 async def test_a_name_with_a_colon_is_a_name(tmp_path: Path) -> None:
-    stored(tmp_path, JPEG, "shot10:30.jpg")
+    write_image(tmp_path, JPEG, "shot10:30.jpg")
     with chdir(tmp_path):
-        assert await sent("shot10:30.jpg") == ("image/jpeg", JPEG)
+        assert await sent_image("shot10:30.jpg") == ("image/jpeg", JPEG)
 
 
 async def test_base64_may_be_wrapped_or_not_be_filled_up() -> None:
@@ -98,17 +60,20 @@ async def test_base64_may_be_wrapped_or_not_be_filled_up() -> None:
     assert body.endswith("==")
     wrapped = "\r\n".join(body[at : at + 76] for at in range(0, len(body), 76)) + "\n"
     for form in (wrapped, body.rstrip("="), wrapped.replace("=", "")):
-        assert await sent(f"{head},{form}") == ("image/jpeg", padded)
+        assert await sent_image(f"{head},{form}") == ("image/jpeg", padded)
 
 
 async def test_a_link_to_a_image_is_that_image(tmp_path: Path) -> None:
-    (tmp_path / "link.jpg").symlink_to(stored(tmp_path, JPEG))
-    assert await sent(str(tmp_path / "link.jpg")) == ("image/jpeg", JPEG)
+    (tmp_path / "link.jpg").symlink_to(write_image(tmp_path, JPEG))
+    assert await sent_image(str(tmp_path / "link.jpg")) == ("image/jpeg", JPEG)
 
 
 async def test_a_data_uri_is_a_image_like_any_other() -> None:
-    assert await sent(data_uri(JPEG)) == ("image/jpeg", JPEG)
-    assert await sent("DATA:;base64," + data_uri(JPEG).partition(",")[2]) == ("image/jpeg", JPEG)
+    assert await sent_image(data_uri(JPEG)) == ("image/jpeg", JPEG)
+    assert await sent_image("DATA:;base64," + data_uri(JPEG).partition(",")[2]) == (
+        "image/jpeg",
+        JPEG,
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,8 +96,8 @@ async def test_a_data_uri_is_a_image_like_any_other() -> None:
 async def test_what_the_service_may_not_take_is_converted_to_jpeg(
     make: Callable[[], bytes], tmp_path: Path
 ) -> None:
-    media_type, data = await sent(stored(tmp_path, make()))
-    image = pixels(data)
+    media_type, data = await sent_image(write_image(tmp_path, make()))
+    image = decoded(data)
     assert (media_type, image.format, image.mode, image.size) == (
         "image/jpeg",
         "JPEG",
@@ -144,30 +109,25 @@ async def test_what_the_service_may_not_take_is_converted_to_jpeg(
 async def test_16_bits_a_channel_become_8_without_being_cut_off(tmp_path: Path) -> None:
     sink = BytesIO()
     Image.new("I;16", (640, 480), 0x8000).save(sink, "TIFF")
-    _, data = await sent(stored(tmp_path, sink.getvalue()))
-    assert pixels(data).getpixel((320, 240)) == (128, 128, 128)
+    _, data = await sent_image(write_image(tmp_path, sink.getvalue()))
+    assert decoded(data).getpixel((320, 240)) == (128, 128, 128)
 
 
 async def test_what_is_transparent_becomes_white(tmp_path: Path) -> None:
     sink = BytesIO()
     Image.new("RGBA", (640, 480), (255, 0, 0, 0)).save(sink, "WEBP", lossless=True)
-    _, data = await sent(stored(tmp_path, sink.getvalue()))
-    assert pixels(data).getpixel((320, 240)) == (255, 255, 255)
+    _, data = await sent_image(write_image(tmp_path, sink.getvalue()))
+    assert decoded(data).getpixel((320, 240)) == (255, 255, 255)
 
 
 async def test_an_oversized_image_is_converted_before_it_is_scaled_down(tmp_path: Path) -> None:
-    media_type, data = await sent(stored(tmp_path, made_heavy(make_image("PNG"))))
-    assert (media_type, pixels(data).size) == ("image/jpeg", (640, 480))
-
-
-def made_heavy(data: bytes) -> bytes:
-    """Let a PNG be followed by so many bytes that it is too long to be sent as it is."""
-    return data + bytes(URI_LIMIT)
+    media_type, data = await sent_image(write_image(tmp_path, too_long_to_send(make_image("PNG"))))
+    assert (media_type, decoded(data).size) == ("image/jpeg", (640, 480))
 
 
 async def test_an_oversized_image_is_scaled_down_as_little_as_needed(tmp_path: Path) -> None:
-    _, data = await sent(stored(tmp_path, noise((4000, 3000), "BMP")))
-    image = pixels(data)
+    _, data = await sent_image(write_image(tmp_path, noise((4000, 3000), "BMP")))
+    image = decoded(data)
     assert image.format == "JPEG"
     assert 2500 < image.width < 4000
     assert abs(image.width / image.height - 4 / 3) < 0.005
@@ -177,14 +137,14 @@ async def test_a_camera_held_otherwise_is_put_upright_only_where_a_image_is_conv
     tmp_path: Path,
 ) -> None:
     turned = rotated(6)
-    assert await sent(stored(tmp_path, turned)) == ("image/jpeg", turned)
-    _, data = await sent(stored(tmp_path, made_heavy(turned)))
-    assert (pixels(data).size, pixels(data).getexif().get(0x0112)) == ((480, 640), None)
+    assert await sent_image(write_image(tmp_path, turned)) == ("image/jpeg", turned)
+    _, data = await sent_image(write_image(tmp_path, too_long_to_send(turned)))
+    assert (decoded(data).size, decoded(data).getexif().get(0x0112)) == ((480, 640), None)
 
 
 async def test_two_local_frames_are_said_in_one_line(tmp_path: Path) -> None:
-    path = stored(tmp_path, JPEG)
-    looked = await look(path, last=path)
+    path = write_image(tmp_path, JPEG)
+    looked = await check_local(path, last=path)
     line = f"{FIRST} and {LAST} are sent as data; RunComfy documents only https URLs."
     assert looked.warnings == (line,)
     assert looked.arguments[FIRST] == looked.arguments[LAST]

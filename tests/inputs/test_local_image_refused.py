@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from seedance_mcp.inputs._local_file import READ_LIMIT
+from tests.support.preflight import FIRST, JPEG, data_uri, refusal, write_image
 from tests.support.sample_images import HTML, SVG, heic, make_image, png
-
-from .test_local_image import FIRST, JPEG, data_uri, refused, stored
 
 pytestmark = pytest.mark.anyio
 
@@ -31,12 +30,12 @@ WRONG = f"{FIRST} must be an image; "
 async def test_a_rule_is_a_rule_here_too(data: bytes, message: str, tmp_path: Path) -> None:
     rule = f"{FIRST}: The uploaded image width and height must "
     verb = "be " if message.startswith("less") else ""
-    line = await refused(stored(tmp_path, data))
+    line = await refusal(write_image(tmp_path, data))
     assert line.replace("not be less", "be less") == rule + verb + message
 
 
 async def test_a_ratio_is_a_ratio_here_too() -> None:
-    assert await refused(data_uri(make_image("PNG", (1000, 400)))) == (
+    assert await refusal(data_uri(make_image("PNG", (1000, 400)))) == (
         f"{FIRST}: The aspect ratio range should be between 0.4 and 2.5."
         " It is 1000 x 400 pixels, width/height 2.5."
     )
@@ -63,9 +62,9 @@ async def test_a_ratio_is_a_ratio_here_too() -> None:
 async def test_a_file_that_is_no_image_is_refused_by_its_name(
     data: bytes, what: str, tmp_path: Path
 ) -> None:
-    path = stored(tmp_path, data)
-    assert await refused(path) == f"{WRONG}{path} is {what}."
-    assert await refused(data_uri(data)) == f"{WRONG}it is {what}."
+    path = write_image(tmp_path, data)
+    assert await refusal(path) == f"{WRONG}{path} is {what}."
+    assert await refusal(data_uri(data)) == f"{WRONG}it is {what}."
 
 
 @pytest.mark.parametrize(
@@ -93,7 +92,7 @@ async def test_a_file_that_is_no_image_is_refused_by_its_name(
     ],
 )
 async def test_what_names_no_image_is_refused(uri: str, what: str) -> None:
-    assert await refused(uri) == f"{WRONG}{what}."
+    assert await refusal(uri) == f"{WRONG}{what}."
 
 
 async def test_only_regular_files_are_opened(tmp_path: Path) -> None:
@@ -104,17 +103,17 @@ async def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     for name, target in targets.items():
         (tmp_path / name).symlink_to(target)
     for path in (fifo, tmp_path, *(tmp_path / name for name in targets)):
-        assert await refused(str(path)) == f"{WRONG}{path} is no regular file."
-    assert await refused(str(loop)) == f"{WRONG}there is no file {loop}."
+        assert await refusal(str(path)) == f"{WRONG}{path} is no regular file."
+    assert await refusal(str(loop)) == f"{WRONG}there is no file {loop}."
     secrets = tmp_path / "secrets.png"
     secrets.symlink_to("/etc/passwd")
-    assert await refused(str(secrets)) == f"{WRONG}{secrets} is no image."
+    assert await refusal(str(secrets)) == f"{WRONG}{secrets} is no image."
 
 
 async def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
-    path = Path(stored(tmp_path, JPEG))
+    path = Path(write_image(tmp_path, JPEG))
     os.truncate(path, READ_LIMIT + 1)
-    assert await refused(str(path)) == f"{WRONG}{path} is larger than 100 MB."
+    assert await refusal(str(path)) == f"{WRONG}{path} is larger than 100 MB."
 
 
 @pytest.mark.parametrize(
@@ -127,12 +126,12 @@ async def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     ],
 )
 async def test_without_leave_nothing_of_this_machine_is_taken(value: str, begins: str) -> None:
-    assert await refused(value, local_files=False) == (
+    assert await refusal(value, local_files=False) == (
         f"{FIRST} must be an https URL that anyone can fetch; this one {begins}."
     )
 
 
 async def test_a_scheme_that_is_neither_is_refused_as_ever() -> None:
-    assert await refused("ftp://images.example/lake.jpg") == (
+    assert await refusal("ftp://images.example/lake.jpg") == (
         f"{FIRST} must be an https URL that anyone can fetch; this one begins with ftp:."
     )

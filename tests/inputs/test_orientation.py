@@ -13,10 +13,18 @@ from seedance_mcp.inputs._orientation import turned
 from seedance_mcp.inputs._rules import hold
 from seedance_mcp.models.model import ImageRule
 from tests.support.image_host import Page, serve_images
+from tests.support.preflight import (
+    FIRST,
+    JPEG,
+    LAST,
+    check_local,
+    check_urls,
+    decoded,
+    sent_image,
+    too_long_to_send,
+    write_image,
+)
 from tests.support.sample_images import heic, make_image, png, rotated
-
-from .test_local_image import FIRST, JPEG, LAST, look, made_heavy, pixels, sent, stored
-from .test_preflight import look as look_at_urls
 
 pytestmark = pytest.mark.anyio
 
@@ -67,27 +75,27 @@ def test_a_damaged_tag_turns_nothing_and_raises_nothing(cut: int) -> None:
 
 
 async def test_one_photo_as_jpeg_and_as_webp_has_one_aspect_ratio(tmp_path: Path) -> None:
-    first = stored(tmp_path, rotated(6), "a.jpg")
-    last = stored(tmp_path, tagged("WEBP", 6), "a.webp")
-    assert not [line for line in (await look(first, last=last)).warnings if DIFFER in line]
+    first = write_image(tmp_path, rotated(6), "a.jpg")
+    last = write_image(tmp_path, tagged("WEBP", 6), "a.webp")
+    assert not [line for line in (await check_local(first, last=last)).warnings if DIFFER in line]
 
 
 async def test_frames_are_compared_as_they_are_shown(tmp_path: Path) -> None:
     first, last = (
-        stored(tmp_path, rotated(6), "a.jpg"),
-        stored(tmp_path, make_image("PNG"), "a.png"),
+        write_image(tmp_path, rotated(6), "a.jpg"),
+        write_image(tmp_path, make_image("PNG"), "a.png"),
     )
     line = f"{FIRST} is 480 x 640 pixels, {LAST} 640 x 480 pixels: {DIFFER}"
-    assert line in (await look(first, last=last)).warnings
+    assert line in (await check_local(first, last=last)).warnings
     upright = Page(body=make_image("JPEG", (480, 640)))
     async with serve_images(first=Page(body=rotated(6)), last=upright) as host:
-        assert (await look_at_urls(host.url("/first"), host.url("/last"))).warnings == ()
+        assert (await check_urls(host.url("/first"), host.url("/last"))).warnings == ()
 
 
 async def test_nothing_is_said_of_a_frame_whose_tag_was_not_read() -> None:
     webp = made_far(tagged("WEBP", 6))
     async with serve_images(first=Page(body=webp, ranges=True), last=Page(body=JPEG)) as host:
-        assert (await look_at_urls(host.url("/first"), host.url("/last"))).warnings == ()
+        assert (await check_urls(host.url("/first"), host.url("/last"))).warnings == ()
 
 
 def made_far(webp: bytes) -> bytes:
@@ -120,8 +128,10 @@ async def test_a_converted_image_keeps_its_colours_and_tells_nothing_else(
     tags, home = exif(6), b"Where I live"
     tags[0x010F] = "A camera of mine"
     data = make_image(kind, icc_profile=rgb_profile(), exif=tags, xmp=home, comment=home)
-    _, made_of_it = await sent(stored(tmp_path, made_heavy(data) if kind == "JPEG" else data))
-    image = pixels(made_of_it)
+    _, made_of_it = await sent_image(
+        write_image(tmp_path, too_long_to_send(data) if kind == "JPEG" else data)
+    )
+    image = decoded(made_of_it)
     assert image.info["icc_profile"] == rgb_profile()
     assert (image.size, dict(image.getexif())) == ((480, 640), {})
     assert b"camera of mine" not in made_of_it
@@ -130,8 +140,10 @@ async def test_a_converted_image_keeps_its_colours_and_tells_nothing_else(
 
 async def test_a_profile_of_grey_is_no_profile_of_what_is_sent(tmp_path: Path) -> None:
     grey = rgb_profile().replace(b"RGB ", b"GRAY")
-    _, made_of_it = await sent(stored(tmp_path, make_image("TIFF", mode="L", icc_profile=grey)))
-    assert "icc_profile" not in pixels(made_of_it).info
+    _, made_of_it = await sent_image(
+        write_image(tmp_path, make_image("TIFF", mode="L", icc_profile=grey))
+    )
+    assert "icc_profile" not in decoded(made_of_it).info
 
 
 DAMAGED = [
@@ -146,13 +158,13 @@ DAMAGED = [
 @pytest.mark.parametrize("tag", DAMAGED)
 async def test_a_damaged_tag_stops_no_image(tag: bytes, tmp_path: Path) -> None:
     for data in (make_image("WEBP", exif=tag), heavy_png(tag)):
-        media_type, made_of_it = await sent(stored(tmp_path, data))
-        assert (media_type, min(pixels(made_of_it).size) > 400) == ("image/jpeg", True)
+        media_type, made_of_it = await sent_image(write_image(tmp_path, data))
+        assert (media_type, min(decoded(made_of_it).size) > 400) == ("image/jpeg", True)
 
 
 def heavy_png(tag: bytes) -> bytes:
     """Make a PNG that is too long to be sent as it is, with a damaged tag."""
-    data = made_heavy(make_image("PNG"))
+    data = too_long_to_send(make_image("PNG"))
     name = b"eXIf" + tag.removeprefix(b"Exif\0\0")
     chunk = struct.pack(">I", len(name) - 4) + name + struct.pack(">I", zlib.crc32(name))
     return data[:33] + chunk + data[33:]

@@ -15,15 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.inputs.preflight import Looked, Preflight
-from seedance_mcp.models.model import load_models
+from seedance_mcp.inputs.preflight import Preflight
 from tests.support.image_host import FakeResolver, ImageHost, Page, RerouteTransport, serve_images
+from tests.support.preflight import FIRST, LAST, MODEL, check_urls
 from tests.support.sample_images import HTML, make_image
 
 pytestmark = pytest.mark.anyio
 
-MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
-FIRST, LAST = "first_frame_image_url", "last_frame_image_url"
 LATE = "could not be checked: its host took over 5 s."
 JPEG = Page(body=make_image("JPEG"))
 
@@ -32,18 +30,12 @@ def plain() -> httpx.AsyncHTTPTransport:
     return httpx.AsyncHTTPTransport(verify=False, trust_env=False)
 
 
-async def look(first: str, last: str, *, resolution: str = "480p") -> Looked:
-    gate = Preflight(MODEL, check=True, allow_private=True, local_files=False, transport=plain())
-    given = {"prompt": "A lake", FIRST: first, LAST: last, "resolution": resolution}
-    return await gate.look(given)
-
-
 @pytest.mark.virtual_time
 async def test_both_frames_may_take_5_seconds_together() -> None:
     slow = Page(hangs=True, length="none")
     async with serve_images(first=slow, last=slow) as host:
         began = anyio.current_time()
-        looked = await look(host.url("/first"), host.url("/last"))
+        looked = await check_urls(host.url("/first"), host.url("/last"))
         took = anyio.current_time() - began
     assert looked.warnings == (f"{FIRST} {LATE}", f"{LAST} {LATE}")
     assert took == pytest.approx(5.0, abs=0.1)
@@ -54,7 +46,7 @@ async def test_a_frame_that_is_refused_ends_the_wait_for_the_other() -> None:
     async with serve_images(first=Page(hangs=True, length="none"), last=Page(body=HTML)) as host:
         began = anyio.current_time()
         with pytest.raises(InputError) as refused:
-            await look(host.url("/first"), host.url("/last"))
+            await check_urls(host.url("/first"), host.url("/last"))
         took = anyio.current_time() - began
     assert refused.value.line == (
         f"{LAST} must be the https URL of an image that anyone can fetch; it is an HTML page."
@@ -65,7 +57,7 @@ async def test_a_frame_that_is_refused_ends_the_wait_for_the_other() -> None:
 
 async def test_a_last_frame_at_1080p_has_no_effect_in_the_services_own_words() -> None:
     async with serve_images(first=JPEG, last=JPEG) as host:
-        looked = await look(host.url("/first"), host.url("/last"), resolution="1080p")
+        looked = await check_urls(host.url("/first"), host.url("/last"), resolution="1080p")
     note = "The last frame image will not take effect when the resolution is set to 1080P."
     assert looked.warnings == (f"{LAST}: {note}",)
 
@@ -73,13 +65,13 @@ async def test_a_last_frame_at_1080p_has_no_effect_in_the_services_own_words() -
 async def test_frames_of_one_aspect_ratio_pass_without_a_word() -> None:
     half = Page(body=make_image("JPEG", (961, 720)))
     async with serve_images(first=JPEG, last=half) as host:
-        assert (await look(host.url("/first"), host.url("/last"))).warnings == ()
+        assert (await check_urls(host.url("/first"), host.url("/last"))).warnings == ()
 
 
 async def test_frames_of_different_aspect_ratio_are_said() -> None:
     high = Page(body=make_image("JPEG", (480, 640)))
     async with serve_images(first=JPEG, last=high) as host:
-        looked = await look(host.url("/first"), host.url("/last"))
+        looked = await check_urls(host.url("/first"), host.url("/last"))
     line = f"{FIRST} is 640 x 480 pixels, {LAST} 480 x 640 pixels: their aspect ratios differ."
     assert looked.warnings == (line,)
 

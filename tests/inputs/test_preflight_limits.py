@@ -18,10 +18,8 @@ from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.simulator.behaviour import Behaviour
 from tests.support.client import open_client, structured
 from tests.support.image_host import Page, serve_images
-from tests.support.sample_images import make_image, noise
-
-from .test_local_image import FIRST, LAST, MODEL, SENT, stored
-from .test_slow_hosts import MARKERS
+from tests.support.preflight import FIRST, LAST, MODEL, SENT_AS_DATA, write_image
+from tests.support.sample_images import ENDLESS_MARKERS, make_image, noise
 
 pytestmark = pytest.mark.anyio
 
@@ -70,10 +68,10 @@ async def test_a_local_image_has_more_than_the_5_seconds_of_a_url(tmp_path: Path
         threads.total_tokens = 0
     except ValueError:
         pytest.skip("this anyio always leaves one thread")
-    given = {"prompt": "A lake", FIRST: stored(tmp_path, make_image("JPEG"))}
+    given = {"prompt": "A lake", FIRST: write_image(tmp_path, make_image("JPEG"))}
 
     async def look() -> None:
-        assert (await gate().look(given)).warnings == (SENT,)
+        assert (await gate().look(given)).warnings == (SENT_AS_DATA,)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(look)
@@ -85,7 +83,7 @@ async def test_a_local_image_has_more_than_the_5_seconds_of_a_url(tmp_path: Path
 async def test_a_local_image_that_takes_too_long_is_refused_with_what_helps(
     tmp_path: Path,
 ) -> None:
-    given = {"prompt": "A lake", FIRST: stored(tmp_path, noise((3000, 2000), "BMP"))}
+    given = {"prompt": "A lake", FIRST: write_image(tmp_path, noise((3000, 2000), "BMP"))}
     with pytest.raises(InputError) as refused:
         await gate().look(given, patience=0.001)
     assert refused.value.line == (
@@ -95,7 +93,7 @@ async def test_a_local_image_that_takes_too_long_is_refused_with_what_helps(
 
 
 async def test_the_time_ends_also_while_bytes_are_there_without_a_pause() -> None:
-    dripping = Page(body=MARKERS, length="chunked", chunk=1)
+    dripping = Page(body=ENDLESS_MARKERS, length="chunked", chunk=1)
     async with serve_images(image=dripping) as host:
         began = time.perf_counter()
         given = {"prompt": "A lake", FIRST: host.url()}
@@ -146,7 +144,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ru_maxrss is in other units")
 def test_many_large_images_at_once_take_hardly_more_memory_than_one(tmp_path: Path) -> None:
-    path = stored(tmp_path, noise((3000, 2000), "BMP"))
+    path = write_image(tmp_path, noise((3000, 2000), "BMP"))
     done = subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True, timeout=60
     )
@@ -155,6 +153,6 @@ def test_many_large_images_at_once_take_hardly_more_memory_than_one(tmp_path: Pa
 
 
 async def test_two_frames_wait_for_one_another_and_both_are_sent(tmp_path: Path) -> None:
-    path = stored(tmp_path, noise((1000, 1000), "BMP"))
+    path = write_image(tmp_path, noise((1000, 1000), "BMP"))
     looked = await gate().look({"prompt": "A lake", FIRST: path, LAST: path})
     assert looked.arguments[FIRST] == looked.arguments[LAST]

@@ -12,14 +12,13 @@ from seedance_mcp.errors import InputError
 from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.models.model import load_models
 from tests.support.image_host import Page, serve_images
-from tests.support.sample_images import far_jpeg
+from tests.support.sample_images import ENDLESS_MARKERS, far_jpeg
 
 pytestmark = pytest.mark.anyio
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 FIRST = "first_frame_image_url"
 
-MARKERS = b"\xff\xd8" + b"\xff\x01" * 9_900 + b"\xff\xe4\xff\xff" + bytes(90_000)
 ENTRIES = b"II*\0" + struct.pack("<IH", 8, 65_535) + (b"\0\1\3\0" + bytes(8)) * 20_000
 EXTENTS = b"meta" + bytes(4) + b"ispe" * 100_000
 BOXES = b"\0\0\0\x08free" * 9_000 + struct.pack(">I", len(EXTENTS) + 4) + EXTENTS
@@ -54,7 +53,7 @@ async def pauses() -> AsyncGenerator[list[float], None]:
 @pytest.mark.parametrize(
     ("body", "chunk"),
     [
-        (MARKERS, 16),
+        (ENDLESS_MARKERS, 16),
         (ENTRIES, 64),
         (b"\0\0\0\x18ftypavif\0\0\0\0avifmif1" + BOXES, 64),
     ],

@@ -14,11 +14,10 @@ import pytest
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import Simulator, running
+from tests.support.client import ARGUMENTS
 from tests.support.server_process import START_SECONDS, Pipes, environment, start_server
 
 pytestmark = pytest.mark.anyio
-
-ARGUMENTS = {"prompt": "Mist.", "first_frame_image_url": "https://images.example/lake.jpg"}
 
 
 @asynccontextmanager

@@ -6,8 +6,7 @@ import signal
 import socket
 import sqlite3
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +19,17 @@ from mcp import Client
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import running
+from tests.support.client import ARGUMENTS
 from tests.support.forked_server import wait_until
-from tests.support.server_process import COMMAND, INITIALIZE, START_SECONDS, environment
+from tests.support.server_process import (
+    COMMAND,
+    INITIALIZE,
+    START_SECONDS,
+    environment,
+    start_http_server,
+)
 
 pytestmark = pytest.mark.anyio
-
-ARGUMENTS = {"prompt": "Mist.", "first_frame_image_url": "https://images.example/lake.jpg"}
-
-
-@asynccontextmanager
-async def serving(env: dict[str, str]) -> AsyncGenerator[tuple[str, Process], None]:
-    """Serve over HTTP on a free port; gives the URL that the server says it serves on."""
-    command = [*COMMAND, "serve", "--transport", "http", "--port", "0"]
-    async with await anyio.open_process(command, env=env) as process:
-        try:
-            assert process.stderr
-            line = (await process.stderr.receive()).decode()
-            assert line.startswith("Serving on http://127.0.0.1:")
-            yield line.removeprefix("Serving on ").strip(), process
-        finally:
-            if process.returncode is None:
-                process.kill()
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
@@ -50,7 +39,7 @@ async def test_a_clip_is_made_over_http_in_both_eras(mode: str, tmp_path: Path) 
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
         )
         with anyio.fail_after(START_SECONDS):
-            async with serving(env) as (url, _), Client(url, mode=mode) as client:
+            async with start_http_server(env) as (url, _), Client(url, mode=mode) as client:
                 seen: list[str | None] = []
 
                 async def collect(
@@ -71,7 +60,10 @@ async def test_strangers_are_turned_away_by_their_host_and_origin(tmp_path: Path
     body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}
     accept = {"Accept": "application/json, text/event-stream"}
     with anyio.fail_after(START_SECONDS):
-        async with serving(environment(tmp_path)) as (url, _), httpx.AsyncClient() as http:
+        async with (
+            start_http_server(environment(tmp_path)) as (url, _),
+            httpx.AsyncClient() as http,
+        ):
             port = httpx.URL(url).port
             for headers, status in [
                 ({}, 200),
@@ -124,7 +116,7 @@ async def test_a_call_whose_connection_dropped_was_told_nothing_and_gets_its_job
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
         )
         with anyio.fail_after(START_SECONDS):
-            async with serving(env) as (url, _):
+            async with start_http_server(env) as (url, _):
                 async with httpx.AsyncClient(timeout=60) as http:
                     session = await _session(http, url)
                     call = _call(2, wait_seconds=0)
@@ -167,7 +159,10 @@ async def test_the_process_ends_within_a_second_while_a_call_is_waiting(
             tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
         )
         with anyio.fail_after(START_SECONDS):
-            async with serving(env) as (url, process), httpx.AsyncClient(timeout=60) as http:
+            async with (
+                start_http_server(env) as (url, process),
+                httpx.AsyncClient(timeout=60) as http,
+            ):
                 session = await _session(http, url)
                 async with http.stream("POST", url, json=_call(2), headers=session):
                     while not simulator.accepted:

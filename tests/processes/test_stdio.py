@@ -16,6 +16,7 @@ from mcp.client.stdio import StdioServerParameters
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import running
+from tests.support.client import ARGUMENTS
 from tests.support.forked_server import wait_until
 from tests.support.server_process import (
     COMMAND,
@@ -28,7 +29,6 @@ from tests.support.server_process import (
 pytestmark = pytest.mark.anyio
 
 TOOLS = ["generate_video", "check_status", "get_result", "cancel_job", "list_jobs"]
-ARGUMENTS = {"prompt": "Mist.", "first_frame_image_url": "https://images.example/lake.jpg"}
 GOOD: dict[str, dict[str, str]] = {"generate_video": ARGUMENTS, "list_jobs": {}}
 
 

@@ -13,20 +13,18 @@ from mcp import Client
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
+from tests.support.client import ARGUMENTS
 from tests.support.notifications import UpdateListener
 from tests.support.server_process import (
     MODERN_META,
     START_SECONDS,
     Pipes,
     environment,
+    start_http_server,
     start_server,
 )
 
-from .test_http import serving
-
 pytestmark = pytest.mark.anyio
-
-ARGUMENTS = {"prompt": "Mist.", "first_frame_image_url": "https://images.example/lake.jpg"}
 
 
 @asynccontextmanager
@@ -117,7 +115,7 @@ async def test_clients_over_http_hear_of_it_too_and_do_not_hold_up_the_end(
         )
         with anyio.fail_after(START_SECONDS):
             async with (
-                serving(env) as (url, process),
+                start_http_server(env) as (url, process),
                 Client(url, mode=mode, message_handler=updates) as client,
                 updates.listening(client, "seedance://jobs", to_the_end=True),
             ):

@@ -16,12 +16,14 @@ from mcp.client.stdio import StdioServerParameters
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import Simulator, running
+from tests.support.client import ARGUMENTS
 from tests.support.server_process import (
     COMMAND,
     INITIALIZE,
     MODERN_META,
     START_SECONDS,
     environment,
+    start_http_server,
     start_server,
 )
 from tests.support.task_client import (
@@ -32,8 +34,6 @@ from tests.support.task_client import (
     refused_request,
     start_task,
 )
-
-from .test_http import ARGUMENTS, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +51,7 @@ async def connected(
         async with Client(parameters, extensions=[polling]) as client:
             yield client
         return
-    async with serving(env) as (url, _), Client(url, extensions=[polling]) as client:
+    async with start_http_server(env) as (url, _), Client(url, extensions=[polling]) as client:
         yield client
 
 
@@ -108,7 +108,7 @@ async def test_over_http_the_header_must_name_the_task(tmp_path: Path) -> None:
     async with running(Behaviour(images="never", run_seconds=600)) as simulator:
         with anyio.fail_after(START_SECONDS):
             async with (
-                serving(account(simulator, tmp_path)) as (url, _),
+                start_http_server(account(simulator, tmp_path)) as (url, _),
                 httpx.AsyncClient() as http,
             ):
                 params: dict[str, Any] = {"name": "generate_video", "arguments": ARGUMENTS}
@@ -131,7 +131,10 @@ async def test_over_http_the_header_must_name_the_task(tmp_path: Path) -> None:
 
 async def test_over_http_every_request_declares_for_itself(tmp_path: Path) -> None:
     with anyio.fail_after(START_SECONDS):
-        async with serving(environment(tmp_path)) as (url, _), httpx.AsyncClient() as http:
+        async with (
+            start_http_server(environment(tmp_path)) as (url, _),
+            httpx.AsyncClient() as http,
+        ):
             params = {"taskId": "any-task", "_meta": MODERN_META}
             seen = await post(http, url, "tasks/get", params, "any-task")
             error = seen.json()["error"]

@@ -84,3 +84,6 @@ def heic(width: int, height: int, *, brand: bytes = b"heic", turns: int | None =
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="480"></svg>'
 HTML = b"<!DOCTYPE html><html><body>Please sign in to see this image.</body></html>"
+
+ENDLESS_MARKERS = b"\xff\xd8" + b"\xff\x01" * 9_900 + b"\xff\xe4\xff\xff" + bytes(90_000)
+"""The head of a JPEG: thousands of markers, then the longest comment, and never a size."""

@@ -117,3 +117,22 @@ async def start_server(
         finally:
             if process.returncode is None:
                 process.kill()
+
+
+@asynccontextmanager
+async def start_http_server(env: Mapping[str, str]) -> AsyncGenerator[tuple[str, Process], None]:
+    """Start the server on a free port, and kill it at the end if it still runs.
+
+    Yields:
+        The URL that the server says it serves on, and the process.
+    """
+    command = [*COMMAND, "serve", "--transport", "http", "--port", "0"]
+    async with await anyio.open_process(command, env=env) as process:
+        try:
+            assert process.stderr
+            line = (await process.stderr.receive()).decode()
+            assert line.startswith("Serving on http://127.0.0.1:")
+            yield line.removeprefix("Serving on ").strip(), process
+        finally:
+            if process.returncode is None:
+                process.kill()
