@@ -1,8 +1,9 @@
-"""What the README and the examples promise, held against the program."""
+"""The README, the pages and the examples, compared with the program."""
 
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "examples" / "claude_config.json"
 README = (ROOT / "README.md").read_text("utf-8")
+METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+LARGEST_IMAGE_BYTES = 300_000
 
 
 def server_entry() -> dict[str, Any]:
@@ -47,6 +50,34 @@ async def test_the_server_of_the_example_configuration_starts_and_lists_its_tool
 
 def test_the_readme_shows_the_example_configuration() -> None:
     assert CONFIG.read_text("utf-8") in README
+
+
+def links(text: str) -> list[str]:
+    """Return the targets of a page's links and images."""
+    return re.findall(r"\]\(([^)\s]+)\)", text)
+
+
+def test_the_readme_links_only_to_files_of_the_repository_and_by_absolute_urls() -> None:
+    # A package index shows the README without the files beside it.
+    home = METADATA["urls"]["Homepage"]
+    raw = home.replace("https://github.com", "https://raw.githubusercontent.com")
+    for link in links(README):
+        base = next(base for base in (f"{home}/blob/main/", f"{raw}/main/") if base in link)
+        assert (ROOT / link.removeprefix(base)).is_file()
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "CHANGELOG.md", "docs/waiting.md"])
+def test_a_page_links_only_to_files_that_exist(page: str) -> None:
+    path = ROOT / page
+    targets = [link for link in links(path.read_text("utf-8")) if "://" not in link]
+    assert [link for link in targets if not (path.parent / link).is_file()] == []
+
+
+def test_the_images_of_the_readme_are_small() -> None:
+    images = [link for link in links(README) if link.endswith(".webp")]
+    assert images
+    for image in images:
+        assert (ROOT / "docs" / image.split("/")[-1]).stat().st_size <= LARGEST_IMAGE_BYTES
 
 
 def test_the_readme_has_every_variable_with_its_default() -> None:
