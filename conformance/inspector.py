@@ -19,7 +19,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from .surroundings import (
+from .common import (
     LOGS,
     NODE,
     PACKAGES,

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from .surroundings import (
+from .common import (
     LOGS,
     NODE,
     PACKAGES,

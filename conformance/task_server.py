@@ -42,7 +42,7 @@ from seedance_mcp.mcp_server.tasks.job_tasks import TaskForms
 from seedance_mcp.service.reports import JobReport
 from seedance_mcp.spending.limits import SpendingLimits
 
-from .surroundings import say
+from .common import say
 
 SECONDS = {"failing_job": 1.0}
 """How long a tool's work takes that does not say so itself."""
