@@ -11,7 +11,7 @@ from PIL import Image, ImageStat
 
 from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.simulator import _clip as clip
-from seedance_mcp.simulator._rendering import require_drawing
+from seedance_mcp.simulator._rendering import require_libraries
 from tests.support.simulator_caller import DAWN, DUSK, image
 
 BLACK = (0, 0, 0)
@@ -139,4 +139,4 @@ def test_drawing_ends_where_the_caller_stops_it(tmp_path: Path) -> None:
 
 def test_missing_libraries_are_named_with_the_command_that_installs_them() -> None:
     with pytest.raises(ConfigurationError, match=r"pip install 'seedance-mcp\[video\]'"):
-        require_drawing(find=lambda _module: None)
+        require_libraries(find=lambda _module: None)

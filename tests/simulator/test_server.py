@@ -50,11 +50,11 @@ async def test_it_stops_at_once_in_the_middle_of_answers_and_drawings() -> None:
                 while simulator.requests[-1].route != "output":
                     await anyio.lowlevel.checkpoint()
                 (job,) = simulator.accepted
-                while not job.drawing:
+                while not job.rendering:
                     await anyio.lowlevel.checkpoint()
                 leaving = time.monotonic()
             assert time.monotonic() - leaving < 5
-            assert not job.drawn.is_set()
+            assert not job.rendered.is_set()
 
 
 async def _get_and_lose(http: httpx.AsyncClient, url: str) -> None:

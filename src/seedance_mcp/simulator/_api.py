@@ -1,19 +1,29 @@
-"""The HTTP face: RunComfy's routes, and where the made clips and published images lie."""
+"""The HTTP routes: RunComfy's API, and the files of clips and published images."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from . import _responses as forms
-from ._responses import Reason, Refusal
+from ._responses import (
+    ApiError,
+    Reason,
+    balance_body,
+    cancel_body,
+    catalogue_entry,
+    error_body,
+    result_body,
+    retry_after_headers,
+    status_body,
+    submit_body,
+)
 from ._service import Service
 from .behaviour import Behaviour
 from .faults import RouteName
@@ -23,13 +33,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(kw_only=True)
 class Api:
-    """The routes over a service.
+    """The routes of a service.
 
     Attributes:
-        service: What answers.
+        service: The simulated service.
         behaviour: The switches.
-        token: The only token that is taken.
-        url: The base of every address in an answer.
+        token: The only valid token.
+        url: The base of the URLs in answers.
         files: The published images by name.
     """
 
@@ -57,28 +67,27 @@ class Api:
                 Route("/files/{name}", self._file, name="file"),
                 Route("/_simulator/accepted", self._accepted, name="other"),
             ],
-            exception_handlers={Refusal: self._refuse},
+            exception_handlers={ApiError: self._error},
         )
 
     def _guarded(
         self, name: RouteName, path: str, endpoint: Endpoint, method: str = "GET"
     ) -> Route:
-        """Make a route that wants the token and keeps to the rate limit."""
+        """Return a route that requires the token and obeys the rate limit."""
 
         async def guarded(request: Request) -> Response:
             if self.behaviour.rate_limit != "off":
                 now = self.service.epoch + self.service.clock()
-                headers = forms.retry_after(now, self.behaviour)
+                headers = retry_after_headers(now, self.behaviour)
                 return JSONResponse({"message": "Too many requests."}, 429, headers)
             if request.headers.get("authorization") != f"Bearer {self.token}":
-                raise Refusal(Reason.TOKEN, "The token is missing, wrong, expired or revoked.")
+                raise ApiError(Reason.TOKEN, "The token is missing, wrong, expired or revoked.")
             return await endpoint(request)
 
         return Route(path, guarded, methods=[method], name=name)
 
-    async def _refuse(self, _request: Request, refusal: Exception) -> Response:
-        assert isinstance(refusal, Refusal)  # noqa: S101  registered for nothing else
-        status, body = forms.refusal(refusal, self.behaviour)
+    async def _error(self, _request: Request, error: Exception) -> Response:
+        status, body = error_body(cast("ApiError", error), self.behaviour)
         return JSONResponse(body, status)
 
     async def _submit(self, request: Request) -> Response:
@@ -86,37 +95,37 @@ class Api:
             arguments = json.loads(await request.body())
         except (ValueError, RecursionError) as error:
             message = "The body is not JSON."
-            raise Refusal(Reason.INPUT, message, {"body": message}) from error
+            raise ApiError(Reason.INPUT, message, {"body": message}) from error
         job = await self.service.accept(request.path_params["model_id"], arguments)
-        answer = forms.accepted(job.request_id, self.url, self.behaviour)
+        answer = submit_body(job.request_id, self.url, self.behaviour)
         return JSONResponse(answer, self.behaviour.submit_status)
 
     async def _status(self, request: Request) -> Response:
         view = await self.service.view(self.service.job(request.path_params["request_id"]))
-        return JSONResponse(forms.status(view, self.url, self.behaviour))
+        return JSONResponse(status_body(view, self.url, self.behaviour))
 
     async def _result(self, request: Request) -> Response:
         job = self.service.job(request.path_params["request_id"])
         include_cost = request.query_params.get("include_cost") == "true"
         view = await self.service.result(job, include_cost=include_cost)
-        return JSONResponse(forms.result(view, self.url, self.behaviour))
+        return JSONResponse(result_body(view, self.url, self.behaviour))
 
     async def _cancel(self, request: Request) -> Response:
         job = self.service.job(request.path_params["request_id"])
-        done = self.service.cancel(job)
+        cancelled = self.service.cancel(job)
         view = await self.service.view(job)
-        answer = forms.cancelled(view, done=done, behaviour=self.behaviour)
+        answer = cancel_body(view, cancelled=cancelled, behaviour=self.behaviour)
         return JSONResponse(answer, HTTPStatus.ACCEPTED)
 
     async def _model(self, request: Request) -> Response:
         model = self.service.model(request.path_params["model_id"])
-        return JSONResponse(forms.catalogue_entry(model, self.behaviour))
+        return JSONResponse(catalogue_entry(model, self.behaviour))
 
     async def _models(self, request: Request) -> Response:
         query = request.query_params
         limit, offset = _number(query.get("limit"), 20), _number(query.get("offset"), 0)
         found = [
-            forms.catalogue_entry(model, self.behaviour)
+            catalogue_entry(model, self.behaviour)
             for model_id, model in self.service.models.items()
             if query.get("search", "").lower() in model_id.lower()
         ]
@@ -128,19 +137,19 @@ class Api:
         return JSONResponse(answer)
 
     async def _balance(self, _request: Request) -> Response:
-        return JSONResponse(forms.balance(self.service.balance_usd))
+        return JSONResponse(balance_body(self.service.balance_usd))
 
     async def _clip(self, request: Request) -> Response:
         job = await self.service.finished(request.path_params["request_id"])
         if job is None:
             return Response(status_code=404)
-        return FileResponse(await self.service.studio.clip(job), media_type="video/mp4")
+        return FileResponse(await self.service.renderer.clip(job), media_type="video/mp4")
 
     async def _still(self, request: Request) -> Response:
         job = await self.service.finished(request.path_params["request_id"])
         if job is None:
             return Response(status_code=404)
-        return Response(await self.service.studio.still(job), media_type="image/jpeg")
+        return Response(await self.service.renderer.still(job), media_type="image/jpeg")
 
     async def _file(self, request: Request) -> Response:
         path = self.files.get(request.path_params["name"])

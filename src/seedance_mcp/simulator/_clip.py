@@ -1,9 +1,9 @@
-"""The clip: a real H.264 MP4, drawn from the first and the last image.
+"""Rendering of a clip: a real H.264 MP4 from the first and the last image.
 
-A slow push into the first image; where there is a last one, the push comes back and the clip
-dissolves into it. SIMULATED stands in the lower left corner of every frame.
+The clip zooms slowly into the first image; with a last one it zooms out again and dissolves into
+it. Every frame says SIMULATED in its lower left corner.
 
-It needs the `video` extra: only `studio.py` imports it, and only once there is work.
+It needs the `video` extra, so `_rendering.py` imports it only when there is work.
 """
 
 # PyAV's stubs leave types out: packets' streams, `from_image`, keyword arguments of `add_stream`.
@@ -19,9 +19,9 @@ from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-FRAMES_A_SECOND = 24  # seen: a real clip of 15 s had 24 frames a second
-PUSH = 0.12  # how much nearer the push comes
-DISSOLVE = 0.45  # the part of the clip that the dissolve takes
+FRAMES_PER_SECOND = 24  # seen: a real clip of 15 s had 24 frames a second
+ZOOM = 0.12  # how much larger the image becomes
+DISSOLVE = 0.45  # the fraction of the clip that the dissolve takes
 
 
 def render(  # noqa: PLR0913  what a clip is made of
@@ -37,17 +37,17 @@ def render(  # noqa: PLR0913  what a clip is made of
 
     Args:
         path: The file to write.
-        first: The image that the clip begins with; its aspect ratio becomes the clip's.
-        last: The image that the clip ends with, if any.
+        first: The first image, which sets the aspect ratio.
+        last: The last image, or None.
         height: The clip's height in pixels.
         seconds: The clip's length.
-        each_frame: Called before every frame; what it raises ends the work.
+        each_frame: Called before every frame; an exception from it stops the rendering.
     """
     opening, closing = _open(first), _open(last) if last else None
     size = (_even(height * opening.width / opening.height), _even(height))
-    count = seconds * FRAMES_A_SECOND
+    count = seconds * FRAMES_PER_SECOND
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=FRAMES_A_SECOND)
+        stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.options = {"preset": "veryfast", "crf": "20"}
         stream.color_range, stream.colorspace = ColorRange.MPEG, Colorspace.ITU709
@@ -62,7 +62,7 @@ def render(  # noqa: PLR0913  what a clip is made of
 
 
 def still(image: bytes) -> bytes:
-    """Give an image as an upright JPEG."""
+    """Return an image as an upright JPEG."""
     jpeg = BytesIO()
     _open(image).save(jpeg, "JPEG", quality=85)
     return jpeg.getvalue()
@@ -71,24 +71,24 @@ def still(image: bytes) -> bytes:
 def _frames(
     first: Image.Image, last: Image.Image | None, *, size: tuple[int, int], count: int
 ) -> Iterator[Image.Image]:
-    # No larger than the nearest view needs: every frame is then quick to cut out.
-    room = (round(size[0] * (1 + PUSH)), round(size[1] * (1 + PUSH)))
-    opening = ImageOps.fit(first, room, Image.Resampling.LANCZOS)
-    closing = last and ImageOps.fit(last, room, Image.Resampling.LANCZOS)
+    # No larger than the closest view needs, so that every frame is quick to cut out.
+    largest = (round(size[0] * (1 + ZOOM)), round(size[1] * (1 + ZOOM)))
+    opening = ImageOps.fit(first, largest, Image.Resampling.LANCZOS)
+    closing = last and ImageOps.fit(last, largest, Image.Resampling.LANCZOS)
     mark = _mark(size)
     for index in range(count):
         t = index / (count - 1)
-        nearer = PUSH * (_ease(t) if closing is None else math.sin(math.pi * t) ** 2)
-        frame = _view(opening, size, 1 + nearer)
+        zoom = 1 + ZOOM * (_ease(t) if closing is None else math.sin(math.pi * t) ** 2)
+        frame = _view(opening, size, zoom)
         if closing is not None and t > 1 - DISSOLVE:
             dissolved = _ease((t - (1 - DISSOLVE)) / DISSOLVE)
-            frame = Image.blend(frame, _view(closing, size, 1 + nearer), dissolved)
+            frame = Image.blend(frame, _view(closing, size, zoom), dissolved)
         frame.paste(mark, (0, size[1] - mark.height), mark)
         yield frame
 
 
 def _view(image: Image.Image, size: tuple[int, int], zoom: float) -> Image.Image:
-    # The box has fractions of pixels, so that the push glides.
+    # The box has fractional pixels, so that the zoom is smooth.
     x, y = (image.width - image.width / zoom) / 2, (image.height - image.height / zoom) / 2
     box = (x, y, image.width - x, image.height - y)
     return image.resize(size, Image.Resampling.BILINEAR, box=box)

@@ -1,7 +1,7 @@
-"""Where the images of a job are looked at and its clip is drawn.
+"""Checking the images of a job and rendering its clip.
 
-Pillow and PyAV are imported here, and not before there is an image to look at: who only serves
-has neither.
+Pillow and PyAV are imported only when there is an image, since a serving installation may lack
+them.
 """
 
 import re
@@ -22,103 +22,100 @@ from ._responses import JSONObject
 from .behaviour import Behaviour
 from .jobs import Job
 
-NO_LAST_FRAME = 1080  # page: "will not take effect when the resolution is set to 1080P"
+# page: the last frame "will not take effect when the resolution is set to 1080P"
+NO_LAST_FRAME_HEIGHT = 1080
 
 
-def require_drawing(find: Callable[[str], object] = find_spec) -> None:
-    """Make sure that Pillow and PyAV are installed, without importing them.
+def require_libraries(find: Callable[[str], object] = find_spec) -> None:
+    """Check that Pillow and PyAV are installed, without importing them.
 
     Raises:
         ConfigurationError: One is missing.
     """
     if not all(find(module) for module in ("av", "PIL")):
         raise ConfigurationError(
-            "The simulator draws its clips with PyAV and Pillow, and they are not installed: "
+            "The simulator renders clips with PyAV and Pillow, which are not installed: "
             "pip install 'seedance-mcp[video]'"
         )
 
 
 @dataclass(kw_only=True)
-class Studio:
-    """Looks at images and draws clips, each once.
+class Renderer:
+    """Checks images and renders clips, each once.
 
     Attributes:
         behaviour: The switches.
-        folder: Where the clips are kept.
-        tasks: Where clips are drawn; cancelling it ends the drawing.
+        folder: The folder of the clips.
+        tasks: Runs the rendering; cancelling it stops that.
     """
 
     behaviour: Behaviour
     folder: Path
     tasks: TaskGroup
 
-    async def examine(
+    async def check_images(
         self, model: Model, arguments: JSONObject
     ) -> tuple[list[bytes], dict[str, str]]:
-        """Fetch the images that inputs name and judge them.
+        """Fetch and check the images in the arguments.
 
         Returns:
-            The good ones in the order of the model's image arguments, and what is wrong with
-            each of the others, by argument.
+            The valid ones in the order of the model's image arguments, and the error of each of
+            the others, by argument.
         """
         from . import _images
 
         good: list[bytes] = []
-        refusals: dict[str, str] = {}
+        errors: dict[str, str] = {}
         for name, rules in model.image_rules.items():
             if name not in arguments:
                 continue
             try:
                 data_uris = self.behaviour.data_uris
                 image = await _images.fetch(arguments[name], data_uris=data_uris)
-                await _images.judge(image, rules)
-            except _images.ImageRefused as refused:
-                refusals[name] = str(refused)
+                await _images.check(image, rules)
+            except _images.InvalidImage as error:
+                errors[name] = str(error)
             else:
                 good.append(image)
-        return good, refusals
+        return good, errors
 
-    async def look(self, job: Job) -> list[bytes]:
-        """Get a job's images; a bad one becomes the job's failure.
-
-        Returns:
-            The images, the one that the clip begins with first.
-        """
-        async with job.looking:
+    async def load_images(self, job: Job) -> list[bytes]:
+        """Return a job's images, the first frame first; an invalid one fails the job."""
+        async with job.images_lock:
             if job.images is None:
-                job.images, refusals = [], dict[str, str]()
+                job.images, errors = [], dict[str, str]()
                 if self.behaviour.images != "never":
-                    job.images, refusals = await self.examine(job.model, job.arguments)
-                job.failure = job.failure or next(iter(refusals.values()), None)
+                    job.images, errors = await self.check_images(job.model, job.arguments)
+                job.failure = job.failure or next(iter(errors.values()), None)
             return job.images or [_stand_in()]
 
-    def begin(self, job: Job) -> None:
-        """Start drawing a job's clip, unless that has been done."""
-        if not job.drawing:
-            job.drawing = True
-            self.tasks.start_soon(self._draw, job)
+    def start(self, job: Job) -> None:
+        """Start rendering a job's clip, once."""
+        if not job.rendering:
+            job.rendering = True
+            self.tasks.start_soon(self._render, job)
 
     async def clip(self, job: Job) -> Path:
-        """Give the file of a job's clip, drawn first where need be."""
-        self.begin(job)
-        await job.drawn.wait()
+        """Return the file of a job's clip, rendered first if necessary."""
+        self.start(job)
+        await job.rendered.wait()
         return self._file(job)
 
     async def still(self, job: Job) -> bytes:
-        """Give a job's first image as a JPEG."""
+        """Return a job's first image as a JPEG."""
         from . import _clip
 
-        first, *_ = await self.look(job)
+        first, *_ = await self.load_images(job)
         return await anyio.to_thread.run_sync(_clip.still, first)
 
-    async def _draw(self, job: Job) -> None:
+    async def _render(self, job: Job) -> None:
         from . import _clip
 
-        first, *others = await self.look(job)
+        first, *others = await self.load_images(job)
         height = _height(job)
-        last = others[0] if others and height != NO_LAST_FRAME else None
+        last = others[0] if others and height != NO_LAST_FRAME_HEIGHT else None
 
-        def draw() -> None:
+        def render() -> None:
             _clip.render(
                 self._file(job),
                 first,
@@ -128,19 +125,19 @@ class Studio:
                 each_frame=anyio.from_thread.check_cancelled,
             )
 
-        await anyio.to_thread.run_sync(draw)
-        job.drawn.set()
+        await anyio.to_thread.run_sync(render)
+        job.rendered.set()
 
     def _file(self, job: Job) -> Path:
         return self.folder / f"{job.request_id}.mp4"
 
 
 def _stand_in() -> bytes:
-    """Read the bundled image, for jobs whose own is not looked at and models that take none."""
+    """Return the bundled image, for jobs whose own is not fetched and models without images."""
     return (resources.files("seedance_mcp.simulator") / "sample_images" / "lake.jpg").read_bytes()
 
 
 def _height(job: Job) -> int:
-    """Read the height out of a resolution such as "720p"."""
+    """Return the height in pixels of a resolution such as "720p"."""
     digits = re.match(r"\d+", str(job.argument("resolution", "480p")))
     return int(digits[0]) if digits else 480

@@ -1,4 +1,4 @@
-"""The JSON of every answer, in the form that the behaviour's switches ask for. Pure."""
+"""The JSON of every answer, in the form that the switches select. Pure."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ JSONObject = dict[str, Any]
 
 
 class Reason(Enum):
-    """Why the service refuses; the value is RunComfy's number for it, where it has one (docs)."""
+    """Why a request fails; the value is RunComfy's error code if it has one (docs)."""
 
     TOKEN = 400004
     BALANCE = 400002
@@ -25,13 +25,13 @@ class Reason(Enum):
 
 
 @dataclass
-class Refusal(Exception):
-    """The service says no.
+class ApiError(Exception):
+    """The simulated service answers with an error.
 
     Args:
-        reason: Why.
-        message: The same in words.
-        fields: What is wrong with each argument, by name.
+        reason: Selects the HTTP status and the error code.
+        message: The message of the answer.
+        fields: The message for each invalid argument, by name.
     """
 
     reason: Reason
@@ -41,18 +41,18 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """A job as it is to be shown now.
+    """A job as answers show it now.
 
     Attributes:
         request_id: The job's id.
         model_id: Its model.
         arguments: Its inputs.
         word: Its state.
-        position: How many jobs wait in front of it, while it waits.
-        created_at: When it was accepted, in seconds since 1970.
-        finished_at: When it ended, the same.
-        failure: What went wrong, when it failed.
-        cost_usd: What it cost, when that is asked for and known.
+        position: The number of jobs ahead of it while it is queued.
+        created_at: When it was accepted, in Unix seconds.
+        finished_at: When it ended, in Unix seconds.
+        failure: Why it failed.
+        cost_usd: Its cost, if requested and known.
     """
 
     request_id: str
@@ -66,23 +66,23 @@ class View:
     cost_usd: float | None = None
 
 
-def accepted(request_id: str, url: str, behaviour: Behaviour) -> JSONObject:
-    """Answer a submit."""
-    answer: JSONObject = {"request_id": request_id, **_addresses(request_id, url)}
+def submit_body(request_id: str, url: str, behaviour: Behaviour) -> JSONObject:
+    """Return the answer to a submit."""
+    answer: JSONObject = {"request_id": request_id, **_urls(request_id, url)}
     if behaviour.submit_says_status:
         answer["status"] = behaviour.status_words.get("in_queue", "in_queue")
     return answer
 
 
-def status(view: View, url: str, behaviour: Behaviour) -> JSONObject:
-    """Answer a question about the status."""
+def status_body(view: View, url: str, behaviour: Behaviour) -> JSONObject:
+    """Return the answer to a status request."""
     word = behaviour.status_of_failure if view.word == "failed" else view.word
-    addresses = _addresses(view.request_id, url)
-    del addresses["cancel_url"]
+    urls = _urls(view.request_id, url)
+    del urls["cancel_url"]
     answer: JSONObject = {
         "request_id": view.request_id,
         "status": behaviour.status_words.get(word, word),
-        **addresses,
+        **urls,
     }
     if view.position is not None and behaviour.queue_position == "present":
         answer["queue_position"] = view.position + behaviour.first_position
@@ -91,8 +91,8 @@ def status(view: View, url: str, behaviour: Behaviour) -> JSONObject:
     return answer
 
 
-def result(view: View, url: str, behaviour: Behaviour) -> JSONObject:
-    """Answer a question about the result."""
+def result_body(view: View, url: str, behaviour: Behaviour) -> JSONObject:
+    """Return the answer to a result request."""
     answer: JSONObject = {
         "request_id": view.request_id,
         "status": behaviour.result_words.get(view.word, view.word),
@@ -107,17 +107,17 @@ def result(view: View, url: str, behaviour: Behaviour) -> JSONObject:
     return {name: value for name, value in answer.items() if value is not None}
 
 
-def cancelled(view: View, *, done: bool, behaviour: Behaviour) -> JSONObject:
-    """Answer a cancel.
+def cancel_body(view: View, *, cancelled: bool, behaviour: Behaviour) -> JSONObject:
+    """Return the answer to a cancel.
 
     Args:
-        view: The job after it.
-        done: Whether the job was cancelled by it.
+        view: The job afterwards.
+        cancelled: Whether the request cancelled it.
         behaviour: The switches.
     """
     answer = {
         "request_id": view.request_id,
-        "outcome": "cancelled" if done else "not_cancellable",
+        "outcome": "cancelled" if cancelled else "not_cancellable",
         "status": behaviour.status_words.get(view.word, view.word),
     }
     if behaviour.cancel_form != "both":
@@ -125,24 +125,19 @@ def cancelled(view: View, *, done: bool, behaviour: Behaviour) -> JSONObject:
     return answer
 
 
-def refusal(refused: Refusal, behaviour: Behaviour) -> tuple[int, JSONObject]:
-    """Answer with a refusal.
-
-    Returns:
-        The HTTP status and the body.
-    """
-    http_status, number = _codes(refused.reason, behaviour)
-    form = behaviour.input_error_form if refused.fields else behaviour.error_form
-    body = _error(refused, form)
-    if number is not None and behaviour.error_codes:
-        body["error_code"] = number
-    if number is not None and behaviour.errors_in_200:
+def error_body(error: ApiError, behaviour: Behaviour) -> tuple[int, JSONObject]:
+    """Return the HTTP status and the body of an error answer."""
+    http_status, code = _status_and_code(error.reason, behaviour)
+    body = _message(error, behaviour.input_error_form if error.fields else behaviour.error_form)
+    if code is not None and behaviour.error_codes:
+        body["error_code"] = code
+    if code is not None and behaviour.errors_in_200:
         http_status = 200
     return http_status, body
 
 
 def catalogue_entry(model: Model, behaviour: Behaviour) -> JSONObject:
-    """Describe a model as the catalogue does."""
+    """Return a model's entry in the catalogue."""
     entry: JSONObject = {
         "model_id": model.model_id,
         "display_name": model.model_id.replace("/", " ").replace("-", " ").title(),
@@ -151,7 +146,7 @@ def catalogue_entry(model: Model, behaviour: Behaviour) -> JSONObject:
         "kind": "video",
         "base_price_usd": _price(behaviour),
         "price_unit": behaviour.price_unit,
-        "pricing_note": "SIMULATED: this price is made up, and nobody is charged.",
+        "pricing_note": "SIMULATED: this price is made up, and no money is charged.",
         "input_schema": dict(model.input_schema),
     }
     if behaviour.price_form == "absent":
@@ -159,8 +154,8 @@ def catalogue_entry(model: Model, behaviour: Behaviour) -> JSONObject:
     return entry
 
 
-def balance(usd: float) -> JSONObject:
-    """Describe the account."""
+def balance_body(usd: float) -> JSONObject:
+    """Return the account's balance."""
     return {
         "balance_usd": round(usd, 6),
         "balance_microdollars": round(usd * 1_000_000),
@@ -168,13 +163,8 @@ def balance(usd: float) -> JSONObject:
     }
 
 
-def retry_after(now: float, behaviour: Behaviour) -> dict[str, str]:
-    """Give the headers of a 429.
-
-    Args:
-        now: Seconds since 1970.
-        behaviour: The switches.
-    """
+def retry_after_headers(now: float, behaviour: Behaviour) -> dict[str, str]:
+    """Return the headers of a 429; `now` is in Unix seconds."""
     if behaviour.rate_limit == "date":
         moment = datetime.fromtimestamp(now + behaviour.retry_after, UTC)
         return {"retry-after": format_datetime(moment, usegmt=True)}
@@ -186,7 +176,7 @@ def _price(behaviour: Behaviour) -> float | str | None:
     return forms.get(behaviour.price_form, behaviour.price_usd)
 
 
-def _addresses(request_id: str, url: str) -> dict[str, str]:
+def _urls(request_id: str, url: str) -> dict[str, str]:
     base = f"{url}/v1/requests/{request_id}"
     return {f"{name}_url": f"{base}/{name}" for name in ("status", "result", "cancel")}
 
@@ -215,7 +205,7 @@ def _date(moment: float | None, behaviour: Behaviour) -> str | float | None:
     return f"{naive}Z" if behaviour.dates == "zulu" else naive
 
 
-def _codes(reason: Reason, behaviour: Behaviour) -> tuple[int, int | None]:
+def _status_and_code(reason: Reason, behaviour: Behaviour) -> tuple[int, int | None]:
     match reason:
         case Reason.TOKEN:
             return behaviour.token_error, reason.value
@@ -232,14 +222,14 @@ def _codes(reason: Reason, behaviour: Behaviour) -> tuple[int, int | None]:
             return behaviour.input_error, None
 
 
-def _error(refused: Refusal, form: ErrorForm) -> JSONObject:
+def _message(error: ApiError, form: ErrorForm) -> JSONObject:
     if form != "detail_list":
-        return {form: refused.message}
-    if not refused.fields:
-        return {"detail": [{"msg": refused.message}]}
+        return {form: error.message}
+    if not error.fields:
+        return {"detail": [{"msg": error.message}]}
     return {
         "detail": [
             {"loc": ["body", name], "msg": message, "type": "value_error"}
-            for name, message in refused.fields.items()
+            for name, message in error.fields.items()
         ]
     }

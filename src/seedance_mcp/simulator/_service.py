@@ -1,4 +1,4 @@
-"""What the service does with a request, apart from HTTP: accept, look, cancel, count the money."""
+"""The simulated service without HTTP: accept, show and cancel jobs, and keep the balance."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,8 +10,8 @@ from jsonschema.validators import validator_for
 from seedance_mcp.models.model import Model
 
 from ._queue import Ended, Queue, Queued, Running
-from ._rendering import Studio
-from ._responses import JSONObject, Reason, Refusal, View
+from ._rendering import Renderer
+from ._responses import ApiError, JSONObject, Reason, View
 from .behaviour import Behaviour, seconds_of
 from .jobs import Job
 
@@ -23,17 +23,17 @@ class Service:
     Attributes:
         behaviour: The switches.
         models: The models by id.
-        studio: Looks at images and draws clips.
-        queue: Who waits and who runs.
-        clock: Seconds, never running backwards.
-        epoch: The clock's zero, in seconds since 1970.
+        renderer: Checks images and renders clips.
+        queue: The waiting and running jobs.
+        clock: A monotonic clock in seconds.
+        epoch: The Unix time of the clock's zero.
         jobs: Every accepted job, in order.
-        forgotten: Ids of requests that the service does not know any more.
+        forgotten: The ids of requests that the service no longer knows.
     """
 
     behaviour: Behaviour
     models: Mapping[str, Model]
-    studio: Studio
+    renderer: Renderer
     queue: Queue
     clock: Callable[[], float]
     epoch: float
@@ -42,47 +42,47 @@ class Service:
 
     @property
     def balance_usd(self) -> float:
-        """Give what is left when every accepted job is paid; a cancelled one costs nothing."""
+        """The balance after all accepted jobs; cancelled ones are free."""
         ran = (job for job in self.jobs if not self.queue.was_cancelled(job.request_id))
         return self.behaviour.balance_usd - sum(job.price_usd for job in ran)
 
     def model(self, model_id: str) -> Model:
-        """Find a model."""
+        """Return a model by its id."""
         if model_id not in self.models:
-            raise Refusal(Reason.MODEL, f"No such model: {model_id}")
+            raise ApiError(Reason.MODEL, f"No such model: {model_id}")
         return self.models[model_id]
 
     def job(self, request_id: str) -> Job:
-        """Find a job that the service still knows."""
+        """Return a job that the service still knows."""
         for job in self.jobs:
             if job.request_id == request_id and request_id not in self.forgotten:
                 return job
-        raise Refusal(Reason.REQUEST, f"No such request: {request_id}")
+        raise ApiError(Reason.REQUEST, f"No such request: {request_id}")
 
     async def finished(self, request_id: str) -> Job | None:
-        """Find a job that has made a clip, whether or not it is forgotten."""
+        """Return a job that has made a clip, forgotten or not, else None."""
         for job in self.jobs:
             if job.request_id == request_id:
                 return job if (await self.view(job)).word == "completed" else None
         return None
 
     async def accept(self, model_id: str, arguments: Any) -> Job:
-        """Take a job, and the money for it."""
+        """Check, charge and enqueue a job."""
         model = self.model(model_id)
-        images, wrong = None, self._refusals(model, arguments)
-        if not wrong and self.behaviour.images == "at_submit":
-            images, wrong = await self.studio.examine(model, arguments)
-        if wrong:
-            message = "; ".join(f"{name}: {text}" for name, text in wrong.items())
-            raise Refusal(Reason.INPUT, message, wrong)
+        images, errors = None, self._errors(model, arguments)
+        if not errors and self.behaviour.images == "at_submit":
+            images, errors = await self.renderer.check_images(model, arguments)
+        if errors:
+            message = "; ".join(f"{name}: {text}" for name, text in errors.items())
+            raise ApiError(Reason.INPUT, message, errors)
         if self.balance_usd <= 0:
-            raise Refusal(Reason.BALANCE, "No balance left.")
+            raise ApiError(Reason.BALANCE, "No balance left.")
         job = self._enqueue(model, arguments)
         job.images = images
         return job
 
     async def view(self, job: Job) -> View:
-        """Show a job as it is now."""
+        """Return a job as it is now."""
         now = self.clock()
         state = self.queue.state(job.request_id, now)
         view = View(
@@ -109,11 +109,11 @@ class Service:
                 return replace(view, failure=job.failure)
 
     async def result(self, job: Job, *, include_cost: bool) -> View:
-        """Show a job as its result does, which may lag behind its status."""
+        """Return a job as its result shows it, which may lag behind its status."""
         view = await self.view(job)
         if view.word in {"in_queue", "in_progress"}:
             if self.behaviour.early_result == "error":
-                raise Refusal(Reason.EARLY, "The result is not ready.")
+                raise ApiError(Reason.EARLY, "The result is not ready.")
             return view
         job.result_reads += 1
         late = job.result_reads - self.behaviour.result_lag
@@ -123,26 +123,24 @@ class Service:
         return view if include_cost and billed else replace(view, cost_usd=None)
 
     def cancel(self, job: Job) -> bool:
-        """Cancel a job that still waits.
-
-        Returns:
-            Whether it was cancelled.
-        """
+        """Cancel a job if it still waits, and return whether it was cancelled."""
         return self.queue.cancel(job.request_id, self.clock())
 
-    def _refusals(self, model: Model, arguments: Any) -> dict[str, str]:
-        """Hold inputs against the schema, as published: what is wrong, by argument."""
+    def _errors(self, model: Model, arguments: Any) -> dict[str, str]:
+        """Check arguments by the published schema and return the errors by argument."""
         if not isinstance(arguments, dict):
             return {"body": "The body must be a JSON object."}
         given, schema = cast("JSONObject", arguments), dict(model.input_schema)
-        wrong = {name: "Field required" for name in schema.get("required", ()) if name not in given}
+        errors = {
+            name: "Field required" for name in schema.get("required", ()) if name not in given
+        }
         for error in validator_for(schema)(schema).iter_errors(given):
             if error.path:
-                wrong.setdefault(str(error.path[0]), error.message)
+                errors.setdefault(str(error.path[0]), error.message)
         if self.behaviour.unknown_arguments == "refused":
             for name in given.keys() - model.properties.keys():
-                wrong[name] = "Unknown field"
-        return wrong
+                errors[name] = "Unknown field"
+        return errors
 
     def _enqueue(self, model: Model, arguments: JSONObject) -> Job:
         behaviour, now, ordinal = self.behaviour, self.clock(), len(self.jobs)
@@ -167,13 +165,9 @@ class Service:
         return job
 
     async def _work(self, job: Job) -> bool:
-        """Do what a run does, now that somebody looks.
-
-        Returns:
-            Whether nothing of it is left to wait for.
-        """
-        await self.studio.look(job)
+        """Do the work of a run when it is polled, and return whether it is finished."""
+        await self.renderer.load_images(job)
         if job.failure or self.behaviour.render == "lazy":
             return True
-        self.studio.begin(job)
-        return job.drawn.is_set()
+        self.renderer.start(job)
+        return job.rendered.is_set()

@@ -1,8 +1,8 @@
-"""What the simulator does where RunComfy's real behaviour is unknown, conflicting or variable.
+"""Switches for what is unknown, conflicting or variable in RunComfy's real behaviour.
 
-One field a switch. The word in brackets is the evidence for the forms it offers, as in the notes on
-the service: page, docs, client (read in RunComfy's own clients), seen (recorded from a
-real run), unknown (nothing found, so every plausible form is offered).
+The word in brackets is the evidence for the forms of a switch: page (the model's API page), docs
+(RunComfy's documentation), client (read in RunComfy's own clients), seen (recorded from a real
+run), unknown (nothing found, so every plausible form is offered).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Word = Literal["in_queue", "in_progress", "completed", "failed", "cancelled"]
-"""A job's state in the plainest of the service's words; the switches below may dress it up."""
+"""A job's state as RunComfy documents it; switches below change its spelling."""
 
 Seconds = float | Sequence[float] | Callable[[int], float]
-"""A duration for all jobs; or one a job in the order of acceptance, the last one repeated; or a
-function of that order, which begins at 0."""
+"""One duration for all jobs, or one for each in the order of acceptance, the last one repeated, or
+a function of the job's index, from 0."""
 
 ErrorForm = Literal["error_message", "message", "error", "detail", "detail_list"]
 
@@ -24,60 +24,59 @@ class Behaviour:
     """The simulator's switches; all but `workers` may be changed while it runs.
 
     Attributes:
-        workers: How many jobs run at once; read once, when the simulator starts. [unknown]
+        workers: How many jobs run at once; read when the simulator starts. [unknown]
         run_seconds: How long a run takes; read when a job is accepted. [unknown]
         queue_seconds: How long a job waits at least; read when a job is accepted. [unknown]
-        outcome: What becomes of a run; read when a job is accepted. [client]
-        failure_text: What a failed run says. [unknown]
-        balance_usd: The account before the accepted jobs were paid; may be negative. [client]
-        price_usd: Made-up price of a second of video, or of a whole one where `price_unit` says
-            so; read when a job is accepted. [unknown]
-        price_unit: What the catalogue's price is of: "second", "output", a word nobody knows, or
-            None for none. [client, unknown]
+        outcome: Whether runs succeed; read when a job is accepted. [client]
+        failure_text: The error of a failed run. [unknown]
+        balance_usd: The balance before any job; may be negative. [client]
+        price_usd: The made-up price of a second of video, or of a whole clip (`price_unit`); read
+            when a job is accepted. [unknown]
+        price_unit: The unit of the catalogue's price: "second", "output", an unknown word, or None.
+            [client, unknown]
         price_form: The form of the price in the catalogue. [client number, unknown]
 
-        images: When input images are fetched and judged: when the run starts, which makes a
-            bad one a failed job; at submit, which makes it a refusal; or never, and the bundled
-            image stands in. [unknown]
-        data_uris: Whether `data:` URIs are taken as images. [client, unproved]
-        render: When clips are drawn: at the first GET of the output, or from the first look at
-            the running job, which then ends only when its clip is there.
+        images: When input images are fetched and checked: when the run starts, so that a bad one
+            fails the job; at submit, so that it is rejected; or never, and a bundled image is
+            used. [unknown]
+        data_uris: Whether images may be `data:` URIs. [client, unproved]
+        render: When clips are rendered: at the first GET of the output, or from the first poll of
+            the running job, which then ends only when its clip is ready.
 
-        submit_status: HTTP status of an accepted job. [docs 200, client 202]
-        submit_says_status: Whether the answer to a submit has a `status` too. [client]
-        unknown_arguments: What happens to fields that the schema does not have. [unknown]
-        status_words: Other spellings by state, such as "IN_QUEUE", "Completed", "canceled" or a
-            word nobody knows. [client]
-        status_of_failure: What the status of a failed run says; the result says "failed".
-            [docs, client]
+        submit_status: The HTTP status of an accepted job. [docs 200, client 202]
+        submit_says_status: Whether the answer to a submit also has a `status`. [client]
+        unknown_arguments: What happens to arguments that are not in the schema. [unknown]
+        status_words: Other spellings by state, such as "IN_QUEUE", "Completed", "canceled" or an
+            unknown word. [client]
+        status_of_failure: The status of a failed run; its result says "failed". [docs, client]
         queue_position: The form of the position in the queue. [docs present]
-        first_position: The position of the job that is next. [unknown]
+        first_position: The position of the next job to run. [unknown]
         result_words: Other spellings in the result; "succeeded" for "completed". [page, client]
-        outputs: Which of the output's fields are filled. [page]
+        outputs: Which fields the output has. [page]
         echo_inputs: Whether a result repeats the inputs, URLs included, as `input`. [client]
         model_id_in_result: Whether a result names its model. [client]
-        early_result: What a result says before the run is over: the state, or 400/400005.
+        early_result: The result before the run has ended: the state, or 400/400005.
             [page state, client error]
-        result_lag: How many reads of a result still say "in_progress" after the status has said
-            that the run is over. [unknown]
-        cost: Whether `?include_cost=true` gives a cost. [client]
-        cost_lag: How many reads of a finished result come before its cost. [client]
+        result_lag: How many reads of a result still say "in_progress" after the status says that
+            the run has ended. [unknown]
+        cost: Whether a result with `?include_cost=true` has a cost. [client]
+        cost_lag: How many reads of a finished result lack its cost. [client]
         dates: The form of `created_at` and `finished_at`. [unknown]
         failure_form: The form of a failed result's `error`. [client string, unknown]
-        cancel_form: Which fields answer a cancel. [docs both, client either]
+        cancel_form: The fields of the answer to a cancel. [docs both, client either]
 
-        error_form: Where an error's message stands. [client]
-        input_error_form: The same for refused inputs. [client]
-        error_codes: Whether errors carry RunComfy's numbers. [docs]
-        errors_in_200: Whether numbered errors come with HTTP status 200. [client]
-        token_error: HTTP status for a bad token. [client]
-        balance_error: HTTP status for an empty balance. [client]
-        model_error: HTTP status for an unknown model. [seen 404, docs 400001]
-        input_error: HTTP status for refused inputs. [unknown]
-        request_error: HTTP status for an unknown or forgotten request: 404 with 404001, 400 with
-            400001, 403 with 403001. [docs]
+        error_form: The field with an error's message. [client]
+        input_error_form: The same for invalid inputs. [client]
+        error_codes: Whether errors have RunComfy's error codes. [docs]
+        errors_in_200: Whether errors with a code come with HTTP status 200. [client]
+        token_error: The HTTP status for a bad token. [client]
+        balance_error: The HTTP status for an empty balance. [client]
+        model_error: The HTTP status for an unknown model. [seen 404, docs 400001]
+        input_error: The HTTP status for invalid inputs. [unknown]
+        request_error: The HTTP status for an unknown or forgotten request: 404 with 404001, 400
+            with 400001, 403 with 403001. [docs]
         rate_limit: Whether every call is answered 429, and the form of its Retry-After. [client]
-        retry_after: Seconds that Retry-After asks for. [client]
+        retry_after: The seconds in Retry-After. [client]
     """
 
     workers: int = 1
@@ -127,7 +126,7 @@ class Behaviour:
 
 
 def seconds_of(seconds: Seconds, ordinal: int) -> float:
-    """Read a duration for the job that was accepted as number `ordinal`, from 0."""
+    """Return the duration for the job with index `ordinal`, from 0."""
     if callable(seconds):
         return seconds(ordinal)
     if isinstance(seconds, Sequence):

@@ -1,8 +1,8 @@
-"""Faults of the network and of gateways, played on demand.
+"""Failures of the network and of gateways, injected on demand.
 
-A test queues a `Fault`; the next request to its route meets it. `after` says when it strikes:
-before the service has seen the request, or after the service has acted on it. The second is how a
-paid job gets accepted although its caller sees an error.
+A test queues a `Fault`, and the next request to its route takes it. With `after` it happens when
+the service has acted on the request, so that a paid job is accepted although its caller sees an
+error; otherwise before the service sees the request.
 """
 
 from collections.abc import Mapping
@@ -17,18 +17,18 @@ Garbage = Literal["not_json", "cut_json", "wrong_type", "huge"]
 
 @dataclass(kw_only=True)
 class Fault:
-    """A fault that waits for a request; the constructors below say what it does.
+    """A queued fault; the constructors below make each kind.
 
     Attributes:
-        route: Which requests it strikes.
-        kind: Hold the answer up, close the connection without a byte, close it half way through
-            the body, or answer something else.
-        after: Whether it strikes after the service has acted on the request.
-        times: How many requests it strikes yet.
-        seconds: How long a delay is.
-        status: HTTP status of the other answer.
-        headers: Headers of the other answer.
-        body: Body of the other answer.
+        route: The route whose requests it affects.
+        kind: Delay the answer, drop the connection without an answer, cut it halfway through the
+            body, or replace the answer.
+        after: Whether it happens after the service has acted on the request.
+        times: How many more requests it affects.
+        seconds: The length of a delay.
+        status: The HTTP status of the replaced answer.
+        headers: Its headers.
+        body: Its body.
     """
 
     route: RouteName
@@ -44,17 +44,17 @@ class Fault:
     def delay(
         cls, route: RouteName, seconds: float, *, after: bool = False, times: int = 1
     ) -> "Fault":
-        """Hold the request up, or its answer when `after`."""
+        """Delay the request, or its answer with `after`."""
         return cls(route=route, kind="delay", seconds=seconds, after=after, times=times)
 
     @classmethod
     def drop(cls, route: RouteName, *, after: bool = False, times: int = 1) -> "Fault":
-        """Close the connection without a byte of an answer; when `after`, the answer is lost."""
+        """Close the connection without an answer; with `after`, the service has acted by then."""
         return cls(route=route, kind="drop", after=after, times=times)
 
     @classmethod
     def cut(cls, route: RouteName, *, times: int = 1) -> "Fault":
-        """Close the connection in the middle of the answer's body."""
+        """Close the connection halfway through the answer's body."""
         return cls(route=route, kind="cut", after=True, times=times)
 
     @classmethod
@@ -68,7 +68,7 @@ class Fault:
         after: bool = False,
         times: int = 1,
     ) -> "Fault":
-        """Answer with a status (429, 500, 502 …), headers and a body of the test's own."""
+        """Answer with a given status (429, 500, 502 …), headers and body."""
         return cls(
             route=route,
             kind="answer",
@@ -83,14 +83,14 @@ class Fault:
     def garbage(
         cls, route: RouteName, garbage: Garbage, *, after: bool = False, times: int = 1
     ) -> "Fault":
-        """Answer 200 with a JSON content type and a body that is no answer."""
+        """Answer 200 with a JSON content type and an unusable body."""
         headers = {"content-type": "application/json"}
         body = _garbage(garbage)
         return cls.answer(route, 200, headers=headers, body=body, after=after, times=times)
 
     @classmethod
     def redirect(cls, route: RouteName, to: str, *, times: int = 1) -> "Fault":
-        """Answer 302 to another address, which a client that carries a token must not follow."""
+        """Answer 302 to another URL, which a client with a token must not follow."""
         return cls.answer(route, 302, headers={"location": to}, times=times)
 
 
@@ -102,5 +102,5 @@ def _garbage(garbage: Garbage) -> bytes:
             return b'{"request_id": "6f1e'
         case "wrong_type":
             return b'["request_id", 7, null]'
-        case "huge":  # more than any JSON answer of this service can need
+        case "huge":  # longer than any valid answer
             return b'{"padding": "' + b"x" * 20_000_000 + b'"}'

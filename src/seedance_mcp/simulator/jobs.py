@@ -10,21 +10,21 @@ from seedance_mcp.models.model import Model
 
 @dataclass(kw_only=True, eq=False)
 class Job:
-    """An accepted job; the first four attributes are what tests ask about.
+    """An accepted job; the first four attributes are for tests.
 
     Attributes:
-        request_id: The id that the submit was answered with.
-        model_id: The model.
-        arguments: The body of the submit, as it came.
-        accepted_at: The moment, in the simulator's clock.
+        request_id: Its id.
+        model_id: Its model.
+        arguments: The body of the submit.
+        accepted_at: The time, in the simulator's clock.
         model: The model's description.
-        price_usd: What it costs.
-        failure: Why its run fails; None while nothing stands against it.
+        price_usd: Its price.
+        failure: Why its run fails, or None.
         images: Its input images in the order of the model's image arguments, once fetched.
-        drawing: Whether its clip has been begun.
-        drawn: Set when its clip is there.
-        looking: Held while its images are being fetched.
-        result_reads: How often its result was read since its run was over.
+        rendering: Whether rendering its clip has started.
+        rendered: Set when its clip is ready.
+        images_lock: Held while its images are fetched.
+        result_reads: How often its result was read since its run ended.
     """
 
     request_id: str
@@ -35,12 +35,12 @@ class Job:
     price_usd: float
     failure: str | None = None
     images: list[bytes] | None = None
-    drawing: bool = False
-    drawn: anyio.Event = field(default_factory=anyio.Event)
-    looking: anyio.Lock = field(default_factory=anyio.Lock)
+    rendering: bool = False
+    rendered: anyio.Event = field(default_factory=anyio.Event)
+    images_lock: anyio.Lock = field(default_factory=anyio.Lock)
     result_reads: int = 0
 
     def argument(self, name: str, otherwise: Any) -> Any:
-        """Read an argument, else the model's default for it, else `otherwise`."""
+        """Return an argument, else the model's default for it, else `otherwise`."""
         prop = self.model.properties.get(name, {})
         return self.arguments.get(name, prop.get("default", otherwise))

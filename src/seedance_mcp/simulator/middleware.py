@@ -1,4 +1,4 @@
-"""The door that every request goes through: it is noted, and it may meet a fault."""
+"""Middleware that records every request and injects faults."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableSequence
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeenRequest:
-    """A request that reached the simulator, whatever became of it.
+class RecordedRequest:
+    """A request that reached the simulator.
 
     Attributes:
         route: The route's name, or "other".
         method: The HTTP method.
-        path: The path as it was sent, percent signs and query included.
-        authorized: Whether an Authorization header came, right or wrong.
-        headers: Its other headers, their names in lower case.
-        at: The moment, in the simulator's clock.
+        path: The raw path and query, still percent-encoded.
+        authorized: Whether it had an Authorization header, valid or not.
+        headers: Its other headers, names in lower case.
+        at: The time, in the simulator's clock.
     """
 
     route: RouteName
@@ -38,28 +38,28 @@ class SeenRequest:
 
 
 @dataclass(kw_only=True)
-class Doorway:
-    """The ASGI application in front of the service.
+class FaultMiddleware:
+    """The ASGI middleware around the API.
 
     Attributes:
-        app: The service; faults are queued for the names of its routes.
-        faults: The faults to come; each request meets the first that fits.
+        app: The API; faults are queued by the names of its routes.
+        faults: The queued faults; each request takes the first for its route.
         requests: Every request so far, in order.
-        clock: Seconds, for the notes.
-        sleep: What a delay waits with.
+        clock: The time in seconds, for the records.
+        sleep: Pauses for a delay.
     """
 
     app: Starlette
     faults: MutableSequence[Fault]
-    requests: MutableSequence[SeenRequest]
+    requests: MutableSequence[RecordedRequest]
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         route = self._route(scope)
-        self.requests.append(_seen(scope, route, self.clock()))
-        fault = self._take(route)
+        self.requests.append(_record(scope, route, self.clock()))
+        fault = self._next_fault(route)
         if fault is None:
             await self.app(scope, receive, send)
             return
@@ -81,34 +81,34 @@ class Doorway:
                 return cast("RouteName", route.name)
         return "other"
 
-    def _take(self, route: RouteName) -> Fault | None:
+    def _next_fault(self, route: RouteName) -> Fault | None:
         fault = next((f for f in self.faults if f.route == route and f.times > 0), None)
         if fault is not None:
             fault.times -= 1
         return fault
 
     async def _delay(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-        held: list[Message] = []
+        messages: list[Message] = []
 
         async def hold(message: Message) -> None:
-            held.append(message)
+            messages.append(message)
 
         if fault.after:
             await self.app(scope, receive, hold)
             await self.sleep(fault.seconds)
-            for message in held:
+            for message in messages:
                 await send(message)
         else:
-            # What has arrived is acted on, though its sender may be gone by then.
-            arrived = await _arrived(receive)
+            # Read first: a complete request is acted on even if its sender disconnects meanwhile.
+            buffered = await _buffer(receive)
             await self.sleep(fault.seconds)
-            await self.app(scope, arrived, send)
+            await self.app(scope, buffered, send)
 
     async def _drop(self, fault: Fault, scope: Scope, receive: Receive) -> None:
         if fault.after:
-            await self.app(scope, receive, _swallow)
+            await self.app(scope, receive, _discard)
         _transport(scope).abort()
-        await _disconnected(receive)
+        await _wait_for_disconnect(receive)
 
     async def _cut(self, scope: Scope, receive: Receive, send: Send) -> None:
         cut = False
@@ -123,24 +123,24 @@ class Doorway:
                 return
             cut = True
             await send({**message, "body": body[: len(body) // 2], "more_body": True})
-            _transport(scope).close()  # not abort(): the half must arrive
+            _transport(scope).close()  # not abort(): the first half must arrive
 
         await self.app(scope, receive, send_half)
         if cut:
-            await _disconnected(receive)
+            await _wait_for_disconnect(receive)
 
     async def _answer(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.after:
-            await self.app(scope, receive, _swallow)
+            await self.app(scope, receive, _discard)
         response = Response(fault.body, status_code=fault.status, headers=dict(fault.headers))
         await response(scope, receive, send)
 
 
-def _seen(scope: Scope, route: RouteName, at: float) -> SeenRequest:
+def _record(scope: Scope, route: RouteName, at: float) -> RecordedRequest:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     authorized = headers.pop("authorization", None) is not None
     query: bytes = scope["query_string"]
-    return SeenRequest(
+    return RecordedRequest(
         route=route,
         method=scope["method"],
         path=(scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1"),
@@ -151,12 +151,12 @@ def _seen(scope: Scope, route: RouteName, at: float) -> SeenRequest:
 
 
 def _transport(scope: Scope) -> asyncio.Transport:
-    """Find the connection that a request came by, with what `server.py` put into the state."""
+    """Return a request's connection, which `server.py` has put into the state."""
     return cast("H11Protocol", scope["state"]["connection"]).transport
 
 
-async def _arrived(receive: Receive) -> Receive:
-    """Read a request's body, and give what replays it."""
+async def _buffer(receive: Receive) -> Receive:
+    """Read a request's body and return a `receive` that replays it."""
     messages = [await receive()]
     while messages[-1].get("more_body", False):
         messages.append(await receive())
@@ -167,11 +167,11 @@ async def _arrived(receive: Receive) -> Receive:
     return replay
 
 
-async def _disconnected(receive: Receive) -> None:
-    """Wait until uvicorn has noticed; returning earlier would make it answer 500, or complain."""
+async def _wait_for_disconnect(receive: Receive) -> None:
+    """Wait until uvicorn sees the disconnect; before that it would answer 500 or log an error."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _swallow(_message: Message) -> None:
-    """Lose a part of an answer."""
+async def _discard(_message: Message) -> None:
+    """Discard a part of an answer."""

@@ -1,4 +1,4 @@
-"""The simulator on a real socket, on the loopback interface only."""
+"""The simulator on a socket of the loopback interface."""
 
 import asyncio
 import socket
@@ -20,15 +20,15 @@ from seedance_mcp.models.model import load_models
 
 from ._api import Api
 from ._queue import Queue
-from ._rendering import Studio, require_drawing
+from ._rendering import Renderer, require_libraries
 from ._service import Service
 from .behaviour import Behaviour, Seconds
 from .faults import Fault
 from .jobs import Job
-from .middleware import Doorway, SeenRequest
+from .middleware import FaultMiddleware, RecordedRequest
 
 LOOPBACK = "127.0.0.1"
-EXAMPLE_TOKEN = "simulated-token"  # noqa: S105  it opens nothing but the simulator
+EXAMPLE_TOKEN = "simulated-token"  # noqa: S105  valid for the simulator only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +37,12 @@ class Simulator:
 
     Attributes:
         url: Its base URL, such as "http://127.0.0.1:49152".
-        token: The only token that it takes.
-        behaviour: Its switches, to be changed at will.
-        faults: The faults to come; append to it.
+        token: The only valid token.
+        behaviour: Its switches, which may be changed.
+        faults: The queued faults; append to it.
         requests: Every request so far, in order.
-        accepted: Every job that was accepted, and so paid, in order.
-        forgotten: Requests that the service has lost all memory of.
+        accepted: Every accepted, and so paid, job in order.
+        forgotten: The ids of requests that the service no longer knows.
         files: The published images by name.
     """
 
@@ -50,17 +50,13 @@ class Simulator:
     token: str
     behaviour: Behaviour
     faults: list[Fault] = field(default_factory=list[Fault])
-    requests: list[SeenRequest] = field(default_factory=list[SeenRequest])
+    requests: list[RecordedRequest] = field(default_factory=list[RecordedRequest])
     accepted: list[Job] = field(default_factory=list[Job])
     forgotten: set[str] = field(default_factory=set[str])
     files: dict[str, Path] = field(default_factory=dict[str, Path])
 
     def publish(self, path: Path) -> str:
-        """Make a local image available over HTTP, to whoever asks, while the simulator runs.
-
-        Returns:
-            Its URL.
-        """
+        """Serve a local image over HTTP, without a token, and return its URL."""
         if not path.is_file():
             raise FileNotFoundError(path)
         name = f"{len(self.files) + 1}-{path.name}"
@@ -68,7 +64,7 @@ class Simulator:
         return f"{self.url}/files/{quote(name)}"
 
     def forget(self, request_id: str) -> None:
-        """Let the service lose a request, as it does after an unknown time; its clip stays."""
+        """Make the service forget a request, as RunComfy does at some time; its clip stays."""
         self.forgotten.add(request_id)
 
 
@@ -82,49 +78,49 @@ async def running(  # noqa: PLR0913  each has a default, and tests name what the
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
 ) -> AsyncGenerator[Simulator, None]:
-    """Run a simulator in this event loop (asyncio) while the context lasts.
+    """Run a simulator in this asyncio event loop while the context lasts.
 
     Args:
         behaviour: The switches.
-        token: The only token to take.
-        host: Only 127.0.0.1 is allowed.
+        token: The only valid token.
+        host: Must be 127.0.0.1.
         port: The port, or 0 for any free one.
-        clock: Seconds, never running backwards; the queue moves by it.
-        sleep: What faults of the kind "delay" wait with.
+        clock: A monotonic clock in seconds, which moves the queue.
+        sleep: Pauses for delays.
 
     Raises:
-        ConfigurationError: What draws the clips is not installed.
-        ValueError: The host is not the loopback interface.
-        OSError: The port is taken.
+        ConfigurationError: The libraries that render clips are not installed.
+        ValueError: The host is not 127.0.0.1.
+        OSError: The port is in use.
     """
     if host != LOOPBACK:
         raise ValueError(f"the simulator listens on {LOOPBACK} only, not on {host}")
-    require_drawing()
+    require_libraries()
     behaviour = behaviour or Behaviour()
     failure: Exception | None = None
     with (
         tempfile.TemporaryDirectory(prefix="seedance-simulator-") as folder,
-        _bound(host, port) as listener,
+        _bind(host, port) as listener,
     ):
         url = f"http://{host}:{listener.getsockname()[1]}"
         simulator = Simulator(url=url, token=token, behaviour=behaviour)
         async with anyio.create_task_group() as tasks:
-            studio = Studio(behaviour=behaviour, folder=Path(folder), tasks=tasks)
-            doorway = Doorway(
-                app=_application(simulator, studio, clock=clock),
+            renderer = Renderer(behaviour=behaviour, folder=Path(folder), tasks=tasks)
+            middleware = FaultMiddleware(
+                app=_application(simulator, renderer, clock=clock),
                 faults=simulator.faults,
                 requests=simulator.requests,
                 clock=clock,
                 sleep=sleep,
             )
             try:
-                async with _listening(listener, doorway):
+                async with _serve_http(listener, middleware):
                     yield simulator
             except Exception as error:  # noqa: BLE001  raised again below
                 failure = error
             tasks.cancel_scope.cancel()
     if failure is not None:
-        raise failure  # out here, since the task group would wrap it in a group
+        raise failure  # outside the task group, which would wrap it in an ExceptionGroup
 
 
 async def serve(  # noqa: PLR0913  the command's flags
@@ -136,18 +132,18 @@ async def serve(  # noqa: PLR0913  the command's flags
     token: str = EXAMPLE_TOKEN,
     announce: Callable[[Simulator], object],
 ) -> None:
-    """Run a simulator until cancelled, with clips drawn while their jobs run.
+    """Run a simulator until it is cancelled, rendering clips while their jobs run.
 
     Args:
-        host: Only 127.0.0.1 is allowed.
+        host: Must be 127.0.0.1.
         port: The port, or 0 for any free one.
         workers: How many jobs run at once.
         run_seconds: How long a run takes.
-        token: The only token to take.
-        announce: Called once it listens.
+        token: The only valid token.
+        announce: Called when it listens.
 
     Raises:
-        As `running` does.
+        As `running`.
     """
     behaviour = Behaviour(workers=workers, run_seconds=run_seconds, render="eager")
     async with running(behaviour, token=token, host=host, port=port) as simulator:
@@ -155,17 +151,19 @@ async def serve(  # noqa: PLR0913  the command's flags
         await anyio.sleep_forever()
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int) -> socket.socket:
     plain = socket.create_server((host, port))
-    # Said to be TCP in so many words: on no other socket does asyncio send small answers at once.
+    # With the protocol given as TCP, asyncio sets TCP_NODELAY and sends small answers at once.
     return socket.socket(plain.family, plain.type, socket.IPPROTO_TCP, fileno=plain.detach())
 
 
-def _application(simulator: Simulator, studio: Studio, *, clock: Callable[[], float]) -> Starlette:
+def _application(
+    simulator: Simulator, renderer: Renderer, *, clock: Callable[[], float]
+) -> Starlette:
     service = Service(
         behaviour=simulator.behaviour,
         models=load_models(),
-        studio=studio,
+        renderer=renderer,
         queue=Queue(simulator.behaviour.workers),
         clock=clock,
         epoch=time.time() - clock(),
@@ -182,14 +180,14 @@ def _application(simulator: Simulator, studio: Studio, *, clock: Callable[[], fl
 
 
 @asynccontextmanager
-async def _listening(listener: socket.socket, doorway: Doorway) -> AsyncGenerator[None, None]:
-    """Serve HTTP with uvicorn's protocol, and hang up on everybody at the end.
+async def _serve_http(listener: socket.socket, app: FaultMiddleware) -> AsyncGenerator[None, None]:
+    """Serve HTTP with uvicorn's protocol while the context lasts, then close all connections.
 
-    `uvicorn.Server` would install signal handlers, look for its end ten times a second and wait
-    for open connections.
+    `uvicorn.Server` would install signal handlers, wake up ten times a second and wait for open
+    connections.
     """
     config = uvicorn.Config(
-        doorway,
+        app,
         http="h11",
         ws="none",
         lifespan="off",
@@ -201,7 +199,7 @@ async def _listening(listener: socket.socket, doorway: Doorway) -> AsyncGenerato
     state = ServerState()
 
     def connection() -> asyncio.Protocol:
-        # What stands in `app_state` reaches the doorway with every request.
+        # The middleware finds `app_state` in the state of every request.
         app_state: dict[str, object] = {}
         protocol = H11Protocol(config=config, server_state=state, app_state=app_state)
         app_state["connection"] = protocol
@@ -211,17 +209,16 @@ async def _listening(listener: socket.socket, doorway: Doorway) -> AsyncGenerato
     try:
         yield
     finally:
-        await _hang_up(server, state)
+        await _close(server, state)
 
 
-async def _hang_up(server: asyncio.Server, state: ServerState) -> None:
+async def _close(server: asyncio.Server, state: ServerState) -> None:
     with anyio.CancelScope(shield=True):
         server.close()
         for connection in list(state.connections):
             connection.transport.abort()
         if state.tasks:
-            # Most end by themselves now; cancelled in the wrong moment, one would leave its file
-            # open.
+            # Most end by themselves now; cancelling one at a bad moment would leave its file open.
             await asyncio.wait(state.tasks, timeout=0.2)
         for task in list(state.tasks):
             task.cancel()
