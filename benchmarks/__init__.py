@@ -1,1 +1,1 @@
-"""Figures, each measured side by side with what it is compared to; not tests."""
+"""Measurements, each beside what it is compared with; not tests."""

@@ -1,7 +1,7 @@
-"""What looking at a large image reads and takes, against reading it whole.
+"""Measure what checking a large image reads and takes, compared with downloading it.
 
-Run it with `make benchmark`. Both are measured side by side in one run, on a host of this machine
-that honours ranges, so only their ratio means something.
+Run it with `make benchmark`. Both are measured in one run against a local host that supports
+ranges, so only their ratio is meaningful.
 """
 
 import time
@@ -21,21 +21,21 @@ SIZE = 25 * MEGABYTE
 
 
 def image() -> bytes:
-    """Draw a JPEG, and fill it up to 25 MB behind its end, which no reader of headers reaches."""
+    """Return a JPEG, padded after its end to 25 MB, which a reader of headers never reaches."""
     drawn = BytesIO()
     Image.effect_noise((2000, 1500), 90).convert("RGB").save(drawn, "JPEG", quality=95)
     return drawn.getvalue().ljust(SIZE, b"\0")
 
 
-async def looking(host: ImageHost) -> None:
-    """Look at the image as the server does."""
+async def checking(host: ImageHost) -> None:
+    """Check the image as the server does."""
     model = next(iter(load_models().values()))
     gate = Preflight(model, check=True, allow_private=True, local_files=False)
     await gate.look({"first_frame_image_url": host.url(), "prompt": "Mist.", "resolution": "480p"})
 
 
-async def reading(host: ImageHost) -> None:
-    """Read the image whole."""
+async def downloading(host: ImageHost) -> None:
+    """Download the whole image."""
     async with httpx.AsyncClient() as http:
         await http.get(host.url(), headers={"Range": "bytes=0-"})
 
@@ -44,7 +44,7 @@ async def main() -> None:
     """Measure and print."""
     async with serve_images(image=Page(body=image(), ranges=True)) as host:
         found: dict[str, tuple[float, int]] = {}
-        for name, act in {"looking at it": looking, "reading it whole": reading}.items():
+        for name, act in {"checking it": checking, "downloading it": downloading}.items():
             times: list[float] = []
             sent = 0
             for _ in range(RUNS):

@@ -1,4 +1,4 @@
-"""How long simulated jobs take: six kinds of them, drawn with a seed."""
+"""Simulated jobs of six kinds, drawn from a seeded random generator."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,25 +6,25 @@ from math import log
 from random import Random
 
 SPREAD = 0.2
-"""The width of the lognormal run times: two of three jobs are within 20 % of the median."""
+"""The sigma of the lognormal run times: two of three jobs are within 20 % of the median."""
 
 LONG_SHARE, LONG_SHAPE = 0.03, 1.5
 """With the heavy tail, this share of jobs is stretched by a Pareto-distributed factor."""
 
 QUEUED_SHARE, QUEUE_MEDIAN, QUEUE_SPREAD = 0.4, 90.0, 0.3
-"""With the bimodal queue, this share of jobs queues, for a lognormal time; the others do not."""
+"""With the bimodal queue, this share of jobs is queued for a lognormal time in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A simulated job: how long it queues and then runs, in seconds."""
+    """A simulated job: the seconds for which it is queued and then runs."""
 
     queue: float
     run: float
 
     @property
     def end(self) -> float:
-        """When it ends, in seconds after its beginning."""
+        """The seconds from its creation to its end."""
         return self.queue + self.run
 
 
@@ -33,7 +33,7 @@ Draw = Callable[[Random], Job]
 
 
 def kinds() -> Mapping[str, Draw]:
-    """Give the kinds of jobs by name."""
+    """Return the kinds of jobs by name."""
     medians = {f"median {seconds} s": _lognormal(seconds) for seconds in (30, 60, 120, 300)}
     return {**medians, "heavy tail": _heavy_tail, "bimodal queue": _bimodal_queue}
 

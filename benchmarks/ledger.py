@@ -1,7 +1,7 @@
-"""How long the ledger takes: opening it, and listing 100 of 100,000 jobs.
+"""Measure how long it takes to open the ledger, and to list 100 of 100,000 jobs.
 
-Run it with `make benchmark`. Each figure is the median of several runs; beside it stands the time
-of importing the SDK in a fresh process, which is what a start costs anyway.
+Run it with `make benchmark`. Each figure is the median of seven runs. For comparison, the first one
+is the time to import the SDK in a fresh process, which every start takes.
 """
 
 import sqlite3
@@ -27,13 +27,13 @@ NOW = datetime.now(UTC)
 
 
 def ledger(folder: Path) -> SqliteStore:
-    """Give a ledger that is not open yet."""
+    """Return a ledger that is not open yet."""
     clock = Clock(now=lambda: NOW, random=lambda: 0.5)
     return SqliteStore(folder, clock, history=timedelta(days=3650))
 
 
 async def fill(folder: Path) -> None:
-    """Write many finished jobs, a minute apart."""
+    """Insert many finished jobs, a minute apart."""
     store = ledger(folder)
     owner = await store.owner("token")
     store.close()
@@ -56,7 +56,7 @@ async def fill(folder: Path) -> None:
 
 
 async def opening(folder: Path) -> float:
-    """Time the opening of a ledger, in ms."""
+    """Return the milliseconds that it takes to open a ledger."""
     store = ledger(folder)
     started = time.perf_counter()
     await store.owner("token")
@@ -66,7 +66,7 @@ async def opening(folder: Path) -> float:
 
 
 async def listing(folder: Path, *statuses: Status) -> float:
-    """Time a page of 100 jobs, in ms."""
+    """Return the milliseconds that it takes to list 100 jobs."""
     store = ledger(folder)
     owner = await store.owner("token")
     started = time.perf_counter()
@@ -74,12 +74,12 @@ async def listing(folder: Path, *statuses: Status) -> float:
     taken = time.perf_counter() - started
     store.close()
     if (len(page.jobs), page.total) != (100, JOBS):
-        raise RuntimeError("the page is not what it should be")
+        raise RuntimeError("the page does not hold 100 of all jobs")
     return taken * 1000
 
 
 async def importing() -> float:
-    """Time a fresh process that imports the SDK, in ms."""
+    """Return the milliseconds that a fresh process takes to import the SDK."""
     started = time.perf_counter()
     await anyio.run_process([sys.executable, "-c", "import mcp.server.lowlevel"])
     return (time.perf_counter() - started) * 1000

@@ -1,8 +1,8 @@
-"""The simulator with many runs at once, in a process of its own, whose CPU and memory do not count.
+"""The simulator with many jobs at once, in a process of its own so that it is not measured.
 
-`python -m benchmarks.long_runs` serves until its stdin ends. Then it tells on stdout, as JSON, when
-each run was over, by the clock that all processes of a machine share, and how often each route was
-asked.
+`python -m benchmarks.long_runs` serves until its stdin ends. Then it prints JSON on stdout: when
+each job ended, in seconds of the clock that all processes of a machine share, and how many requests
+each route received.
 """
 
 import json
@@ -21,17 +21,16 @@ JOBS = 1_000
 MEDIAN_SECONDS = 60.0
 SPREAD = 0.2
 
-
 LOGARITHMS = NormalDist(log(MEDIAN_SECONDS), SPREAD)
 
 RUNS = [exp(logarithm) for logarithm in LOGARITHMS.samples(JOBS, seed=1)]
-"""How long the jobs take, in seconds; the same ones every time."""
+"""How long each job runs, in seconds; the same in every run."""
 BEFORE = [exp(logarithm) for logarithm in LOGARITHMS.quantiles(31)]
-"""How long the 30 took that ended before: spread alike, so that they foretell the others."""
+"""How long 30 earlier jobs ran, in seconds, with the same distribution."""
 
 
 async def main() -> None:
-    """Serve, and tell what was true at the end."""
+    """Serve, and print what really happened at the end."""
     behaviour = Behaviour(workers=JOBS, run_seconds=RUNS, images="never", balance_usd=1e6)
     async with running(behaviour) as simulator:
         print(json.dumps({"url": simulator.url, "token": simulator.token}), flush=True)

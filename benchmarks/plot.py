@@ -1,11 +1,11 @@
-"""A plot of delay against requests as SVG: a panel for every kind of job."""
+"""Plot delay against requests as SVG, in one panel for each kind of job."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT, MARGIN, COLUMNS = 300.0, 230.0, 46.0, 3
-"""The size of a panel and of its margin in pixels, and how many panels stand abreast."""
+"""The size of a panel and its margin in pixels, and the panels in a row."""
 MOST_LAG, MOST_SHARE = 3.0, 1.1
 FIXED, OURS = "#8a8f98", "#c2410c"
 
@@ -18,10 +18,11 @@ class Panel:
     """The results for one kind of job.
 
     Attributes:
-        title: What kind.
-        fixed: By pause the requests, as a share of those of every 2 s, and the mean lag in seconds.
-        ours: Likewise, by number of jobs before.
-        goal: The point that a result should not be above or to the right of.
+        title: The kind of job.
+        fixed: For each fixed pause, the requests as a share of those of polling every 2 s, and the
+            mean delay in seconds.
+        ours: The same for our schedule, for each number of earlier jobs.
+        goal: A result should be below and to the left of this point.
     """
 
     title: str
@@ -31,14 +32,7 @@ class Panel:
 
 
 def plot(panels: Sequence[Panel]) -> str:
-    """Draw panels.
-
-    Args:
-        panels: What they show.
-
-    Returns:
-        An SVG document.
-    """
+    """Return the panels as an SVG document."""
     rows = -(-len(panels) // COLUMNS)
     width, height = COLUMNS * WIDTH, rows * HEIGHT + 24
     corners = ((n % COLUMNS * WIDTH, n // COLUMNS * HEIGHT) for n in range(len(panels)))
@@ -68,7 +62,7 @@ def _panel(panel: Panel) -> str:
     share, lag = _place(*panel.goal)
     shares = (0.25, 0.5, 0.75, 1.0)
     parts = [
-        # What is at least as good as the goal.
+        # The area that is at least as good as the goal.
         f'<path d="M{left:.1f} {lag:.1f}H{share:.1f}V{low:.1f}H{left:.1f}z" fill="#fef3e8"/>',
         f'<path d="M{left:.1f} {high:.1f}V{low:.1f}H{right:.1f}" fill="none" stroke="#444"/>',
         _text((left + right) / 2, high - 8, panel.title, anchor="middle"),
@@ -81,7 +75,7 @@ def _panel(panel: Panel) -> str:
 
 
 def _line(points: Mapping[str, Point], colour: str) -> list[str]:
-    """Draw points with their names, that of the last one to its left."""
+    """Return a line through points, and their names; the last name is to the left of its point."""
     places = [_place(*at) for at in points.values()]
     path = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
     drawn = [f'<path d="M{path}" fill="none" stroke="{colour}" stroke-opacity="0.4"/>']
@@ -95,7 +89,7 @@ def _line(points: Mapping[str, Point], colour: str) -> list[str]:
 
 
 def _place(share: float, lag: float) -> tuple[float, float]:
-    """Say where in a panel a result lies, in pixels."""
+    """Return the position of a result in its panel, in pixels."""
     width, height = WIDTH - 1.5 * MARGIN, HEIGHT - 1.6 * MARGIN
     return MARGIN + width * share / MOST_SHARE, HEIGHT - 0.8 * MARGIN - height * lag / MOST_LAG
 

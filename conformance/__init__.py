@@ -1,1 +1,1 @@
-"""Clients that are not ours: the official MCP conformance suite, and the MCP Inspector."""
+"""Checks by independent clients: the official MCP conformance suite and the MCP Inspector."""

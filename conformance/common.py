@@ -1,6 +1,6 @@
-"""What both checks stand on: where things lie, and servers that can spend nothing and always end.
+"""What both checks share: paths, and servers that cannot spend money and are always stopped.
 
-The tools are installed into `.conformance` by the Makefile, in the versions of `package.json`.
+The Makefile installs the clients into `.conformance`, in the versions of `package.json`.
 """
 
 import re
@@ -25,13 +25,13 @@ STOP_SECONDS = 5.0
 
 
 def say(line: str) -> None:
-    """Tell whoever runs the check."""
+    """Print a line at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 def settings(folder: str, base_url: str) -> dict[str, str]:
-    """Give the variables that keep a server away from RunComfy and from the user's own files."""
+    """Return variables that keep a server away from RunComfy and from the user's own files."""
     return {
         "RUNCOMFY_API_BASE_URL": base_url,
         "RUNCOMFY_CONFIG_DIR": folder,
@@ -41,20 +41,20 @@ def settings(folder: str, base_url: str) -> dict[str, str]:
 
 
 def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give an environment without what the user has set for this server."""
+    """Return an environment without the user's own settings for this server."""
     ours = ("RUNCOMFY_", "SEEDANCE_")
     return {name: value for name, value in environ.items() if not name.startswith(ours)}
 
 
-def end_in_order() -> None:
-    """Let SIGTERM and SIGHUP end this process as an exception does, so that servers are stopped."""
+def exit_on_signals() -> None:
+    """Turn SIGTERM and SIGHUP into SystemExit, so that the servers are stopped."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: sys.exit(128 + received))
 
 
 @contextmanager
 def refusing_url() -> Generator[str]:
-    """Hold a port of this machine that refuses every connection, and give its URL."""
+    """Yield the URL of a local port that refuses every connection."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
@@ -65,9 +65,9 @@ def started(command: Sequence[str], *, env: Mapping[str, str], log: Path) -> Gen
     """Run a server while the context lasts.
 
     Args:
-        command: What to run; it says its URL once it listens.
-        env: Its environment.
-        log: Where its output goes.
+        command: The command, which prints its URL once it listens.
+        env: The environment of the server.
+        log: The file for its output.
 
     Yields:
         The URL.
@@ -92,7 +92,7 @@ def started(command: Sequence[str], *, env: Mapping[str, str], log: Path) -> Gen
 def _announced_url(process: subprocess.Popen[bytes], log: Path) -> str:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        if said := re.search(r"(http://127\.0\.0\.1:\d+\S*)\s", log.read_text("utf-8")):
-            return said[1]
+        if announced := re.search(r"(http://127\.0\.0\.1:\d+\S*)\s", log.read_text("utf-8")):
+            return announced[1]
         time.sleep(0.05)
-    sys.exit(f"It did not start: {process.args!r}\n{log.read_text('utf-8')}")
+    sys.exit(f"The server did not start: {process.args!r}\n{log.read_text('utf-8')}")

@@ -1,7 +1,7 @@
 """The MCP Inspector as an independent client, over stdio in both protocol eras: `make inspect`.
 
-The server is defined as in `examples/claude_config.json`, but for three things: the command is
-this checkout's, the token is made up, and what stands for RunComfy is on this machine.
+The server is configured by `examples/claude_config.json` with three changes: it runs from this
+checkout, its token is made up, and its RunComfy is the simulator or a port that refuses.
 """
 
 import json
@@ -25,7 +25,7 @@ from .common import (
     PACKAGES,
     ROOT,
     SEEDANCE_MCP,
-    end_in_order,
+    exit_on_signals,
     refusing_url,
     say,
     settings,
@@ -35,7 +35,7 @@ from .common import (
 
 ERAS = ("legacy", "modern")
 TOOLS = {"generate_video", "check_status", "get_result", "cancel_job", "list_jobs"}
-TOKEN = "made-up"  # noqa: S105 - only the simulator takes it
+TOKEN = "made-up"  # noqa: S105 - only the simulator accepts it
 EXAMPLE = ROOT / "examples" / "claude_config.json"
 IMAGES = ROOT / "src" / "seedance_mcp" / "simulator" / "sample_images"
 CLI = str(PACKAGES / "inspector" / "clients" / "launcher" / "build" / "index.js")
@@ -44,46 +44,48 @@ IS_ERROR = 5
 """The Inspector's exit code for a result with `isError`."""
 
 
-class Fault(Exception):
-    """Something is not as it must be."""
+class CheckFailed(Exception):
+    """An answer is not what it must be."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What one run of the Inspector gave.
+    """The output of one run of the Inspector.
 
     Attributes:
-        exit_code: 0, or what kind of thing went wrong.
+        exit_code: 0, or the kind of failure.
         result: The MCP result.
-        findings: What it says about how portable the tools' schemas are.
-        said: What it wrote for people, the server's own log included.
+        findings: What it found about how portable the tools' schemas are.
+        log: Its stderr, which includes the server's log.
     """
 
     exit_code: int
     result: dict[str, Any]
     findings: list[dict[str, Any]]
-    said: str
+    log: str
 
     @property
     def text(self) -> str:
-        """Give the text that a model may be shown."""
+        """Return the text, which some clients show the model."""
         blocks: list[dict[str, Any]] = self.result.get("content", [])
         return "\n".join(block["text"] for block in blocks if block["type"] == "text")
 
     @property
     def structure(self) -> dict[str, Any]:
-        """Give the structure that a model may be shown instead."""
+        """Return the structured content, which other clients show the model."""
         return self.result.get("structuredContent", {})
 
     def expect(self, what: str, *, holds: bool) -> None:
-        """See that something holds.
+        """Check a condition.
 
         Raises:
-            Fault: It does not.
+            CheckFailed: It does not hold; the message shows the answer.
         """
         if not holds:
             seen = json.dumps(self.result)[:1000]
-            raise Fault(f"{what}; exit code {self.exit_code}, result {seen}\n{self.said[-2000:]}")
+            raise CheckFailed(
+                f"{what}; exit code {self.exit_code}, result {seen}\n{self.log[-2000:]}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,7 @@ class Inspector:
     env: Mapping[str, str]
 
     def ask(self, method: str, *options: str) -> Answer:
-        """Start the server and ask it one thing."""
+        """Start the server and send it one request."""
         command = [NODE, CLI, "--cli", "--config", str(self.config), "--server", "seedance"]
         command += ["--protocol-era", self.era, "--format", "json", "--method", method, *options]
         run = subprocess.run(
@@ -112,7 +114,7 @@ class Inspector:
             exit_code=run.returncode,
             result=envelope.get("result", {}),
             findings=[f for tool in envelope.get("schemaFindings", ()) for f in tool["findings"]],
-            said=run.stderr,
+            log=run.stderr,
         )
 
     def call(self, tool: str, **arguments: Any) -> Answer:
@@ -122,23 +124,23 @@ class Inspector:
 
 
 def main() -> None:
-    """Make every check in both eras, and exit with 1 if one fails."""
-    end_in_order()
-    # It keeps things in the home folder, and would ask the desktop for its keyring.
+    """Run every check in both eras, and exit with 1 if one fails."""
+    exit_on_signals()
     with (
         tempfile.TemporaryDirectory() as folder,
         refusing_url() as nowhere,
-        simulator(folder) as service,
+        simulator(folder) as simulated,
         image_url() as image,
         ThreadPoolExecutor(max_workers=4) as threads,
     ):
         env = without_settings(os.environ)
+        # The Inspector writes to the home folder and would ask the desktop for its keyring.
         env |= {"HOME": folder, "MCP_INSPECTOR_SECRET_STORE": "memory"}
         offline = definition(Path(folder, "offline.json"), settings(folder, nowhere))
-        online = definition(Path(folder, "online.json"), settings(folder, service))
+        online = definition(Path(folder, "online.json"), settings(folder, simulated))
         checks = [
             (check_list, offline),
-            (check_refusal, offline),
+            (check_rejection, offline),
             (check_unreachable, offline),
             (partial(check_clip, image=image), online),
         ]
@@ -155,63 +157,65 @@ def main() -> None:
 
 
 def outcome(check: Callable[[Inspector], str], inspector: Inspector) -> str:
-    """Make a check, and say in a line how it went."""
+    """Run a check and return its outcome in one line."""
     try:
         return f"ok     {inspector.era}: {check(inspector)}"
-    except (Fault, OSError, ValueError, subprocess.SubprocessError) as fault:
-        return f"FAILED {inspector.era}: {fault}"
+    except (CheckFailed, OSError, ValueError, subprocess.SubprocessError) as error:
+        return f"FAILED {inspector.era}: {error}"
 
 
 def check_list(inspector: Inspector) -> str:
-    """The tools are these and no others, and their schemas have no fault."""
+    """Check the names of the tools, and that their schemas have no error."""
     answer = inspector.ask("tools/list", "--strict")
     names = {tool["name"] for tool in answer.result.get("tools", ())}
-    answer.expect("tools/list must give the tools", holds=names == TOOLS)
-    faults = [finding for finding in answer.findings if finding["severity"] == "error"]
-    answer.expect("--strict must find no error", holds=not faults and answer.exit_code == 0)
+    answer.expect("tools/list must list exactly the tools", holds=names == TOOLS)
+    errors = [finding for finding in answer.findings if finding["severity"] == "error"]
+    answer.expect("--strict must find no error", holds=not errors and answer.exit_code == 0)
     rules = ", ".join(sorted({finding["rule"] for finding in answer.findings}))
     warned = f"{len(answer.findings)} warnings {f'({rules})' if rules else ''}".strip()
-    return f"tools/list --strict gives {len(names)} tools, 0 errors, {warned}"
+    return f"tools/list --strict: {len(names)} tools, 0 errors, {warned}"
 
 
-def check_refusal(inspector: Inspector) -> str:
-    """An argument that cannot be right is refused, in words that name it."""
+def check_rejection(inspector: Inspector) -> str:
+    """Check that an invalid argument is rejected by name."""
     answer = inspector.call("check_status", request_id="no/such id")
     right = answer.exit_code == IS_ERROR and answer.text.startswith("request_id must ")
-    answer.expect("check_status must refuse the id", holds=right)
+    answer.expect("check_status must reject the id", holds=right)
     modern = "io.modelcontextprotocol/serverInfo" in answer.result.get("_meta", {})
-    answer.expect("the era must be the one asked for", holds=modern == (inspector.era == "modern"))
-    return f"check_status refuses an id: {answer.text}"
+    answer.expect(
+        "the server must answer in the requested era", holds=modern == (inspector.era == "modern")
+    )
+    return f"check_status rejects an id: {answer.text}"
 
 
 def check_unreachable(inspector: Inspector) -> str:
-    """A service that cannot be reached is an error of the tool, and said to be what it is."""
+    """Check that an unreachable RunComfy is reported as a tool error."""
     answer = inspector.call("check_status", request_id="no-such-id", wait_seconds=0)
     right = answer.exit_code == IS_ERROR and "RunComfy did not answer" in answer.text
     answer.expect("check_status must say that RunComfy did not answer", holds=right)
-    return f"check_status with no service: {answer.text}"
+    return f"check_status without RunComfy: {answer.text}"
 
 
 def check_clip(inspector: Inspector, *, image: str) -> str:
-    """A clip is made, and had again by a server that has just been started."""
+    """Check that a clip can be made, and read again by a server started later."""
     made = inspector.call(
         "generate_video", prompt="Mist drifts.", first_frame_image_url=image, wait_seconds=45
     )
     right = made.exit_code == 0 and made.structure.get("status") == "completed"
     made.expect("generate_video must make a clip", holds=right)
-    had = inspector.call("get_result", request_id=made.structure["request_id"])
-    right = had.exit_code == 0 and had.structure.get("videos") == [made.structure["video_url"]]
-    had.expect("get_result must give the same clip", holds=right)
-    return f"generate_video, get_result: {had.text.splitlines()[0]}"
+    again = inspector.call("get_result", request_id=made.structure["request_id"])
+    right = again.exit_code == 0 and again.structure.get("videos") == [made.structure["video_url"]]
+    again.expect("get_result must return the same clip", holds=right)
+    return f"generate_video, get_result: {again.text.splitlines()[0]}"
 
 
 def definition(path: Path, variables: Mapping[str, str]) -> Path:
-    """Write the example's definition of the server, with this checkout's command, to a file."""
+    """Write the example configuration, changed to run this checkout, to a file."""
     example = json.loads(EXAMPLE.read_text("utf-8"))
     server = example["mcpServers"]["seedance"]
     server |= {"command": SEEDANCE_MCP, "args": []}
     server["env"] |= {**variables, "RUNCOMFY_API_TOKEN": TOKEN}
-    # The image's address is this machine's.
+    # The image is on this machine.
     server["env"] |= {"SEEDANCE_ALLOW_PRIVATE_URLS": "true"}
     path.write_text(json.dumps(example), "utf-8")
     return path
@@ -219,7 +223,7 @@ def definition(path: Path, variables: Mapping[str, str]) -> Path:
 
 @contextmanager
 def simulator(folder: str) -> Generator[str]:
-    """Run the simulator, and give its URL."""
+    """Run the simulator and yield its URL."""
     command = [SEEDANCE_MCP, "simulate", "--port", "0", "--token", TOKEN, "--run-seconds", "0.5"]
     env = without_settings(os.environ) | settings(folder, "http://127.0.0.1")
     with started(command, env=env, log=LOGS / "simulator.log") as url:
@@ -228,7 +232,7 @@ def simulator(folder: str) -> Generator[str]:
 
 @contextmanager
 def image_url() -> Generator[str]:
-    """Put an image where the simulator can fetch it."""
+    """Serve an image over HTTP and yield its URL, for the simulator to fetch."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(IMAGES))) as server:
         Thread(target=server.serve_forever).start()
         try:
@@ -238,10 +242,10 @@ def image_url() -> Generator[str]:
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves files, and keeps no log."""
+    """Serves files without logging."""
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
-        """Say nothing."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the base class
+        """Log nothing."""
 
 
 if __name__ == "__main__":

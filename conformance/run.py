@@ -1,8 +1,8 @@
 """The official MCP conformance suite against the real server over HTTP: `make conformance`.
 
-Each protocol revision has its baseline, a list of the checks that are expected to fail, each with
-its reason. The suite judges the scenarios that a revision requires. Here every check counts that
-it ran, also of those that it does not score, and every entry of the baseline must have failed.
+Each protocol revision has a baseline: the checks that are expected to fail, each with its reason.
+The suite scores only the scenarios that a revision requires. Here every check that ran counts, and
+every entry of the baseline must have failed.
 
 The scenarios of the Tasks extension run against `task_server.py`, which has the tools they call.
 """
@@ -25,7 +25,7 @@ from .common import (
     NODE,
     PACKAGES,
     SEEDANCE_MCP,
-    end_in_order,
+    exit_on_signals,
     refusing_url,
     say,
     settings,
@@ -45,11 +45,11 @@ TASKS = (
     "tasks-required-task-error",
     "tasks-mrtr-composition",
 )
-"""The scenarios of the Tasks extension, asked for by name since no revision requires them."""
+"""The scenarios of the Tasks extension, run by name since no revision requires them."""
 SUITE = str(PACKAGES / "conformance" / "dist" / "index.js")
 SUITE_SECONDS = 300.0
 BROKEN = r"Traceback| ERROR | CRITICAL "
-"""What the log of a server that broke has in it."""
+"""A pattern that occurs only in the log of a server that broke."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +62,14 @@ class Checks:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """How a revision, or an extension, went.
+    """The outcome for a protocol revision or an extension.
 
     Attributes:
         subject: The protocol revision, or the extension.
-        checks: What passed and what failed.
+        checks: The checks that ran.
         unexpected: The failed checks that the baseline does not expect.
-        stale: The entries of the baseline that nothing failed for.
-        exit_code: The suite's own, the highest of several.
+        stale: The entries of the baseline for which no check failed.
+        exit_code: The highest exit code of the suite's runs.
     """
 
     subject: str
@@ -80,11 +80,11 @@ class Verdict:
 
     @property
     def good(self) -> bool:
-        """Tell whether all went as expected; a suite that found nothing to pass is broken."""
+        """Return whether all went as expected; a run in which no check passed is broken."""
         return not (self.unexpected or self.stale or self.exit_code) and bool(self.checks.passed)
 
     def lines(self) -> list[str]:
-        """Say what went wrong, then the whole in a line."""
+        """Return a line for each surprise, then a summary."""
         passed, failed = len(self.checks.passed), len(self.checks.failed)
         summary = (
             f"{'ok    ' if self.good else 'FAILED'} {self.subject}: {passed} checks passed,"
@@ -101,8 +101,8 @@ class Verdict:
 
 
 def main() -> None:
-    """Start the servers, run the suite against them, and exit with 1 if anything is wrong."""
-    end_in_order()
+    """Run the suite against both servers, and exit with 1 if anything is wrong."""
+    exit_on_signals()
     logs = [LOGS / "server.log", LOGS / "task-server.log"]
     with tempfile.TemporaryDirectory() as folder, refusing_url() as nowhere:
         command = [SEEDANCE_MCP, "serve", "--transport", "http", "--port", "0"]
@@ -119,11 +119,11 @@ def main() -> None:
     for log in broke:
         say(f"FAILED a server logged an error: {log}")
     if broke or not all(verdict.good for verdict in verdicts):
-        sys.exit(f"The suite's own words are in {LOGS}.")
+        sys.exit(f"The suite's output is in {LOGS}.")
 
 
 def run(subject: str, url: str, option: str, values: Sequence[str]) -> Verdict:
-    """Run the suite once for each value of an option, and hold what it found to the baseline."""
+    """Run the suite once for each value of an option, and compare it with the baseline."""
     baseline = Path(__file__).with_name(f"baseline-{subject}.yml")
     entries = read_baseline(baseline)
     results = LOGS / subject
@@ -146,7 +146,7 @@ def run(subject: str, url: str, option: str, values: Sequence[str]) -> Verdict:
 
 
 def suite(common: Sequence[str], option: str, value: str) -> int:
-    """Run the suite with its words in a log named after the value, and give its exit code."""
+    """Run the suite, with a log named after the value, and return its exit code."""
     with (LOGS / f"{value}.log").open("wb") as output:
         return subprocess.run(
             [NODE, SUITE, "server", *common, option, value],
@@ -159,20 +159,20 @@ def suite(common: Sequence[str], option: str, value: str) -> int:
 
 
 def read_baseline(path: Path) -> list[str]:
-    """Read the entries of a baseline, and see that each has its reason beside it."""
+    """Read the entries of a baseline; each must have its reason beside it."""
     entries: list[str] = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         if line.startswith("#") or line in {"server:", "server: []"}:
             continue
         entry = re.fullmatch(r"  - (\S+)  # \S.*", line)
         if entry is None:
-            sys.exit(f'{path}:{number}: it must read "  - scenario:check  # reason".')
+            sys.exit(f'{path}:{number}: expected "  - scenario:check  # reason".')
         entries.append(entry[1])
     return entries
 
 
 def read_results(results: Path) -> Checks:
-    """Read the suite's results; a check that ran several times failed if it once did."""
+    """Read the suite's results; a check that failed once has failed."""
     passed: set[str] = set()
     failed: set[str] = set()
     for path in results.glob("*/checks.json"):
@@ -187,7 +187,7 @@ def read_results(results: Path) -> Checks:
 
 
 def _covers(entry: str, check: str) -> bool:
-    """Tell whether an entry, a check or a whole scenario, expects the failure of a check."""
+    """Return whether an entry, which may be a whole scenario, covers a check."""
     return check == entry or check.startswith(f"{entry}:")
 
 

@@ -1,7 +1,7 @@
-"""The tools that the suite's task scenarios call, on a server of their own.
+"""A server with the tools that the suite's Tasks scenarios call.
 
-Behind them is the extension that the real server has, and a real ledger: a task is a job in it.
-What differs is the work, which is a pause in the place of a clip.
+It has the real server's extension and a real ledger, in which each task is a job. Only the work
+differs: a pause instead of a clip.
 """
 
 import socket
@@ -45,10 +45,10 @@ from seedance_mcp.spending.limits import SpendingLimits
 from .common import say
 
 SECONDS = {"failing_job": 1.0}
-"""How long a tool's work takes that does not say so itself."""
+"""How long the work of a tool takes without an argument `seconds`, if not 0."""
 
 QUESTIONS = {"confirm_delete": ("confirm",), "multi_input": ("name", "place")}
-"""What a tool asks the client while its task is under way."""
+"""What a tool asks the client for while its task runs."""
 
 REQUIRED = {
     "failing_job",
@@ -57,7 +57,7 @@ REQUIRED = {
     "multi_input",
     "test_tool_with_task",
 }
-"""The tools that can only be answered with a task."""
+"""The tools that can be answered only with a task."""
 
 KEPT = timedelta(days=1)
 PER_HOUR = 10_000
@@ -65,14 +65,14 @@ PER_HOUR = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Fixtures:
-    """The jobs of the tools, as the work behind tasks.
+    """The work behind the tasks: jobs in a ledger.
 
     Attributes:
         store: The ledger.
-        owner: Whose jobs they are.
-        forms: How a job is told as a task.
-        running: Where the work is done.
-        asked: What the client has not answered yet, by task.
+        owner: The owner of all jobs.
+        forms: Turns a job into a task.
+        running: Runs the work.
+        asked: The questions that the client has not answered yet, by task.
     """
 
     store: SqliteStore
@@ -84,7 +84,7 @@ class Fixtures:
     )
 
     async def begin(self, params: CallToolRequestParams) -> Result:
-        """Begin a tool's work; one of them has a question that comes before its task."""
+        """Start the work of a tool; `test_tool_with_task` asks a question before its task."""
         arguments = {"tool": params.name, **(params.arguments or {})}
         if params.name == "test_tool_with_task":
             if not params.input_responses:
@@ -93,7 +93,7 @@ class Fixtures:
                 key: answer.model_dump(mode="json")
                 for key, answer in params.input_responses.items()
             }
-        job = await self._begun(arguments)
+        job = await self._start(arguments)
         questions = QUESTIONS.get(params.name)
         if questions:
             self.asked[job.id] = {name: question(name) for name in questions}
@@ -102,7 +102,7 @@ class Fixtures:
         return self.forms.created(JobReport(job=job))
 
     async def state(self, task_id: str) -> TaskState:
-        """Tell where a task stands."""
+        """Return the state of a task."""
         job = await self._job(task_id)
         state = self.forms.state(JobReport(job=job), answer(job))
         if asked := self.asked.get(task_id):
@@ -113,13 +113,13 @@ class Fixtures:
         return state
 
     async def cancel(self, task_id: str) -> None:
-        """Cancel a task; one that has ended stays as it is."""
+        """Cancel a task that has not ended."""
         job = await self._job(task_id)
         self.asked.pop(task_id, None)
         await self._observe(job, Cancelled())
 
     async def update(self, task_id: str, answers: Mapping[str, Any]) -> None:
-        """Take the client's answers; with the last one, the work goes on."""
+        """Accept answers of the client; the last one starts the work."""
         job = await self._job(task_id)
         asked = self.asked.get(task_id, {})
         for name in set(asked) & set(answers):
@@ -128,7 +128,7 @@ class Fixtures:
             del self.asked[task_id]
             self.running.start_soon(self._work, job)
 
-    async def _begun(self, arguments: dict[str, Any]) -> Job:
+    async def _start(self, arguments: dict[str, Any]) -> Job:
         job = Job(
             id=(task_id := uuid4().hex),
             request_id=task_id,
@@ -159,30 +159,30 @@ class Fixtures:
 
 
 def answer(job: Job) -> CallToolResult:
-    """Say what came of a job."""
-    told = job.error or f"Done: {dict(job.arguments)}"
-    text = TextContent(type="text", text=told)
+    """Return the result of a job."""
+    outcome = job.error or f"Done: {dict(job.arguments)}"
+    text = TextContent(type="text", text=outcome)
     return CallToolResult(content=[text], is_error=job.status is Status.FAILED)
 
 
 def question(name: str) -> ElicitRequest:
-    """Ask the client for one thing."""
+    """Return a question to the client, for one text."""
     schema = {"type": "object", "properties": {name: {"type": "string"}}}
     params = ElicitRequestFormParams(message=f"Please give the {name}.", requested_schema=schema)
     return ElicitRequest(params=params)
 
 
 async def serve() -> None:
-    """Serve the tools over HTTP, on this machine only, until the process is ended."""
-    around = Clock(random=random)
+    """Serve the tools over HTTP, on this machine only, until the process ends."""
+    clock = Clock(random=random)
     with (
         tempfile.TemporaryDirectory() as folder,
-        closing(SqliteStore(Path(folder), around, history=KEPT)) as store,
+        closing(SqliteStore(Path(folder), clock, history=KEPT)) as store,
         socket.create_server(("127.0.0.1", 0)) as listening,
     ):
-        owner = await store.owner("nobody's")
+        owner = await store.owner("made-up")
         async with anyio.create_task_group() as running:
-            forms = TaskForms(clock=around, kept=KEPT)
+            forms = TaskForms(clock=clock, kept=KEPT)
             work = Fixtures(store=store, owner=owner, forms=forms, running=running)
             config = uvicorn.Config(build_server(work).streamable_http_app(), log_config=None)
             say(f"Serving on http://127.0.0.1:{listening.getsockname()[1]}/mcp")
@@ -191,7 +191,7 @@ async def serve() -> None:
 
 
 def build_server(work: Fixtures) -> MCPServer:
-    """Put the server together, on the SDK's own high-level one."""
+    """Return the server, built on the SDK's high-level one."""
     tasks = Tasks(lambda _: work, tools={"slow_compute", *REQUIRED}, required=REQUIRED)
     server = MCPServer("task fixtures", extensions=[tasks])
     server.add_tool(greet)
@@ -202,18 +202,18 @@ def build_server(work: Fixtures) -> MCPServer:
 
 
 async def greet(name: str) -> str:
-    """Greet somebody, at once."""
+    """Greet at once."""
     return f"Hello, {name}!"
 
 
 async def slow_compute(seconds: float, label: str) -> str:
-    """Take so many seconds."""
+    """Take some seconds."""
     await anyio.sleep(seconds)
     return f"Done: {label}"
 
 
 async def only_as_task() -> str:
-    """Take long; a client that takes no tasks never gets here."""
+    """Stand for a tool that is rejected before it runs if the client declares no tasks."""
     raise NotImplementedError
 
 
