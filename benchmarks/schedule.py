@@ -1,9 +1,9 @@
-"""How late the end of a job is found, and for how many requests: our schedule and fixed ones.
+"""Measure how late the end of a job is found, and with how many requests.
 
-Run it with `make benchmark`. Jobs of six kinds are simulated, and polled as `pollers.py` does: by
-the schedule that `polling.py` makes of the jobs before, cold and with 3, 30 and 300 of them. What a
-job is remembered to have taken is what polls saw of it, late as they are. With 30 jobs of history
-the mean lag must be at most that of a poll every 2 seconds, for at most half of its requests.
+Run it with `make benchmark`. Jobs of six kinds are simulated and polled at fixed pauses, and on the
+schedule that `polling/schedule.py` learns from 0, 3, 30 and 300 earlier jobs, as the server does.
+The durations to learn from are those that the polls saw, delays included. After 30 jobs, the mean
+delay must be at most that of polling every 2 seconds, with at most half of the requests.
 """
 
 import sys
@@ -21,27 +21,27 @@ from seedance_mcp.polling.schedule import DEFAULT_SCHEDULE, JobTiming, Schedule
 from seedance_mcp.service._schedules import MOST_SAMPLES
 
 HISTORIES = 60
-"""How many histories are drawn of each kind, since one of a few jobs may be a lucky one."""
+"""Histories for each kind of job: a single history of a few jobs may be a lucky one."""
 JOBS = 150
-"""How many jobs are waited for after each of them."""
+"""Jobs that are waited for after each history."""
 STAGES = (0, 3, 30, 300)
-"""After how many jobs a schedule is measured; in between, the last one polls."""
+"""The numbers of earlier jobs after which the schedule is measured."""
 FIXED = (2.0, 3.0, 5.0)
 MEASURED_STAGE = 30
 
 Pause = Callable[[JobTiming], float]
-"""Says how long to wait before the next status request, in seconds."""
+"""Returns the seconds to wait before the next poll."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wait:
-    """How the wait for a job went.
+    """The wait for one job.
 
     Attributes:
-        lag: The seconds between its end and its discovery.
-        requests: How many status requests it took.
-        run: How long it was seen to run, in seconds.
-        total: How long it was seen to take in all, in seconds.
+        lag: The delay between its end and the poll that saw it, in seconds.
+        requests: The number of polls.
+        run: For how long it was seen running, in seconds.
+        total: From its creation to the poll that saw its end, in seconds.
     """
 
     lag: float
@@ -52,23 +52,23 @@ class Wait:
 
 @dataclass(frozen=True)
 class Result:
-    """What the waits for many jobs came to."""
+    """The statistics of the waits for many jobs."""
 
     waits: Sequence[Wait]
 
     @property
     def lag(self) -> float:
-        """The mean lag in seconds."""
+        """The mean delay in seconds."""
         return mean(wait.lag for wait in self.waits)
 
     @property
     def late(self) -> float:
-        """The 95th percentile of the lag in seconds."""
+        """The 95th percentile of the delay in seconds."""
         return quantiles((wait.lag for wait in self.waits), n=20)[-1]
 
     @property
     def requests(self) -> float:
-        """The mean number of requests a job."""
+        """The mean number of polls for a job."""
         return mean(wait.requests for wait in self.waits)
 
 
@@ -80,7 +80,7 @@ def wait_for(job: Job, pause: Pause) -> Wait:
         now += pause(JobTiming(elapsed=now, running=running))
         requests += 1
         if now >= job.end:
-            # Of one that was never seen to run, nobody knows for how long it did.
+            # A job that was never seen running has no known run time: 0 seconds are left out.
             run = now - (now if seen_running is None else seen_running)
             return Wait(lag=now - job.end, requests=requests, run=run, total=now)
         if seen_running is None and now >= job.queue:
@@ -88,14 +88,14 @@ def wait_for(job: Job, pause: Pause) -> Wait:
 
 
 def learned(history: Sequence[Wait]) -> Schedule:
-    """Make the schedule as `pace.py` does, of the last jobs that were waited for."""
+    """Return the schedule learned from the last jobs, as the server learns it."""
     last = history[-MOST_SAMPLES:]
     runs = Durations([wait.run for wait in last if wait.run])
     return Schedule(runs, Durations([wait.total for wait in last])) if last else DEFAULT_SCHEDULE
 
 
 def schedules(draw: Draw, random: Random) -> Iterator[Pause]:
-    """Give our schedule after each number of jobs; the last one polls those in between."""
+    """Yield our schedule after each number of jobs; each one polls the jobs up to the next."""
     history: list[Wait] = []
     for following in (*STAGES[1:], 0):
         pause = partial(learned(history).pause, random=random.random)
@@ -105,7 +105,7 @@ def schedules(draw: Draw, random: Random) -> Iterator[Pause]:
 
 
 def measure(draw: Draw, random: Random) -> dict[str, Result]:
-    """Measure every way to poll for one kind of job, all of them on the same jobs."""
+    """Measure every way of polling on the same jobs of one kind."""
     waits: dict[str, list[Wait]] = {}
     for _ in range(HISTORIES):
         ways: dict[str, Pause] = {f"every {s:.0f} s": partial(_fixed, s) for s in FIXED}
@@ -122,13 +122,13 @@ def _fixed(seconds: float, _: JobTiming) -> float:
 
 
 def missed(results: Mapping[str, Result]) -> bool:
-    """Tell whether the goal was missed for a kind of job."""
+    """Return whether the goal was missed for a kind of job."""
     ours, fixed = results[f"after {MEASURED_STAGE} jobs"], results["every 2 s"]
     return ours.lag > fixed.lag or ours.requests > fixed.requests / 2
 
 
 def report(kind: str, results: Mapping[str, Result]) -> None:
-    """Print the lines of the table for a kind of job."""
+    """Print the rows of the table for a kind of job."""
     base = results["every 2 s"]
     for name, result in results.items():
         print(
@@ -138,7 +138,7 @@ def report(kind: str, results: Mapping[str, Result]) -> None:
 
 
 def panel(kind: str, results: Mapping[str, Result]) -> Panel:
-    """Give what the plot shows of a kind of job."""
+    """Return the panel of the plot for a kind of job."""
     base = results["every 2 s"]
     at = {name: (result.requests / base.requests, result.lag) for name, result in results.items()}
     fixed = {f"{seconds:.0f} s": at[f"every {seconds:.0f} s"] for seconds in FIXED}
@@ -147,7 +147,7 @@ def panel(kind: str, results: Mapping[str, Result]) -> Panel:
 
 
 def main() -> None:
-    """Measure, print, and plot where a path is given."""
+    """Measure and print; with a path as argument, write the plot to it."""
     print(f"{'jobs':<14} {'polled':<15}  mean lag  95 % lag  requests  lag/2 s   req./2 s")
     measured: dict[str, dict[str, Result]] = {}
     for kind, draw in kinds().items():
@@ -157,8 +157,8 @@ def main() -> None:
         Path(sys.argv[1]).write_text(plot([panel(*each) for each in measured.items()]), "utf-8")
     failed = [kind for kind, results in measured.items() if missed(results)]
     if failed:
-        sys.exit(f"The goal was missed with: {', '.join(failed)}.")
-    print("With 30 jobs of history: no later than every 2 s, for at most half of the requests.")
+        sys.exit(f"The goal was missed for: {', '.join(failed)}.")
+    print("After 30 jobs: no later than polling every 2 s, with at most half of the requests.")
 
 
 if __name__ == "__main__":

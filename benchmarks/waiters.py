@@ -1,9 +1,8 @@
-"""The process that is measured: 1,000 jobs are bought at once, and two callers wait for each.
+"""The measured process: it buys 1,000 jobs at once, and two callers wait for each.
 
-`python -m benchmarks.waiters WAY URL TOKEN` tells on stdout, as JSON, when each waiter saw the end
-of its job, and what that took. The service is the one that the server opens, ledger, connections
-and all, and it is called as the tools call it. The protocol in front of it is left out: it costs a
-call the same, however the job is asked about.
+`python -m benchmarks.waiters WAY URL TOKEN` prints JSON on stdout: when each caller saw the end of
+its job, and the CPU time and memory used. The service is the server's own, with ledger and
+connections, called as the tools call it. MCP is left out, since it costs the same in both ways.
 """
 
 import json
@@ -36,31 +35,31 @@ from seedance_mcp.spending.limits import SpendingLimits
 from .long_runs import BEFORE, JOBS
 
 WAIT_SECONDS = 900
-"""How long a call waits, which is longer than any job takes."""
+"""The budget of a call, longer than any job takes."""
 LOOP_SECONDS = 2.0
-"""How often a loop asks."""
+"""The pause between the polls of a loop."""
 MANY = 100_000
-"""More jobs an hour than are bought."""
+"""A limit of jobs per hour that is never reached."""
 
 CLOCK = Clock(random=lambda: 0.5)
-"""For progress and the ledger beforehand; the service has its own."""
+"""For progress and the earlier jobs; the service has its own."""
 
 Saw = Callable[[Job], None]
-"""Hears of a job as its waiter was answered."""
+"""Called with the job in the answer to a caller."""
 Way = Callable[[Service, JSONObject, Saw, TaskGroup], Coroutine[Any, Any, None]]
-"""How two wait for a job, from its purchase to its end."""
+"""Buys a job and lets two callers wait for its end."""
 
 
 @dataclass(kw_only=True)
 class Seen:
-    """What was seen, and what that took.
+    """The measurements of one run.
 
     Attributes:
-        ends: For each waiter its job's request_id, and when it saw the end, in seconds by the
-            clock that all processes of a machine share.
-        wall_seconds: From before the first purchase to the last end.
-        cpu_seconds: What the process computed in that time.
-        peak_mb: Its largest memory, that of its start included.
+        ends: For each caller the request_id of its job, and when it saw the end, in seconds of
+            the clock that all processes of a machine share.
+        wall_seconds: The time from the first purchase to the last end.
+        cpu_seconds: The CPU time of the process meanwhile.
+        peak_mb: Its largest memory, including its start.
     """
 
     ends: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
@@ -72,15 +71,15 @@ class Seen:
 async def one_poller_a_job(
     service: Service, arguments: JSONObject, saw: Saw, tasks: TaskGroup
 ) -> None:
-    """Buy a job and wait for it in one call, and check on it in another as soon as it has an id."""
+    """Wait in the call that buys the job, and in a second call once the job has a request_id."""
     checked: set[str] = set()
 
     async def check(request_id: str) -> None:
-        async with reported(_nobody, CLOCK) as progress:
+        async with reported(_ignore, CLOCK) as progress:
             report = await service.status(request_id, wait_seconds=WAIT_SECONDS, watch=progress)
         saw(report.job)
 
-    async with reported(_nobody, CLOCK) as progress:
+    async with reported(_ignore, CLOCK) as progress:
 
         async def watch(report: JobReport) -> None:
             request_id = report.job.request_id
@@ -98,17 +97,17 @@ async def one_poller_a_job(
 async def one_loop_a_waiter(
     service: Service, arguments: JSONObject, saw: Saw, tasks: TaskGroup
 ) -> None:
-    """Buy a job, and ask about it in two loops that know nothing of each other."""
+    """Buy a job, and poll it in two independent loops."""
 
     async def loop(job: Job) -> None:
-        async with reported(_nobody, CLOCK) as progress:
+        async with reported(_ignore, CLOCK) as progress:
             while not job.status.final:
                 await anyio.sleep(LOOP_SECONDS)
                 request_id = job.request_id or ""
                 job = (await service.status(request_id, wait_seconds=0, watch=progress)).job
         saw(job)
 
-    async with reported(_nobody, CLOCK) as progress:
+    async with reported(_ignore, CLOCK) as progress:
         report = await service.buy(arguments, wait_seconds=0, force_new=False, watch=progress)
     for _ in range(2):
         tasks.start_soon(loop, report.job)
@@ -118,7 +117,7 @@ WAYS: dict[str, Way] = {way.__name__: way for way in (one_poller_a_job, one_loop
 
 
 async def measured(way: Way, settings: Settings, model: Model) -> Seen:
-    """Let all wait, each in its way, and see what it takes."""
+    """Buy all jobs, wait for them and measure."""
     server = build_server(settings)
     seen = Seen()
     async with server.lifespan(server) as opener:
@@ -142,7 +141,7 @@ async def measured(way: Way, settings: Settings, model: Model) -> Seen:
 
 
 async def _learned(settings: Settings, token: str, model: Model) -> None:
-    """Write down jobs of the same kind that have ended, each seen to run when it was looked at."""
+    """Record earlier jobs of the same kind, each seen running at its first poll."""
     store = SqliteStore(settings.state_dir, CLOCK, history=timedelta(days=1))
     owner = await store.owner(token)
     for number, seconds in enumerate(BEFORE):
@@ -166,18 +165,18 @@ async def _learned(settings: Settings, token: str, model: Model) -> None:
 
 
 def _arguments(model: Model, number: int) -> JSONObject:
-    """Give arguments that no other job has, defaults filled in as the tools do."""
+    """Return arguments that no other job has, with the defaults, as the tools pass them."""
     defaults = {name: model.properties[name]["default"] for name in model.settings}
     image = "https://images.example/lake.jpg"
     return {**defaults, "prompt": f"Mist, {number}.", "first_frame_image_url": image}
 
 
-async def _nobody(progress: float, total: float | None = None, message: str | None = None) -> None:
-    """Take a progress notification."""
+async def _ignore(progress: float, total: float | None = None, message: str | None = None) -> None:
+    """Ignore a progress notification."""
 
 
 async def main(way: str, url: str, token: str) -> None:
-    """Measure one way of waiting, and tell on stdout."""
+    """Measure one way of waiting, and print the result."""
     model = next(iter(load_models().values()))
     with tempfile.TemporaryDirectory(prefix="seedance-benchmark-") as folder:
         chosen: dict[str, Any] = {

@@ -1,14 +1,14 @@
-"""1,000 jobs waited for at once, by two callers each: what is seen, how late, and what it takes.
+"""Measure 1,000 jobs at once with two callers waiting for each: delays, requests, CPU and memory.
 
-Run it with `make benchmark`, or `python -m benchmarks.waiting`; it takes five minutes, and ends
-with status 1 where a bound does not hold. The simulator answers over HTTP from a process of its
-own, the jobs are all bought in the first seconds and take a minute or so, and the ledger knows 30
-that took alike times. Two ways to wait are measured, one after the other, each in a fresh process:
-the service's own, one poller a job, and beside it a loop a waiter, which asks every 2 s.
+Run it with `make benchmark` or `python -m benchmarks.waiting`. It takes five minutes, and exits
+with 1 if a bound does not hold. The simulator answers over HTTP from a process of its own. All jobs
+are bought in the first seconds and take about a minute, and the ledger has 30 earlier jobs with the
+same distribution. Two ways of waiting are measured one after the other, each in a fresh process:
+the service's own, with one poller for each job, and one loop for each caller that polls every 2 s.
 
-What the schedule promises is `Schedule.expected_polls`, learned from the 30. In fact the first look
-at a job waits for the purchases of 999 others; so it seems younger than it is, and is asked about
-somewhat less often, and later.
+The predicted number of requests is `Schedule.expected_polls`, learned from the 30 jobs. In fact
+the first poll of a job waits for the purchases of 999 others, so the job seems younger than it is
+and is polled somewhat less often, and later.
 """
 
 import json
@@ -29,34 +29,34 @@ WAITERS = 2
 LAG_SECONDS = 1.5
 MEGABYTES = 150.0
 CORES = 0.5
-PART_OF_PROMISE = 0.85, 1.1
-"""The bounds; the last says how much less and more may be asked than was promised."""
+SHARE_OF_PREDICTION = 0.85, 1.1
+"""The bounds; the last one is for the requests, relative to the prediction."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What came of one way to wait.
+    """The figures for one way of waiting.
 
     Attributes:
-        ends: How many waiters saw their job's end.
-        lag: Seconds from a job's end until a waiter knows, on average.
-        longest: The same for the one in twenty that hears last.
+        ends: The number of callers that saw the end of their job.
+        lag: The mean seconds from a job's end until a caller knows.
+        late: The 95th percentile of that.
         megabytes: The largest memory of the process, in MB.
-        cores: How many cores it kept busy, from the first purchase to the last end.
-        asked: How many status requests a job there were.
+        cores: CPU seconds for each second from the first purchase to the last end.
+        polls: The mean number of status requests for a job.
     """
 
     ends: int
     lag: float
-    longest: float
+    late: float
     megabytes: float
     cores: float
-    asked: float
+    polls: float
 
 
 @contextmanager
 def module(name: str, *arguments: str) -> Generator["subprocess.Popen[str]", None, None]:
-    """Run another part of this package in a process of its own."""
+    """Run a module of this package in a process of its own."""
     command = [sys.executable, "-m", f"{__package__}.{name}", *arguments]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -68,49 +68,49 @@ def module(name: str, *arguments: str) -> Generator["subprocess.Popen[str]", Non
 
 
 def measured(way: str) -> Figures:
-    """Let all wait in one way, and hold what they saw against what was true."""
+    """Measure one way of waiting, and compare what the callers saw with what really happened."""
     with module("long_runs") as service:
         assert service.stdout  # noqa: S101 - it is a pipe
         place = json.loads(service.stdout.readline())
         with module("waiters", way, place["url"], place["token"]) as process:
             told, _ = process.communicate()
             if process.returncode:
-                sys.exit(f"{way} broke, as said above: no figures.")
+                sys.exit(f"{way} failed; its traceback is above.")
         seen: dict[str, Any] = json.loads(told)
         truth: dict[str, Any] = json.loads(service.communicate()[0])
     lags = [at - truth["ended_at"][request_id] for request_id, at in seen["ends"]]
     return Figures(
         ends=len(lags),
         lag=fmean(lags),
-        longest=quantiles(lags, n=20)[-1],
+        late=quantiles(lags, n=20)[-1],
         megabytes=seen["peak_mb"],
         cores=seen["cpu_seconds"] / seen["wall_seconds"],
-        asked=truth["asked"]["status"] / JOBS,
+        polls=truth["asked"]["status"] / JOBS,
     )
 
 
 def learned() -> Schedule:
-    """Give the schedule that the ledger's jobs come to."""
+    """Return the schedule learned from the earlier jobs."""
     runs = Durations([seconds - FIRST_SECONDS for seconds in BEFORE])
     return Schedule(runs=runs, totals=Durations(BEFORE))
 
 
-def broken(figures: Figures, promise: float) -> list[str]:
-    """Say which bounds do not hold."""
-    least, most = PART_OF_PROMISE
+def broken(figures: Figures, prediction: float) -> list[str]:
+    """Return the bounds that do not hold."""
+    least, most = SHARE_OF_PREDICTION
     holds = {
         f"all {WAITERS * JOBS:,} ends are seen": figures.ends == WAITERS * JOBS,
         f"the mean lag is under {LAG_SECONDS} s": figures.lag < LAG_SECONDS,
         f"it takes under {MEGABYTES:.0f} MB": figures.megabytes < MEGABYTES,
         f"it takes under {CORES} cores": figures.cores < CORES,
-        "the requests match the promise": least <= figures.asked / promise <= most,
+        "the requests match the prediction": least <= figures.polls / prediction <= most,
     }
     return [bound for bound, held in holds.items() if not held]
 
 
 def main() -> None:
     """Measure and print."""
-    promise = learned().expected_polls
+    prediction = learned().expected_polls
     ways = {way: measured(way) for way in ("one_poller_a_job", "one_loop_a_waiter")}
     print(
         f"{f'{JOBS:,} jobs, {WAITERS} waiters each':<32}",
@@ -118,18 +118,18 @@ def main() -> None:
     )
     rows = {
         "ends seen": [f"{one.ends:,}" for one in ways.values()],
-        "mean lag, s": [f"{one.lag:.2f}" for one in ways.values()],
-        "95th percentile of it, s": [f"{one.longest:.2f}" for one in ways.values()],
+        "mean delay, s": [f"{one.lag:.2f}" for one in ways.values()],
+        "95th percentile of it, s": [f"{one.late:.2f}" for one in ways.values()],
         "largest memory, MB": [f"{one.megabytes:.0f}" for one in ways.values()],
         "cores": [f"{one.cores:.2f}" for one in ways.values()],
-        "status requests a job": [f"{one.asked:.1f}" for one in ways.values()],
-        "part of those promised": [f"{one.asked / promise:.2f}" for one in ways.values()],
+        "status requests a job": [f"{one.polls:.1f}" for one in ways.values()],
+        "share of the prediction": [f"{one.polls / prediction:.2f}" for one in ways.values()],
     }
     for name, values in rows.items():
         print(f"{name:<32}", *(f"{value:>18}" for value in values))
-    print(f"The schedule promised {promise:.1f} requests a job.")
-    if failed := broken(ways["one_poller_a_job"], promise):
-        sys.exit(f"It does not hold that {', nor that '.join(failed)}.")
+    print(f"The schedule predicted {prediction:.1f} requests a job.")
+    if failed := broken(ways["one_poller_a_job"], prediction):
+        sys.exit(f"These bounds do not hold: {'; '.join(failed)}.")
 
 
 if __name__ == "__main__":
