@@ -51,7 +51,7 @@ async def test_a_new_chat_finds_every_job_with_one_call_the_newest_first(tmp_pat
                     },
                 ],
                 "total": 2,
-                "next_step": "Call check_status with the request_id of one that has not ended.",
+                "next_step": "Call check_status with the request_id of a job that has not ended.",
             }
             assert text(result).splitlines()[0] == "total: 2"
             assert f"request_id: {first}; status: completed; " in text(result)
@@ -72,7 +72,7 @@ async def test_a_list_is_refreshed_side_by_side_and_bounded_in_time(tmp_path: Pa
         assert anyio.current_time() - started_at == pytest.approx(10, abs=0.1)
         assert len(structured(result)["jobs"]) == 12
         assert structured(result)["next_step"].startswith(
-            "RunComfy did not answer for 2 of these, which may have moved on: "
+            "RunComfy did not answer for 2 of these, which may be out of date. "
         )
 
 
@@ -176,8 +176,8 @@ async def test_a_result_is_answered_from_the_ledger_when_the_service_cannot(tmp_
             said = structured(result)["next_step"]
             assert said.startswith("RunComfy has no such request for this account (404001: ")
             assert said.endswith(
-                "), so this is what was stored when the job ended: try whether the video URL still"
-                " works."
+                "), so this is what was stored when the job ended: check whether the video URL"
+                " still works."
             )
             simulator.faults.append(Fault.answer("result", 500, times=9))
             again = await client.call_tool("get_result", {"request_id": request_id})
@@ -242,7 +242,7 @@ async def test_a_call_that_waits_on_another_servers_request_hears_that_it_was_re
                 tasks.start_soon(call, other)
         assert heard[0].startswith("The RunComfy account has no balance left (400002")
         assert heard[1] == (
-            "RunComfy refused the same request, which another server of this machine had just"
-            " sent; call generate_video again to hear why. Nothing was charged."
+            "RunComfy rejected the same request, just sent by another server on this machine;"
+            " call generate_video again to see why. Nothing was charged."
         )
         assert (simulator.accepted, anyio.current_time() < 4) == ([], True)

@@ -140,8 +140,8 @@ async def test_a_queued_job_is_cancelled_and_a_running_one_goes_on(cancel_form: 
                 "request_id": running,
                 "outcome": "not_cancellable",
                 "status": "in_progress",
-                "next_step": "The job already runs, so it cannot be stopped and will be charged;"
-                f" call check_status with request_id {running}.",
+                "next_step": "The job is already running, so it cannot be stopped and will be"
+                f" charged; call check_status with request_id {running}.",
             },
         )
         status = await client.call("check_status", request_id=running, wait_seconds=100)

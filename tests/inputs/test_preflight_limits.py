@@ -55,7 +55,7 @@ async def test_looking_is_reported_as_any_wait_is() -> None:
         assert client.progress[0] == (
             pytest.approx(4, abs=0.1),
             None,
-            "looking at the images, 4 s",
+            "checking the images, 4 s",
         )
         assert all(before < after for (before, *_), (after, *_) in pairwise(client.progress))
 

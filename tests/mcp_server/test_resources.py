@@ -90,7 +90,7 @@ async def test_reading_is_bounded_and_gives_what_is_known_when_the_service_hangs
         seen = await read(client.mcp, uri)
         assert anyio.current_time() - started <= 20.1
         assert seen["status"] == "in_queue"
-        assert "so this may be old" in seen["next_step"]
+        assert "so this may be out of date" in seen["next_step"]
 
 
 @both_eras

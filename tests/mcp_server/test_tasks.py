@@ -75,7 +75,7 @@ async def test_a_clip_takes_one_call_of_a_tool_and_questions_at_the_pace_that_wa
             "reused": False,
             "warnings": [],
             "next_step": f"Call get_result with request_id {job.request_id} and download true: it"
-            " saves the video, whose URL may expire, and tells what it cost.",
+            " saves the video, whose URL may expire, and reads what it cost.",
         }
         assert text(result).startswith(f"request_id: {job.request_id}; ")
         assert [created.task_id for created in polling.created] == [job.request_id]

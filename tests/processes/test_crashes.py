@@ -44,9 +44,9 @@ UNKNOWN: dict[str, Any] = {
     "reused": True,
     "warnings": [],
     "next_step": (
-        "RunComfy may have accepted this request and may charge it, and it was not sent again:"
-        " have the user look at the requests in their RunComfy account, and set force_new only to"
-        " pay for another."
+        "RunComfy may have accepted this request and may charge for it; it was not sent again. Ask"
+        " the user to check the requests in their RunComfy account, and set force_new only to pay"
+        " for another clip."
     ),
 }
 """What a repeated call is told where its job may have been bought, the time apart."""

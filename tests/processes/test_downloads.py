@@ -70,7 +70,7 @@ async def test_a_server_that_is_ended_while_it_saves_answers_and_another_goes_on
         async with servers(tmp_path, 2) as (simulator, (one, other), request_id):
             simulator.faults.append(Fault.delay("output", 20))
             await one.send(id=2, method="tools/call", params=save(request_id))
-            while "saved 0 bytes" not in (await one.receive())["params"]["message"]:
+            while "downloaded 0 bytes" not in (await one.receive())["params"]["message"]:
                 pass
             started_at = time.monotonic()
             one.process.send_signal(signal.SIGTERM)
@@ -79,8 +79,8 @@ async def test_a_server_that_is_ended_while_it_saves_answers_and_another_goes_on
             assert time.monotonic() - started_at < 1
             assert answer["isError"] is False
             assert answer["structuredContent"]["next_step"] == (
-                f"It is not all there yet (0 bytes): call get_result with request_id {request_id}"
-                " and download true again, which goes on from there."
+                f"It is not complete yet (0 bytes): call get_result with request_id {request_id}"
+                " and download true to continue."
             )
             saved = (await other.request(2, "tools/call", save(request_id)))["result"]
             (file,) = (tmp_path / "videos").iterdir()

@@ -87,8 +87,8 @@ async def test_an_address_that_others_can_reach_is_refused_with_the_reason(
         process = await anyio.run_process(command, env=environment(tmp_path), check=False)
     assert process.returncode == 1
     assert process.stderr.decode() == (
-        "seedance-mcp: --host must be an address of this machine alone, such as 127.0.0.1, and"
-        f" {host} is not: whoever reaches this server spends your RunComfy balance.\n"
+        f"seedance-mcp: --host must be a loopback address, such as 127.0.0.1, not {host}: everyone"
+        " who can reach this server can spend your RunComfy balance.\n"
     )
 
 
@@ -99,7 +99,7 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         process = await anyio.run_process(command, env=environment(tmp_path), check=False)
     assert process.returncode == 1
     assert process.stderr.decode() == (
-        f"seedance-mcp: --port {port} cannot be had: {os.strerror(98)}.\n"
+        f"seedance-mcp: Cannot listen on port {port}: {os.strerror(98).lower()}.\n"
     )
 
 

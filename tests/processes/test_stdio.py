@@ -175,7 +175,7 @@ async def test_a_line_that_cannot_be_read_is_answered(
             answer = await pipes.receive()
             message = answer["error"].pop("message")
             assert answer == {"jsonrpc": "2.0", "id": id_, "error": {"code": -32700}}
-            assert message.startswith("The line cannot be read as JSON-RPC: ")
+            assert message.startswith("The line is not valid JSON-RPC: ")
             assert why in message
             assert message.endswith(". Nothing was done or charged.")
             assert len(message) < 300

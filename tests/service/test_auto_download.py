@@ -25,12 +25,12 @@ async def test_calls_that_wait_tell_where_the_clip_is_and_do_not_wait_longer_for
         assert anyio.current_time() == pytest.approx(25, abs=0.1)
         assert (begun["status"], begun["video_url"]) == ("completed", f"{HOST}/a.mp4")
         assert begun["next_step"] == (
-            f"It is being saved (100,000 of 300,000 bytes): c{AGAIN}, which waits for it."
+            f"It is being downloaded (100,000 of 300,000 bytes): c{AGAIN} to wait for it."
         )
         assert "saved_to" not in begun
         now = {"request_id": REQUEST_ID, "wait_seconds": 0}
         assert (
-            "It is being saved"
+            "It is being downloaded"
             in structured(await client.call_tool("check_status", now))["next_step"]
         )
         later = structured(await client.call_tool("check_status", {"request_id": REQUEST_ID}))
@@ -38,7 +38,7 @@ async def test_calls_that_wait_tell_where_the_clip_is_and_do_not_wait_longer_for
         assert later["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
         assert later["next_step"] == (
             f"Tell the user where the video was saved; get_result with request_id {REQUEST_ID}"
-            " tells what it cost."
+            " reads what it cost."
         )
         assert service.counted == {"/a.mp4": 1}
 

@@ -134,12 +134,12 @@ async def test_whatever_breaks_while_a_clip_is_saved_unasked_the_server_goes_on(
         for _ in range(2):
             (job,) = structured(await client.call_tool("list_jobs", {}))["jobs"]
             assert (job["status"], job["saved_to"]) == ("completed", None)
-        assert f"{REQUEST_ID} was not saved: " in caplog.text
+        assert f"{REQUEST_ID} was not downloaded: " in caplog.text
         if what == "a fault of ours":
             await anyio.sleep(1)
             result = await download(client)
             assert (result.is_error, structured(result)["error"]) == (
                 True,
-                f"Saving broke inside this server, and its log says how. {PAID}",
+                f"The download broke inside this server; see its log. {PAID}",
             )
             assert structured(result)["videos"] == [f"{HOST}/a.mp4"]

@@ -45,7 +45,8 @@ async def test_images_are_saved_under_the_extension_that_their_bytes_say(tmp_pat
         await buy(client)
         asked = await client.call_tool("get_result", {"request_id": REQUEST_ID})
         assert structured(asked)["next_step"] == (
-            "Give the user the image URL, which may expire; get_result with download true saves it."
+            "Give the user the image URL, which may expire, or call get_result with request_id"
+            f" {REQUEST_ID} and download true to save it."
         )
         result = await download(client)
         names = [f"{NAME}-image.png", f"{NAME}-image2.jpg", f"{NAME}-image3.webp"]
@@ -94,10 +95,10 @@ async def test_a_job_is_called_saved_only_where_every_file_of_it_is(tmp_path: Pa
     service = FinishedJob(videos=["/a.mp4", "/gone.mp4"])
     async with open_server(service, tmp_path) as client:
         await buy(client)
-        again = f"get_result with request_id {REQUEST_ID} and download true tries again to save it."
+        again = f"call get_result with request_id {REQUEST_ID} and download true to try again."
         assert (
             structured(await download(client))["next_step"]
-            == f"Give the user the video URL; {again}"
+            == f"Give the user the video URL, or {again}"
         )
         known = structured(await client.call_tool("get_result", {"request_id": REQUEST_ID}))
         assert known["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")

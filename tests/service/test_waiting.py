@@ -30,7 +30,7 @@ async def test_a_short_job_is_made_waited_for_and_answered_in_one_call() -> None
             "warnings": [],
             "estimated_cost_usd": 0.2,
             "next_step": f"Call get_result with request_id {request_id} and download true: it saves"
-            " the video, whose URL may expire, and tells what it cost.",
+            " the video, whose URL may expire, and reads what it cost.",
         }
         assert [job.arguments for job in client.simulator.accepted] == [
             {
@@ -123,8 +123,8 @@ async def test_the_budget_holds_while_the_service_does_not_answer_polls() -> Non
         assert anyio.current_time() == pytest.approx(30, abs=0.1)
         assert structured(result)["request_id"] == client.simulator.accepted[0].request_id
         assert structured(result)["next_step"] == (
-            "RunComfy has not answered yet, so this may be old: call check_status with request_id"
-            f" {structured(result)['request_id']} again, and do not call generate_video again."
+            "RunComfy has not answered yet, so this may be out of date: call check_status with"
+            f" request_id {structured(result)['request_id']} again, and do not call generate_video again."
         )
 
 

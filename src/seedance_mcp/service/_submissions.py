@@ -148,7 +148,7 @@ class Submissions:
             return job
         if stored is None:
             refused = RequestRejected(
-                "RunComfy refused the same request, just sent by another server on this machine;"
+                "RunComfy rejected the same request, just sent by another server on this machine;"
                 " call generate_video again to see why."
             )
             refused.charge = NOTHING_CHARGED
