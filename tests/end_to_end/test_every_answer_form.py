@@ -290,7 +290,7 @@ async def test_a_lost_answer_to_the_paid_request_is_unknown_and_never_sent_again
         made = await client.generate(wait_seconds=300)
         assert made.is_error
         assert structured(made)["status"] == "unknown"
-        assert "may charge it, and it was not sent again" in structured(made)["next_step"]
+        assert "may charge for it; it was not sent again" in structured(made)["next_step"]
         again = await client.generate(wait_seconds=300)
         assert (structured(again)["status"], structured(again)["reused"]) == ("unknown", True)
         assert client.paths() == ["image-to-video"]

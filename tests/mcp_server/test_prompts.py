@@ -92,4 +92,4 @@ async def test_the_instructions_say_the_order_the_cost_and_how_to_resume(mode: s
     order = [said.index(name) for name in ["generate_video", "check_status", "get_result"]]
     assert order == sorted(order)
     assert "costs money" in said
-    assert "resumed with check_status and not repeated" in said
+    assert "resume with check_status and do not repeat the call" in said

@@ -298,6 +298,6 @@ async def test_no_token_is_needed_to_start_and_every_tool_says_how_to_set_it(
                 assert result["content"][0]["text"] == (
                     'No RunComfy token is set. For Claude, put "env": {"RUNCOMFY_API_TOKEN":'
                     ' "<token>"} into this server\'s entry in the configuration file; in a shell,'
-                    " export RUNCOMFY_API_TOKEN=<token>. Then restart the server. Tokens are made"
-                    " in your RunComfy profile. Nothing was charged."
+                    " export RUNCOMFY_API_TOKEN=<token>. Then restart the server. Create a"
+                    " token in your RunComfy profile. Nothing was charged."
                 )

@@ -63,7 +63,7 @@ async def test_a_task_works_until_its_clip_is_saved(tmp_path: Path) -> None:
         result = await client.call_tool("generate_video", ARGUMENTS)
         assert structured(result)["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
         told = [(state["status"], state["statusMessage"]) for state in polling.states]
-        assert ("working", "completed, 2 s; saving it, 50,000 of 300,000 bytes") in told
+        assert ("working", "completed, 2 s; downloading it, 50,000 of 300,000 bytes") in told
         assert told[-1] == ("completed", "completed, 2 s")
         assert {state.get("pollIntervalMs") for state in polling.states} == {1000, None}
         again = await ask_about_task(client.session, "get", REQUEST_ID)

@@ -27,7 +27,7 @@ from tests.support.finished_job import (
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
-AGAIN = f"call get_result with request_id {REQUEST_ID} and download true again, which goes on"
+AGAIN = f"call get_result with request_id {REQUEST_ID} and download true to continue"
 
 
 Seen = list[tuple[float, float, float | None]]
@@ -53,7 +53,7 @@ async def test_a_slow_host_is_answered_for_in_time_and_the_next_call_takes_it_up
         assert anyio.current_time() - began == pytest.approx(45, abs=0.1)
         assert (result.is_error, structured(result)["saved_to"]) == (False, None)
         assert structured(result)["next_step"] == (
-            f"It is not all there yet (150,000 of 300,000 bytes): {AGAIN} from there."
+            f"It is not complete yet (150,000 of 300,000 bytes): {AGAIN}."
         )
         times = [began, *(time for time, _, _ in seen), began + 45]
         assert max(after - before for before, after in pairwise(times)) <= 5

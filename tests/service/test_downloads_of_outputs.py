@@ -102,7 +102,7 @@ async def test_a_job_is_called_saved_only_where_every_file_of_it_is(tmp_path: Pa
         )
         known = structured(await client.call_tool("get_result", {"request_id": REQUEST_ID}))
         assert known["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
-        assert known["next_step"].startswith("Give the user the video URL, which may expire;")
+        assert known["next_step"].startswith("Give the user the video URL, which may expire,")
         status = structured(await client.call_tool("check_status", {"request_id": REQUEST_ID}))
         assert status["next_step"].startswith("Call get_result with request_id")
 

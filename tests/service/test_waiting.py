@@ -124,7 +124,8 @@ async def test_the_budget_holds_while_the_service_does_not_answer_polls() -> Non
         assert structured(result)["request_id"] == client.simulator.accepted[0].request_id
         assert structured(result)["next_step"] == (
             "RunComfy has not answered yet, so this may be out of date: call check_status with"
-            f" request_id {structured(result)['request_id']} again, and do not call generate_video again."
+            f" request_id {structured(result)['request_id']} again, and do not call"
+            " generate_video again."
         )
 
 
