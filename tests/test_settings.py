@@ -17,24 +17,24 @@ URL_RULE = "an https URL, or an http URL of this machine"
 
 @pytest.fixture
 def home(tmp_path: Path) -> dict[str, str]:
-    """Give an environment whose home is empty."""
+    """Return an environment with an empty home folder."""
     return {"HOME": str(tmp_path)}
 
 
 def refusal(environ: dict[str, str]) -> str:
-    """Give the line that an environment is refused with."""
+    """Return the error for an environment."""
     with pytest.raises(ConfigurationError) as refused:
         load_settings(environ)
     return refused.value.message
 
 
 def token(environ: dict[str, str]) -> str | None:
-    """Give the token that an environment leads to."""
+    """Return the token of an environment."""
     found = load_settings(environ).token
     return found.get_secret_value() if found else None
 
 
-def test_with_nothing_set_everything_has_its_documented_default(home: dict[str, str]) -> None:
+def test_unset_variables_have_their_documented_defaults(home: dict[str, str]) -> None:
     assert load_settings(home).model_dump() == {
         "token": None,
         "base_url": "https://model-api.runcomfy.net",
@@ -103,8 +103,8 @@ def test_an_empty_variable_counts_as_not_set(home: dict[str, str], blank: str) -
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_a_variable_that_is_not_ours_is_not_read(home: dict[str, str], name: str) -> None:
-    # TOKEN, MODEL and LOG_LEVEL stand in many environments and mean something else there.
+def test_a_variable_with_another_programs_name_is_not_read(home: dict[str, str], name: str) -> None:
+    # Many environments set TOKEN, MODEL and LOG_LEVEL for other programs.
     assert load_settings(home | {name.upper(): "7"}) == load_settings(home)
 
 
@@ -156,12 +156,12 @@ def test_an_empty_folder_variable_counts_as_not_set(tmp_path: Path, blank: str) 
         *('{"access_token": "a b"}', '{"access_token": "tök"}', '{"access_token": "a\\nb"}'),
     ],
 )
-def test_a_broken_token_file_is_no_token(tmp_path: Path, written: str) -> None:
+def test_a_broken_token_file_is_ignored(tmp_path: Path, written: str) -> None:
     write_token(tmp_path / "cli", written)
     assert token({"RUNCOMFY_CONFIG_DIR": str(tmp_path / "cli")}) is None
 
 
-def test_a_token_file_that_cannot_be_read_is_no_token(tmp_path: Path) -> None:
+def test_an_unreadable_token_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "token.json").mkdir()
     assert token({"RUNCOMFY_CONFIG_DIR": str(tmp_path)}) is None
     (tmp_path / "token.json").rmdir()
@@ -223,7 +223,7 @@ def test_a_wrong_value_stops_the_start_with_one_line_that_names_the_variable(
     assert refusal(home | {variable: value}) == f"{variable} must be {rule}."
 
 
-def test_the_variable_that_is_named_is_the_one_that_is_really_set(home: dict[str, str]) -> None:
+def test_an_error_names_the_token_variable_that_is_set(home: dict[str, str]) -> None:
     wrong = {"RUNCOMFY_API_TOKEN": "", "RUNCOMFY_TOKEN": "a b", "RUNCOMFY_API_KEY": "c d"}
     assert refusal(home | wrong) == f"RUNCOMFY_TOKEN must be {TOKEN_RULE}."
 

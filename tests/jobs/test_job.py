@@ -100,13 +100,13 @@ def test_the_answer_to_the_paid_request_gives_a_job_its_id_or_leaves_it_unknown(
 
 @pytest.mark.parametrize("state", ["in_queue", "in_progress"])
 @pytest.mark.parametrize("seen", POLLED)
-def test_a_poll_changes_exactly_what_it_says(state: str, seen: str) -> None:
+def test_a_poll_changes_exactly_what_it_reports(state: str, seen: str) -> None:
     observation, changes = POLLED[seen]
     starts = {"started_at": NOW} if changes is RUNNING and state == "in_queue" else {}
     assert advance(JOBS[state], observation, NOW) == replace(JOBS[state], **changes, **starts)
 
 
-def test_a_run_lasts_from_when_it_was_first_seen_to_its_end() -> None:
+def test_a_run_lasts_from_when_it_was_first_seen_running_to_its_end() -> None:
     ended = advance(JOBS["in_progress"], Succeeded(outputs=CLIP), NOW)
     assert (ended.run_seconds, ended.elapsed_seconds(NOW)) == (60.0, 90.0)
     assert (JOBS["in_progress"].run_seconds, FINAL["completed"].run_seconds) == (None, None)
@@ -114,7 +114,7 @@ def test_a_run_lasts_from_when_it_was_first_seen_to_its_end() -> None:
 
 @pytest.mark.parametrize("state", FINAL)
 @pytest.mark.parametrize("seen", ACCEPTED | POLLED)
-def test_a_final_state_changes_only_by_a_cost_that_comes_late(state: str, seen: str) -> None:
+def test_a_job_in_a_final_state_changes_only_by_a_late_cost(state: str, seen: str) -> None:
     observation, changes = (ACCEPTED | POLLED)[seen]
     late = {"cost_usd": changes["cost_usd"]} if "cost_usd" in changes else {}
     later = NOW + timedelta(hours=1)
@@ -123,7 +123,7 @@ def test_a_final_state_changes_only_by_a_cost_that_comes_late(state: str, seen: 
 
 
 @pytest.mark.parametrize("state", FINAL)
-def test_a_cost_once_known_stays(state: str) -> None:
+def test_a_known_cost_never_changes(state: str) -> None:
     job = replace(FINAL[state], cost_usd=0.0)
     assert advance(job, Succeeded(outputs=CLIP, cost_usd=9.0), NOW) == job
 
@@ -133,25 +133,25 @@ MORE = Outputs(videos=(*CLIP.videos, *AGAIN.videos))
 OTHER = Outputs(images=CLIP.videos)
 
 
-def test_a_link_that_is_signed_anew_is_taken_and_changes_nothing_else() -> None:
+def test_a_newly_signed_link_replaces_the_old_one_and_changes_nothing_else() -> None:
     job = replace(FINAL["completed"], cost_usd=0.2, saved_to=("/clip.mp4",))
     assert advance(job, Succeeded(outputs=AGAIN), NOW) == replace(job, outputs=AGAIN)
 
 
 @pytest.mark.parametrize("outputs", [MORE, OTHER])
-def test_other_outputs_than_those_that_a_job_ended_with_are_not_believed(outputs: Outputs) -> None:
+def test_a_different_number_of_outputs_is_ignored_after_the_end(outputs: Outputs) -> None:
     job = replace(FINAL["completed"], cost_usd=0.2)
     assert advance(job, Succeeded(outputs=outputs), NOW) == job
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
-def test_a_job_that_made_nothing_has_no_links_later(state: str) -> None:
+def test_a_job_without_outputs_gets_no_links_later(state: str) -> None:
     job = replace(FINAL[state], cost_usd=0.2)
     assert advance(job, Succeeded(outputs=AGAIN), NOW) == job
 
 
 @pytest.mark.parametrize("state", ["in_queue", "in_progress"])
-def test_a_lost_answer_says_nothing_of_a_job_whose_id_is_known(state: str) -> None:
+def test_a_lost_answer_does_not_change_a_job_whose_id_is_known(state: str) -> None:
     assert advance(JOBS[state], OutcomeLost(), NOW) == JOBS[state]
 
 
@@ -184,7 +184,7 @@ SECOND = timedelta(seconds=1)
         (CREATED - SECOND, NOW),
     ],
 )
-def test_the_services_time_of_the_end_is_believed_only_where_it_fits_ours(
+def test_runcomfys_end_time_counts_only_if_it_is_consistent_with_ours(
     said: datetime | None, believed: datetime
 ) -> None:
     for seen in (Succeeded(outputs=CLIP, finished_at=said), Failed(error="x", finished_at=said)):
@@ -200,7 +200,7 @@ def test_the_services_time_of_the_end_is_believed_only_where_it_fits_ours(
         (None, None, CREATED),
     ],
 )
-def test_only_a_job_begun_elsewhere_takes_its_age_from_the_service(
+def test_only_a_job_started_elsewhere_takes_its_creation_time_from_runcomfy(
     model_id: str | None, said: datetime | None, believed: datetime
 ) -> None:
     job = replace(QUEUED, model_id=model_id)
@@ -208,7 +208,7 @@ def test_only_a_job_begun_elsewhere_takes_its_age_from_the_service(
         assert advance(job, seen, NOW).created_at == believed
 
 
-def test_a_job_grows_older_until_it_ends() -> None:
+def test_a_jobs_age_grows_until_it_ends() -> None:
     ended = advance(QUEUED, Cancelled(), NOW)
 
     assert QUEUED.elapsed_seconds(NOW) == 90.0
@@ -240,7 +240,7 @@ BEGINNINGS = st.sampled_from(
 
 
 @given(BEGINNINGS, st.lists(st.tuples(POLLS, TIMES), max_size=12), TIMES)
-def test_whatever_is_observed_a_job_stays_sound(
+def test_a_job_stays_consistent_after_any_observations(
     beginning: tuple[Job, list[Observation]],
     polls: list[tuple[Observation, datetime]],
     at: datetime,

@@ -31,7 +31,7 @@ def schedule(runs: Sequence[float] = ()) -> Schedule:
 
 
 def polls(plan: Schedule, *, until: float) -> list[float]:
-    """Give when a run is asked about."""
+    """Return the ages at which a run is polled, in seconds."""
     ages, age = [0.0], 0.0
     while age < until:
         age += plan.pause(JobTiming(elapsed=age, running=age), lambda: 0.5)
@@ -40,7 +40,7 @@ def polls(plan: Schedule, *, until: float) -> list[float]:
 
 
 @given(TIMES, AGES, st.none() | AGES, st.none() | AGES, CHANCES)
-def test_a_pause_lasts_from_one_second_to_fifteen_whatever_was_measured(
+def test_a_pause_lasts_from_1_to_15_seconds_for_any_durations(
     runs: list[float], age: float, running: float | None, until_start: float | None, chance: float
 ) -> None:
     seen = JobTiming(elapsed=age, running=running, until_start=until_start)
@@ -58,7 +58,7 @@ def test_polls_are_sparse_early_and_late_and_dense_where_the_end_is_likely() -> 
 
 
 @pytest.mark.parametrize("usual", [30, 60, 120, 300])
-def test_a_run_like_those_before_takes_few_polls_for_a_short_delay(usual: int) -> None:
+def test_a_run_like_earlier_ones_takes_few_polls_for_a_short_delay(usual: int) -> None:
     runs = [usual / 60 * seconds for seconds in AROUND_60]
     ages = polls(schedule(runs), until=2 * usual)
     lags = [next(age for age in ages if age >= run) - run for run in runs]
@@ -67,34 +67,34 @@ def test_a_run_like_those_before_takes_few_polls_for_a_short_delay(usual: int) -
     assert fmean(number) < usual / 2 / 2
 
 
-def test_a_schedule_tells_how_many_polls_a_run_takes() -> None:
+def test_expected_polls_is_the_mean_number_of_polls() -> None:
     plan = schedule(AROUND_60)
     ages = polls(plan, until=200)
     number = fmean(sum(age < run for age in ages) for run in AROUND_60)
     assert plan.expected_polls == pytest.approx(number, rel=0.15)
 
 
-def test_a_new_job_is_looked_at_after_two_seconds() -> None:
+def test_a_new_job_is_polled_after_two_seconds() -> None:
     assert schedule().pause(JobTiming(elapsed=0.5), lambda: 0.5) == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize(
     ("until_start", "pause"), [(None, 6.0), (1.0, 6.0), (20.0, 10.0), (500.0, 15.0)]
 )
-def test_a_queue_that_moves_is_asked_about_again_halfway_to_the_start(
+def test_a_queued_job_is_polled_again_halfway_to_its_estimated_start(
     until_start: float | None, pause: float
 ) -> None:
     seen = JobTiming(elapsed=30, until_start=until_start)
     assert schedule().pause(seen, lambda: 0.5) == pytest.approx(pause)
 
 
-def test_the_more_alike_the_runs_were_the_better_the_start_must_be_known() -> None:
+def test_the_less_the_runs_vary_the_more_often_a_queued_job_is_polled() -> None:
     seen = JobTiming(elapsed=30)
     assert schedule([60.0] * 9).pause(seen, lambda: 0.5) == 2
     assert schedule(AROUND_60).pause(seen, lambda: 0.5) == 6
 
 
-def test_jobs_do_not_beat_together() -> None:
+def test_pauses_are_jittered_by_ten_percent() -> None:
     seen = JobTiming(elapsed=30)
     assert (schedule().pause(seen, least), schedule().pause(seen, most)) == (
         pytest.approx(5.4),
@@ -103,14 +103,14 @@ def test_jobs_do_not_beat_together() -> None:
 
 
 @pytest.mark.parametrize(("measured", "usual"), [([], None), ([9, 9], None), ([9, 30, 10], 10)])
-def test_a_time_is_usual_once_three_jobs_have_ended(
+def test_the_usual_time_is_known_once_three_jobs_have_ended(
     measured: list[float], usual: float | None
 ) -> None:
     assert schedule(measured).usual_seconds == usual
 
 
 @given(st.lists(st.floats(1, 1e5), min_size=1, max_size=40))
-def test_the_curve_falls_from_one_to_nothing_without_gaps(measured: list[float]) -> None:
+def test_the_intervals_cover_the_whole_distribution_without_gaps(measured: list[float]) -> None:
     parts = Durations(measured).intervals()
     assert sum(part.mass for part in parts) == pytest.approx(1, abs=0.01)
     assert min(part.mass for part in parts) >= 0
@@ -137,9 +137,9 @@ def test_a_retry_waits_between_half_its_backoff_and_all_of_it(attempt: int, chan
 
 @pytest.mark.parametrize("asked", [0.0, 0.3, 7.0, 8.0, 3600.0])
 @pytest.mark.parametrize("attempt", [1, 4])
-def test_a_retry_waits_exactly_as_long_as_the_service_asks(attempt: int, asked: float) -> None:
+def test_a_retry_waits_exactly_as_long_as_the_server_asks(attempt: int, asked: float) -> None:
     assert retry_delay(attempt, most, retry_after=asked) == asked
 
 
-def test_a_service_that_asks_for_less_than_nothing_gets_no_pause() -> None:
+def test_a_negative_retry_after_means_no_delay() -> None:
     assert retry_delay(3, most, retry_after=-2.0) == 0.0

@@ -23,7 +23,7 @@ READERS = [read_submit, read_status, read_result, read_cancel]
 
 @pytest.mark.parametrize("read", READERS, ids=lambda read: read.__name__)
 @given(json_values())
-def test_whatever_is_answered_is_read_or_unreadable(
+def test_any_json_answer_is_read_or_reported_as_unreadable(
     read: Callable[[Any], object], body: object
 ) -> None:
     try:
@@ -37,7 +37,7 @@ def test_whatever_is_answered_is_read_or_unreadable(
 
 
 @given(json_objects())
-def test_whatever_is_read_is_sound(body: dict[str, Any]) -> None:
+def test_any_json_answer_that_is_read_gives_valid_values(body: dict[str, Any]) -> None:
     seen = read_result(body | {"status": "completed"})
     queued = read_status(body | {"status": "in_queue"})
 
@@ -54,7 +54,7 @@ def test_whatever_is_read_is_sound(body: dict[str, Any]) -> None:
 
 @given(STATUS_CODES, json_objects() | json_values(), st.sampled_from(["model", "job"]))
 @settings(max_examples=300)
-def test_whatever_is_refused_is_said_in_one_bounded_line(
+def test_any_error_answer_becomes_one_short_line(
     status_code: int, body: object, about: Any
 ) -> None:
     error = read_error(status_code, body, about=about)
@@ -67,6 +67,6 @@ def test_whatever_is_refused_is_said_in_one_bounded_line(
 
 
 @given(json_objects() | json_values())
-def test_a_text_of_the_services_is_one_line_of_at_most_300_characters(body: object) -> None:
+def test_a_text_from_runcomfy_is_one_line_of_at_most_300_characters(body: object) -> None:
     said = error_text(body)
     assert said is None or (said.isprintable() and 0 < len(said) <= 300)

@@ -48,7 +48,7 @@ Call = Callable[[RunComfyClient], Awaitable[Any]]
 
 
 async def called(call: Call, *steps: Step, time: FrozenTime | None = None) -> tuple[Any, list[str]]:
-    """Make a call over a script; give what came of it, and what was sent."""
+    """Make a call over scripted answers; return its result or error, and what was sent."""
     network = ScriptedNetwork(*steps)
     async with open_runcomfy_http(network, time=time) as exchange:
         try:
@@ -70,7 +70,7 @@ def cancel(client: RunComfyClient) -> Awaitable[bool]:
     return client.cancel(ID)
 
 
-async def test_a_status_is_asked_under_the_configured_origin_whatever_urls_answers_hold() -> None:
+async def test_a_status_is_read_from_the_configured_origin_regardless_of_urls_in_answers() -> None:
     body = {"request_id": ID, "status": "in_queue", "queue_position": 2, **EVIL}
     assert await called(status, answer(200, body)) == (Queued(position=2), [STATUS])
 
@@ -78,7 +78,7 @@ async def test_a_status_is_asked_under_the_configured_origin_whatever_urls_answe
     assert await called(status, answer(200, body)) == (Ended(how=Status.COMPLETED), [STATUS])
 
 
-async def test_a_result_is_asked_with_its_cost() -> None:
+async def test_a_result_is_requested_with_its_cost() -> None:
     body = {"request_id": ID, "status": "succeeded", "output": {"video": CLIP}, "cost": 0.2, **EVIL}
     seen = Succeeded(outputs=Outputs(videos=(CLIP,)), cost_usd=0.2)
     assert await called(result, answer(200, body)) == (seen, [RESULT])
@@ -95,7 +95,7 @@ async def test_a_result_is_asked_with_its_cost() -> None:
         (answer(200, {"status": "succeeded", "output": {}}), Ended(how=Status.COMPLETED)),
     ],
 )
-async def test_a_result_that_is_asked_early_says_where_the_job_stands(
+async def test_an_early_result_says_where_the_job_stands(
     early: httpx.Response, seen: Observation
 ) -> None:
     assert await called(result, early) == (seen, [RESULT])
@@ -131,7 +131,7 @@ REFUSALS: list[tuple[int, Any, type[RunComfyError], str]] = [
 
 @pytest.mark.parametrize("call", [status, result, cancel])
 @pytest.mark.parametrize(("code", "body", "kind", "message"), REFUSALS)
-async def test_an_error_answer_raises_what_it_is_and_is_asked_once(
+async def test_an_error_answer_raises_its_error_and_is_not_retried(
     call: Call, code: int, body: object, kind: type[RunComfyError], message: str
 ) -> None:
     seen, sent = await called(call, answer(code, body))
@@ -139,14 +139,14 @@ async def test_an_error_answer_raises_what_it_is_and_is_asked_once(
 
 
 @pytest.mark.parametrize("call", [status, result])
-async def test_a_question_about_a_job_survives_a_passing_fault(call: Call) -> None:
+async def test_a_poll_survives_transient_errors(call: Call) -> None:
     time = FrozenTime()
     steps = (httpx.ReadTimeout("slow"), answer(503, {}), answer(200, {"status": "in_progress"}))
     seen, sent = await called(call, *steps, time=time)
     assert (seen, len(sent), time.pauses) == (Running(), 3, [0.375, 0.75])
 
 
-async def test_a_question_that_meets_too_many_questions_reports_when_to_come_back() -> None:
+async def test_a_rate_limited_poll_reports_when_to_retry() -> None:
     network = ScriptedNetwork(answer(429, {"message": "Slow down"}, Retry_After="30"))
     async with open_runcomfy_http(network) as exchange:
         with pytest.raises(RateLimited) as refused:
@@ -200,7 +200,7 @@ async def test_a_cancel_that_timed_out_is_not_sent_again(kind: type[Exception]) 
 
 
 @pytest.mark.parametrize("code", [429, 502, 503])
-async def test_a_cancel_that_met_a_busy_service_is_not_sent_again(code: int) -> None:
+async def test_a_cancel_is_not_retried_if_runcomfy_was_busy(code: int) -> None:
     _, sent = await called(cancel, answer(code, {}))
     assert sent == [CANCEL]
 
@@ -216,13 +216,13 @@ async def test_the_catalogue_says_what_a_model_costs_and_takes() -> None:
 @pytest.mark.parametrize(
     ("code", "body"), [(404, {}), (400, {"error_code": 400001}), (200, {"error_code": 400001})]
 )
-async def test_a_model_that_the_catalogue_does_not_know_is_refused(code: int, body: Any) -> None:
+async def test_a_model_that_is_not_in_the_catalogue_is_rejected(code: int, body: Any) -> None:
     seen, _ = await called(lambda client: client.model("a/b"), answer(code, body))
     assert seen[0] is RequestRejected
 
 
 @pytest.mark.parametrize("request_id", ["../../v2/deployments", "", "a/b", "a?b", "a\n", "x" * 129])
-async def test_an_id_that_could_change_the_path_never_reaches_the_network(request_id: str) -> None:
+async def test_an_id_that_could_change_the_path_is_never_sent(request_id: str) -> None:
     network = ScriptedNetwork()
     async with open_runcomfy_http(network) as exchange:
         client = RunComfyClient(exchange)
@@ -232,7 +232,7 @@ async def test_an_id_that_could_change_the_path_never_reaches_the_network(reques
     assert network.requests == []
 
 
-async def test_without_a_token_no_call_is_made() -> None:
+async def test_without_a_token_every_call_fails_before_it_is_sent() -> None:
     network = ScriptedNetwork()
     async with open_runcomfy_http(network, token=None) as exchange:
         client = RunComfyClient(exchange)

@@ -1,4 +1,4 @@
-"""Connections: one request at a time each, a bounded number of them, and used again."""
+"""Connections carry one request at a time, are limited in number and are reused."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 def answered_after(seconds: float, body: object) -> Callable[[httpx.Request], Any]:
-    """HttpAnswer after some time."""
+    """Return a step that answers after some seconds."""
 
     async def step(_: httpx.Request) -> httpx.Response:
         await anyio.sleep(seconds)
@@ -27,7 +27,7 @@ def answered_after(seconds: float, body: object) -> Callable[[httpx.Request], An
     return step
 
 
-async def test_a_connection_that_is_free_is_used_again_and_one_in_use_is_not() -> None:
+async def test_an_idle_connection_is_reused_and_a_busy_one_is_not() -> None:
     async with (
         Connections(httpx.AsyncClient) as connections,
         connections.acquire(timeout=1) as first,
@@ -38,7 +38,7 @@ async def test_a_connection_that_is_free_is_used_again_and_one_in_use_is_not() -
             assert third is second
 
 
-async def test_requests_beyond_those_at_once_wait_for_their_turn_and_are_all_answered() -> None:
+async def test_requests_beyond_the_maximum_wait_and_are_all_answered() -> None:
     many = MAX_CONNECTIONS + 50
     network = ScriptedNetwork(*[answered_after(1, {"status": "in_queue"})] * many)
     seen: list[Any] = []
@@ -56,7 +56,7 @@ async def test_requests_beyond_those_at_once_wait_for_their_turn_and_are_all_ans
     assert anyio.current_time() == pytest.approx(2, abs=0.01)
 
 
-async def test_a_paid_request_whose_turn_does_not_come_is_known_to_have_cost_nothing() -> None:
+async def test_a_paid_request_that_gets_no_connection_is_known_to_be_unsent() -> None:
     network = ScriptedNetwork(*[answered_after(39, {"request_id": "r-1"})] * MAX_CONNECTIONS)
     async with open_runcomfy_http(network) as exchange:
         client = RunComfyClient(exchange)
@@ -67,11 +67,11 @@ async def test_a_paid_request_whose_turn_does_not_come_is_known_to_have_cost_not
             with pytest.raises(RunComfyUnavailable) as raised:
                 await client.submit("a/model", ARGUMENTS)
             assert raised.value.never_sent
-            # Half of its 40 seconds: a later turn would leave too little for the answer.
+            # Half of its 40 seconds: a later start would leave too little time for the answer.
             assert anyio.current_time() == pytest.approx(21, abs=0.01)
 
 
-async def test_connections_that_nobody_needs_any_more_are_closed() -> None:
+async def test_idle_connections_are_closed() -> None:
     made: list[httpx.AsyncClient] = []
 
     def client() -> httpx.AsyncClient:
@@ -96,14 +96,14 @@ async def test_connections_that_nobody_needs_any_more_are_closed() -> None:
 
 
 class _Closing(httpx.MockTransport):
-    """A network whose connections take a while to close, and may fail at it."""
+    """A network whose connections close slowly and with an error."""
 
     async def aclose(self) -> None:
         await anyio.sleep(1)
         raise httpx.CloseError("It was gone.")
 
 
-async def test_closing_what_is_not_needed_loses_no_answer_and_no_connection() -> None:
+async def test_closing_idle_connections_loses_no_answer_and_no_connection() -> None:
     async def answered(_: httpx.Request) -> httpx.Response:
         await anyio.sleep(1)
         return httpx.Response(200, json={"answer": 1})

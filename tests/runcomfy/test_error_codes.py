@@ -25,7 +25,7 @@ About = Literal["model", "job"]
 
 
 def facts(error: RunComfyError | None) -> tuple[Any, ...] | None:
-    """Give all that an error holds, None where there is none."""
+    """Return the attributes of an error, None for none."""
     if error is None:
         return None
     transient = isinstance(error, RunComfyUnavailable) and error.transient
@@ -33,7 +33,7 @@ def facts(error: RunComfyError | None) -> tuple[Any, ...] | None:
 
 
 def said(kind: type[RunComfyError], detail: str, *, transient: bool = False) -> tuple[Any, ...]:
-    """Give what an error of a kind must hold."""
+    """Return the expected attributes of an error."""
     return kind, f"{MEANING[kind]} ({detail}).", None, transient
 
 
@@ -55,7 +55,7 @@ def said(kind: type[RunComfyError], detail: str, *, transient: bool = False) -> 
     ],
 )
 @pytest.mark.parametrize("status_code", [200, 400, 403, 404, 500])
-def test_the_documented_number_is_believed_before_the_http_status(
+def test_the_documented_code_takes_precedence_over_the_http_status(
     status_code: int, number: int, kind: type[RunComfyError], about: About
 ) -> None:
     body = {"error_code": number, "error_message": "No"}
@@ -79,14 +79,14 @@ def test_the_documented_number_is_believed_before_the_http_status(
 )
 @pytest.mark.parametrize("about", ["model", "job"])
 @pytest.mark.parametrize("body", [None, {}, [], "", {"unrelated": "text"}, {"error_code": None}])
-def test_without_a_number_the_http_status_says_what_is_wrong(
+def test_without_a_code_the_http_status_says_what_is_wrong(
     status_code: int, kind: type[RunComfyError], about: About, body: object
 ) -> None:
     assert facts(read_error(status_code, body, about=about)) == said(kind, str(status_code))
 
 
 @pytest.mark.parametrize("status_code", [502, 503, 504])
-def test_a_gateways_fault_is_passing(status_code: int) -> None:
+def test_a_gateway_error_is_transient(status_code: int) -> None:
     error = read_error(status_code, {"message": "Bad gateway"}, about="job")
     assert facts(error) == said(RunComfyUnavailable, f"{status_code}: Bad gateway", transient=True)
 
@@ -101,7 +101,7 @@ def test_a_gateways_fault_is_passing(status_code: int) -> None:
         (200, {"error_code": "400001"}, "400001"),
     ],
 )
-def test_a_wrong_id_is_that_of_what_the_request_named(
+def test_an_unknown_id_is_that_of_the_model_or_job_in_the_path(
     about: About, kind: type[RunComfyError], status_code: int, body: object, detail: str
 ) -> None:
     assert facts(read_error(status_code, body, about=about)) == said(kind, detail)
@@ -121,11 +121,11 @@ def test_a_wrong_id_is_that_of_what_the_request_named(
         {"error_code": ""},
     ],
 )
-def test_a_success_without_an_error_code_is_no_error(status_code: int, body: object) -> None:
+def test_a_success_without_an_error_code_is_not_an_error(status_code: int, body: object) -> None:
     assert read_error(status_code, body, about="job") is None
 
 
-def test_a_success_whose_error_code_says_zero_in_a_string_is_no_error() -> None:
+def test_a_success_whose_error_code_is_the_string_zero_is_not_an_error() -> None:
     assert read_error(200, {"status": "in_queue", "error_code": "0"}, about="job") is None
 
 
@@ -147,7 +147,7 @@ def test_a_success_with_an_unknown_error_code_is_an_error(
 
 
 @pytest.mark.parametrize("status_code", [400, 429, 503])
-def test_what_the_service_asks_to_wait_is_kept(status_code: int) -> None:
+def test_the_wait_that_runcomfy_asks_for_is_kept(status_code: int) -> None:
     error = read_error(status_code, None, about="job", retry_after=7.5)
     assert error is not None
     assert error.retry_after == 7.5
@@ -168,7 +168,7 @@ def test_what_the_service_asks_to_wait_is_kept(status_code: int) -> None:
         (None, None),
     ],
 )
-def test_a_number_is_read_from_error_code_alone(body: object, number: int | None) -> None:
+def test_the_code_is_read_only_from_error_code(body: object, number: int | None) -> None:
     assert error_code(body) == number
 
 

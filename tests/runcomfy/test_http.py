@@ -33,7 +33,7 @@ READ = HttpAnswer(status_code=200, body={"status": "in_queue"}, error=None)
 
 
 async def got(*steps: Step) -> tuple[HttpAnswer | str, list[float]]:
-    """Send one safe request; give its answer or fault, and the pauses between attempts."""
+    """Send one safe request; return its answer or error, and the delays between attempts."""
     time = FrozenTime()
     network = ScriptedNetwork(*steps)
     async with open_runcomfy_http(network, time=time) as exchange:
@@ -60,18 +60,16 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
-async def test_a_safe_request_that_met_a_fault_is_sent_again(fault: Exception) -> None:
+async def test_a_safe_request_is_retried_after_a_connection_error(fault: Exception) -> None:
     assert await got(fault, answer()) == (READ, [0.375])
 
 
 @pytest.mark.parametrize("status_code", [429, 502, 503, 504])
-async def test_a_safe_request_is_sent_again_where_the_service_was_busy(status_code: int) -> None:
+async def test_a_safe_request_is_retried_if_runcomfy_was_busy(status_code: int) -> None:
     assert await got(answer(status_code, {}), answer()) == (READ, [0.375])
 
 
-async def test_a_safe_request_is_given_up_after_four_attempts_with_longer_and_longer_pauses() -> (
-    None
-):
+async def test_a_safe_request_fails_after_four_attempts_with_growing_delays() -> None:
     fault = httpx.ReadTimeout("slow")
     assert await got(fault, fault, fault, fault) == (
         "RunComfy did not answer (ReadTimeout).",
@@ -79,14 +77,14 @@ async def test_a_safe_request_is_given_up_after_four_attempts_with_longer_and_lo
     )
 
 
-async def test_the_last_error_is_the_answer_when_attempts_run_out() -> None:
+async def test_the_last_error_is_returned_when_attempts_run_out() -> None:
     seen, pauses = await got(*(answer(503, {"detail": str(n)}) for n in range(4)))
     assert isinstance(seen, HttpAnswer)
     assert str(seen.error) == "RunComfy sent no usable answer (503: 3)."
     assert pauses == [0.375, 0.75, 1.5]
 
 
-async def test_every_kind_of_trouble_counts_as_an_attempt() -> None:
+async def test_every_kind_of_failure_counts_as_an_attempt() -> None:
     fault = httpx.ConnectError("refused")
     assert await got(fault, answer(429, {}), answer(502, {}), answer()) == (
         READ,
@@ -95,7 +93,7 @@ async def test_every_kind_of_trouble_counts_as_an_attempt() -> None:
 
 
 @pytest.mark.parametrize("status_code", [301, 302, 400, 401, 402, 403, 404, 408, 409, 422, 500])
-async def test_what_asking_again_would_not_change_is_asked_once(status_code: int) -> None:
+async def test_an_error_that_a_retry_would_not_change_is_not_retried(status_code: int) -> None:
     seen, pauses = await got(answer(status_code, {"message": "No"}))
     assert isinstance(seen, HttpAnswer)
     assert (seen.status_code, seen.body, pauses) == (status_code, {"message": "No"}, [])
@@ -103,7 +101,7 @@ async def test_what_asking_again_would_not_change_is_asked_once(status_code: int
 
 
 @pytest.mark.parametrize("raw", [b"", b"<html>", b"{", b"\xff\xfe", b"[" * 100_000, b"1" * 5000])
-async def test_an_answer_that_is_no_json_is_read_as_nothing_and_asked_once(raw: bytes) -> None:
+async def test_an_answer_that_is_not_json_has_no_body_and_is_not_retried(raw: bytes) -> None:
     assert await got(httpx.Response(200, content=raw)) == (
         HttpAnswer(status_code=200, body=None, error=None),
         [],
@@ -135,7 +133,7 @@ LATER = {
         ("Fri, 02 Jan 99999999999 03:04:05 GMT", 0.375),
     ],
 )
-async def test_the_pause_is_what_the_service_asks_for(
+async def test_the_delay_is_what_runcomfy_asks_for(
     status_code: int, header: str, pause: float
 ) -> None:
     raw = [(b"Retry-After", header.encode("latin-1"))]
@@ -143,7 +141,7 @@ async def test_the_pause_is_what_the_service_asks_for(
 
 
 @pytest.mark.parametrize(("header", "asked"), [("9", 9.0), ("3600", 3600.0), (LATER[9], 9.0)])
-async def test_a_pause_of_more_than_eight_seconds_is_reported_and_not_slept_out(
+async def test_a_delay_of_more_than_eight_seconds_is_reported_instead_of_waited_for(
     header: str, asked: float
 ) -> None:
     seen, pauses = await got(answer(429, {}, Retry_After=header))
@@ -153,7 +151,7 @@ async def test_a_pause_of_more_than_eight_seconds_is_reported_and_not_slept_out(
 
 
 def every_kind(root: type[Exception]) -> Iterator[type[Exception]]:
-    """Give every class below one."""
+    """Yield every subclass of a class."""
     for kind in root.__subclasses__():
         yield kind
         yield from every_kind(kind)
@@ -174,7 +172,9 @@ KINDS = sorted(every_kind(httpx.TransportError), key=lambda kind: kind.__name__)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, httpx.DecodingError])
-async def test_a_fault_says_its_kind_and_whether_the_request_left(kind: type[Exception]) -> None:
+async def test_a_connection_error_says_its_kind_and_whether_the_request_left(
+    kind: type[Exception],
+) -> None:
     network = ScriptedNetwork(kind("https://api.example/?token=secret"))
     async with open_runcomfy_http(network) as exchange:
         with pytest.raises(RunComfyUnavailable) as raised:
@@ -202,7 +202,7 @@ async def test_an_answer_that_is_too_long_is_unreadable() -> None:
             await exchange.get("/", about="job")
 
 
-async def test_a_refusal_is_given_as_an_answer() -> None:
+async def test_a_rejection_is_returned_as_an_answer() -> None:
     seen, _ = await got(answer(400, {"error_code": 400003, "message": "Bad"}))
     assert isinstance(seen, HttpAnswer)
     assert (seen.status_code, type(seen.error), str(seen.error)) == (

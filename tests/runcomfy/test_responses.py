@@ -42,7 +42,7 @@ WORDS = {
 
 
 def result(**body: Any) -> Observation:
-    """Read a result answer that is complete but for what a test changes."""
+    """Read a complete result answer with some fields changed."""
     return read_result(
         {"request_id": UUID, "status": "succeeded", "output": {"video": CLIP}} | body
     )
@@ -80,7 +80,7 @@ def test_an_id_that_could_change_a_url_is_refused(request_id: str) -> None:
 
 
 @pytest.mark.parametrize("request_id", BAD_IDS)
-def test_a_submit_that_gives_such_an_id_is_unreadable(request_id: str) -> None:
+def test_a_submit_with_such_an_id_is_unreadable(request_id: str) -> None:
     with pytest.raises(UnreadableAnswer, match=r"^RunComfy sent an invalid request_id\.$"):
         read_submit({"request_id": request_id})
 
@@ -94,7 +94,7 @@ def test_a_submit_without_an_id_is_unreadable(body: Mapping[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("body", [None, [], [{"status": "completed"}], "completed", 7, True])
-def test_an_answer_that_is_no_object_is_unreadable(body: object) -> None:
+def test_an_answer_other_than_an_object_is_unreadable(body: object) -> None:
     with pytest.raises(UnreadableAnswer, match=r"^RunComfy's answer is not a JSON object\.$"):
         read_object(body)
 
@@ -133,7 +133,7 @@ def test_an_answer_without_a_status_is_unreadable(body: Mapping[str, Any]) -> No
         ({"status": "canceled"}, Ended(how=Status.CANCELLED)),
     ],
 )
-def test_a_status_answer_says_where_the_job_stands_and_nothing_of_its_outcome(
+def test_a_status_answer_says_where_the_job_stands_but_not_its_outcome(
     body: Mapping[str, Any], seen: Observation
 ) -> None:
     assert read_status(body) == seen
@@ -179,7 +179,7 @@ def test_a_success_is_read_with_its_files_cost_and_times(word: str) -> None:
         ({"status": "polishing"}, Running()),
     ],
 )
-def test_a_result_answer_says_what_came_of_the_job(body: dict[str, Any], seen: Observation) -> None:
+def test_a_result_answer_says_how_the_job_ended(body: dict[str, Any], seen: Observation) -> None:
     assert result(**body) == seen
 
 

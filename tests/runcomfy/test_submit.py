@@ -35,7 +35,7 @@ POST = f"POST {BASE_URL}/v1/models/{MODEL}"
 
 
 async def bought(network: ScriptedNetwork, *, token: str = TOKEN) -> str | SeedanceError:
-    """Send the paid request; give the id or the error. It never pauses."""
+    """Send the paid request, which never waits; return the id or the error."""
     time = FrozenTime()
     async with open_runcomfy_http(network, time=time, token=token) as exchange:
         try:
@@ -68,7 +68,7 @@ EXTRA: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("code", [200, 201, 202, 299])
 @pytest.mark.parametrize("extra", EXTRA)
-async def test_any_success_that_names_an_id_is_a_job_bought(
+async def test_any_success_with_a_request_id_is_an_accepted_job(
     code: int, extra: dict[str, Any]
 ) -> None:
     assert await bought(ScriptedNetwork(answer(code, BOUGHT | extra))) == ID
@@ -137,7 +137,7 @@ async def test_a_paid_request_that_never_left_is_sent_once_more(fault: Exception
 
 
 @pytest.mark.parametrize("fault", NEVER_LEFT, ids=lambda fault: type(fault).__name__)
-async def test_a_paid_request_that_cannot_leave_is_given_up_as_never_sent(fault: Exception) -> None:
+async def test_a_paid_request_that_cannot_leave_fails_as_never_sent(fault: Exception) -> None:
     error = await bought(ScriptedNetwork(fault, fault))
 
     assert isinstance(error, RunComfyUnavailable)
@@ -177,7 +177,7 @@ REFUSED: list[tuple[int, Any, type[SeedanceError], str]] = [
 
 
 @pytest.mark.parametrize(("code", "body", "kind", "message"), REFUSED)
-async def test_a_refused_paid_request_says_why_and_is_sent_once(
+async def test_a_rejected_paid_request_says_why_and_is_sent_once(
     code: int, body: object, kind: type[SeedanceError], message: str
 ) -> None:
     network = ScriptedNetwork(answer(code, body, Retry_After="1"))
@@ -188,6 +188,6 @@ async def test_a_refused_paid_request_says_why_and_is_sent_once(
     assert network.sent == [POST]
 
 
-async def test_a_token_that_stands_in_the_id_by_chance_does_not_lose_the_job() -> None:
+async def test_a_token_that_occurs_in_the_id_by_chance_does_not_lose_the_job() -> None:
     network = ScriptedNetwork(answer(200, {"request_id": "test-1"}))
     assert await bought(network, token="test") == "test-1"

@@ -18,7 +18,7 @@ async def test_without_a_token_nothing_is_sent(token: str | None) -> None:
     assert network.requests == []
 
 
-async def test_a_redirect_is_not_followed_so_the_token_goes_nowhere_else() -> None:
+async def test_redirects_are_not_followed_so_the_token_stays_with_its_origin() -> None:
     elsewhere = answer(307, {}, Location="https://evil.example/")
     network = ScriptedNetwork(
         elsewhere, lambda _: answer(302, {}, Location="https://evil.example/")
@@ -39,7 +39,7 @@ async def test_every_attempt_carries_exactly_the_token() -> None:
 
 @pytest.mark.parametrize("token", [TOKEN, 'quo"te', "back\\slash", "sla/sh+=="])
 @pytest.mark.parametrize("form", ["plain", "escaped"])
-async def test_a_token_that_an_error_echoes_never_shows(token: str, form: str) -> None:
+async def test_a_token_echoed_in_an_error_is_redacted(token: str, form: str) -> None:
     # PHP and others escape a slash in JSON, and every character may be written as \uXXXX.
     escaped = "".join(f"\\u{ord(c):04x}" for c in token)
     plain = httpx.Response(401, json={"message": f"The token {token} expired"})

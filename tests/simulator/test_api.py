@@ -17,7 +17,7 @@ from tests.support.simulator_caller import DUSK, MODEL, ManualClock, data_uri, i
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_submit_is_answered_with_exactly_an_id_and_three_addresses() -> None:
+async def test_a_submit_is_answered_with_exactly_an_id_and_three_urls() -> None:
     async with open_caller() as caller:
         answer = await caller.submit()
         request_id = answer.json()["request_id"]
@@ -32,7 +32,7 @@ async def test_a_submit_is_answered_with_exactly_an_id_and_three_addresses() -> 
         }
 
 
-async def test_a_job_goes_through_the_queue_as_its_clock_goes_on() -> None:
+async def test_a_job_moves_through_the_queue_with_the_clock() -> None:
     clock = ManualClock()
     behaviour = Behaviour(images="never", run_seconds=(10, 20))
     async with open_caller(behaviour, clock=clock) as caller:
@@ -75,7 +75,7 @@ async def test_only_a_waiting_job_can_be_cancelled() -> None:
         assert (await caller.result(second))["status"] == "cancelled"
 
 
-async def test_the_balance_pays_for_every_job_but_the_cancelled_ones() -> None:
+async def test_the_balance_pays_for_every_job_except_cancelled_ones() -> None:
     behaviour = Behaviour(images="never", run_seconds=10, balance_usd=3, price_usd=0.1)
     async with open_caller(behaviour) as caller:
         await caller.job(duration=10)
@@ -87,7 +87,7 @@ async def test_the_balance_pays_for_every_job_but_the_cancelled_ones() -> None:
         }
 
 
-async def test_an_empty_balance_takes_no_job() -> None:
+async def test_a_job_is_rejected_when_the_balance_is_empty() -> None:
     async with open_caller(Behaviour(images="never", balance_usd=-1.5)) as caller:
         answer = await caller.submit()
         assert answer.status_code == 400
@@ -97,7 +97,7 @@ async def test_an_empty_balance_takes_no_job() -> None:
 
 
 @pytest.mark.parametrize("header", [None, "Bearer wrong", "simulated-token", "Basic simulated"])
-async def test_every_route_of_the_api_wants_the_token(header: str | None) -> None:
+async def test_every_route_of_the_api_requires_the_token(header: str | None) -> None:
     routes = [
         ("POST", f"/v1/models/{MODEL}"),
         ("GET", f"/v1/models/{MODEL}"),
@@ -143,7 +143,7 @@ async def test_every_route_of_the_api_wants_the_token(header: str | None) -> Non
         ("{", "body", "The body is not JSON."),
     ],
 )
-async def test_what_the_schema_rules_out_is_refused_by_field_and_costs_nothing(
+async def test_inputs_that_violate_the_schema_are_rejected_by_field_and_cost_nothing(
     body: str, field: str, message: str
 ) -> None:
     async with open_caller() as caller:
@@ -161,7 +161,7 @@ async def test_a_prompt_may_be_as_long_as_the_schema_says_and_no_longer() -> Non
         assert (await caller.submit(prompt="x" * 1901)).status_code == 422
 
 
-async def test_the_catalogue_gives_every_model_with_its_schema_and_a_made_up_price() -> None:
+async def test_the_catalogue_lists_every_model_with_its_schema_and_a_made_up_price() -> None:
     async with open_caller() as caller:
         entry = (await caller.http.get(f"/v1/models/{MODEL}")).json()
         assert entry["model_id"] == MODEL
@@ -186,7 +186,7 @@ async def test_an_unknown_model_is_not_found(method: str) -> None:
         assert answer.json()["error_code"] == 400001
 
 
-async def test_a_clip_is_had_without_a_token_by_whoever_knows_its_address(tmp_path: Path) -> None:
+async def test_a_clip_is_served_at_its_url_without_a_token(tmp_path: Path) -> None:
     async with open_caller(Behaviour()) as caller:
         frame = tmp_path / "frame.png"
         frame.write_bytes(image(320, 400))
@@ -228,7 +228,7 @@ async def test_the_last_frame_takes_effect_below_1080p_only(
 
 
 @pytest.mark.parametrize("ending", ["mp4", "jpg"])
-async def test_there_is_no_output_before_a_job_has_succeeded(ending: str) -> None:
+async def test_an_output_is_not_found_before_its_job_has_succeeded(ending: str) -> None:
     behaviour = Behaviour(images="never", run_seconds=10)
     async with open_caller(behaviour) as caller:
         running, waiting = await caller.job(), await caller.job()
@@ -245,7 +245,7 @@ async def test_the_still_of_an_output_is_a_jpeg() -> None:
         assert answer.content.startswith(b"\xff\xd8\xff")
 
 
-async def test_an_eagerly_drawn_clip_is_there_when_its_run_ends() -> None:
+async def test_an_eagerly_rendered_clip_is_ready_when_its_run_ends() -> None:
     behaviour = Behaviour(render="eager")
     async with open_caller(behaviour) as caller:
         request_id = await caller.job(first_frame_image_url=data_uri(image(302, 700)))
@@ -256,7 +256,7 @@ async def test_an_eagerly_drawn_clip_is_there_when_its_run_ends() -> None:
         assert (await caller.http.get(f"/outputs/{request_id}.mp4")).status_code == 200
 
 
-async def test_what_was_accepted_can_be_asked_in_process_and_from_outside() -> None:
+async def test_accepted_jobs_are_listed_in_process_and_over_http() -> None:
     async with (
         open_caller() as caller,
         httpx.AsyncClient(base_url=caller.simulator.url) as stranger,
@@ -276,7 +276,7 @@ async def test_what_was_accepted_can_be_asked_in_process_and_from_outside() -> N
         ]
 
 
-async def test_every_request_is_noted_with_its_route_and_without_its_token() -> None:
+async def test_every_request_is_recorded_with_its_route_and_without_its_token() -> None:
     clock = ManualClock()
     async with open_caller(clock=clock) as caller:
         await caller.submit()

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 def switched(**switches: Any) -> Behaviour:
-    """Make a behaviour that looks at no images and has these switches."""
+    """Return a behaviour that fetches no images and has these switches."""
     return replace(Behaviour(images="never"), **switches)
 
 
@@ -28,7 +28,7 @@ async def test_unknown_arguments_may_be_ignored() -> None:
         assert (await caller.submit(duratoin=7)).status_code == 200
 
 
-async def test_every_status_may_be_spelled_otherwise() -> None:
+async def test_every_status_may_have_another_spelling() -> None:
     words: dict[Word, str] = {
         "in_queue": "IN_QUEUE",
         "in_progress": "warming_up",
@@ -94,14 +94,14 @@ async def test_a_failed_run_is_failed_in_its_result_and_may_be_completed_in_its_
         ("absent", {}),
     ],
 )
-async def test_a_failure_is_told_in_every_form(form: str, answered: dict[str, Any]) -> None:
+async def test_a_failure_has_every_form(form: str, answered: dict[str, Any]) -> None:
     behaviour = switched(outcome="fail", failure_form=form, failure_text="Odd.")
     async with open_caller(behaviour) as caller:
         result = await caller.result(await caller.job())
         assert {k: v for k, v in result.items() if k == "error"} == answered
 
 
-async def test_an_output_has_the_asked_fields() -> None:
+async def test_an_output_has_the_selected_fields() -> None:
     async with open_caller(switched(outputs=("video",))) as caller:
         request_id = await caller.job()
         base = f"{caller.simulator.url}/outputs/{request_id}"
@@ -124,7 +124,7 @@ async def test_a_result_may_repeat_its_inputs_and_name_its_model() -> None:
         assert result["model_id"] == MODEL
 
 
-async def test_a_result_asked_early_may_be_an_error() -> None:
+async def test_an_early_result_may_be_an_error() -> None:
     async with open_caller(switched(run_seconds=5, early_result="error")) as caller:
         request_id = await caller.job()
         answer = await caller.http.get(f"/v1/requests/{request_id}/result")
@@ -164,13 +164,13 @@ async def test_the_catalogues_price_may_take_any_form(
 
 
 @pytest.mark.parametrize(("unit", "cost"), [("second", 0.4), ("output", 0.04)])
-async def test_a_price_is_that_of_a_second_or_of_a_clip(unit: str, cost: float) -> None:
+async def test_a_price_is_for_a_second_or_for_a_clip(unit: str, cost: float) -> None:
     async with open_caller(switched(price_unit=unit)) as caller:
         request_id = await caller.job(duration=10)
         assert (await caller.result(request_id))["cost"] == pytest.approx(cost)
 
 
-async def test_a_cost_is_given_when_asked_for_and_may_be_absent() -> None:
+async def test_a_cost_is_present_when_requested_and_may_be_absent() -> None:
     async with open_caller(switched()) as caller:
         request_id = await caller.job()
         unasked = await caller.http.get(f"/v1/requests/{request_id}/result")
@@ -227,7 +227,7 @@ async def test_a_cancel_is_answered_in_every_form(form: str, fields: set[str]) -
         ("detail_list", {"detail": [{"msg": "No such request: x"}]}),
     ],
 )
-async def test_an_error_is_told_in_every_form_with_and_without_a_number(
+async def test_an_error_has_every_form_with_and_without_a_code(
     form: str, body: dict[str, Any], *, numbered: bool
 ) -> None:
     async with open_caller(switched(error_form=form, error_codes=numbered)) as caller:
@@ -235,7 +235,7 @@ async def test_an_error_is_told_in_every_form_with_and_without_a_number(
         assert await caller.status("x") == body | number
 
 
-async def test_refused_inputs_may_be_told_in_one_message() -> None:
+async def test_invalid_inputs_may_be_reported_in_one_message() -> None:
     async with open_caller(switched(input_error=400, input_error_form="message")) as caller:
         answer = await caller.submit(duration=7, prompt=3)
         assert answer.status_code == 400
@@ -244,7 +244,7 @@ async def test_refused_inputs_may_be_told_in_one_message() -> None:
         }
 
 
-async def test_an_error_may_come_with_status_200_and_its_number() -> None:
+async def test_an_error_may_come_with_status_200_and_its_code() -> None:
     async with open_caller(switched(errors_in_200=True)) as caller:
         answer = await caller.http.get("/v1/requests/x/status")
         assert answer.status_code == 200
@@ -281,7 +281,7 @@ async def test_no_balance_may_be_402_and_an_unknown_model_400() -> None:
         assert (await caller.http.get("/v1/models/no")).status_code == 400
 
 
-async def test_a_rate_limit_says_when_to_come_back_in_seconds_or_as_a_date_or_not() -> None:
+async def test_a_rate_limit_has_a_retry_after_in_seconds_or_as_a_date_or_none() -> None:
     async with open_caller(switched(rate_limit="seconds", retry_after=7)) as caller:
         answer = await caller.submit()
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")

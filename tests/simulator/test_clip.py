@@ -24,7 +24,7 @@ def frames(path: Path) -> Iterator[Image.Image]:
 
 
 def upper_colour(image: Image.Image) -> tuple[int, ...]:
-    """Average the upper half, where no mark stands."""
+    """Return the average colour of the upper half, which has no mark."""
     upper = image.crop((0, 0, image.width, image.height // 2))
     return tuple(round(mean) for mean in ImageStat.Stat(upper).mean)
 
@@ -41,7 +41,7 @@ def near(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
         (311, 311, 480, (480, 480)),
     ],
 )
-def test_a_clip_has_the_image_s_shape_and_exactly_its_frames(
+def test_a_clip_has_the_images_shape_and_the_exact_number_of_frames(
     tmp_path: Path, width: int, height: int, asked: int, size: tuple[int, int]
 ) -> None:
     path = tmp_path / "clip.mp4"
@@ -63,7 +63,7 @@ def test_ten_seconds_are_twice_as_many_frames(tmp_path: Path) -> None:
     assert sum(1 for _ in frames(path)) == 240
 
 
-def test_a_player_can_begin_before_the_whole_file_is_there(tmp_path: Path) -> None:
+def test_a_player_can_start_before_the_whole_file_has_arrived(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     clip.render(path, image(), None, height=60, seconds=1)
     assert path.read_bytes().index(b"moov") < path.read_bytes().index(b"mdat")
@@ -78,7 +78,7 @@ def test_a_clip_begins_with_the_first_image_and_ends_with_the_last(tmp_path: Pat
     assert near(upper_colour(last_frame), DUSK)
 
 
-def test_a_clip_without_a_last_image_stays_with_the_first_and_comes_nearer(
+def test_a_clip_without_a_last_image_zooms_into_the_first(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "clip.mp4"
@@ -108,7 +108,7 @@ def test_every_frame_says_simulated_in_its_lower_left_corner(tmp_path: Path) -> 
         assert sum(rest.histogram()[20:]) == 0
 
 
-def test_a_image_that_lies_on_its_side_is_set_upright(tmp_path: Path) -> None:
+def test_an_image_that_lies_on_its_side_is_rotated_upright(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -118,7 +118,7 @@ def test_a_image_that_lies_on_its_side_is_set_upright(tmp_path: Path) -> None:
     assert Image.open(BytesIO(clip.still(lying))).size == (320, 400)
 
 
-def test_drawing_ends_where_the_caller_stops_it(tmp_path: Path) -> None:
+def test_rendering_stops_when_the_caller_stops_it(tmp_path: Path) -> None:
     drawn: list[None] = []
 
     def stop_at_the_third() -> None:

@@ -30,7 +30,7 @@ async def test_a_lost_answer_leaves_an_accepted_job() -> None:
         assert len(caller.simulator.accepted) == 1
 
 
-async def test_a_dropped_connection_carries_not_a_byte() -> None:
+async def test_a_dropped_connection_carries_no_bytes() -> None:
     async with open_caller() as caller:
         caller.simulator.faults.append(Fault.drop("balance"))
         port = int(caller.simulator.url.rpartition(":")[2])
@@ -67,7 +67,7 @@ async def test_a_delay_waits_with_the_given_sleep_before_or_after_the_work(*, af
 
 
 @pytest.mark.parametrize("status", [401, 429, 500, 502, 503, 504])
-async def test_a_gateway_s_answer_has_its_status_headers_and_body(status: int) -> None:
+async def test_a_gateway_answer_has_its_status_headers_and_body(status: int) -> None:
     async with open_caller() as caller:
         caller.simulator.faults.append(
             Fault.answer("status", status, headers={"retry-after": "3"}, body=b"<html>Oops</html>")
@@ -79,7 +79,7 @@ async def test_a_gateway_s_answer_has_its_status_headers_and_body(status: int) -
 
 
 @pytest.mark.parametrize(("after", "jobs"), [(False, 0), (True, 1)])
-async def test_a_gateway_s_error_may_hide_an_accepted_job(jobs: int, *, after: bool) -> None:
+async def test_a_gateway_error_may_hide_an_accepted_job(jobs: int, *, after: bool) -> None:
     async with open_caller() as caller:
         caller.simulator.faults.append(Fault.answer("submit", 502, after=after))
         assert (await caller.submit()).status_code == 502
@@ -87,7 +87,7 @@ async def test_a_gateway_s_error_may_hide_an_accepted_job(jobs: int, *, after: b
 
 
 @pytest.mark.parametrize("garbage", ["not_json", "cut_json", "wrong_type", "huge"])
-async def test_garbage_comes_as_if_it_were_an_answer(garbage: Garbage) -> None:
+async def test_garbage_has_the_status_and_content_type_of_an_answer(garbage: Garbage) -> None:
     async with open_caller() as caller:
         caller.simulator.faults.append(Fault.garbage("result", garbage))
         answer = await caller.http.get("/v1/requests/x/result")
@@ -112,7 +112,7 @@ async def test_a_redirect_names_the_other_host() -> None:
         assert answer.headers["location"] == "http://evil.example/steal"
 
 
-async def test_a_download_may_break_off_half_way(tmp_path: Path) -> None:
+async def test_a_download_may_break_off_halfway(tmp_path: Path) -> None:
     async with open_caller() as caller:
         published = tmp_path / "image.png"
         published.write_bytes(image())
@@ -131,7 +131,7 @@ async def test_an_answer_of_the_api_may_break_off_too() -> None:
         assert len(caller.simulator.accepted) == 1
 
 
-async def test_a_fault_strikes_its_route_as_often_as_asked_and_in_order() -> None:
+async def test_faults_affect_their_route_in_order_and_as_often_as_set() -> None:
     async with open_caller() as caller:
         caller.simulator.faults.extend(
             [

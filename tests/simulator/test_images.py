@@ -20,7 +20,7 @@ TOO_HEAVY = "File size must be less than 30 MB."
 
 
 async def failure(caller: Caller, tmp_path: Path, content: bytes) -> str | None:
-    """Run a job on an image; give what its result says against it."""
+    """Run a job on an image and return its error, or None."""
     path = tmp_path / "image"
     path.write_bytes(content)
     url = caller.simulator.publish(path)
@@ -42,14 +42,14 @@ async def failure(caller: Caller, tmp_path: Path, content: bytes) -> str | None:
         ((302, 754), None),
     ],
 )
-async def test_a_image_that_breaks_a_rule_fails_its_job_with_the_rule_s_words(
+async def test_an_image_that_breaks_a_rule_fails_its_job_with_the_rules_message(
     tmp_path: Path, size: tuple[int, int], expected: str | None
 ) -> None:
     async with open_caller(Behaviour()) as caller:
         assert await failure(caller, tmp_path, image(*size, format="JPEG")) == expected
 
 
-async def test_a_image_is_measured_upright(tmp_path: Path) -> None:
+async def test_an_image_is_measured_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     async with open_caller(Behaviour()) as caller:
@@ -74,7 +74,7 @@ async def test_a_image_is_measured_upright(tmp_path: Path) -> None:
     ],
     ids=["no image", "cut", "heavy", "many pixels", "a bomb"],
 )
-async def test_a_file_that_cannot_be_used_fails_its_job(
+async def test_an_unusable_file_fails_its_job(
     tmp_path: Path, make: Callable[[], bytes], expected: str
 ) -> None:
     async with open_caller(Behaviour()) as caller:
@@ -82,13 +82,13 @@ async def test_a_file_that_cannot_be_used_fails_its_job(
 
 
 def claiming(length: int) -> bytes:
-    """Make a small PNG whose head says that it is so long and so wide."""
+    """Return a small PNG whose header claims this width and height."""
     png = image()
     head = b"IHDR" + pack(">II", length, length) + png[24:29]
     return png[:12] + head + pack(">I", crc32(head)) + png[33:]
 
 
-async def test_a_image_that_cannot_be_had_fails_its_job(tmp_path: Path) -> None:
+async def test_an_unavailable_image_fails_its_job(tmp_path: Path) -> None:
     async with open_caller(Behaviour()) as caller:
         path = tmp_path / "image.png"
         path.write_bytes(image())
@@ -110,7 +110,7 @@ async def test_a_image_that_cannot_be_had_fails_its_job(tmp_path: Path) -> None:
         assert result["status"] == "failed"
 
 
-async def test_a_image_is_fetched_without_credentials_when_the_run_starts(
+async def test_an_image_is_fetched_without_credentials_when_the_run_starts(
     tmp_path: Path,
 ) -> None:
     clock = ManualClock()
@@ -128,11 +128,11 @@ async def test_a_image_is_fetched_without_credentials_when_the_run_starts(
 
 
 def fetches(caller: Caller) -> list[bool]:
-    """Tell of every fetch of an image whether it carried credentials."""
+    """Return for every fetch of an image whether it had credentials."""
     return [seen.authorized for seen in caller.simulator.requests if seen.route == "file"]
 
 
-async def test_a_bad_image_may_be_refused_at_submit_and_then_costs_nothing() -> None:
+async def test_a_bad_image_may_be_rejected_at_submit_and_then_costs_nothing() -> None:
     async with open_caller(Behaviour(images="at_submit")) as caller:
         answer = await caller.submit(
             first_frame_image_url=data_uri(image(100, 100)),
@@ -152,13 +152,13 @@ def refusals(body: dict[str, Any]) -> dict[str, str]:
     return {error["loc"][-1]: error["msg"] for error in body["detail"]}
 
 
-async def test_data_uris_may_be_refused() -> None:
+async def test_data_uris_may_be_rejected() -> None:
     async with open_caller(Behaviour(data_uris=False)) as caller:
         request_id = await caller.job(first_frame_image_url=data_uri(image()))
         assert (await caller.result(request_id))["error"] == "The image must be a public URL."
 
 
-async def test_images_may_be_left_alone() -> None:
+async def test_images_may_be_left_unfetched() -> None:
     async with open_caller(Behaviour(images="never")) as caller:
         request_id = await caller.job(first_frame_image_url="http://127.0.0.1:1/x.png")
         assert (await caller.result(request_id))["status"] == "succeeded"

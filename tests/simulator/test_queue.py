@@ -36,7 +36,7 @@ STEPS = st.lists(
 
 
 def observe(workers: int, steps: list[Accept | Cancel | Wait]) -> list[dict[str, State]]:
-    """Play steps and look at every job after each of them."""
+    """Perform steps and return the state of every job after each."""
     queue, now, jobs = Queue(workers), 0.0, list[str]()
     seen: list[dict[str, State]] = []
     for step in steps:
@@ -102,7 +102,9 @@ def test_no_job_overtakes_another(workers: int, steps: list[Accept | Cancel | Wa
 
 
 @given(st.integers(1, 3), STEPS)
-def test_nobody_waits_for_a_free_worker(workers: int, steps: list[Accept | Cancel | Wait]) -> None:
+def test_no_job_waits_while_a_worker_is_free(
+    workers: int, steps: list[Accept | Cancel | Wait]
+) -> None:
     impatient = [Accept(s.run_seconds, 0) if isinstance(s, Accept) else s for s in steps]
     for states in observe(workers, impatient):
         assert not positions(states) or len(running(states)) == workers
@@ -144,6 +146,6 @@ def test_an_unknown_job_is_a_key_error() -> None:
         Queue(1).state("nobody", 0)
 
 
-def test_a_queue_without_workers_is_refused() -> None:
+def test_a_queue_needs_at_least_one_worker() -> None:
     with pytest.raises(ValueError, match="workers must be at least 1, not 0"):
         Queue(0)

@@ -21,7 +21,7 @@ async def test_only_the_loopback_address_is_listened_on(host: str) -> None:
             pass
 
 
-async def test_a_taken_port_is_an_os_error() -> None:
+async def test_a_port_in_use_is_an_os_error() -> None:
     async with open_caller() as caller:
         port = int(caller.simulator.url.rpartition(":")[2])
         with pytest.raises(OSError, match="in use"):
@@ -29,7 +29,7 @@ async def test_a_taken_port_is_an_os_error() -> None:
                 pass
 
 
-async def test_it_stops_at_once_in_the_middle_of_answers_and_drawings() -> None:
+async def test_it_stops_at_once_during_answers_and_rendering() -> None:
     with anyio.fail_after(10):
         async with httpx.AsyncClient() as http, anyio.create_task_group() as tasks:
             async with running(Behaviour(), clock=ManualClock()) as simulator:
@@ -62,13 +62,13 @@ async def _get_and_lose(http: httpx.AsyncClient, url: str) -> None:
         await http.get(url, timeout=30)
 
 
-async def test_an_error_in_the_body_comes_out_as_it_is() -> None:
+async def test_an_error_in_the_body_is_raised_unchanged() -> None:
     with pytest.raises(LookupError, match="mine"):
         async with running():
             raise LookupError("mine")
 
 
-async def test_nobody_answers_after_the_end() -> None:
+async def test_connections_are_refused_after_the_end() -> None:
     async with running() as simulator:
         pass
     async with httpx.AsyncClient() as http:
@@ -76,7 +76,7 @@ async def test_nobody_answers_after_the_end() -> None:
             await http.get(f"{simulator.url}/v1/models")
 
 
-async def test_two_simulators_know_nothing_of_each_other() -> None:
+async def test_two_simulators_are_independent() -> None:
     async with open_caller() as one, open_caller() as other:
         await one.job()
         assert len(one.simulator.accepted) == 1
@@ -120,7 +120,7 @@ async def test_the_command_serves_until_it_is_cancelled_and_announces_itself() -
             tasks.cancel_scope.cancel()
 
 
-def test_importing_the_simulator_imports_no_drawing_library() -> None:
+def test_importing_the_simulator_imports_no_rendering_library() -> None:
     program = "import sys, seedance_mcp.simulator; print({'av', 'PIL', 'mcp'} & sys.modules.keys())"
     done = subprocess.run(  # noqa: S603  this very interpreter
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30

@@ -1,4 +1,4 @@
-"""Money: what the catalogue's price makes of a clip, and what a day may cost; exact and pure."""
+"""The estimated cost of a clip and the daily cost limit, both exact."""
 
 import re
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ PRICE = Price(model_id=MODEL.model_id, usd=Decimal("0.04"), seconds="duration")
 
 
 def clip(*, duration: Any = 5, age: timedelta = timedelta(), **changes: Any) -> Job:
-    """Make a job of the model, begun before noon."""
+    """Return a job of the model that was started before noon."""
     arguments = {"prompt": "Mist.", "duration": duration}
     made = Job(id="j", model_id=MODEL.model_id, arguments=arguments, created_at=NOON - age)
     return replace(made, **changes)
@@ -61,11 +61,11 @@ NOT_UNDERSTOOD: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("entry", NOT_UNDERSTOOD, ids=lambda entry: str(entry)[:60])
-def test_a_price_that_is_not_understood_is_unknown(entry: dict[str, Any]) -> None:
+def test_a_price_in_an_unknown_form_is_unknown(entry: dict[str, Any]) -> None:
     assert read_price(entry, MODEL) is None
 
 
-def test_a_price_a_second_is_unknown_where_the_models_file_names_no_seconds() -> None:
+def test_a_price_per_second_is_unknown_if_the_models_file_names_no_seconds_argument() -> None:
     nameless = replace(MODEL, pricing={})
     assert read_price(PER_SECOND, nameless) is None
     assert read_price(PER_SECOND | {"price_unit": "output"}, nameless)
@@ -76,17 +76,17 @@ def test_a_price_a_second_is_unknown_where_the_models_file_names_no_seconds() ->
 
 
 @pytest.mark.parametrize("duration", [None, 0, -1, "5", True, [5], float("nan"), 10**400])
-def test_a_clip_of_no_plausible_length_has_no_estimate(duration: Any) -> None:
+def test_a_clip_of_implausible_length_has_no_estimate(duration: Any) -> None:
     assert PRICE.estimate(clip(duration=duration)) is None
 
 
-def test_a_price_says_nothing_of_another_model_or_of_a_job_begun_elsewhere() -> None:
+def test_a_price_does_not_apply_to_another_model_or_a_job_started_elsewhere() -> None:
     assert PRICE.estimate(clip(model_id="another")) is None
     assert PRICE.estimate(clip(model_id=None)) is None
 
 
 @given(st.dictionaries(st.sampled_from([*PER_SECOND]), json_values()), json_values())
-def test_whatever_the_catalogue_and_a_call_say_an_estimate_is_money_or_none(
+def test_an_estimate_is_a_valid_amount_or_none_for_any_json(
     entry: dict[str, Any], duration: Any
 ) -> None:
     price = read_price(PER_SECOND | entry, MODEL)
@@ -102,13 +102,15 @@ def test_an_estimate_is_exact_to_the_microdollar(micro: int, seconds: int) -> No
 
 
 @given(st.integers(0, 10**13))
-def test_dollars_are_written_with_all_their_digits_and_no_other(amount: int) -> None:
+def test_dollars_are_formatted_exactly_and_without_trailing_zeros(amount: int) -> None:
     assert Decimal(format_usd(amount)) * 10**6 == amount
     assert not re.search(r"[^0-9.]|\.$|\.\d*0$", format_usd(amount))
     assert Decimal(str(to_usd(amount))) * 10**6 == amount
 
 
-def test_a_job_counts_with_its_cost_else_its_estimate_else_what_it_is_estimated_at_now() -> None:
+def test_a_job_counts_with_its_cost_else_its_estimate_else_an_estimate_by_the_current_price() -> (
+    None
+):
     job = clip()
     assert known_cost(replace(job, estimated_microdollars=7, cost_usd=0.0), PRICE) == 0
     assert known_cost(replace(job, estimated_microdollars=7, cost_usd=0.1 * 3), PRICE) == 300_000
@@ -119,7 +121,7 @@ def test_a_job_counts_with_its_cost_else_its_estimate_else_what_it_is_estimated_
 
 
 def refusal(new: Job, begun: Sequence[Job], usd: str, price: Price | None = None) -> str | None:
-    """Give the line that a job is refused with for its cost, None where it is not."""
+    """Return the error with which a job is refused for its cost, or None."""
     limits = SpendingLimits(jobs_per_hour=1, usd_per_day=Decimal(usd), price=price)
     try:
         check_daily_limit(new, begun, limits)
@@ -128,7 +130,7 @@ def refusal(new: Job, begun: Sequence[Job], usd: str, price: Price | None = None
     return None
 
 
-def test_ten_jobs_of_a_tenth_fill_a_limit_of_one_to_the_last_microdollar() -> None:
+def test_ten_jobs_at_a_tenth_of_a_dollar_exactly_fill_a_limit_of_one_dollar() -> None:
     tenth = clip(estimated_microdollars=100_000)
     # As floats, nine of them add up to 0.8999999999999999 and three to 0.30000000000000004.
     assert refusal(tenth, [replace(tenth, cost_usd=0.1)] * 9, "1.0") is None
@@ -140,7 +142,7 @@ def test_ten_jobs_of_a_tenth_fill_a_limit_of_one_to_the_last_microdollar() -> No
     )
 
 
-def test_a_clip_that_is_dearer_than_the_limit_is_told_so() -> None:
+def test_a_clip_that_alone_exceeds_the_limit_is_refused_with_that_reason() -> None:
     assert refusal(clip(estimated_microdollars=400_000), [clip(cost_usd=0.2)], "0.3") == (
         "SEEDANCE_MAX_COST_USD_PER_DAY is 0.3: the jobs of the last 24 h cost 0.2 USD, and this"
         " clip is estimated at 0.4 USD; this clip alone exceeds it. Nothing was charged."
@@ -177,9 +179,7 @@ def test_a_clip_that_is_dearer_than_the_limit_is_told_so() -> None:
     ],
     ids=["its own price", "an earlier cost", "an earlier cost for ever"],
 )
-def test_a_limit_that_cannot_be_held_lets_nothing_pass(
-    new: Job, begun: list[Job], line: str
-) -> None:
+def test_an_unknown_price_refuses_every_job(new: Job, begun: list[Job], line: str) -> None:
     limits = SpendingLimits(jobs_per_hour=1, usd_per_day=Decimal(9), price=PRICE)
     with pytest.raises(PriceUnknown) as refused:
         check_daily_limit(new, begun, limits)
@@ -193,7 +193,7 @@ AGES = st.integers(0, 24 * 3600 * 10**6 - 1).map(lambda micro: timedelta(microse
 
 
 @given(st.lists(st.tuples(AMOUNTS, AGES), max_size=8), AMOUNTS, st.integers(1, 9_000_000))
-def test_a_job_passes_where_the_sum_does_and_else_when_it_will(
+def test_a_job_is_allowed_within_the_limit_and_otherwise_told_when_it_will_be(
     earlier: list[tuple[int, timedelta]], estimate: int, most: int
 ) -> None:
     new = clip(estimated_microdollars=estimate)

@@ -1,4 +1,4 @@
-"""A plain HTTP caller of the simulator, which knows nothing of the server under development."""
+"""A plain HTTP caller of the simulator, independent of the server."""
 
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -21,7 +21,7 @@ DUSK = (30, 40, 160)
 
 @dataclass
 class ManualClock:
-    """A clock that moves only when it is told to."""
+    """A clock that moves only when a test moves it."""
 
     now: float = 1000.0
 
@@ -64,7 +64,7 @@ async def open_caller(
     clock: Callable[[], float] | None = None,
     sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
 ) -> AsyncGenerator[Caller, None]:
-    """Run a simulator that looks at no images, unless it is told to, and call it."""
+    """Run a simulator that by default fetches no images, and yield a caller."""
     behaviour = behaviour or Behaviour(images="never")
     with anyio.fail_after(20):
         async with (
@@ -82,7 +82,7 @@ async def open_caller(
 def image(
     width: int = 320, height: int = 320, *, colour: tuple[int, int, int] = DAWN, **saved: Any
 ) -> bytes:
-    """Draw an image of one colour."""
+    """Return an image of one colour."""
     drawn = BytesIO()
     Image.new("RGB", (width, height), colour).save(drawn, **({"format": "PNG"} | saved))
     return drawn.getvalue()

@@ -102,7 +102,7 @@ def read_status(body: Mapping[str, Any]) -> Observation:
 
 
 def read_result(body: Mapping[str, Any]) -> Observation:
-    """Read a result answer, which before the end of the job says where it stands."""
+    """Read a result answer, which has the state of a job that has not ended."""
     status = read_status_word(body)
     times = {key: _time(body.get(key)) for key in ("created_at", "finished_at")}
     cost = _amount(body.get("cost"))

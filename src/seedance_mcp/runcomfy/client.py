@@ -79,7 +79,7 @@ class RunComfyClient:
         return read_status(_read(answer))
 
     async def result(self, request_id: str) -> Observation:
-        """Read a job's result and cost; before its end, where it stands.
+        """Read a job's result and cost, or its state if it has not ended.
 
         Raises:
             JobNotFound: RunComfy does not know it.

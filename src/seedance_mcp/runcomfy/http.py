@@ -137,7 +137,7 @@ class RunComfyHttp:
 
         Raises:
             RunComfyUnavailable: No answer came.
-            TokenMissing: There is no token.
+            TokenMissing: No token is set.
         """
         if not self._token:
             raise TokenMissing
