@@ -1,4 +1,4 @@
-"""The ledger by itself: real SQLite files, shared, broken, full, old and new."""
+"""The ledger alone: real SQLite files that are shared, damaged, locked, old and new."""
 
 import sqlite3
 import stat
@@ -41,7 +41,7 @@ SUCCESS = Succeeded(outputs=Outputs(videos=("https://a.example/1.mp4",)), cost_u
 
 
 def job(number: int = 1, **changes: Any) -> Job:
-    """Make a new job of its own."""
+    """Return a new job, of which `number` makes the id and the prompt."""
     arguments = {"prompt": f"clip {number}", "duration": 5}
     made = Job(id=f"job-{number}", model_id="m", arguments=arguments, owner="o", created_at=NOON)
     return replace(made, **changes)
@@ -49,7 +49,7 @@ def job(number: int = 1, **changes: Any) -> Job:
 
 @asynccontextmanager
 async def opened(folder: Path, *, now: datetime = NOON) -> AsyncGenerator[SqliteStore, None]:
-    """Open a ledger at a time."""
+    """Yield a ledger whose clock stands still."""
     clock = Clock(now=lambda: now, random=lambda: 0.5)
     store = SqliteStore(folder, clock, history=timedelta(days=90))
     try:
@@ -59,20 +59,20 @@ async def opened(folder: Path, *, now: datetime = NOON) -> AsyncGenerator[Sqlite
 
 
 async def begin(store: SqliteStore, new: Job, **options: Any) -> Job:
-    """Begin a job with options that let it pass."""
+    """Begin a job, by default as a call that no limit stops."""
     limits = SpendingLimits(jobs_per_hour=99)
     chosen: dict[str, Any] = {"force_new": False, "delivered_ids": (), "limits": limits, **options}
     return await store.begin(new, **chosen)
 
 
 def names(folder: Path) -> list[str]:
-    """Name what is in a folder."""
+    """Return the names in a folder."""
     return [path.name for path in folder.iterdir()]
 
 
 @pytest.fixture
 def raw(tmp_path: Path) -> Generator[sqlite3.Connection, None, None]:
-    """Look into the ledger's file from outside."""
+    """Yield a connection of another program to the ledger's file."""
     connection = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
     yield connection
     connection.close()
@@ -96,7 +96,7 @@ async def test_a_job_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         assert done == expected
         assert await store.find("r-1", "o") == expected
-        assert await store.find("r-1", "somebody else") is None
+        assert await store.find("r-1", "another owner") is None
 
 
 async def test_every_transition_is_an_event(tmp_path: Path, raw: sqlite3.Connection) -> None:
@@ -113,7 +113,7 @@ async def test_every_transition_is_an_event(tmp_path: Path, raw: sqlite3.Connect
     ]
 
 
-async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+async def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "state"
     async with opened(folder) as store:
         await begin(store, job())
@@ -121,7 +121,7 @@ async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     assert modes == {"state": 0o700, "ledger.db": 0o600}
 
 
-async def test_owners_are_keyed_hashes_that_another_ledger_does_not_share(tmp_path: Path) -> None:
+async def test_owners_are_hashes_with_a_key_of_their_ledger(tmp_path: Path) -> None:
     async with opened(tmp_path / "a") as one, opened(tmp_path / "b") as other:
         owner = await one.owner("a-secret-token")
         assert (len(owner), "a-secret-token" in owner) == (64, False)
@@ -131,7 +131,7 @@ async def test_owners_are_keyed_hashes_that_another_ledger_does_not_share(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("earlier", "delivered", "owed"),
+    ("earlier", "delivered", "reused"),
     [
         ([], False, True),
         ([Accepted(request_id="r")], False, True),
@@ -145,8 +145,8 @@ async def test_owners_are_keyed_hashes_that_another_ledger_does_not_share(tmp_pa
     ],
     ids=str,
 )
-async def test_an_identical_call_gets_what_it_is_owed_and_nothing_else(
-    *, earlier: list[Any], delivered: bool, owed: bool, tmp_path: Path
+async def test_an_identical_call_gets_an_undelivered_job_back(
+    *, earlier: list[Any], delivered: bool, reused: bool, tmp_path: Path
 ) -> None:
     async with opened(tmp_path) as store, opened(tmp_path) as other_process:
         first = await begin(store, job())
@@ -157,7 +157,7 @@ async def test_an_identical_call_gets_what_it_is_owed_and_nothing_else(
         again = job(id="job-again", created_at=NOON + timedelta(minutes=29))
         for process in (store, other_process):
             got = await begin(process, replace(again, id=f"again-{id(process)}"))
-            assert (got.id == first.id) is owed
+            assert (got.id == first.id) is reused
         assert (await begin(store, replace(again, id="forced"), force_new=True)).id == "forced"
 
 
@@ -166,7 +166,7 @@ async def test_an_identical_call_gets_what_it_is_owed_and_nothing_else(
     [{"owner": "p"}, {"model_id": "n"}, {"arguments": {"prompt": "clip 1", "duration": 10}}],
     ids=str,
 )
-async def test_what_differs_in_anything_is_not_identical(
+async def test_a_call_that_differs_in_anything_is_not_identical(
     change: dict[str, Any], tmp_path: Path
 ) -> None:
     async with opened(tmp_path) as store:
@@ -175,7 +175,7 @@ async def test_what_differs_in_anything_is_not_identical(
         assert await begin(store, other) == other
 
 
-async def test_an_unknown_outcome_is_owed_for_half_an_hour(tmp_path: Path) -> None:
+async def test_a_job_of_unknown_outcome_is_reused_for_half_an_hour(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await begin(store, job())
         await store.observe(job(), OutcomeLost(), NOON)
@@ -183,7 +183,7 @@ async def test_an_unknown_outcome_is_owed_for_half_an_hour(tmp_path: Path) -> No
         assert await begin(store, late) == late
 
 
-async def test_a_job_that_ended_unseen_is_owed_for_a_day(tmp_path: Path) -> None:
+async def test_an_undelivered_job_that_ended_is_reused_for_a_day(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await begin(store, job())
         await store.observe(job(), Accepted(request_id="r"), NOON)
@@ -194,7 +194,7 @@ async def test_a_job_that_ended_unseen_is_owed_for_a_day(tmp_path: Path) -> None
         assert await begin(store, late) == late
 
 
-async def test_the_hourly_limit_counts_what_was_begun_and_says_when_the_next_is_allowed(
+async def test_the_hourly_limit_counts_started_jobs_and_says_when_the_next_is_allowed(
     tmp_path: Path,
 ) -> None:
     three = SpendingLimits(jobs_per_hour=3)
@@ -217,7 +217,7 @@ async def test_the_hourly_limit_counts_what_was_begun_and_says_when_the_next_is_
         assert await begin(store, late, limits=three) == late
 
 
-async def test_a_row_of_a_dead_process_that_was_submitting_becomes_unknown(tmp_path: Path) -> None:
+async def test_a_job_that_a_dead_process_was_submitting_becomes_unknown(tmp_path: Path) -> None:
     dead = SqliteStore(
         tmp_path,
         Clock(now=lambda: NOON, random=lambda: 0.5),
@@ -235,7 +235,7 @@ async def test_a_row_of_a_dead_process_that_was_submitting_becomes_unknown(tmp_p
         assert [found.id for found in page.jobs] == ["job-1"]
 
 
-async def test_an_id_that_could_not_be_written_when_it_came_is_written_later(
+async def test_a_request_id_that_could_not_be_written_at_first_is_written_later(
     tmp_path: Path,
 ) -> None:
     async with opened(tmp_path) as store:
@@ -246,7 +246,7 @@ async def test_an_id_that_could_not_be_written_when_it_came_is_written_later(
         assert found == replace(remembered, status=Status.IN_PROGRESS, started_at=NOON)
 
 
-async def test_a_job_asked_about_by_its_id_before_its_request_is_answered_is_one_job(
+async def test_a_job_observed_by_request_id_before_its_post_is_answered_stays_one_job(
     tmp_path: Path,
 ) -> None:
     new = job(estimated_microdollars=200_000)
@@ -263,7 +263,9 @@ async def test_a_job_asked_about_by_its_id_before_its_request_is_answered_is_one
         assert (await store.recent("o", limit=9)).jobs == [done]
 
 
-async def test_old_finished_jobs_go_and_unfinished_and_unknown_ones_stay(tmp_path: Path) -> None:
+async def test_old_finished_jobs_are_deleted_but_unfinished_and_unknown_ones_stay(
+    tmp_path: Path,
+) -> None:
     async with opened(tmp_path) as store:
         for number, seen in enumerate([SUCCESS, Failed(error="no"), OutcomeLost(), Running()]):
             await begin(store, job(number))
@@ -277,7 +279,7 @@ async def test_old_finished_jobs_go_and_unfinished_and_unknown_ones_stay(tmp_pat
         assert {found.id for found in page.jobs} == {"job-2", "job-3"}
 
 
-async def test_the_newest_come_first_in_pages_with_a_total(tmp_path: Path) -> None:
+async def test_a_page_has_the_newest_jobs_first_and_the_total(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         for number in range(7):
             await begin(store, job(number, created_at=NOON + timedelta(seconds=number)))
@@ -288,7 +290,7 @@ async def test_the_newest_come_first_in_pages_with_a_total(tmp_path: Path) -> No
         assert ([found.id for found in queued.jobs], queued.total) == (["job-3"], 1)
 
 
-async def test_a_lock_that_another_program_keeps_is_waited_for_and_then_explained(
+async def test_another_programs_lock_is_waited_for_and_then_reported(
     tmp_path: Path, raw: sqlite3.Connection
 ) -> None:
     async with opened(tmp_path) as store:
@@ -302,17 +304,17 @@ async def test_a_lock_that_another_program_keeps_is_waited_for_and_then_explaine
         )
         assert anyio.current_time() == pytest.approx(5, abs=0.1)
 
-        async def let_go() -> None:
+        async def unlock() -> None:
             await anyio.sleep(2)
             raw.execute("ROLLBACK")
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(let_go)
+            tasks.start_soon(unlock)
             assert await begin(store, job(2)) == job(2)
 
 
 @pytest.mark.parametrize(("breaks", "says"), BROKEN)
-async def test_a_file_that_cannot_be_used_is_explained_and_not_touched(
+async def test_an_unusable_file_is_reported_and_not_changed(
     breaks: Any, says: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "ledger.db"
@@ -328,11 +330,11 @@ async def test_a_file_that_cannot_be_used_is_explained_and_not_touched(
     assert names(tmp_path) == ["ledger.db"]
 
 
-def _migrated_at_once(path: Path, instant: int) -> tuple[bool, bool]:
-    """Migrate a new file, and let another process do the same at one instant of it.
+def _migrate_twice(path: Path, instant: int) -> tuple[bool, bool]:
+    """Migrate a new file while another process does the same at one instant of it.
 
     Returns:
-        Whether there is such an instant, and whether no lock kept the other process out then.
+        Whether there is such an instant, and whether the other process was not locked out then.
     """
     instants = 0
     let_in = False
@@ -351,26 +353,26 @@ def _migrated_at_once(path: Path, instant: int) -> tuple[bool, bool]:
 
         for connection in (ours, theirs):
             connection.execute("PRAGMA synchronous = OFF")
-        # SQLite calls it before every instruction of its own.
+        # SQLite calls it before every instruction of its virtual machine.
         ours.set_progress_handler(interfere, 1)
         migrate(ours)
         assert len(SqliteRows(ours, "").secret()) == 32
     return instants >= instant, let_in
 
 
-def test_a_ledger_that_another_process_makes_at_any_instant_is_taken_for_ours(
+def test_a_migration_survives_another_process_migrating_at_any_instant(
     tmp_path: Path,
 ) -> None:
     let_in: list[bool] = []
     for instant in count(1):
-        there, was_let_in = _migrated_at_once(tmp_path / str(instant), instant)
+        there, was_let_in = _migrate_twice(tmp_path / str(instant), instant)
         if not there:
             break
         let_in.append(was_let_in)
     assert (any(let_in), all(let_in)) == (True, False)
 
 
-async def test_the_presence_of_this_process_ends_with_it(tmp_path: Path) -> None:
+async def test_a_process_is_alive_until_it_closes(tmp_path: Path) -> None:
     one, other = LiveProcesses(tmp_path), LiveProcesses(tmp_path)
     assert (one.is_alive(other.process), other.is_alive(one.process)) == (True, True)
     assert one.is_alive("never-was") is False

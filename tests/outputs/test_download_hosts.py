@@ -11,11 +11,11 @@ from tests.support.scripted_network import ScriptedNetwork, Step
 pytestmark = pytest.mark.anyio
 
 CLIP = mp4(1000)
-SERVICE = "https://api.example:8443/base"
+BASE_URL = "https://api.example:8443/base"
 
 
 def clip(_: httpx.Request) -> httpx.Response:
-    """Answer with the clip."""
+    """Respond with the clip."""
 
     async def body() -> AsyncGenerator[bytes, None]:
         yield CLIP
@@ -23,31 +23,31 @@ def clip(_: httpx.Request) -> httpx.Response:
     return httpx.Response(200, content=body(), headers={"Content-Length": "1000"})
 
 
-def to(location: str, status_code: int = 302) -> Step:
-    """Make a redirect that would leave a cookie."""
+def redirect_to(location: str, status_code: int = 302) -> Step:
+    """Return a redirect that sets a cookie."""
     headers = {"Location": location, "Set-Cookie": "a=b; Domain=runcomfy.net"}
     return lambda _: httpx.Response(status_code, headers=headers)
 
 
-async def saved(
-    folder: Path, url: str, *steps: Step, base_url: str = SERVICE
+async def download(
+    folder: Path, url: str, *steps: Step, base_url: str = BASE_URL
 ) -> tuple[str, list[str]]:
-    """Save what lies at a URL; give the file's name or the line, and what was sent."""
+    """Download from a URL; return the file's name or the error's line, and the requests."""
     network = ScriptedNetwork(*steps)
     scene = Scene(folder, base_url, network.transport)
-    said = await scene.save(url)
+    result = await scene.download(url)
     network.check()
-    assert scene.files in ({}, {said: 1000})
+    assert scene.files in ({}, {result: 1000})
     for request in network.requests:
         assert not {"authorization", "cookie"} & set(request.headers)
-    return said, network.sent
+    return result, network.sent
 
 
-def refused(place: str) -> str:
-    """Give the line that names a place that nothing is fetched from."""
+def refused(origin: str) -> str:
+    """Return the error's line for an origin that nothing is downloaded from."""
     return (
         "Clips are downloaded only from https hosts under runcomfy.net or runcomfy.com and from"
-        f" RUNCOMFY_API_BASE_URL, not from {place}. {PAID}"
+        f" RUNCOMFY_API_BASE_URL, not from {origin}. {PAID}"
     )
 
 
@@ -61,11 +61,11 @@ def refused(place: str) -> str:
         "https://api.example:8443/elsewhere/a.mp4#t=1",
     ],
 )
-async def test_a_clip_is_fetched_from_where_clips_lie(tmp_path: Path, url: str) -> None:
-    said, sent = await saved(tmp_path, url, clip)
-    assert said == f"{NAME}.mp4"
+async def test_clips_are_downloaded_from_runcomfys_hosts(tmp_path: Path, url: str) -> None:
+    result, sent = await download(tmp_path, url, clip)
+    assert result == f"{NAME}.mp4"
     assert len(sent) == 1
-    assert (tmp_path / said).read_bytes() == CLIP
+    assert (tmp_path / result).read_bytes() == CLIP
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,14 @@ async def test_a_clip_is_fetched_from_where_clips_lie(tmp_path: Path, url: str) 
         ("https://api.example", "https://API.example:443/a.mp4"),
     ],
 )
-async def test_a_clip_is_fetched_from_the_service_that_the_user_set(
+async def test_clips_are_downloaded_from_the_configured_base_url(
     tmp_path: Path, base_url: str, url: str
 ) -> None:
-    said, _ = await saved(tmp_path, url, clip, base_url=base_url)
-    assert said == f"{NAME}.mp4"
+    result, _ = await download(tmp_path, url, clip, base_url=base_url)
+    assert result == f"{NAME}.mp4"
 
 
-ELSEWHERE = {
+OTHER_ORIGINS = {
     "http://playgrounds-storage-public.runcomfy.net/a.mp4": (
         "http://playgrounds-storage-public.runcomfy.net"
     ),
@@ -114,9 +114,9 @@ ELSEWHERE = {
 }
 
 
-@pytest.mark.parametrize("url", ELSEWHERE)
-async def test_nothing_is_asked_of_any_other_place(tmp_path: Path, url: str) -> None:
-    assert await saved(tmp_path, url) == (refused(ELSEWHERE[url]), [])
+@pytest.mark.parametrize("url", OTHER_ORIGINS)
+async def test_other_origins_are_never_requested(tmp_path: Path, url: str) -> None:
+    assert await download(tmp_path, url) == (refused(OTHER_ORIGINS[url]), [])
 
 
 @pytest.mark.parametrize(
@@ -130,17 +130,22 @@ async def test_nothing_is_asked_of_any_other_place(tmp_path: Path, url: str) -> 
         "https://xn--a.runcomfy.net/a.mp4",
     ],
 )
-async def test_what_is_no_url_is_refused(tmp_path: Path, url: str) -> None:
-    assert await saved(tmp_path, url) == (f"The clip's URL is invalid. {PAID}", [])
+async def test_an_invalid_url_is_rejected(tmp_path: Path, url: str) -> None:
+    assert await download(tmp_path, url) == (f"The clip's URL is invalid. {PAID}", [])
 
 
 START = "https://runcomfy.net/a.mp4"
 
 
-async def test_three_redirects_are_followed_and_no_cookie_goes_along(tmp_path: Path) -> None:
-    steps = to("/b.mp4"), to("//cdn.runcomfy.com/c", 307), to("https://api.example:8443/d"), clip
-    said, sent = await saved(tmp_path, START, *steps)
-    assert said == f"{NAME}.mp4"
+async def test_three_redirects_are_followed_without_cookies(tmp_path: Path) -> None:
+    steps = (
+        redirect_to("/b.mp4"),
+        redirect_to("//cdn.runcomfy.com/c", 307),
+        redirect_to("https://api.example:8443/d"),
+        clip,
+    )
+    result, sent = await download(tmp_path, START, *steps)
+    assert result == f"{NAME}.mp4"
     assert sent == [
         f"GET {START}",
         "GET https://runcomfy.net/b.mp4",
@@ -150,13 +155,13 @@ async def test_three_redirects_are_followed_and_no_cookie_goes_along(tmp_path: P
 
 
 async def test_a_fourth_redirect_is_not_followed(tmp_path: Path) -> None:
-    said, sent = await saved(tmp_path, START, *[to("/b.mp4")] * 4)
-    assert said == f"runcomfy.net redirected more than 3 times. {PAID}"
+    result, sent = await download(tmp_path, START, *[redirect_to("/b.mp4")] * 4)
+    assert result == f"runcomfy.net redirected more than 3 times. {PAID}"
     assert len(sent) == 4
 
 
 @pytest.mark.parametrize(
-    ("location", "place"),
+    ("location", "origin"),
     [
         ("https://evil.example/a.mp4", "https://evil.example"),
         ("//evil.example/a.mp4", "https://evil.example"),
@@ -167,15 +172,17 @@ async def test_a_fourth_redirect_is_not_followed(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("before", [0, 1, 2])
-async def test_a_redirect_elsewhere_is_not_followed(
-    tmp_path: Path, location: str, place: str, before: int
+async def test_a_redirect_to_another_origin_is_not_followed(
+    tmp_path: Path, location: str, origin: str, before: int
 ) -> None:
-    said, sent = await saved(tmp_path, START, *[to("/b.mp4")] * before, to(location))
-    assert said == refused(place)
+    result, sent = await download(
+        tmp_path, START, *[redirect_to("/b.mp4")] * before, redirect_to(location)
+    )
+    assert result == refused(origin)
     assert len(sent) == before + 1
 
 
-async def test_a_redirect_to_a_host_that_is_no_name_is_not_followed(tmp_path: Path) -> None:
-    said, sent = await saved(tmp_path, START, to("https://xn--/a.mp4"))
-    assert said == f"runcomfy.net redirected to an invalid URL. {PAID}"
+async def test_a_redirect_to_an_invalid_host_is_not_followed(tmp_path: Path) -> None:
+    result, sent = await download(tmp_path, START, redirect_to("https://xn--/a.mp4"))
+    assert result == f"runcomfy.net redirected to an invalid URL. {PAID}"
     assert len(sent) == 1

@@ -14,7 +14,7 @@ from tests.support.download_scene import NAME, PAID, Scene
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc and sets limits"),
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and sets limits"),
 ]
 
 MIB = 2**20
@@ -22,16 +22,16 @@ CLIP = mp4(2 * MIB)
 
 
 @asynccontextmanager
-async def saving(
+async def downloader(
     url: str,
     folder: Path,
     *,
     count: int = 1,
     wrapper: tuple[str, ...] = (),
-    befalls: tuple[str, ...] = (),
+    faults: tuple[str, ...] = (),
 ) -> AsyncGenerator[Process, None]:
-    """Run a process that saves, and kill it at the end if it still runs."""
-    arguments = [url, str(folder), str(count), *befalls]
+    """Run a process that downloads, and kill it at the end if it still runs."""
+    arguments = [url, str(folder), str(count), *faults]
     command = [*wrapper, sys.executable, "-m", "tests.support.download_process", *arguments]
     async with await anyio.open_process(
         command, stderr=None, cwd=Path(__file__).parents[2]
@@ -44,8 +44,8 @@ async def saving(
                 process.kill()
 
 
-async def said(process: Process, until: str | None = None) -> list[str]:
-    """Read what a process says, up to a line, or all of it."""
+async def output_of(process: Process, until: str | None = None) -> list[str]:
+    """Return the lines that a process prints, up to one or all."""
     assert process.stdout
     text = b""
     async for piece in process.stdout:
@@ -55,80 +55,82 @@ async def said(process: Process, until: str | None = None) -> list[str]:
     return text.decode().splitlines()
 
 
-async def test_a_process_killed_in_the_middle_leaves_nothing_finished_and_the_next_goes_on(
+async def test_a_killed_process_leaves_no_final_file_and_the_next_resumes(
     tmp_path: Path,
 ) -> None:
     async with serve_clip(CLIP, ETag='"v1"') as host:
-        host.ways.append(Reply(hang_after=MIB))
-        async with saving(host.url, tmp_path) as process:
-            await said(process, until=f"report {MIB} {len(CLIP)}")
+        host.replies.append(Reply(stall_after=MIB))
+        async with downloader(host.url, tmp_path) as process:
+            await output_of(process, until=f"report {MIB} {len(CLIP)}")
             process.kill()
             await process.wait()
         scene = Scene(tmp_path, host.url)
         assert scene.files == {f"{NAME}.part": MIB, f"{NAME}.part.json": 0}
-        async with saving(host.url, tmp_path) as process:
-            lines = await said(process)
-        assert lines[-2] == f"saved {NAME}.mp4"
+        async with downloader(host.url, tmp_path) as process:
+            lines = await output_of(process)
+        assert lines[-2] == f"downloaded {NAME}.mp4"
         assert scene.files == {f"{NAME}.mp4": len(CLIP)}
         assert (tmp_path / f"{NAME}.mp4").read_bytes() == CLIP
-        assert [seen.range for seen in host.seen] == [
+        assert [request.range for request in host.requests] == [
             (None, None),
             (f"bytes={MIB}-", '"v1"'),
         ]
         assert host.served == len(CLIP)
 
 
-async def test_while_a_process_saves_a_clip_another_one_leaves_its_part_alone(
+async def test_a_part_that_a_live_process_has_is_left_alone(
     tmp_path: Path,
 ) -> None:
     async with serve_clip(CLIP, ETag='"v1"') as host:
-        host.ways.append(Reply(hang_after=MIB))
+        host.replies.append(Reply(stall_after=MIB))
         scene = Scene(tmp_path, host.url)
-        async with saving(host.url, tmp_path) as process:
-            await said(process, until=f"report {MIB} {len(CLIP)}")
-            assert await scene.save() == f"{NAME}.mp4"
+        async with downloader(host.url, tmp_path) as process:
+            await output_of(process, until=f"report {MIB} {len(CLIP)}")
+            assert await scene.download() == f"{NAME}.mp4"
             assert scene.files == {
                 f"{NAME}.mp4": len(CLIP),
                 f"{NAME}.part": MIB,
                 f"{NAME}.part.json": 0,
             }
-        assert await scene.save() == f"{NAME}-2.mp4"
+        assert await scene.download() == f"{NAME}-2.mp4"
         assert scene.files == dict.fromkeys([f"{NAME}.mp4", f"{NAME}-2.mp4"], len(CLIP))
-        assert [seen.range[0] for seen in host.seen] == [None, None, f"bytes={MIB}-"]
+        assert [request.range[0] for request in host.requests] == [None, None, f"bytes={MIB}-"]
 
 
-async def test_processes_that_save_at_once_never_take_each_others_names(tmp_path: Path) -> None:
+async def test_concurrent_processes_never_overwrite_each_others_files(tmp_path: Path) -> None:
     processes, each = 3, 4
     lines: list[str] = []
 
     async def save() -> None:
-        async with saving(host.url, tmp_path, count=each) as process:
-            lines.extend(await said(process))
+        async with downloader(host.url, tmp_path, count=each) as process:
+            lines.extend(await output_of(process))
 
     async with serve_clip(mp4(100_000)) as host:
         async with anyio.create_task_group() as tasks:
             for _ in range(processes):
                 tasks.start_soon(save)
         scene = Scene(tmp_path, host.url)
-    saved = Counter(line.removeprefix("saved ") for line in lines if line.startswith("saved "))
+    saved = Counter(
+        line.removeprefix("downloaded ") for line in lines if line.startswith("downloaded ")
+    )
     assert saved.total() == processes * each
     assert scene.files == dict.fromkeys(saved, 100_000)
 
 
-async def test_a_full_disk_is_said_and_what_came_is_gone_on_from(tmp_path: Path) -> None:
+async def test_a_full_disk_is_reported_and_the_part_is_resumed_later(tmp_path: Path) -> None:
     async with serve_clip(CLIP, ETag='"v1"') as host:
-        # A limit of 1 MiB a file, at which a write fails as it does on a full disk.
+        # A limit of 1 MiB per file; a write beyond it fails as on a full disk.
         limited = ("sh", "-c", 'ulimit -f 2048 && exec "$@"', "sh")
-        async with saving(host.url, tmp_path, wrapper=limited) as process:
-            lines = await said(process)
+        async with downloader(host.url, tmp_path, wrapper=limited) as process:
+            lines = await output_of(process)
         assert lines[-2] == (
             f"{tmp_path} has no space left for the clip: free some, or set SEEDANCE_OUTPUT_DIR."
             f" {PAID}"
         )
         scene = Scene(tmp_path, host.url)
         assert scene.files == {f"{NAME}.part": MIB, f"{NAME}.part.json": 0}
-        assert await scene.save() == f"{NAME}.mp4"
-        assert host.seen[-1].range[0] == f"bytes={MIB}-"
+        assert await scene.download() == f"{NAME}.mp4"
+        assert host.requests[-1].range[0] == f"bytes={MIB}-"
         assert (tmp_path / f"{NAME}.mp4").read_bytes() == CLIP
 
 
@@ -136,77 +138,80 @@ NO_LINKS = "fail:os.link:EPERM"
 
 
 @pytest.mark.parametrize(
-    "befalls",
+    "faults",
     [
-        # The part has both names; it has the clip's alone; the same where there are no links.
+        # The file has both names; its final name alone; the same without hard links.
         ("die:os.link,os.remove",),
         ("die:os.link,os.remove,open",),
         (NO_LINKS, "die:os.rename,open"),
     ],
 )
-async def test_a_process_killed_just_after_naming_a_clip_leaves_it_to_be_found(
-    tmp_path: Path, befalls: tuple[str, ...]
+async def test_a_clip_of_a_process_killed_just_after_renaming_is_found(
+    tmp_path: Path, faults: tuple[str, ...]
 ) -> None:
     async with serve_clip(CLIP, ETag='"v1"') as host:
-        async with saving(host.url, tmp_path, befalls=befalls) as process:
-            await said(process)
+        async with downloader(host.url, tmp_path, faults=faults) as process:
+            await output_of(process)
             assert await process.wait() == 9
         scene = Scene(tmp_path, host.url)
         assert f"{NAME}.mp4" in scene.files
-        assert await scene.save() == f"{NAME}.mp4"
+        assert await scene.download() == f"{NAME}.mp4"
         assert scene.files == {f"{NAME}.mp4": len(CLIP)}
-        assert len(host.seen) == 1
+        assert len(host.requests) == 1
 
 
-async def test_a_process_killed_just_before_naming_leaves_nothing_that_looks_finished(
+async def test_a_process_killed_just_before_renaming_leaves_no_final_file(
     tmp_path: Path,
 ) -> None:
     async with serve_clip(CLIP, ETag='"v1"') as host:
-        async with saving(host.url, tmp_path, befalls=(NO_LINKS, "die:os.rename")) as process:
-            await said(process)
+        async with downloader(host.url, tmp_path, faults=(NO_LINKS, "die:os.rename")) as process:
+            await output_of(process)
             assert await process.wait() == 9
         scene = Scene(tmp_path, host.url)
         assert scene.files == {f"{NAME}.part": len(CLIP), f"{NAME}.part.json": 0}
-        async with saving(host.url, tmp_path, befalls=(NO_LINKS,)) as process:
-            assert (await said(process))[-2] == f"saved {NAME}.mp4"
+        async with downloader(host.url, tmp_path, faults=(NO_LINKS,)) as process:
+            assert (await output_of(process))[-2] == f"downloaded {NAME}.mp4"
         assert scene.files == {f"{NAME}.mp4": len(CLIP)}
-        assert len(host.seen) == 1
+        assert len(host.requests) == 1
 
 
-async def test_without_links_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
+async def test_without_hard_links_existing_files_are_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / f"{NAME}.mp4").write_bytes(b"mine")
-    async with serve_clip(CLIP) as host, saving(host.url, tmp_path, befalls=(NO_LINKS,)) as process:
-        assert (await said(process))[-2] == f"saved {NAME}-2.mp4"
+    async with (
+        serve_clip(CLIP) as host,
+        downloader(host.url, tmp_path, faults=(NO_LINKS,)) as process,
+    ):
+        assert (await output_of(process))[-2] == f"downloaded {NAME}-2.mp4"
     assert (tmp_path / f"{NAME}.mp4").read_bytes() == b"mine"
 
 
-async def test_a_folder_without_locks_can_be_saved_to(tmp_path: Path) -> None:
-    befalls = ("fail:fcntl.flock:ENOLCK",)
-    async with serve_clip(CLIP) as host, saving(host.url, tmp_path, befalls=befalls) as process:
-        assert (await said(process))[-2] == f"saved {NAME}.mp4"
+async def test_a_folder_without_locks_can_be_downloaded_to(tmp_path: Path) -> None:
+    faults = ("fail:fcntl.flock:ENOLCK",)
+    async with serve_clip(CLIP) as host, downloader(host.url, tmp_path, faults=faults) as process:
+        assert (await output_of(process))[-2] == f"downloaded {NAME}.mp4"
     assert (tmp_path / f"{NAME}.mp4").read_bytes() == CLIP
 
 
-async def test_no_proxy_comes_between_where_the_service_is_on_this_machine(tmp_path: Path) -> None:
+async def test_no_proxy_is_used_for_a_base_url_on_this_machine(tmp_path: Path) -> None:
     names = "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"
     proxies = ("env", *(f"{name}=http://127.0.0.1:9" for name in names))
-    async with serve_clip(CLIP) as host, saving(host.url, tmp_path, wrapper=proxies) as process:
-        assert (await said(process))[-2] == f"saved {NAME}.mp4"
+    async with serve_clip(CLIP) as host, downloader(host.url, tmp_path, wrapper=proxies) as process:
+        assert (await output_of(process))[-2] == f"downloaded {NAME}.mp4"
 
 
 @pytest.fixture
-def vast(tmp_path: Path) -> Generator[Path, None, None]:
-    """Give a folder that is emptied at once, since pytest keeps others for a while."""
+def large_folder(tmp_path: Path) -> Generator[Path, None, None]:
+    """Yield a folder that is removed at once, since pytest keeps others for a while."""
     yield tmp_path
     shutil.rmtree(tmp_path)
 
 
-async def test_fifty_clips_of_10_mb_at_once_need_little_memory(vast: Path) -> None:
+async def test_fifty_concurrent_downloads_of_10_mb_need_little_memory(large_folder: Path) -> None:
     clip = mp4(10_000_000)
-    async with serve_clip(clip) as host, saving(host.url, vast, count=50) as process:
-        *saved, grown = await said(process)
+    async with serve_clip(clip) as host, downloader(host.url, large_folder, count=50) as process:
+        *saved, grown = await output_of(process)
         assert sorted(saved) == sorted(
-            [f"saved {NAME}.mp4", *(f"saved {NAME}-v{n}.mp4" for n in range(2, 51))]
+            [f"downloaded {NAME}.mp4", *(f"downloaded {NAME}-v{n}.mp4" for n in range(2, 51))]
         )
         assert int(grown.removeprefix("grown ")) < 150_000_000
-        assert set(Scene(vast, host.url).files.values()) == {len(clip)}
+        assert set(Scene(large_folder, host.url).files.values()) == {len(clip)}

@@ -11,8 +11,10 @@ from tests.support.clip_host import mp4, serve_clip
 from tests.support.download_scene import JOB, NAME, Scene
 
 
-def named(prompt: Any, *, request_id: str | None = JOB.request_id, number: int = 1) -> str:
-    """Give what lies between the date and the extension."""
+def name_after_date(
+    prompt: Any, *, request_id: str | None = JOB.request_id, number: int = 1
+) -> str:
+    """Return the name between the date and the extension."""
     job = replace(JOB, arguments={"prompt": prompt}, request_id=request_id)
     output = Output(kind="video", number=number, url="")
     return file_name(job, output).removeprefix("2026-11-23-")
@@ -43,13 +45,13 @@ PROMPTS = {
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
-def test_a_name_is_made_of_the_prompt_but_is_never_more_than_a_name(prompt: str) -> None:
-    assert named(prompt) == PROMPTS[prompt]
+def test_a_name_comes_from_the_prompt_and_is_never_a_path(prompt: str) -> None:
+    assert name_after_date(prompt) == PROMPTS[prompt]
 
 
 @pytest.mark.parametrize("prompt", [None, 5, ["a"], {"a": 1}])
-def test_a_job_without_a_prompt_has_a_name_too(prompt: Any) -> None:
-    assert named(prompt) == "7c1f3a2b"
+def test_a_job_without_a_prompt_has_a_name(prompt: Any) -> None:
+    assert name_after_date(prompt) == "7c1f3a2b"
     output = Output(kind="video", number=1, url="")
     assert file_name(replace(JOB, arguments={}), output) == "2026-11-23-7c1f3a2b"
 
@@ -58,31 +60,29 @@ def test_a_job_without_a_prompt_has_a_name_too(prompt: Any) -> None:
     ("request_id", "end"),
     [("../../x", "x"), ("REQ_1.2", "req12"), ("///", ""), (None, "job1"), ("a" * 500, "a" * 8)],
 )
-def test_whatever_the_service_calls_a_request_stays_within_the_name(
-    request_id: str | None, end: str
-) -> None:
-    assert named("lake", request_id=request_id) == "-".join(filter(None, ["lake", end]))
+def test_any_request_id_makes_a_plain_name(request_id: str | None, end: str) -> None:
+    assert name_after_date("lake", request_id=request_id) == "-".join(filter(None, ["lake", end]))
 
 
-def test_the_second_clip_of_a_job_says_so() -> None:
-    assert named("lake", number=2) == "lake-7c1f3a2b-v2"
+def test_the_second_clip_of_a_job_is_numbered() -> None:
+    assert name_after_date("lake", number=2) == "lake-7c1f3a2b-v2"
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("prompt", PROMPTS)
-async def test_a_file_of_that_name_can_be_written(tmp_path: Path, prompt: str) -> None:
+async def test_a_file_with_that_name_can_be_written(tmp_path: Path, prompt: str) -> None:
     async with serve_clip(mp4(100)) as host:
         scene = Scene(tmp_path, host.url)
         job = replace(JOB, arguments={"prompt": prompt})
-        name = await scene.save("/../../evil.exe?name=../evil", job=job)
+        name = await scene.download("/../../evil.exe?name=../evil", job=job)
     assert re.fullmatch(r"[0-9]{4}(-[a-z0-9]+)+\.mp4", name)
     assert len(name) < 100
     assert scene.files == {name: 100}
 
 
 @pytest.mark.anyio
-async def test_every_clip_of_a_job_has_its_file(tmp_path: Path) -> None:
+async def test_each_clip_of_a_job_has_a_file_of_its_own(tmp_path: Path) -> None:
     async with serve_clip(mp4(100)) as host:
         scene = Scene(tmp_path, host.url)
-        names = [await scene.save(f"/{number}.mp4", number=number) for number in (1, 2)]
+        names = [await scene.download(f"/{number}.mp4", number=number) for number in (1, 2)]
     assert names == [f"{NAME}.mp4", f"{NAME}-v2.mp4"]

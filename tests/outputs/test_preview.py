@@ -18,8 +18,8 @@ from tests.support.clip_host import mp4
 SECOND = 24
 
 
-def film(path: Path, frames: list[Image.Image], *, key_frame_every: int = 250) -> Path:
-    """Write images as a clip of 24 a second."""
+def write_clip(path: Path, frames: list[Image.Image], *, key_frame_every: int = 250) -> Path:
+    """Write images as a clip of 24 frames per second."""
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=SECOND)
         stream.width, stream.height, stream.pix_fmt = *frames[0].size, "yuv420p"
@@ -30,8 +30,8 @@ def film(path: Path, frames: list[Image.Image], *, key_frame_every: int = 250) -
     return path
 
 
-def looked_at(path: Path) -> Image.Image:
-    """Give the image of a clip, which must be small and a JPEG."""
+def preview(path: Path) -> Image.Image:
+    """Return the preview of a clip, which must be a small JPEG."""
     jpeg = middle_frame(path)
     assert jpeg is not None
     assert len(jpeg) <= MAX_PREVIEW_BYTES
@@ -40,8 +40,8 @@ def looked_at(path: Path) -> Image.Image:
     return image
 
 
-def grey(image: Image.Image) -> int:
-    """Give an image's brightness in its middle."""
+def brightness(image: Image.Image) -> int:
+    """Return the brightness in an image's middle, 0 to 255."""
     value = image.convert("L").getpixel((image.width // 2, image.height // 2))
     assert isinstance(value, int)
     return value
@@ -49,11 +49,13 @@ def grey(image: Image.Image) -> int:
 
 @pytest.mark.parametrize("key_frame_every", [1, 7, 250])
 @pytest.mark.parametrize("count", [1, 2, 3, 24, 61])
-def test_it_is_the_frame_in_the_middle(tmp_path: Path, count: int, key_frame_every: int) -> None:
+def test_a_preview_is_the_frame_in_the_middle(
+    tmp_path: Path, count: int, key_frame_every: int
+) -> None:
     greys = [30 + round(n * 190 / max(1, count - 1)) for n in range(count)]
     frames = [Image.new("RGB", (64, 64), (value, value, value)) for value in greys]
-    path = film(tmp_path / "a.mp4", frames, key_frame_every=key_frame_every)
-    assert abs(grey(looked_at(path)) - greys[count // 2]) <= 8
+    path = write_clip(tmp_path / "a.mp4", frames, key_frame_every=key_frame_every)
+    assert abs(brightness(preview(path)) - greys[count // 2]) <= 8
 
 
 @pytest.mark.parametrize(
@@ -65,28 +67,28 @@ def test_it_is_the_frame_in_the_middle(tmp_path: Path, count: int, key_frame_eve
         ((1920, 2), (640, 1)),
     ],
 )
-def test_it_is_no_larger_than_it_need_be(
+def test_a_preview_is_scaled_down_but_never_up(
     tmp_path: Path, size: tuple[int, int], shown: tuple[int, int]
 ) -> None:
-    path = film(tmp_path / "a.mp4", [Image.new("RGB", size, (9, 99, 199))] * 3)
-    assert looked_at(path).size == shown
+    path = write_clip(tmp_path / "a.mp4", [Image.new("RGB", size, (9, 99, 199))] * 3)
+    assert preview(path).size == shown
 
 
-def test_a_image_that_hardly_shrinks_is_made_small_enough(tmp_path: Path) -> None:
+def test_a_frame_that_compresses_badly_is_made_small_enough(tmp_path: Path) -> None:
     noise = Image.frombytes("RGB", (1280, 720), Random(1).randbytes(1280 * 720 * 3))  # noqa: S311
-    path = film(tmp_path / "a.mp4", [noise] * 3)
-    assert min(looked_at(path).size) >= 180
+    path = write_clip(tmp_path / "a.mp4", [noise] * 3)
+    assert min(preview(path).size) >= 180
 
 
-def test_a_clip_of_the_simulator_can_be_looked_at(tmp_path: Path) -> None:
+def test_a_clip_of_the_simulator_has_a_preview(tmp_path: Path) -> None:
     image = BytesIO()
     Image.effect_mandelbrot((800, 450), (-2, -1, 1, 1), 50).convert("RGB").save(image, "PNG")
     render(tmp_path / "a.mp4", image.getvalue(), None, height=480, seconds=1)
-    assert looked_at(tmp_path / "a.mp4").size == (640, 360)
+    assert preview(tmp_path / "a.mp4").size == (640, 360)
 
 
-def test_what_cannot_be_read_gives_no_image(tmp_path: Path) -> None:
-    whole = film(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 3).read_bytes()
+def test_an_unreadable_file_has_no_preview(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 3).read_bytes()
     bodies = {
         "empty": b"",
         "html": b"<!doctype html>",
@@ -101,24 +103,24 @@ def test_what_cannot_be_read_gives_no_image(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", [b"avc1", b"stsd", b"stco"])
-def test_a_clip_of_what_nobody_knows_gives_no_image(tmp_path: Path, what: bytes) -> None:
-    path = film(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 3)
+def test_a_clip_of_an_unknown_format_has_no_preview(tmp_path: Path, what: bytes) -> None:
+    path = write_clip(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 3)
     path.write_bytes(path.read_bytes().replace(what, b"zzz1"))
     assert middle_frame(path) is None
 
 
-def test_when_nobody_waits_any_more_the_looking_ends(tmp_path: Path) -> None:
-    path = film(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 60)
+def test_a_cancelled_preview_stops_decoding(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 60)
     asked: list[int] = []
 
-    def late() -> bool:
+    def is_cancelled() -> bool:
         asked.append(1)
         return len(asked) == 5
 
-    assert (middle_frame(path, late), len(asked)) == (None, 5)
+    assert (middle_frame(path, is_cancelled), len(asked)) == (None, 5)
 
 
-def test_sound_alone_gives_no_image(tmp_path: Path) -> None:
+def test_a_file_without_video_has_no_preview(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mp4"), "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=48000)
         frame = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
@@ -131,8 +133,8 @@ def test_sound_alone_gives_no_image(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["av", "PIL"])
-def test_without_the_extra_there_is_no_image(tmp_path: Path, missing: str) -> None:
-    path = film(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 3)
+def test_without_pyav_or_pillow_there_is_no_preview(tmp_path: Path, missing: str) -> None:
+    path = write_clip(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 3)
     code = (
         "import sys, pathlib\n"
         "from seedance_mcp.outputs.preview import middle_frame\n"

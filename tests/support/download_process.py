@@ -1,9 +1,9 @@
-"""A process that saves clips, to be killed and measured: URL, FOLDER, COUNT, and what befalls it.
+"""A process that downloads clips, to be killed and measured. Arguments: URL FOLDER COUNT FAULT...
 
-It prints a line for every report, and for every clip its name or why there is none. What befalls it
-is told by events of the interpreter (`sys.audit`), which come just before a step on files is taken:
-`fail:EVENT:ERRNO` lets every such step fail, and `die:EVENT,EVENT` kills the process at the last of
-them, once the others have come.
+It prints a line for each progress report, and for each clip its name or its error. Faults happen at
+audit events of the interpreter (`sys.audit`), which come just before a file operation:
+`fail:EVENT:ERRNO` makes every such operation fail, and `die:EVENT,EVENT` kills the process at the
+last event, once the others have come in this order.
 """
 
 import errno
@@ -22,22 +22,22 @@ from .download_scene import JOB
 
 
 def say(*words: object) -> None:
-    """Print a line at once."""
+    """Print a line without buffering."""
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
 def memory(name: str) -> int:
-    """Read one of the process's own figures, in bytes."""
+    """Return a figure of this process's memory in bytes."""
     lines = Path("/proc/self/status").read_text("ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 
 
-def befall(what: str) -> None:
-    """Let something befall this process."""
-    kind, events, *code = what.split(":")
+def inject(fault: str) -> None:
+    """Make a fault happen in this process."""
+    kind, events, *code = fault.split(":")
     left = events.split(",")
 
-    def heard(event: str, _: object) -> None:
+    def on_event(event: str, _: object) -> None:
         if left and event == left[0]:
             if kind == "fail":
                 raise OSError(getattr(errno, code[0]), os.strerror(getattr(errno, code[0])))
@@ -45,42 +45,41 @@ def befall(what: str) -> None:
             if not left:
                 os._exit(9)
 
-    sys.addaudithook(heard)
+    sys.addaudithook(on_event)
 
 
 async def main(url: str, folder: Path, count: int) -> None:
-    """Save the clip so many times at once."""
-    clock = Clock()
-    downloads = Downloader(folder, base_url=url, transport=None, clock=clock)
+    """Download the clip `count` times at once."""
+    downloader = Downloader(folder, base_url=url, transport=None, clock=Clock())
 
     async def report(size: int, total: int | None) -> None:
         if count == 1:
             say("report", size, total)
 
-    async def recorded(_: Path) -> bool:
+    async def record(_: Path) -> bool:
         return True
 
-    async def save(number: int) -> None:
+    async def download(number: int) -> None:
         try:
-            saved = await downloads.download(
+            path = await downloader.download(
                 JOB,
                 Output(kind="video", number=number, url=f"{url}/a.mp4"),
                 on_bytes=report,
-                on_saved=recorded,
+                on_saved=record,
             )
         except DownloadFailed as error:
             say(error.line)
         else:
-            say("saved", saved.name)
+            say("downloaded", path.name)
 
     before = memory("VmRSS")
     async with anyio.create_task_group() as tasks:
         for number in range(1, count + 1):
-            tasks.start_soon(save, number)
+            tasks.start_soon(download, number)
     say("grown", memory("VmHWM") - before)
 
 
 if __name__ == "__main__":
-    for fate in sys.argv[4:]:
-        befall(fate)
+    for fault in sys.argv[4:]:
+        inject(fault)
     anyio.run(main, sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

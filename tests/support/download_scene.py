@@ -1,4 +1,4 @@
-"""What the tests of saving share: a job, a folder to save in, and what was seen of it."""
+"""What the tests of downloads share: a job, a folder to download to, and what was observed."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,46 +27,46 @@ PAID = "The clip is paid for and can be fetched again."
 
 @dataclass
 class Scene:
-    """A folder that clips are saved in.
+    """A folder that clips are downloaded to.
 
     Attributes:
         folder: The folder.
-        base_url: What the user set as the service's address.
-        transport: How requests leave, None for the network.
-        time: The pauses that were made.
-        reports: What was reported, in order.
-        recorded: Whether where a file is can be written down.
+        base_url: The configured base URL of RunComfy.
+        transport: How requests are sent, None for the network.
+        time: The clock, which has the pauses that were made.
+        progress: The bytes and totals that were reported, in order.
+        records: Whether a finished file's path can be recorded.
     """
 
     folder: Path
     base_url: str
     transport: httpx.AsyncBaseTransport | None = None
     time: FrozenTime = field(default_factory=FrozenTime)
-    reports: list[tuple[int, int | None]] = field(default_factory=list[tuple[int, int | None]])
-    recorded: bool = True
+    progress: list[tuple[int, int | None]] = field(default_factory=list[tuple[int, int | None]])
+    records: bool = True
 
-    async def save(
+    async def download(
         self,
-        path: str = "/a.mp4",
+        place: str = "/a.mp4",
         *,
         job: Job = JOB,
         number: int = 1,
         kind: Literal["video", "image"] = "video",
     ) -> str:
-        """Save what lies at a path of the host, or at a URL; give the file's name or the line."""
-        url = self.base_url + path if path.startswith("/") else path
+        """Download from a path of the host or a URL; return the file's name or the error's line."""
+        url = self.base_url + place if place.startswith("/") else place
         output = Output(kind=kind, number=number, url=url)
         try:
-            saved = await self._downloads.download(
+            path = await self._downloader.download(
                 job, output, on_bytes=self._report, on_saved=self._record
             )
         except DownloadFailed as error:
             return error.line
-        assert saved.parent == self.folder
-        return saved.name
+        assert path.parent == self.folder
+        return path.name
 
     @cached_property
-    def _downloads(self) -> Downloader:
+    def _downloader(self) -> Downloader:
         return Downloader(
             self.folder,
             base_url=self.base_url,
@@ -75,14 +75,14 @@ class Scene:
         )
 
     async def _record(self, _: Path) -> bool:
-        return self.recorded
+        return self.records
 
     async def _report(self, size: int, total: int | None) -> None:
-        self.reports.append((size, total))
+        self.progress.append((size, total))
 
     @property
     def files(self) -> dict[str, int]:
-        """What lies in the folder, with its size; a note's size says nothing and is 0."""
+        """The names and sizes of the files in the folder; the size of metadata counts as 0."""
         return {
             path.name: 0 if path.suffix == ".json" else path.stat().st_size
             for path in sorted(self.folder.iterdir())
