@@ -36,7 +36,7 @@ def simulate(options: Namespace) -> None:
 def _announce(simulator: Simulator) -> None:
     """Print the variables that point a server at the simulator."""
     sys.stdout.write(
-        f"Simulating RunComfy's Model API at {simulator.url}, for this machine only.\n"
+        f"Simulating RunComfy's Model API, for this machine only: {simulator.url}\n"
         "Clips are drawn here and nothing is charged. To point a server at it:\n"
         f"  export RUNCOMFY_API_BASE_URL={simulator.url}\n"
         f"  export RUNCOMFY_API_TOKEN={simulator.token}\n"
