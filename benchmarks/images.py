@@ -30,8 +30,8 @@ def image() -> bytes:
 async def checking(host: ImageHost) -> None:
     """Check the image as the server does."""
     model = next(iter(load_models().values()))
-    gate = Preflight(model, check=True, allow_private=True, local_files=False)
-    await gate.look({"first_frame_image_url": host.url(), "prompt": "Mist.", "resolution": "480p"})
+    preflight = Preflight(model, check=True, allow_private=True, local_files=False)
+    await preflight.check({"first_frame_image_url": host.url(), "prompt": "Mist."})
 
 
 async def downloading(host: ImageHost) -> None:

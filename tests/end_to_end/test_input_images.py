@@ -118,7 +118,7 @@ async def test_a_local_file_is_refused_where_the_caller_may_be_anybody(tmp_path:
                 arguments = {"prompt": "Mist.", "first_frame_image_url": value}
                 result = await client.call_tool("generate_video", arguments)
                 assert result.is_error
-                assert text(result).startswith("first_frame_image_url must be an https URL")
+                assert text(result).startswith("first_frame_image_url must be the public https URL")
             assert simulator.requests == []
 
 

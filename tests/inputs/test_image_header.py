@@ -1,4 +1,4 @@
-"""Headers of any bytes at all: read or refused, quickly, and nothing else."""
+"""Headers of arbitrary bytes are read or refused, quickly, and raise nothing else."""
 
 import random
 import struct
@@ -32,7 +32,7 @@ SAMPLES = {
 }
 
 
-def tried(data: bytes, *, whole: bool) -> Header | None:
+def attempt(data: bytes, *, whole: bool) -> Header | None:
     try:
         return read_header(data, whole=whole)
     except (NotAnImage, UnsupportedImage):
@@ -40,21 +40,21 @@ def tried(data: bytes, *, whole: bool) -> Header | None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_header_is_read_from_any_beginning_that_holds_it_and_from_no_shorter_one(
+def test_a_header_is_read_as_soon_as_the_bytes_contain_it(
     name: str,
 ) -> None:
     data = SAMPLES[name]
     seen = [read_header(data[:length], whole=False) for length in range(min(len(data), 3000))]
-    told = [header for header in seen if header]
-    if not told:  # what stands at the end of the file
-        told = [header for header in [read_header(data, whole=True)] if header]
+    headers = [header for header in seen if header]
+    if not headers:  # what stands at the end of the file
+        headers = [header for header in [read_header(data, whole=True)] if header]
     first = next((at for at, header in enumerate(seen) if header), len(seen))
-    assert {(header.width, header.height) for header in told} == {(640, 480)}
+    assert {(header.width, header.height) for header in headers} == {(640, 480)}
     assert seen[:first] == [None] * first
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_garbled_header_raises_nothing_else(name: str) -> None:
+def test_a_garbled_header_raises_only_its_own_errors(name: str) -> None:
     chance = random.Random(SEED)  # noqa: S311 - no secret
     start = SAMPLES[name][:400]
     for _ in range(500):
@@ -64,7 +64,7 @@ def test_a_garbled_header_raises_nothing_else(name: str) -> None:
         cut = bytes(garbled[: chance.randrange(len(garbled))])
         for data in (bytes(garbled), cut):
             for whole in (True, False):
-                header = tried(data, whole=whole)
+                header = attempt(data, whole=whole)
                 assert header is None or min(header.width, header.height) > 0
 
 
@@ -77,9 +77,9 @@ def test_a_garbled_header_raises_nothing_else(name: str) -> None:
         b"\0\0\0\x10ftypheic" + b"heic" + struct.pack(">I", 28_000_000) + b"meta" + b"ispe" * 7**8,
     ],
 )
-def test_a_head_without_end_keeps_nobody_busy(data: bytes) -> None:
+def test_an_endless_header_is_given_up_quickly(data: bytes) -> None:
     began = time.process_time()
-    assert tried(data, whole=True) is None
+    assert attempt(data, whole=True) is None
     assert time.process_time() - began < 0.5
 
 

@@ -1,4 +1,4 @@
-"""Images of this machine: what is sent of them, and what never leaves."""
+"""Images of this machine: which are sent unchanged, and how others are converted."""
 
 import re
 from collections.abc import Callable
@@ -25,16 +25,16 @@ from tests.support.sample_images import animated, make_image, noise, rotated
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_jpeg_is_sent_as_it_is(tmp_path: Path) -> None:
+async def test_a_jpeg_is_sent_unchanged(tmp_path: Path) -> None:
     assert await sent_image(write_image(tmp_path, JPEG)) == ("image/jpeg", JPEG)
 
 
-async def test_a_png_is_sent_as_it_is_whatever_it_is_called(tmp_path: Path) -> None:
+async def test_a_png_is_sent_unchanged_whatever_its_name(tmp_path: Path) -> None:
     plain = make_image("PNG")
     assert await sent_image(write_image(tmp_path, plain, "lake.jpg")) == ("image/png", plain)
 
 
-async def test_a_file_url_is_a_path(tmp_path: Path) -> None:
+async def test_a_file_url_is_read_as_a_path(tmp_path: Path) -> None:
     write_image(tmp_path, JPEG, "a lake.jpg")
     assert await sent_image((tmp_path / "a lake.jpg").as_uri()) == ("image/jpeg", JPEG)
     host = (tmp_path / "a lake.jpg").as_uri().replace("file://", "FILE://localhost")
@@ -42,19 +42,19 @@ async def test_a_file_url_is_a_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b#1?.jpg", "100%.jpg", "100%25.jpg", "sjö.jpg"])
-async def test_a_file_url_that_nobody_escaped_is_a_path_too(name: str, tmp_path: Path) -> None:
+async def test_an_unescaped_file_url_is_read_as_a_path(name: str, tmp_path: Path) -> None:
     path = write_image(tmp_path, JPEG, name)
     assert await sent_image(f"file://{path}") == ("image/jpeg", JPEG)
     assert await sent_image((tmp_path / name).as_uri()) == ("image/jpeg", JPEG)
 
 
-async def test_a_name_with_a_colon_is_a_name(tmp_path: Path) -> None:
+async def test_a_file_name_may_contain_a_colon(tmp_path: Path) -> None:
     write_image(tmp_path, JPEG, "shot10:30.jpg")
     with chdir(tmp_path):
         assert await sent_image("shot10:30.jpg") == ("image/jpeg", JPEG)
 
 
-async def test_base64_may_be_wrapped_or_not_be_filled_up() -> None:
+async def test_base64_may_be_wrapped_or_unpadded() -> None:
     head, _, body = data_uri(JPEG + b"\0" * (-len(JPEG) % 3 + 1)).partition(",")
     padded = JPEG + b"\0" * (-len(JPEG) % 3 + 1)
     assert body.endswith("==")
@@ -63,12 +63,12 @@ async def test_base64_may_be_wrapped_or_not_be_filled_up() -> None:
         assert await sent_image(f"{head},{form}") == ("image/jpeg", padded)
 
 
-async def test_a_link_to_a_image_is_that_image(tmp_path: Path) -> None:
+async def test_a_link_to_an_image_is_followed(tmp_path: Path) -> None:
     (tmp_path / "link.jpg").symlink_to(write_image(tmp_path, JPEG))
     assert await sent_image(str(tmp_path / "link.jpg")) == ("image/jpeg", JPEG)
 
 
-async def test_a_data_uri_is_a_image_like_any_other() -> None:
+async def test_an_image_in_a_data_uri_is_sent_unchanged() -> None:
     assert await sent_image(data_uri(JPEG)) == ("image/jpeg", JPEG)
     assert await sent_image("DATA:;base64," + data_uri(JPEG).partition(",")[2]) == (
         "image/jpeg",
@@ -93,7 +93,7 @@ async def test_a_data_uri_is_a_image_like_any_other() -> None:
         lambda: make_image("PPM"),
     ],
 )
-async def test_what_the_service_may_not_take_is_converted_to_jpeg(
+async def test_types_that_runcomfy_may_refuse_are_converted_to_jpeg(
     make: Callable[[], bytes], tmp_path: Path
 ) -> None:
     media_type, data = await sent_image(write_image(tmp_path, make()))
@@ -106,14 +106,14 @@ async def test_what_the_service_may_not_take_is_converted_to_jpeg(
     )
 
 
-async def test_16_bits_a_channel_become_8_without_being_cut_off(tmp_path: Path) -> None:
+async def test_16_bits_a_channel_become_8_without_clipping(tmp_path: Path) -> None:
     sink = BytesIO()
     Image.new("I;16", (640, 480), 0x8000).save(sink, "TIFF")
     _, data = await sent_image(write_image(tmp_path, sink.getvalue()))
     assert decoded(data).getpixel((320, 240)) == (128, 128, 128)
 
 
-async def test_what_is_transparent_becomes_white(tmp_path: Path) -> None:
+async def test_transparent_pixels_become_white(tmp_path: Path) -> None:
     sink = BytesIO()
     Image.new("RGBA", (640, 480), (255, 0, 0, 0)).save(sink, "WEBP", lossless=True)
     _, data = await sent_image(write_image(tmp_path, sink.getvalue()))
@@ -133,7 +133,7 @@ async def test_an_oversized_image_is_scaled_down_as_little_as_needed(tmp_path: P
     assert abs(image.width / image.height - 4 / 3) < 0.005
 
 
-async def test_a_camera_held_otherwise_is_put_upright_only_where_a_image_is_converted(
+async def test_a_rotated_photo_is_turned_upright_only_when_it_is_converted(
     tmp_path: Path,
 ) -> None:
     turned = rotated(6)
@@ -142,10 +142,10 @@ async def test_a_camera_held_otherwise_is_put_upright_only_where_a_image_is_conv
     assert (decoded(data).size, decoded(data).getexif().get(0x0112)) == ((480, 640), None)
 
 
-async def test_two_local_frames_are_said_in_one_line(tmp_path: Path) -> None:
+async def test_two_local_frames_get_one_warning(tmp_path: Path) -> None:
     path = write_image(tmp_path, JPEG)
-    looked = await check_local(path, last=path)
+    checked = await check_local(path, last=path)
     line = f"{FIRST} and {LAST} are sent as data; RunComfy documents only https URLs."
-    assert looked.warnings == (line,)
-    assert looked.arguments[FIRST] == looked.arguments[LAST]
-    assert re.match("data:image/jpeg;base64,", looked.arguments[FIRST])
+    assert checked.warnings == (line,)
+    assert checked.arguments[FIRST] == checked.arguments[LAST]
+    assert re.match("data:image/jpeg;base64,", checked.arguments[FIRST])

@@ -1,11 +1,11 @@
-"""What names no image of this machine, or one that breaks a rule: nothing of it ever leaves."""
+"""Local files that are not images or break a rule: none of their bytes leaves the machine."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from seedance_mcp.inputs._local_file import READ_LIMIT
+from seedance_mcp.inputs._local_file import MAX_FILE_BYTES
 from tests.support.preflight import FIRST, JPEG, data_uri, refusal, write_image
 from tests.support.sample_images import HTML, SVG, heic, make_image, png
 
@@ -27,14 +27,16 @@ WRONG = f"{FIRST} must be an image; "
         ),
     ],
 )
-async def test_a_rule_is_a_rule_here_too(data: bytes, message: str, tmp_path: Path) -> None:
+async def test_a_local_image_must_keep_the_rules_about_pixels(
+    data: bytes, message: str, tmp_path: Path
+) -> None:
     rule = f"{FIRST}: The uploaded image width and height must "
     verb = "be " if message.startswith("less") else ""
     line = await refusal(write_image(tmp_path, data))
     assert line.replace("not be less", "be less") == rule + verb + message
 
 
-async def test_a_ratio_is_a_ratio_here_too() -> None:
+async def test_a_local_image_must_keep_the_rules_about_its_aspect_ratio() -> None:
     assert await refusal(data_uri(make_image("PNG", (1000, 400)))) == (
         f"{FIRST}: The aspect ratio range should be between 0.4 and 2.5."
         " It is 1000 x 400 pixels, width/height 2.5."
@@ -45,12 +47,12 @@ async def test_a_ratio_is_a_ratio_here_too() -> None:
     ("data", "what"),
     [
         (b"", "empty"),
-        (b"root:x:0:0:root:/root:/bin/bash\n" * 9, "no image"),
-        (b"Private diary " * 9, "no image"),
+        (b"root:x:0:0:root:/root:/bin/bash\n" * 9, "not an image"),
+        (b"Private diary " * 9, "not an image"),
         (b"P6 diary " * 9, "an image that cannot be read here"),
         (HTML, "an HTML page"),
         (SVG, "an SVG, which has no pixels"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n" + bytes(99), "no image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n" + bytes(99), "not an image"),
         (png(640, 480), "a PNG that cannot be read here"),
         (JPEG[:-900], "a damaged JPEG"),
         (make_image("PNG")[:-300], "a damaged PNG"),
@@ -59,7 +61,7 @@ async def test_a_ratio_is_a_ratio_here_too() -> None:
         (b"\0\0\1\0" + bytes(99), "an image that cannot be read here"),
     ],
 )
-async def test_a_file_that_is_no_image_is_refused_by_its_name(
+async def test_a_file_that_is_not_an_image_is_refused_by_its_name(
     data: bytes, what: str, tmp_path: Path
 ) -> None:
     path = write_image(tmp_path, data)
@@ -72,26 +74,26 @@ async def test_a_file_that_is_no_image_is_refused_by_its_name(
     [
         ("data:image/png,abc", "a data: URI must hold base64"),
         ("data:", "a data: URI must hold base64"),
-        ("data:image/png;base64,AAAA%", "its base64 is damaged"),
-        ("data:image/png;base64,AAAAA", "its base64 is damaged"),
-        ("data:image/png;base64,AAA\u00e4", "its base64 is damaged"),
-        ("file://files.example/lake.jpg", "it is a file of another machine"),
-        ("file://[lake.jpg", "it is a file of another machine"),
-        ("file:///nowhere/lake.jpg", "there is no file file:///nowhere/lake.jpg"),
-        ("/nowhere/lake.jpg", "there is no file /nowhere/lake.jpg"),
-        ("nowhere/lake.jpg", "there is no file nowhere/lake.jpg"),
-        ("~nobody-at-all/lake.jpg", "there is no file ~nobody-at-all/lake.jpg"),
-        ("/nowhere\0/lake.jpg", "there is no file /nowhere /lake.jpg"),
-        ("\\\\files\\lake.jpg", "there is no file \\\\files\\lake.jpg"),
-        ("/dev/null", "/dev/null is no regular file"),
-        ("/dev/zero", "/dev/zero is no regular file"),
-        ("/dev/urandom", "/dev/urandom is no regular file"),
-        ("/dev", "/dev is no regular file"),
-        ("/etc/passwd", "/etc/passwd is no image"),
-        ("/proc/self/environ", "/proc/self/environ is no image"),
+        ("data:image/png;base64,AAAA%", "its base64 is invalid"),
+        ("data:image/png;base64,AAAAA", "its base64 is invalid"),
+        ("data:image/png;base64,AAA\u00e4", "its base64 is invalid"),
+        ("file://files.example/lake.jpg", "it is a file on another machine"),
+        ("file://[lake.jpg", "it is a file on another machine"),
+        ("file:///nowhere/lake.jpg", "file:///nowhere/lake.jpg does not exist"),
+        ("/nowhere/lake.jpg", "/nowhere/lake.jpg does not exist"),
+        ("nowhere/lake.jpg", "nowhere/lake.jpg does not exist"),
+        ("~nobody-at-all/lake.jpg", "~nobody-at-all/lake.jpg does not exist"),
+        ("/nowhere\0/lake.jpg", "/nowhere /lake.jpg does not exist"),
+        ("\\\\files\\lake.jpg", "\\\\files\\lake.jpg does not exist"),
+        ("/dev/null", "/dev/null is not a regular file"),
+        ("/dev/zero", "/dev/zero is not a regular file"),
+        ("/dev/urandom", "/dev/urandom is not a regular file"),
+        ("/dev", "/dev is not a regular file"),
+        ("/etc/passwd", "/etc/passwd is not an image"),
+        ("/proc/self/environ", "/proc/self/environ is not an image"),
     ],
 )
-async def test_what_names_no_image_is_refused(uri: str, what: str) -> None:
+async def test_a_value_that_does_not_lead_to_an_image_is_refused(uri: str, what: str) -> None:
     assert await refusal(uri) == f"{WRONG}{what}."
 
 
@@ -103,16 +105,16 @@ async def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     for name, target in targets.items():
         (tmp_path / name).symlink_to(target)
     for path in (fifo, tmp_path, *(tmp_path / name for name in targets)):
-        assert await refusal(str(path)) == f"{WRONG}{path} is no regular file."
-    assert await refusal(str(loop)) == f"{WRONG}there is no file {loop}."
+        assert await refusal(str(path)) == f"{WRONG}{path} is not a regular file."
+    assert await refusal(str(loop)) == f"{WRONG}{loop} does not exist."
     secrets = tmp_path / "secrets.png"
     secrets.symlink_to("/etc/passwd")
-    assert await refusal(str(secrets)) == f"{WRONG}{secrets} is no image."
+    assert await refusal(str(secrets)) == f"{WRONG}{secrets} is not an image."
 
 
 async def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     path = Path(write_image(tmp_path, JPEG))
-    os.truncate(path, READ_LIMIT + 1)
+    os.truncate(path, MAX_FILE_BYTES + 1)
     assert await refusal(str(path)) == f"{WRONG}{path} is larger than 100 MB."
 
 
@@ -125,13 +127,13 @@ async def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
         (data_uri(JPEG), "begins with data:"),
     ],
 )
-async def test_without_leave_nothing_of_this_machine_is_taken(value: str, begins: str) -> None:
+async def test_where_local_files_are_not_allowed_they_are_refused(value: str, begins: str) -> None:
     assert await refusal(value, local_files=False) == (
-        f"{FIRST} must be an https URL that anyone can fetch; this one {begins}."
+        f"{FIRST} must be the public https URL of an image; it {begins}."
     )
 
 
-async def test_a_scheme_that_is_neither_is_refused_as_ever() -> None:
+async def test_another_scheme_is_refused_as_a_url() -> None:
     assert await refusal("ftp://images.example/lake.jpg") == (
-        f"{FIRST} must be an https URL that anyone can fetch; this one begins with ftp:."
+        f"{FIRST} must be the public https URL of an image; it begins with ftp:."
     )

@@ -1,4 +1,4 @@
-"""A camera's orientation, and what else an image carries beside its pixels."""
+"""Orientation tags, and the other metadata of an image."""
 
 import struct
 import zlib
@@ -9,8 +9,8 @@ from PIL import Image
 
 from seedance_mcp.inputs._errors import RuleViolated
 from seedance_mcp.inputs._image_header import Header, read_header
-from seedance_mcp.inputs._orientation import turned
-from seedance_mcp.inputs._rules import hold
+from seedance_mcp.inputs._orientation import is_sideways
+from seedance_mcp.inputs._rules import check_rules
 from seedance_mcp.models.model import ImageRule
 from tests.support.image_host import Page, serve_images
 from tests.support.preflight import (
@@ -43,35 +43,35 @@ def tagged(kind: str, orientation: int, size: tuple[int, int] = (640, 480)) -> b
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
-def test_a_tag_is_read_in_every_format(kind: str, orientation: int) -> None:
+def test_an_orientation_tag_is_read_in_every_format(kind: str, orientation: int) -> None:
     header = read_header(tagged(kind, orientation), whole=True)
     assert header
-    assert header.turned is (orientation > 4)
+    assert header.sideways is (orientation > 4)
     assert (header.shown.width, header.shown.height) == (
         (480, 640) if orientation > 4 else (640, 480)
     )
 
 
 @pytest.mark.parametrize(
-    ("turns", "on_its_side"), [(None, False), (0, False), (1, True), (2, False), (3, True)]
+    ("turns", "sideways"), [(None, False), (0, False), (1, True), (2, False), (3, True)]
 )
-def test_a_turn_is_read_in_a_heic(turns: int | None, on_its_side: bool) -> None:  # noqa: FBT001
+def test_a_rotation_is_read_in_a_heic(turns: int | None, sideways: bool) -> None:  # noqa: FBT001
     header = read_header(heic(640, 480, turns=turns), whole=True)
-    assert header == Header(kind="HEIC", width=640, height=480, turned=on_its_side)
+    assert header == Header(kind="HEIC", width=640, height=480, sideways=sideways)
 
 
-def test_a_webp_whose_tag_has_not_come_yet_is_said_to_be_unknown() -> None:
+def test_a_webp_whose_tag_has_not_arrived_has_an_unknown_orientation() -> None:
     data = tagged("WEBP", 6)
-    assert turned("WebP", data[:100]) is None
-    assert turned("WebP", data) is True
+    assert is_sideways("WebP", data[:100]) is None
+    assert is_sideways("WebP", data) is True
 
 
 @pytest.mark.parametrize("cut", range(0, 60, 3))
-def test_a_damaged_tag_turns_nothing_and_raises_nothing(cut: int) -> None:
+def test_a_damaged_tag_raises_nothing(cut: int) -> None:
     data = rotated(6)
     at = data.index(b"Exif\0\0")
     for kind, start in {"JPEG": data[: at + 6 + cut], "TIFF": data[at + 6 : at + 6 + cut]}.items():
-        assert turned(kind, start) in (True, False)
+        assert is_sideways(kind, start) in (True, False)
 
 
 async def test_one_photo_as_jpeg_and_as_webp_has_one_aspect_ratio(tmp_path: Path) -> None:
@@ -92,37 +92,37 @@ async def test_frames_are_compared_as_they_are_shown(tmp_path: Path) -> None:
         assert (await check_urls(host.url("/first"), host.url("/last"))).warnings == ()
 
 
-async def test_nothing_is_said_of_a_frame_whose_tag_was_not_read() -> None:
+async def test_a_frame_whose_tag_was_not_read_is_not_compared() -> None:
     webp = made_far(tagged("WEBP", 6))
     async with serve_images(first=Page(body=webp, ranges=True), last=Page(body=JPEG)) as host:
         assert (await check_urls(host.url("/first"), host.url("/last"))).warnings == ()
 
 
 def made_far(webp: bytes) -> bytes:
-    """Put so many bytes before a WebP's tag that they are not read."""
+    """Insert so many bytes before a WebP's orientation tag that it is not read."""
     at = webp.rindex(b"EXIF")
     note = b"JUNK" + struct.pack("<I", 200_000) + bytes(200_000)
     return webp[:at] + note + webp[at:]
 
 
-def test_only_what_breaks_a_rule_both_ways_is_refused() -> None:
+def test_only_an_image_that_breaks_a_rule_in_both_orientations_is_refused() -> None:
     narrow = (ImageRule(quantity="width/height", comparison="<", bound=1.0, message="No."),)
-    hold(narrow, Header(kind="JPEG", width=640, height=480, turned=True))
-    hold(narrow, Header(kind="JPEG", width=480, height=640, turned=True))
+    check_rules(narrow, Header(kind="JPEG", width=640, height=480, sideways=True))
+    check_rules(narrow, Header(kind="JPEG", width=480, height=640, sideways=True))
     for sideways in (False, None):
         with pytest.raises(RuleViolated):
-            hold(narrow, Header(kind="JPEG", width=640, height=480, turned=sideways))
+            check_rules(narrow, Header(kind="JPEG", width=640, height=480, sideways=sideways))
     with pytest.raises(RuleViolated):
-        hold(narrow, Header(kind="JPEG", width=640, height=640, turned=True))
+        check_rules(narrow, Header(kind="JPEG", width=640, height=640, sideways=True))
 
 
 def rgb_profile() -> bytes:
-    """Make a colour profile as far as anybody here reads it."""
+    """Return the parts of a colour profile that are read here."""
     return bytes(16) + b"RGB " + b"XYZ " + bytes(200)
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "TIFF", "JPEG"])
-async def test_a_converted_image_keeps_its_colours_and_tells_nothing_else(
+async def test_a_converted_image_keeps_its_colour_profile_and_no_other_metadata(
     kind: str, tmp_path: Path
 ) -> None:
     tags, home = exif(6), b"Where I live"
@@ -138,7 +138,7 @@ async def test_a_converted_image_keeps_its_colours_and_tells_nothing_else(
     assert home not in made_of_it
 
 
-async def test_a_profile_of_grey_is_no_profile_of_what_is_sent(tmp_path: Path) -> None:
+async def test_a_grey_profile_is_not_sent_with_an_rgb_image(tmp_path: Path) -> None:
     grey = rgb_profile().replace(b"RGB ", b"GRAY")
     _, made_of_it = await sent_image(
         write_image(tmp_path, make_image("TIFF", mode="L", icc_profile=grey))
@@ -156,19 +156,19 @@ DAMAGED = [
 
 
 @pytest.mark.parametrize("tag", DAMAGED)
-async def test_a_damaged_tag_stops_no_image(tag: bytes, tmp_path: Path) -> None:
+async def test_an_image_with_a_damaged_tag_is_still_converted(tag: bytes, tmp_path: Path) -> None:
     for data in (make_image("WEBP", exif=tag), heavy_png(tag)):
         media_type, made_of_it = await sent_image(write_image(tmp_path, data))
         assert (media_type, min(decoded(made_of_it).size) > 400) == ("image/jpeg", True)
 
 
 def heavy_png(tag: bytes) -> bytes:
-    """Make a PNG that is too long to be sent as it is, with a damaged tag."""
+    """Make a PNG that is too long to be sent unchanged, with a damaged tag."""
     data = too_long_to_send(make_image("PNG"))
     name = b"eXIf" + tag.removeprefix(b"Exif\0\0")
     chunk = struct.pack(">I", len(name) - 4) + name + struct.pack(">I", zlib.crc32(name))
     return data[:33] + chunk + data[33:]
 
 
-async def test_a_png_is_turned_by_its_tag_only_before_its_pixels() -> None:
-    assert turned("PNG", png(640, 480) + b"IDAT" + b"eXIf" + exif(6).tobytes()[6:]) is False
+async def test_a_png_tag_counts_only_before_the_pixels() -> None:
+    assert is_sideways("PNG", png(640, 480) + b"IDAT" + b"eXIf" + exif(6).tobytes()[6:]) is False

@@ -1,4 +1,4 @@
-"""Looking at a call's images together: time, advice, and certificates."""
+"""Checking a call's images together: time, warnings and certificates."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -26,58 +26,53 @@ LATE = "could not be checked: its host took over 5 s."
 JPEG = Page(body=make_image("JPEG"))
 
 
-def plain() -> httpx.AsyncHTTPTransport:
-    return httpx.AsyncHTTPTransport(verify=False, trust_env=False)
-
-
 @pytest.mark.virtual_time
-async def test_both_frames_may_take_5_seconds_together() -> None:
+async def test_two_slow_hosts_are_given_5_seconds_together() -> None:
     slow = Page(hangs=True, length="none")
     async with serve_images(first=slow, last=slow) as host:
         began = anyio.current_time()
-        looked = await check_urls(host.url("/first"), host.url("/last"))
+        checked = await check_urls(host.url("/first"), host.url("/last"))
         took = anyio.current_time() - began
-    assert looked.warnings == (f"{FIRST} {LATE}", f"{LAST} {LATE}")
+    assert checked.warnings == (f"{FIRST} {LATE}", f"{LAST} {LATE}")
     assert took == pytest.approx(5.0, abs=0.1)
 
 
 @pytest.mark.virtual_time
-async def test_a_frame_that_is_refused_ends_the_wait_for_the_other() -> None:
+async def test_a_refused_frame_ends_the_wait_for_the_other() -> None:
     async with serve_images(first=Page(hangs=True, length="none"), last=Page(body=HTML)) as host:
         began = anyio.current_time()
         with pytest.raises(InputError) as refused:
             await check_urls(host.url("/first"), host.url("/last"))
         took = anyio.current_time() - began
     assert refused.value.line == (
-        f"{LAST} must be the https URL of an image that anyone can fetch; it is an HTML page."
-        " Nothing was charged."
+        f"{LAST} must be the public https URL of an image; it is an HTML page. Nothing was charged."
     )
     assert took < 1
 
 
-async def test_a_last_frame_at_1080p_has_no_effect_in_the_services_own_words() -> None:
+async def test_a_last_frame_at_1080p_gets_a_warning_in_runcomfys_words() -> None:
     async with serve_images(first=JPEG, last=JPEG) as host:
-        looked = await check_urls(host.url("/first"), host.url("/last"), resolution="1080p")
+        checked = await check_urls(host.url("/first"), host.url("/last"), resolution="1080p")
     note = "The last frame image will not take effect when the resolution is set to 1080P."
-    assert looked.warnings == (f"{LAST}: {note}",)
+    assert checked.warnings == (f"{LAST}: {note}",)
 
 
-async def test_frames_of_one_aspect_ratio_pass_without_a_word() -> None:
+async def test_frames_of_one_aspect_ratio_get_no_warning() -> None:
     half = Page(body=make_image("JPEG", (961, 720)))
     async with serve_images(first=JPEG, last=half) as host:
         assert (await check_urls(host.url("/first"), host.url("/last"))).warnings == ()
 
 
-async def test_frames_of_different_aspect_ratio_are_said() -> None:
+async def test_frames_of_different_aspect_ratios_get_a_warning() -> None:
     high = Page(body=make_image("JPEG", (480, 640)))
     async with serve_images(first=JPEG, last=high) as host:
-        looked = await check_urls(host.url("/first"), host.url("/last"))
+        checked = await check_urls(host.url("/first"), host.url("/last"))
     line = f"{FIRST} is 640 x 480 pixels, {LAST} 480 x 640 pixels: their aspect ratios differ."
-    assert looked.warnings == (line,)
+    assert checked.warnings == (line,)
 
 
 def certificate(folder: Path, name: str) -> Path:
-    """Make a certificate for a name, which vouches for itself, and its key in the same file."""
+    """Write a self-signed certificate for a name, and its key, into one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -105,11 +100,11 @@ def certificate(folder: Path, name: str) -> Path:
         ("images.example", ()),
         (
             "other.example",
-            (f"{FIRST} could not be checked: its host's certificate is not trusted here.",),
+            (f"{FIRST} could not be checked: its host's certificate is not trusted.",),
         ),
     ],
 )
-async def test_the_certificate_is_held_against_the_name_though_an_address_is_dialled(
+async def test_the_certificate_is_checked_against_the_name_though_an_address_is_connected(
     name: str, warnings: tuple[str, ...], tmp_path: Path
 ) -> None:
     path = certificate(tmp_path, "images.example")
@@ -126,7 +121,7 @@ async def test_the_certificate_is_held_against_the_name_though_an_address_is_dia
         tasks.start_soon(listener.serve, host.serve)
         network = RerouteTransport(port, real)
         address = "93.184.215.14"
-        gate = Preflight(
+        preflight = Preflight(
             MODEL,
             check=True,
             allow_private=False,
@@ -134,22 +129,22 @@ async def test_the_certificate_is_held_against_the_name_though_an_address_is_dia
             resolve=FakeResolver({name: [[address]]}, OSError),
             transport=network,
         )
-        looked = await gate.look({"prompt": "A lake", FIRST: f"https://{name}/a"})
-        assert (looked.warnings, network.dialled) == (warnings, [f"{address}:443"])
+        checked = await preflight.check({"prompt": "A lake", FIRST: f"https://{name}/a"})
+        assert (checked.warnings, network.dialled) == (warnings, [f"{address}:443"])
         tasks.cancel_scope.cancel()
 
 
-async def test_our_own_connections_reach_no_server_on_loopback() -> None:
+async def test_the_default_transport_cannot_reach_loopback() -> None:
     async with serve_images(a=JPEG) as host:
-        gate = Preflight(MODEL, check=True, allow_private=False, local_files=False)
+        preflight = Preflight(MODEL, check=True, allow_private=False, local_files=False)
         for name in ("127.0.0.1", "localhost", "[::1]"):
             with pytest.raises(InputError):
-                await gate.look({"prompt": "A lake", FIRST: f"https://{name}:{host.port}/a"})
+                await preflight.check({"prompt": "A lake", FIRST: f"https://{name}:{host.port}/a"})
         assert host.connections == 0
 
 
-async def test_our_own_connections_reach_one_where_private_addresses_are_allowed() -> None:
+async def test_the_default_transport_reaches_loopback_where_private_addresses_are_allowed() -> None:
     async with serve_images(a=JPEG) as host:
-        gate = Preflight(MODEL, check=True, allow_private=True, local_files=False)
-        looked = await gate.look({"prompt": "A lake", FIRST: host.url("/a")})
-        assert (looked.warnings, host.connections) == ((), 1)
+        preflight = Preflight(MODEL, check=True, allow_private=True, local_files=False)
+        checked = await preflight.check({"prompt": "A lake", FIRST: host.url("/a")})
+        assert (checked.warnings, host.connections) == ((), 1)

@@ -1,4 +1,4 @@
-"""What looking at images may take of a call's time and of the machine's memory."""
+"""How much time and memory preflight may take."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ import pytest
 from anyio.to_thread import current_default_thread_limiter
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.inputs._turns import Turns
+from seedance_mcp.inputs._local_image import OneAtATime
 from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.simulator.behaviour import Behaviour
 from tests.support.client import open_client, structured
@@ -26,15 +26,14 @@ pytestmark = pytest.mark.anyio
 HANGING = Page(hangs=True, length="none")
 
 
-def gate(*, local_files: bool = True) -> Preflight:
+def preflight(*, local_files: bool = True) -> Preflight:
     return Preflight(MODEL, check=True, allow_private=True, local_files=local_files)
 
 
 @pytest.mark.virtual_time
 @pytest.mark.parametrize(("wait_seconds", "took"), [(1, 0.5), (4, 2), (7, 5), (45, 5), (0, 5)])
-async def test_looking_leaves_some_of_the_budget_and_is_a_warning_where_it_is_cut_short(
-    wait_seconds: int,
-    took: float,
+async def test_a_slow_check_leaves_time_to_submit_and_becomes_a_warning(
+    wait_seconds: int, took: float
 ) -> None:
     behaviour = Behaviour(run_seconds=120)
     settings: dict[str, Any] = {"check_images": True, "allow_private_urls": True}
@@ -48,7 +47,7 @@ async def test_looking_leaves_some_of_the_budget_and_is_a_warning_where_it_is_cu
 
 
 @pytest.mark.virtual_time
-async def test_looking_is_reported_as_any_wait_is() -> None:
+async def test_checking_images_reports_progress() -> None:
     settings: dict[str, Any] = {"check_images": True, "allow_private_urls": True}
     async with serve_images(image=HANGING) as host, open_client(**settings) as client:
         await client.generate(first_frame_image_url=host.url())
@@ -61,7 +60,7 @@ async def test_looking_is_reported_as_any_wait_is() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_a_local_image_has_more_than_the_5_seconds_of_a_url(tmp_path: Path) -> None:
+async def test_a_local_image_may_take_longer_than_a_url(tmp_path: Path) -> None:
     threads = current_default_thread_limiter()
     before = threads.total_tokens
     try:
@@ -70,41 +69,41 @@ async def test_a_local_image_has_more_than_the_5_seconds_of_a_url(tmp_path: Path
         pytest.skip("this anyio always leaves one thread")
     given = {"prompt": "A lake", FIRST: write_image(tmp_path, make_image("JPEG"))}
 
-    async def look() -> None:
-        assert (await gate().look(given)).warnings == (SENT_AS_DATA,)
+    async def check() -> None:
+        assert (await preflight().check(given)).warnings == (SENT_AS_DATA,)
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(look)
+        tasks.start_soon(check)
         await anyio.sleep(12)
         threads.total_tokens = before
     assert anyio.current_time() == pytest.approx(12, abs=1.5)
 
 
-async def test_a_local_image_that_takes_too_long_is_refused_with_what_helps(
+async def test_a_local_image_that_takes_too_long_is_refused_with_advice(
     tmp_path: Path,
 ) -> None:
     given = {"prompt": "A lake", FIRST: write_image(tmp_path, noise((3000, 2000), "BMP"))}
     with pytest.raises(InputError) as refused:
-        await gate().look(given, patience=0.001)
+        await preflight().check(given, timeout=0.001)
     assert refused.value.line == (
-        f"{FIRST} took over 0.001 s to make ready; give a smaller image, or a longer"
+        f"{FIRST} took over 0.001 s to prepare; use a smaller image, or a longer"
         " wait_seconds. Nothing was charged."
     )
 
 
-async def test_the_time_ends_also_while_bytes_are_there_without_a_pause() -> None:
+async def test_the_timeout_holds_while_bytes_arrive_without_a_pause() -> None:
     dripping = Page(body=ENDLESS_MARKERS, length="chunked", chunk=1)
     async with serve_images(image=dripping) as host:
         began = time.perf_counter()
         given = {"prompt": "A lake", FIRST: host.url()}
-        looked = await gate(local_files=False).look(given, patience=0.2)
+        checked = await preflight(local_files=False).check(given, timeout=0.2)
         took = time.perf_counter() - began
-    assert looked.warnings == (f"{FIRST} could not be checked: its host took over 0.2 s.",)
+    assert checked.warnings == (f"{FIRST} could not be checked: its host took over 0.2 s.",)
     assert took < 1
 
 
-async def test_what_was_given_up_keeps_its_turn_until_it_has_ended() -> None:
-    turns, go_on, order = Turns(), threading.Event(), list[str]()
+async def test_cancelled_work_keeps_its_turn_until_its_thread_ends() -> None:
+    one_at_a_time, go_on, order = OneAtATime(), threading.Event(), list[str]()
 
     def first() -> None:
         order.append("first began")
@@ -113,12 +112,12 @@ async def test_what_was_given_up_keeps_its_turn_until_it_has_ended() -> None:
 
     with anyio.fail_after(10):
         with anyio.move_on_after(0.1):
-            await turns.take(first)
+            await one_at_a_time.run(first)
         with anyio.move_on_after(0.1):
-            await turns.take(lambda: order.append("never"))
+            await one_at_a_time.run(lambda: order.append("never"))
         assert order == ["first began"]
         go_on.set()
-        await turns.take(lambda: order.append("second"))
+        await one_at_a_time.run(lambda: order.append("second"))
     assert order == ["first began", "first ended", "second"]
 
 
@@ -130,11 +129,11 @@ from seedance_mcp.models.model import load_models
 
 async def main(path):
     (model,) = load_models().values()
-    gate = Preflight(model, check=True, allow_private=False, local_files=True)
+    preflight = Preflight(model, check=True, allow_private=False, local_files=True)
     frames = {"first_frame_image_url": path, "last_frame_image_url": path}
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
-            tasks.start_soon(gate.look, {"prompt": "Mist."} | frames)
+            tasks.start_soon(preflight.check, {"prompt": "Mist."} | frames)
 
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 anyio.run(main, sys.argv[1])
@@ -143,7 +142,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ru_maxrss is in other units")
-def test_many_large_images_at_once_take_hardly_more_memory_than_one(tmp_path: Path) -> None:
+def test_many_large_images_take_hardly_more_memory_than_one(tmp_path: Path) -> None:
     path = write_image(tmp_path, noise((3000, 2000), "BMP"))
     done = subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True, timeout=60
@@ -152,7 +151,7 @@ def test_many_large_images_at_once_take_hardly_more_memory_than_one(tmp_path: Pa
     assert int(done.stdout) < 150
 
 
-async def test_two_frames_wait_for_one_another_and_both_are_sent(tmp_path: Path) -> None:
+async def test_two_local_frames_are_loaded_in_turn(tmp_path: Path) -> None:
     path = write_image(tmp_path, noise((1000, 1000), "BMP"))
-    looked = await gate().look({"prompt": "A lake", FIRST: path, LAST: path})
-    assert looked.arguments[FIRST] == looked.arguments[LAST]
+    checked = await preflight().check({"prompt": "A lake", FIRST: path, LAST: path})
+    assert checked.arguments[FIRST] == checked.arguments[LAST]

@@ -1,4 +1,4 @@
-"""URLs that lead inside, each of which must end without a connection to where it leads."""
+"""URLs that lead to private addresses: each is refused without a connection (SSRF)."""
 
 import errno
 import socket
@@ -11,18 +11,14 @@ from seedance_mcp.inputs._public_urls import is_public
 from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.models.model import load_models
 from tests.support.hostile_urls import (
-    ESCAPE,
     FIRST,
-    HOST,
     HOSTILE,
     INSIDE,
     NAMES,
-    NOBODY,
     ODD,
     PARSE,
     PRIVATE,
     PUBLIC,
-    URL,
     WRONG,
 )
 from tests.support.image_host import FakeResolver, Page, RerouteTransport, serve_images
@@ -39,14 +35,14 @@ def no_such_host() -> OSError:
 
 
 def names(**more: list[list[str]]) -> FakeResolver:
-    """Make a resolver; `_` in a name stands for a dot."""
+    """Return a resolver; `_` in a name stands for a dot."""
     given = {name.replace("_", "."): addresses for name, addresses in more.items()}
     return FakeResolver(NAMES | given, no_such_host)
 
 
 async def found(url: str, network: RerouteTransport, resolve: FakeResolver) -> str:
-    """Give the line that a URL is refused with, or its warning, or nothing."""
-    gate = Preflight(
+    """Return the refusal of a URL, or its warnings, or nothing."""
+    preflight = Preflight(
         MODEL,
         check=True,
         allow_private=False,
@@ -55,10 +51,10 @@ async def found(url: str, network: RerouteTransport, resolve: FakeResolver) -> s
         transport=network,
     )
     try:
-        looked = await gate.look({"prompt": "A lake", FIRST: url})
+        checked = await preflight.check({"prompt": "A lake", FIRST: url})
     except InputError as error:
         return error.message
-    return "\n".join(looked.warnings)
+    return "\n".join(checked.warnings)
 
 
 def test_the_table_has_at_least_60_urls() -> None:
@@ -78,29 +74,22 @@ def moved(location: str, status: int = 302) -> Page:
 
 
 def redirected(line: str) -> str:
-    """Give the line for a redirect to a URL that is refused with another line on its own."""
-    again = {
-        ESCAPE: "it has characters that a URL must escape.",
-        HOST: "it names a user.",
-        URL + "has no scheme.": PRIVATE.removeprefix(WRONG),
-        PARSE: "it cannot be parsed.",
-    }
-    if line.startswith(NOBODY):
+    """Return the refusal of a redirect to a URL, from the refusal of the URL itself."""
+    if line == WRONG + "it has no scheme.":  # as a redirect, //host/ keeps the scheme
+        line = PRIVATE
+    if "does not exist" in line:
         return line
-    reason = (
-        line.removeprefix(WRONG) if line.startswith(WRONG) else again.get(line, "it is not https.")
-    )
-    return WRONG + "it redirects, and then " + reason
+    return WRONG + "after a redirect, " + line.removeprefix(WRONG)
 
 
-def carried(url: str) -> bool:
-    """Tell whether a URL can stand in a header, and means as a redirect what it means alone."""
+def is_absolute(url: str) -> bool:
+    """Return whether a URL fits in a header, and means the same in a redirect."""
     relative = not url.split(":", 1)[-1].startswith("//") and "\\" not in url
     return url.isascii() and url.isprintable() and not relative and "///127" not in url
 
 
-@pytest.mark.parametrize("url", [url for url in HOSTILE if carried(url)])
-async def test_a_redirect_to_a_hostile_url_ends_there(url: str) -> None:
+@pytest.mark.parametrize("url", [url for url in HOSTILE if is_absolute(url)])
+async def test_a_redirect_to_a_hostile_url_is_not_followed(url: str) -> None:
     async with serve_images(start=moved(url)) as host:
         network = RerouteTransport(host.port)
         line = await found("https://images.example/start", network, names())
@@ -108,7 +97,7 @@ async def test_a_redirect_to_a_hostile_url_ends_there(url: str) -> None:
         assert (network.dialled, host.connections) == ([f"{PUBLIC}:443"], 1)
 
 
-async def test_a_host_beside_an_address_is_refused_by_whichever_parser_sees_it_first() -> None:
+async def test_a_host_after_a_bracketed_address_is_refused() -> None:
     # Python's own began to refuse it in 3.11.9.
     async with serve_images() as host:
         network = RerouteTransport(host.port)
@@ -116,7 +105,7 @@ async def test_a_host_beside_an_address_is_refused_by_whichever_parser_sees_it_f
         assert (line in {PARSE, ODD}, network.dialled, host.connections) == (True, [], 0)
 
 
-async def test_a_public_image_is_fetched_from_the_address_that_was_looked_up_once() -> None:
+async def test_a_public_image_is_fetched_from_the_address_that_was_resolved_once() -> None:
     async with serve_images(a=Page(body=JPEG)) as host:
         network, resolve = RerouteTransport(host.port), names()
         assert await found("https://images.example/a", network, resolve) == ""
@@ -124,7 +113,7 @@ async def test_a_public_image_is_fetched_from_the_address_that_was_looked_up_onc
     assert "\r\nHost: images.example\r\n" in host.requests[0]
 
 
-async def test_a_name_that_is_rebound_after_it_was_checked_gains_nothing() -> None:
+async def test_a_name_that_is_rebound_after_its_check_is_not_resolved_again() -> None:
     async with serve_images(a=Page(body=JPEG)) as host:
         network, resolve = (
             RerouteTransport(host.port),
@@ -141,11 +130,11 @@ async def test_a_name_that_is_rebound_between_redirects_is_checked_again() -> No
             names(rebinding_example=[[PUBLIC], ["127.0.0.1"]]),
         )
         line = await found("https://rebinding.example/a", network, resolve)
-    assert line == WRONG + "it redirects, and then " + INSIDE.removeprefix(WRONG)
+    assert line == WRONG + "after a redirect, " + INSIDE.removeprefix(WRONG)
     assert network.dialled == [f"{PUBLIC}:443"]
 
 
-async def test_a_name_that_is_rebound_before_the_rest_is_asked_for_is_checked_again() -> None:
+async def test_a_name_that_is_rebound_before_the_rest_is_requested_is_checked_again() -> None:
     late = b"\xff\xd8" + (b"\xff\xe4\xff\xff" + bytes(0xFFFD)) * 3
     async with serve_images(a=Page(body=late, ranges=True)) as host:
         network, resolve = (
@@ -181,14 +170,14 @@ async def test_a_fourth_redirect_is_not_followed() -> None:
         ("/a%20lake.jpg?sig=a%2Bb+c==&x=[1]", "/a%20lake.jpg?sig=a%2Bb+c==&x=[1]"),
     ],
 )
-async def test_what_a_redirect_forgot_to_escape_is_escaped(location: str, target: str) -> None:
+async def test_unescaped_characters_in_a_redirect_are_escaped(location: str, target: str) -> None:
     pages = {"a": moved(location), target.removeprefix("/"): Page(body=JPEG)}
     async with serve_images(**pages) as host:
         assert await found("https://images.example/a", RerouteTransport(host.port), names()) == ""
     assert [request.split(" ")[1] for request in host.requests] == ["/a", target]
 
 
-async def test_cookies_that_a_host_sets_are_not_sent_on() -> None:
+async def test_cookies_are_not_sent() -> None:
     cookie = Page(status=302, headers={"Location": "/b", "Set-Cookie": "me=1; Path=/"})
     async with serve_images(a=cookie, b=Page(body=JPEG)) as host:
         assert await found("https://images.example/a", RerouteTransport(host.port), names()) == ""
@@ -211,8 +200,8 @@ def test_a_public_address_is_public(address: str) -> None:
         PermissionError(errno.EPERM, "Operation not permitted"),
     ],
 )
-async def test_a_name_that_cannot_be_looked_up_now_is_no_reason_to_refuse(fault: OSError) -> None:
+async def test_a_name_that_cannot_be_resolved_now_gets_a_warning(fault: OSError) -> None:
     resolve = FakeResolver({}, lambda: fault)
     async with serve_images() as host:
         line = await found("https://images.example/a", RerouteTransport(host.port), resolve)
-    assert line == f"{FIRST} could not be checked: its host could not be looked up."
+    assert line == f"{FIRST} could not be checked: its host could not be resolved."

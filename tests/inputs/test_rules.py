@@ -1,4 +1,4 @@
-"""Images behind URLs, held against the model's rules by way of a real server on loopback."""
+"""Images behind URLs, checked against the model's rules through a real server on loopback."""
 
 import httpx
 import pytest
@@ -15,21 +15,21 @@ pytestmark = pytest.mark.anyio
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 
 
-def gate(*, check: bool = True) -> Preflight:
-    """Make a gate that may look at loopback."""
+def preflight(*, check: bool = True) -> Preflight:
+    """Return a preflight that may fetch from loopback."""
     plain = httpx.AsyncHTTPTransport(verify=False, trust_env=False)
     return Preflight(MODEL, check=check, allow_private=True, local_files=False, transport=plain)
 
 
 async def found(host: ImageHost, path: str = "/image") -> str:
-    """Give the line that an image is refused with, or its warning, or nothing."""
+    """Return the refusal of an image, or its warnings, or nothing."""
     arguments = {"prompt": "A lake", FIRST: host.url(path), "resolution": "480p"}
     try:
-        looked = await gate().look(arguments)
+        checked = await preflight().check(arguments)
     except InputError as error:
         return error.message
-    assert looked.arguments == arguments
-    return "\n".join(looked.warnings)
+    assert checked.arguments == arguments
+    return "\n".join(checked.warnings)
 
 
 def test_the_table_has_at_least_60_images() -> None:
@@ -37,36 +37,34 @@ def test_the_table_has_at_least_60_images() -> None:
 
 
 @pytest.mark.parametrize("name", TABLE)
-async def test_a_image_is_held_against_the_rules(name: str) -> None:
+async def test_an_image_is_checked_against_the_rules(name: str) -> None:
     served, expected = TABLE[name]
     async with serve_images(image=served) as host:
         assert await found(host) == expected
 
 
-async def test_a_large_image_is_judged_by_its_first_64_kilobytes_where_ranges_are_honoured() -> (
-    None
-):
+async def test_a_large_image_is_checked_by_its_first_64_kilobytes_where_ranges_work() -> None:
     async with serve_images(image=page(png(640, 480, length=25_000_000), ranges=True)) as host:
         assert await found(host) == PASS
         assert (host.sent, len(host.requests)) == (64 * 1024, 1)
 
 
-async def test_a_rule_about_pixels_is_enough_to_stop_counting_bytes() -> None:
+async def test_a_broken_rule_about_pixels_ends_the_download() -> None:
     heavy = png(300, 480, length=THIRTY + 99)
     async with serve_images(image=page(heavy, length="none")) as host:
         assert await found(host) == SMALL + "300 x 480 pixels."
     assert host.sent < THIRTY
 
 
-async def test_nothing_is_fetched_where_looking_is_turned_off() -> None:
+async def test_nothing_is_fetched_where_checking_is_turned_off() -> None:
     async with serve_images(image=page(HTML)) as host:
         arguments = {"prompt": "A lake", FIRST: host.url()}
-        looked = await gate(check=False).look(arguments)
-        assert (looked.arguments, looked.warnings) == (arguments, ())
+        checked = await preflight(check=False).check(arguments)
+        assert (checked.arguments, checked.warnings) == (arguments, ())
         assert host.connections == 0
 
 
-async def test_a_request_carries_nothing_that_says_whose_it_is() -> None:
+async def test_a_request_carries_nothing_that_identifies_the_user() -> None:
     async with serve_images(image=page(JPEG)) as host:
         await found(host, "/image?signature=a%20b#fragment")
         port = host.port
@@ -84,4 +82,4 @@ async def test_a_request_carries_nothing_that_says_whose_it_is() -> None:
 async def test_a_host_that_refuses_connections_is_refused() -> None:
     async with serve_images() as host:
         pass
-    assert await found(host) == WRONG + "its host refuses connections."
+    assert await found(host) == WRONG + "its host refused the connection."

@@ -1,25 +1,26 @@
+"""Which URLs are well formed enough for RunComfy to fetch."""
+
 import pytest
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.inputs._public_urls import check_image_urls
-from seedance_mcp.models.model import load_models
+from seedance_mcp.inputs.preflight import Preflight
+from tests.support.preflight import FIRST, LAST, MODEL
 
-MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
-GOOD = {"prompt": "A lake", "first_frame_image_url": "https://images.example/lake.jpg"}
-URL = "first_frame_image_url must be an https URL that anyone can fetch; this one "
+pytestmark = pytest.mark.anyio
+
+GOOD = {"prompt": "A lake", FIRST: "https://images.example/lake.jpg"}
+WRONG = f"{FIRST} must be the public https URL of an image; it "
+ESCAPE = "has characters that a URL must escape."
 
 
-def url_refusal(url: str, *, allow_http: bool = False) -> str | None:
-    """Give the line that a URL is refused with, None where it passes."""
+async def refusal(url: str, *, allow_http: bool = False) -> str | None:
+    """Return the message that a URL is refused with, None where it passes."""
+    preflight = Preflight(MODEL, check=False, allow_private=allow_http, local_files=False)
     try:
-        check_image_urls(MODEL, GOOD | {"first_frame_image_url": url}, allow_http=allow_http)
+        await preflight.check(GOOD | {FIRST: url})
     except InputError as error:
         return error.message
     return None
-
-
-ESCAPE = "has characters that a URL must escape."
-HOST = "names no host, or a user name before it."
 
 
 @pytest.mark.parametrize(
@@ -34,11 +35,11 @@ HOST = "names no host, or a user name before it."
         ("images.example/a.jpg", "has no scheme."),
         ("//images.example/a.jpg", "has no scheme."),
         ("/home/me/a.jpg", "has no scheme."),
-        ("https://me@images.example/a.jpg", HOST),
-        ("https://me:secret@images.example/a.jpg", HOST),
-        ("https:///a.jpg", HOST),
-        ("https:a.jpg", HOST),
-        ("https://:443/a.jpg", HOST),
+        ("https://me@images.example/a.jpg", "contains a user name."),
+        ("https://me:secret@images.example/a.jpg", "contains a user name."),
+        ("https:///a.jpg", "has no host."),
+        ("https:a.jpg", "has no host."),
+        ("https://:443/a.jpg", "has no host."),
         ("https://images.example:99999/", "cannot be parsed."),
         ("https://images.example:port/", "cannot be parsed."),
         ("https://[::1/a.jpg", "cannot be parsed."),
@@ -53,12 +54,12 @@ HOST = "names no host, or a user name before it."
         ('https://images.example/"a".jpg', ESCAPE),
         (
             "https://images.example/".ljust(8193, "a"),
-            "has 8,193 characters, and 8,192 is the limit.",
+            "has 8,193 characters; at most 8,192 work.",
         ),
     ],
 )
-def test_what_is_no_url_that_the_service_can_fetch_is_refused(url: str, problem: str) -> None:
-    assert url_refusal(url) == URL + problem
+async def test_a_url_that_runcomfy_cannot_fetch_is_refused(url: str, problem: str) -> None:
+    assert await refusal(url) == WRONG + problem
 
 
 @pytest.mark.parametrize(
@@ -67,25 +68,27 @@ def test_what_is_no_url_that_the_service_can_fetch_is_refused(url: str, problem:
         "https://images.example",
         "HTTPS://IMAGES.EXAMPLE/A.JPG",
         "https://images.example:8443/a%20lake.jpg?signature=a+b&to=me@b#c",
-        "https://[2001:db8::1]/a.jpg",
+        "https://[2606:4700::1111]/a.jpg",
         "https://images.example/".ljust(8192, "a"),
     ],
 )
-def test_a_public_https_url_passes(url: str) -> None:
-    assert url_refusal(url) is None
+async def test_a_public_https_url_passes(url: str) -> None:
+    assert await refusal(url) is None
 
 
-def test_plain_http_passes_only_where_it_is_allowed() -> None:
+async def test_plain_http_passes_only_where_it_is_allowed() -> None:
     url = "http://127.0.0.1:8000/a.jpg"
-    assert url_refusal(url) == URL + "begins with http:."
-    assert url_refusal(url, allow_http=True) is None
-    assert url_refusal("file:///a.jpg", allow_http=True) == URL + "begins with file:."
+    assert await refusal(url) == WRONG + "begins with http:."
+    assert await refusal(url, allow_http=True) is None
+    assert await refusal("https://[2001:db8::1]/a.jpg", allow_http=True) is None
+    assert await refusal("file:///a.jpg", allow_http=True) == WRONG + "begins with file:."
 
 
-def test_a_last_frame_is_looked_at_like_a_first_one() -> None:
+async def test_a_last_frame_is_checked_like_a_first_one() -> None:
+    preflight = Preflight(MODEL, check=False, allow_private=False, local_files=False)
     with pytest.raises(InputError) as refused:
-        check_image_urls(MODEL, GOOD | {"last_frame_image_url": "/a.jpg"}, allow_http=False)
+        await preflight.check(GOOD | {LAST: "/a.jpg"})
     assert (refused.value.argument, refused.value.message) == (
-        "last_frame_image_url",
-        "last_frame_image_url must be an https URL that anyone can fetch; this one has no scheme.",
+        LAST,
+        f"{LAST} must be the public https URL of an image; it has no scheme.",
     )

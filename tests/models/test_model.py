@@ -6,7 +6,14 @@ from typing import Any, Literal
 import pytest
 
 from seedance_mcp.mcp_server.tools._schemas import model_schema
-from seedance_mcp.models.model import ImageRule, Model, load_models
+from seedance_mcp.models.model import (
+    FileArgument,
+    ImageRule,
+    Model,
+    load_models,
+    replace_values,
+)
+from tests.support.list_model import LIST_MODEL
 
 FACTS: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "facts" / "seedance-1-0-lite-image-to-video.json").read_text(
@@ -23,7 +30,7 @@ OURS = {
 
 
 def made_up(**properties: Any) -> Model:
-    """Make a model of which only the properties matter."""
+    """Return a model with only these properties."""
     return Model(
         model_id="someone/made-up",
         input_schema={"type": "object", "properties": properties},
@@ -33,13 +40,13 @@ def made_up(**properties: Any) -> Model:
 
 
 def ruled(rule: str) -> Model:
-    """Make a model whose one image has one rule."""
+    """Return a model with one image that has one rule."""
     validation = {"validation_rule": rule, "validation_value": 1, "validation_error": "No."}
     return made_up(image={"type": "string", "validations": [validation]})
 
 
 def keys(value: object) -> Iterator[str]:
-    """Give every key of a JSON value, at any depth."""
+    """Yield every key of a JSON value, at any depth."""
     match value:
         case dict():
             for key, part in value.items():  # pyright: ignore[reportUnknownVariableType]
@@ -53,24 +60,24 @@ def keys(value: object) -> Iterator[str]:
 
 
 def upstream(name: str) -> Mapping[str, Any]:
-    """Give a property as the service publishes it."""
+    """Return a property as RunComfy publishes it."""
     return FACTS["input_schema"]["properties"][name]
 
 
 @pytest.mark.parametrize("part", ["model_id", "input_schema", "output_schema"])
-def test_the_bundled_model_is_what_the_service_publishes_to_the_letter(part: str) -> None:
+def test_the_bundled_model_is_verbatim_what_runcomfy_publishes(part: str) -> None:
     # As text, since the order of keys is a part of it.
     assert json.dumps(getattr(MODEL, part)) == json.dumps(FACTS[part])
 
 
-def test_every_bundled_model_is_known_by_its_own_id() -> None:
+def test_every_bundled_model_is_listed_under_its_own_id() -> None:
     assert "bytedance/seedance-1-0/lite/image-to-video" in MODELS
     assert [(known_as, model.model_id) for known_as, model in MODELS.items()] == [
         (model_id, model_id) for model_id in MODELS
     ]
 
 
-def test_the_tool_takes_the_models_properties_less_validations_then_ours() -> None:
+def test_the_tools_schema_has_the_models_properties_without_validations_then_ours() -> None:
     schema = model_schema(MODEL, OURS)
 
     expected = json.loads(json.dumps(FACTS["input_schema"]))
@@ -82,14 +89,14 @@ def test_the_tool_takes_the_models_properties_less_validations_then_ours() -> No
 
 
 @pytest.mark.parametrize("name", FACTS["input_schema"]["properties"])
-def test_a_description_of_the_services_is_kept_and_an_empty_one_is_filled(name: str) -> None:
+def test_runcomfys_description_is_kept_and_an_empty_one_is_filled(name: str) -> None:
     described = model_schema(MODEL, {})["properties"][name]["description"]
 
     assert described == (upstream(name)["description"] or MODEL.descriptions[name])
     assert described.strip()
 
 
-def test_our_descriptions_say_the_rules_and_the_defaults() -> None:
+def test_our_descriptions_state_the_rules_and_the_defaults() -> None:
     properties = model_schema(MODEL, {})["properties"]
 
     assert {name: prop["description"] for name, prop in properties.items()} == {
@@ -108,7 +115,7 @@ def test_our_descriptions_say_the_rules_and_the_defaults() -> None:
     }
 
 
-def test_no_bundled_model_leaves_an_argument_undescribed() -> None:
+def test_every_argument_of_a_bundled_model_has_a_description() -> None:
     undescribed = [
         (model_id, name)
         for model_id, model in MODELS.items()
@@ -118,7 +125,7 @@ def test_no_bundled_model_leaves_an_argument_undescribed() -> None:
     assert undescribed == []
 
 
-def test_no_bundled_model_describes_what_the_service_describes_or_does_not_take() -> None:
+def test_our_descriptions_are_only_for_arguments_that_runcomfy_leaves_undescribed() -> None:
     needless = [
         (model_id, name)
         for model_id, model in MODELS.items()
@@ -140,7 +147,7 @@ def test_validations_inside_a_list_of_images_never_reach_the_tool() -> None:
     assert schema["properties"]["images"]["items"] == {"type": "string"}
 
 
-def test_making_a_tools_schema_changes_neither_the_model_nor_what_is_added() -> None:
+def test_building_a_tools_schema_changes_neither_the_model_nor_the_additions() -> None:
     ours = json.loads(json.dumps(OURS))
     schema = model_schema(MODEL, ours)
     for prop in schema["properties"].values():
@@ -152,7 +159,7 @@ def test_making_a_tools_schema_changes_neither_the_model_nor_what_is_added() -> 
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_the_image_rules_are_the_services_in_its_order(name: str) -> None:
+def test_the_image_rules_are_runcomfys_in_its_order(name: str) -> None:
     too_large = "The uploaded image width and height must not exceed 6000 pixels."
     too_small = "The uploaded image width and height must not be less than 300 pixels."
     shape = "The aspect ratio range should be between 0.4 and 2.5."
@@ -165,14 +172,21 @@ def test_the_image_rules_are_the_services_in_its_order(name: str) -> None:
         ("width/height", "<", 2.5, shape),
         ("file_size_mb", "<", 30, "File size must be less than 30 MB."),
     ]
-    assert MODEL.image_rules[name] == tuple(
+    assert file_named(MODEL, name).rules == tuple(
         ImageRule(quantity=quantity, comparison=comparison, bound=bound, message=message)
         for quantity, comparison, bound, message in rows
     )
 
 
-def test_only_images_have_image_rules() -> None:
-    assert tuple(MODEL.image_rules) == IMAGES
+def file_named(model: Model, name: str) -> FileArgument:
+    (found,) = [file for file in model.files() if file.name == name]
+    return found
+
+
+def test_only_the_images_of_the_lite_model_are_files() -> None:
+    assert [(file.path, file.kind) for file in MODEL.files()] == [
+        (name, "image") for name in IMAGES
+    ]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +203,8 @@ def test_only_images_have_image_rules() -> None:
 )
 @pytest.mark.parametrize("name", IMAGES)
 def test_a_bound_itself_breaks_its_rule(name: str, rule: str, kept: float, broken: float) -> None:
-    (found,) = [r for r in MODEL.image_rules[name] if r.quantity + r.comparison == rule]
+    rules = file_named(MODEL, name).rules
+    (found,) = [r for r in rules if r.quantity + r.comparison == rule]
 
     assert (found.holds(kept), found.holds(found.bound), found.holds(broken)) == (
         True,
@@ -199,11 +214,69 @@ def test_a_bound_itself_breaks_its_rule(name: str, rule: str, kept: float, broke
 
 
 @pytest.mark.parametrize("rule", ["width_pixels<=", "width_pixels", "> width_pixels", "≤", ""])
-def test_a_rule_of_an_unknown_form_is_refused(rule: str) -> None:
+def test_an_unknown_rule_is_refused(rule: str) -> None:
     with pytest.raises(ValueError, match="validation_rule") as refused:
-        _ = ruled(rule).image_rules
-    assert str(refused.value) == f"a validation_rule that nothing measures: {rule!r}"
+        list(ruled(rule).files())
+    assert str(refused.value) == f"unknown validation_rule: {rule!r}"
 
 
-def test_a_model_without_rules_has_no_image_arguments() -> None:
-    assert made_up(prompt={"type": "string"}).image_rules == {}
+def test_a_model_without_formats_and_rules_has_no_files() -> None:
+    assert list(made_up(prompt={"type": "string"}).files({"prompt": "A lake"})) == []
+
+
+RULE = {"validation_rule": "width_pixels>", "validation_value": 300, "validation_error": "No."}
+TEXT: dict[str, Any] = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("prop", "kind"),
+    [
+        (TEXT | {"format": "image_uri"}, "image"),
+        (TEXT | {"format": "video_uri"}, "video"),
+        (TEXT | {"format": "audio_uri"}, "audio"),
+        (TEXT | {"validations": [RULE]}, "image"),
+        ({"type": "array", "format": "image_uris"}, "image"),
+        ({"type": "array", "format": "video_uris", "items": TEXT}, "video"),
+        ({"type": "array", "items": TEXT | {"format": "audio_uri"}}, "audio"),
+        ({"type": "array", "items": TEXT | {"validations": [RULE]}}, "image"),
+        ({"type": "array", "items": TEXT, "validations": [RULE]}, "image"),
+        ({"type": "array", "items": TEXT | {"format": "uri"}}, None),
+        ({"type": "array", "items": False}, None),
+        (TEXT | {"format": "date"}, None),
+    ],
+)
+def test_a_file_is_known_by_its_format_or_its_rules(prop: dict[str, Any], kind: str | None) -> None:
+    files = list(made_up(file=prop).files())
+    assert [(file.path, file.kind) for file in files] == ([("file", kind)] if kind else [])
+    ruled_prop = "validations" in prop or "validations" in (prop.get("items") or {})
+    assert [len(file.rules) for file in files] == [int(ruled_prop)] * bool(kind)
+
+
+def test_the_rules_of_other_kinds_are_not_read() -> None:
+    rule = {"validation_rule": "duration_seconds<", "validation_value": 15}
+    (file,) = made_up(video=TEXT | {"format": "video_uri", "validations": [rule]}).files()
+    assert (file.kind, file.rules) == ("video", ())
+
+
+def test_every_file_of_a_call_is_yielded_in_the_schemas_order() -> None:
+    call = {
+        "audio": "https://a.example/c.mp3",
+        "videos": [],
+        "images": ["https://a.example/a.png", "lake.jpg"],
+        "prompt": "A lake",
+    }
+    files = list(LIST_MODEL.files(call))
+    assert [(file.name, file.path, file.kind, file.value) for file in files] == [
+        ("images", "images[0]", "image", "https://a.example/a.png"),
+        ("images", "images[1]", "image", "lake.jpg"),
+        ("audio", "audio", "audio", "https://a.example/c.mp3"),
+    ]
+    assert [file.in_list for file in files] == [True, True, False]
+    assert files[0].rules == files[1].rules == file_named(MODEL, IMAGES[0]).rules
+
+
+def test_values_are_replaced_by_their_paths_in_a_copy() -> None:
+    call = {"images": ["a", "b"], "image": "c", "prompt": "A lake"}
+    replaced = replace_values(call, {"images[1]": "B", "image": "C"})
+    assert replaced == {"images": ["a", "B"], "image": "C", "prompt": "A lake"}
+    assert call["images"] == ["a", "b"]

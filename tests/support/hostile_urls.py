@@ -1,20 +1,19 @@
-"""Hostile URLs, each with the line that it must end in, and the names that they use."""
+"""Hostile URLs, each with the refusal that it must get, and the host names that they use."""
 
 FIRST = "first_frame_image_url"
 PUBLIC = "93.184.215.14"
 
-URL = f"{FIRST} must be an https URL that anyone can fetch; this one "
-WRONG = f"{FIRST} must be the https URL of an image that anyone can fetch; "
-LIFTED = "(SEEDANCE_ALLOW_PRIVATE_URLS=true lets it pass)."
+WRONG = f"{FIRST} must be the public https URL of an image; "
+LIFTED = "(SEEDANCE_ALLOW_PRIVATE_URLS=true allows it)."
 PRIVATE = WRONG + "its address is not public " + LIFTED
 INSIDE = WRONG + "its host has an address that is not public " + LIFTED
-ODD = WRONG + "its host is an address in an odd form."
-NAME = WRONG + "its host is no plain name."
-NOBODY = WRONG + "there is no host named "
-UNASKED = "(where only the service can look it up, SEEDANCE_CHECK_IMAGES=false skips this check)."
-ESCAPE = URL + "has characters that a URL must escape."
-HOST = URL + "names no host, or a user name before it."
-PARSE = URL + "cannot be parsed."
+ODD = WRONG + "its host is an address in an unusual form."
+NAME = WRONG + "its host is not a valid name."
+HINT = "(if only RunComfy can resolve it, SEEDANCE_CHECK_IMAGES=false skips this check)."
+ESCAPE = WRONG + "it has characters that a URL must escape."
+HOST = WRONG + "it has no host."
+USER = WRONG + "it contains a user name."
+PARSE = WRONG + "it cannot be parsed."
 
 NAMES: dict[str, list[list[str]]] = {
     "images.example": [[PUBLIC]],
@@ -35,7 +34,7 @@ NAMES: dict[str, list[list[str]]] = {
 }
 
 HOSTILE = {
-    # Addresses as they are written.
+    # Addresses in their usual form.
     "https://127.0.0.1/a.png": PRIVATE,
     "https://127.1.2.3/a.png": PRIVATE,
     "https://127.0.0.1./a.png": PRIVATE,
@@ -78,7 +77,7 @@ HOSTILE = {
     "https://[2002:7f00:1::1]/a.png": PRIVATE,
     "https://[2002:a00:1::1]/a.png": PRIVATE,
     "https://[3fff::1]/a.png": PRIVATE,
-    # Addresses as nobody writes them.
+    # Addresses in unusual forms.
     "https://2130706433/a.png": ODD,
     "https://0x7f000001/a.png": ODD,
     "https://0x7f.0.0.1/a.png": ODD,
@@ -93,7 +92,7 @@ HOSTILE = {
     "https://1.2.3.4.5/a.png": ODD,
     "https://[fe80::1%25eth0]/a.png": ODD,
     "https://[v1.a]/a.png": ODD,
-    # Names that are none.
+    # Invalid names.
     "https://%31%32%37.0.0.1/a.png": ODD,
     "https://127%2e0%2e0%2e1/a.png": NAME,
     "https://images.example%00.inside.example/a.png": NAME,
@@ -104,7 +103,7 @@ HOSTILE = {
     "https://(inside.example)/a.png": NAME,
     f"https://{'a' * 64}.example/a.png": NAME,
     f"https://{'a.' * 127}example/a.png": NAME,
-    # Names of what is inside.
+    # Names of private hosts.
     "https://localhost/a.png": INSIDE,
     "https://LOCALHOST/a.png": INSIDE,
     "https://inside.example/a.png": INSIDE,
@@ -119,13 +118,13 @@ HOSTILE = {
     "https://trailing.example./a.png": INSIDE,
     "https://under_score.example/a.png": INSIDE,
     "https://127.0.0.1.nip.example/a.png": INSIDE,
-    "https://nothing.example/a.png": NOBODY + "nothing.example " + UNASKED,
-    "https://unknown.example/a.png": NOBODY + "unknown.example " + UNASKED,
-    # URLs that two parsers could read in two ways.
-    "https://images.example@127.0.0.1/a.png": HOST,
-    "https://me:secret@images.example/a.png": HOST,
-    "https://images.example:443@inside.example/a.png": HOST,
-    "https://@images.example/a.png": HOST,
+    "https://nothing.example/a.png": WRONG + "its host nothing.example does not exist " + HINT,
+    "https://unknown.example/a.png": WRONG + "its host unknown.example does not exist " + HINT,
+    # URLs that two parsers could read differently.
+    "https://images.example@127.0.0.1/a.png": USER,
+    "https://me:secret@images.example/a.png": USER,
+    "https://images.example:443@inside.example/a.png": USER,
+    "https://@images.example/a.png": USER,
     "https://images.example\\@127.0.0.1/a.png": ESCAPE,
     "https://127.0.0.1\\.images.example/a.png": ESCAPE,
     "https:\\\\127.0.0.1/a.png": ESCAPE,
@@ -141,20 +140,20 @@ HOSTILE = {
     "https://[127.0.0.1]/a.png": PARSE,
     # Other ports, other schemes.
     "https://images.example:22/a.png": WRONG
-    + "its port is 22, and images are fetched from 443 only.",
+    + "its port is 22; files are fetched from port 443 only.",
     "https://images.example:8443/a.png": WRONG
-    + "its port is 8443, and images are fetched from 443 only.",
+    + "its port is 8443; files are fetched from port 443 only.",
     "https://images.example:80/a.png": WRONG
-    + "its port is 80, and images are fetched from 443 only.",
+    + "its port is 80; files are fetched from port 443 only.",
     "https://images.example:0/a.png": WRONG
-    + "its port is 0, and images are fetched from 443 only.",
+    + "its port is 0; files are fetched from port 443 only.",
     "https://images.example:-1/a.png": PARSE,
     "https://images.example:65536/a.png": PARSE,
-    "http://images.example/a.png": URL + "begins with http:.",
-    "http://127.0.0.1/a.png": URL + "begins with http:.",
-    "ftp://images.example/a.png": URL + "begins with ftp:.",
-    "gopher://127.0.0.1:6379/_INFO": URL + "begins with gopher:.",
-    "file:///etc/passwd": URL + "begins with file:.",
-    "unix:///var/run/docker.sock": URL + "begins with unix:.",
-    "//127.0.0.1/a.png": URL + "has no scheme.",
+    "http://images.example/a.png": WRONG + "it begins with http:.",
+    "http://127.0.0.1/a.png": WRONG + "it begins with http:.",
+    "ftp://images.example/a.png": WRONG + "it begins with ftp:.",
+    "gopher://127.0.0.1:6379/_INFO": WRONG + "it begins with gopher:.",
+    "file:///etc/passwd": WRONG + "it begins with file:.",
+    "unix:///var/run/docker.sock": WRONG + "it begins with unix:.",
+    "//127.0.0.1/a.png": WRONG + "it has no scheme.",
 }

@@ -1,4 +1,4 @@
-"""Images by what they are, each with the line that must come of it: the table of the rules."""
+"""Images by name, each with the refusal or warning that it must get."""
 
 import gzip
 import zlib
@@ -23,9 +23,9 @@ LARGE = f"{FIRST}: The uploaded image width and height must not exceed 6000 pixe
 SMALL = f"{FIRST}: The uploaded image width and height must not be less than 300 pixels. It is "
 RATIO = f"{FIRST}: The aspect ratio range should be between 0.4 and 2.5. It is "
 HEAVY = f"{FIRST}: File size must be less than 30 MB. It is "
-WRONG = f"{FIRST} must be the https URL of an image that anyone can fetch; "
+WRONG = f"{FIRST} must be the public https URL of an image; "
 UNCHECKED = f"{FIRST} could not be checked: "
-ODD = f"{FIRST} is of type %s, which RunComfy may not take; JPEG and PNG are safest."
+ODD = f"{FIRST} is of type %s, which RunComfy may not accept; JPEG and PNG are safest."
 THIRTY = 30 * MEGABYTE
 
 
@@ -120,7 +120,7 @@ TABLE: dict[str, tuple[Page, str]] = {
     "small AVIF": (page(heic(300, 480, brand=b"avif")), SMALL + "300 x 480 pixels."),
     "JPEG 2000": (
         page(b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100)),
-        UNCHECKED + "it is of type JPEG 2000, which is not measured here.",
+        UNCHECKED + "it is of type JPEG 2000, which cannot be measured here.",
     ),
     # A camera's orientation: sizes are those stored.
     **{f"orientation {n}": (page(rotated(n)), PASS) for n in range(1, 9)},
@@ -128,7 +128,7 @@ TABLE: dict[str, tuple[Page, str]] = {
         page(rotated(6, (400, 1000))),
         RATIO + "400 x 1000 pixels, width/height 0.4.",
     ),
-    # What is no image, or no whole one.
+    # Not an image, or not a whole one.
     "cut off in its pixels": (page(JPEG[:-500]), PASS),
     "cut off in its head": (page(JPEG[:60]), WRONG + "it is a damaged JPEG."),
     "cut off in a PNG's head": (page(PNG[:20]), WRONG + "it is a damaged PNG."),
@@ -147,17 +147,17 @@ TABLE: dict[str, tuple[Page, str]] = {
         WRONG + "it is an HTML page (image/png).",
     ),
     "an image called text/html": (page(JPEG, headers={"Content-Type": "text/html"}), PASS),
-    "text": (page(b"Not found" * 20), WRONG + "it is no image."),
-    "JSON": (page(b'{"error": "expired"}' * 9), WRONG + "it is no image."),
+    "text": (page(b"Not found" * 20), WRONG + "it is not an image."),
+    "JSON": (page(b'{"error": "expired"}' * 9), WRONG + "it is not an image."),
     "PDF": (page(b"%PDF-1.7" + bytes(99)), WRONG + "it is a PDF."),
     "XML": (page(b'<?xml version="1.0"?><Error/>'.ljust(99)), WRONG + "it is XML."),
     "a video": (
         page(b"\0\0\0\x18ftypisom" + bytes(99)),
-        WRONG + "it is a video or a sound.",
+        WRONG + "it is a video or audio file.",
     ),
     "empty": (page(b""), WRONG + "it is empty."),
     "empty, ranges": (page(b"", ranges=True), WRONG + "it is empty."),
-    # Ways to send one.
+    # Ways to send an image.
     "ranges": (page(JPEG, ranges=True), PASS),
     "size behind 200 KB of notes": (page(far_jpeg(200_000)), PASS),
     "size behind 200 KB of notes, ranges": (page(far_jpeg(200_000), ranges=True), PASS),
@@ -179,7 +179,7 @@ TABLE: dict[str, tuple[Page, str]] = {
     "shorter than promised": (page(JPEG, length="long"), PASS),
     "much shorter than promised": (
         page(JPEG[:60], length="long"),
-        UNCHECKED + "its host broke the connection off.",
+        UNCHECKED + "its host closed the connection early.",
     ),
     "gzip": (page(gzip.compress(JPEG), headers={"Content-Encoding": "gzip"}), PASS),
     "deflate": (page(zlib.compress(JPEG), headers={"Content-Encoding": "deflate"}), PASS),
@@ -210,21 +210,21 @@ TABLE: dict[str, tuple[Page, str]] = {
         page(gzip.compress(make_image("PNG", (9, 9))), headers={"Content-Encoding": "gzip"}),
         SMALL + "9 x 9 pixels.",
     ),
-    "gzip that is none": (
+    "gzip that is not gzip": (
         page(JPEG, headers={"Content-Encoding": "gzip"}),
-        WRONG + "it is no gzip, as which its host sends it.",
+        WRONG + "its host sends it as gzip, but it is not.",
     ),
     "brotli": (
         page(b"?", headers={"Content-Encoding": "br"}),
-        UNCHECKED + "its host sends it as br.",
+        UNCHECKED + "its host encodes it as br.",
     ),
-    # Hosts that refuse, and hosts that only are not to be had.
+    # Hosts that refuse, and hosts that only fail.
     **{
-        f"HTTP {status}": (page(HTML, status=status), WRONG + f"its host answers {status}.")
+        f"HTTP {status}": (page(HTML, status=status), WRONG + f"its host answered {status}.")
         for status in (400, 401, 402, 403, 404, 410, 451)
     },
     **{
-        f"HTTP {status}": (page(HTML, status=status), UNCHECKED + f"its host answers {status}.")
+        f"HTTP {status}": (page(HTML, status=status), UNCHECKED + f"its host answered {status}.")
         for status in (304, 405, 408, 416, 429, 500, 502, 503, 504)
     },
     **{f"HTTP {status} to a range": (page(JPEG, refuses=status), PASS) for status in (400, 416)},
@@ -238,10 +238,10 @@ TABLE: dict[str, tuple[Page, str]] = {
     },
     "another range": (
         page(JPEG, status=206, headers={"Content-Range": "bytes 5-99/1000"}),
-        UNCHECKED + "its host sends another part than was asked for.",
+        UNCHECKED + "its host sent another part than requested.",
     ),
     "several ranges": (
         page(JPEG, status=206, headers={"Content-Type": "multipart/byteranges"}),
-        UNCHECKED + "its host sends another part than was asked for.",
+        UNCHECKED + "its host sent another part than requested.",
     ),
 }

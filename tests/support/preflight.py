@@ -1,4 +1,4 @@
-"""The preflight on a call's images, and what it would send of them."""
+"""Runs the preflight on a call's images, and reads what it would send."""
 
 import base64
 from io import BytesIO
@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.inputs._jpeg import URI_LIMIT
-from seedance_mcp.inputs.preflight import Looked, Preflight
+from seedance_mcp.inputs._findings import CheckedInputs
+from seedance_mcp.inputs._local_image import MAX_URI_CHARACTERS
+from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.models.model import load_models
 
 from .sample_images import make_image
@@ -21,19 +22,23 @@ SENT_AS_DATA = f"{FIRST} is sent as data; RunComfy documents only https URLs."
 JPEG = make_image("JPEG")
 
 
-async def check_local(value: str, *, last: str | None = None, local_files: bool = True) -> Looked:
+async def check_local(
+    value: str, *, last: str | None = None, local_files: bool = True
+) -> CheckedInputs:
     """Check the frames of a call, as paths or data URIs."""
     # check=True and the system's own resolver: a local image must need neither.
     preflight = Preflight(MODEL, check=True, allow_private=False, local_files=local_files)
-    return await preflight.look({"prompt": "A lake", FIRST: value} | ({LAST: last} if last else {}))
+    return await preflight.check(
+        {"prompt": "A lake", FIRST: value} | ({LAST: last} if last else {})
+    )
 
 
-async def check_urls(first: str, last: str, *, resolution: str = "480p") -> Looked:
+async def check_urls(first: str, last: str, *, resolution: str = "480p") -> CheckedInputs:
     """Check the frames of a call, as URLs of a test's own host."""
     plain = httpx.AsyncHTTPTransport(verify=False, trust_env=False)
     preflight = Preflight(MODEL, check=True, allow_private=True, local_files=False, transport=plain)
     given = {"prompt": "A lake", FIRST: first, LAST: last, "resolution": resolution}
-    return await preflight.look(given)
+    return await preflight.check(given)
 
 
 async def refusal(value: str, *, local_files: bool = True) -> str:
@@ -49,7 +54,7 @@ async def sent_image(value: str) -> tuple[str, bytes]:
     checked = await check_local(value)
     assert checked.warnings == (SENT_AS_DATA,)
     uri: str = checked.arguments[FIRST]
-    assert len(uri) <= URI_LIMIT
+    assert len(uri) <= MAX_URI_CHARACTERS
     head, _, body = uri.partition(";base64,")
     return head.removeprefix("data:"), base64.b64decode(body, validate=True)
 
@@ -75,4 +80,4 @@ def decoded(data: bytes) -> Image.Image:
 
 def too_long_to_send(data: bytes) -> bytes:
     """Pad an image's file so that it cannot be sent as it is."""
-    return data + bytes(URI_LIMIT)
+    return data + bytes(MAX_URI_CHARACTERS)

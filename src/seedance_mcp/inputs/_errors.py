@@ -1,25 +1,47 @@
-"""Why a file is not what the model can take."""
+"""Why a file cannot be sent to a model, or cannot be checked.
+
+Preflight turns each of these into a sentence about an argument. `Unverifiable` becomes a warning,
+all others a refusal.
+"""
 
 
 class NotAnImage(Exception):
-    """These bytes are no image; the message says what they are, to go after "it is"."""
+    """The bytes are not an image, or a damaged one.
 
-
-class UnusableImage(Exception):
-    """An argument is refused for what it was found to be; the message ends a sentence."""
+    The message says what they are, to follow "it is": "an HTML page", "a damaged PNG".
+    """
 
 
 class UnsupportedImage(Exception):
-    """This is an image of a type that is not measured here; the message names the type."""
+    """The bytes are an image of a type that this package cannot measure.
+
+    The message is the name of the type.
+    """
+
+
+class UnusableImage(Exception):
+    """The argument does not lead to an image that can be sent.
+
+    The message is a clause that says why: "its host answered 404".
+    """
 
 
 class BlockedAddress(Exception):
-    """A URL leads where nothing may be fetched; the message ends a sentence that says so."""
+    """The URL is malformed, or leads to an address that must not be fetched (SSRF).
+
+    The message is a clause that says why: "its address is not public".
+    """
 
 
 class Unverifiable(Exception):
-    """What a URL leads to cannot be told; the message says why, after the argument's name."""
+    """The image may be good, but its host did not let it be checked.
+
+    The message is a clause that says why: "its host is too slow".
+    """
 
 
 class RuleViolated(Exception):
-    """An image breaks a rule; the message is the service's own, and the measured value."""
+    """The image breaks one of the model's rules.
+
+    The message is RunComfy's own, followed by the measured value.
+    """

@@ -1,8 +1,8 @@
-"""What a caller's URL leads to, and nothing from anywhere inside.
+"""Fetches callers' URLs from public addresses only (SSRF).
 
-Every name is looked up once, every address it has must be public, and the connection goes to one
-of these addresses, not to the name: nothing can be looked up differently in between. TLS still
-holds the certificate against the name. Nothing else is sent: no token, no cookies, no proxy.
+Every name is resolved once, every address it has must be public, and the connection goes to one
+of these addresses, not to the name: nothing can resolve differently in between. TLS still checks
+the certificate against the name. Nothing else is sent: no token, no cookies, no proxy.
 """
 
 import socket
@@ -17,26 +17,25 @@ import httpx
 from seedance_mcp.text import one_line
 
 from ._errors import BlockedAddress, UnusableImage, Unverifiable
-from ._public_urls import PRIVATE_HINT, Address, Place, is_public, place
+from ._public_urls import PRIVATE_HINT, Address, ParsedUrl, is_public, parse_url
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Gives the addresses of a host and port, and raises OSError where there are none."""
+"""Returns the addresses of a host and port, and raises OSError where there are none."""
 
-REDIRECTS = 3
-ADDRESSES = 3
-"""How many of a host's addresses are tried."""
+MAX_REDIRECTS = 3
+MAX_ADDRESSES_TRIED = 3
 
 _TIMEOUT = httpx.Timeout(5.0, connect=2.0).as_dict()
-_MOVED = frozenset({301, 302, 303, 307, 308})
+_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
-_CHECK_HINT = "where only the service can look it up, SEEDANCE_CHECK_IMAGES=false skips this check"
-# The backslash is left for place() to refuse: some take it for a slash.
+_CHECK_HINT = "if only RunComfy can resolve it, SEEDANCE_CHECK_IMAGES=false skips this check"
+# The backslash stays raw for parse_url to refuse: some clients read it as a slash.
 _NOT_ESCAPED = "%/:?#[]@!$&'()*+,;=~\\"
 
 
 async def resolve_by_system(host: str, port: int) -> Sequence[str]:
-    """Look a host's addresses up as any program on this machine does."""
+    """Resolve a host as any program on this machine does."""
     found = await anyio.to_thread.run_sync(
         lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM),
         abandon_on_cancel=True,
@@ -45,20 +44,21 @@ async def resolve_by_system(host: str, port: int) -> Sequence[str]:
 
 
 async def open_transport() -> httpx.AsyncBaseTransport:
-    """Make connections of our own; reading the certificates takes a tenth of a second."""
+    """Open connections without proxies; in a thread, as certificates take 0.1 s to read."""
     context = await anyio.to_thread.run_sync(lambda: httpx.create_ssl_context(trust_env=False))
-    # A connection kept open belongs to one name, and the pool tells them by address.
+    # The pool would reuse a connection by its address, for another name's certificate.
     limits = httpx.Limits(max_keepalive_connections=0)
     return httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits)
 
 
 class Fetcher:
-    """Fetches what must be public.
+    """Fetches URLs from public addresses.
 
     Args:
-        transport: The connections; requests name addresses, and hosts in their `Host` and SNI.
-        resolve: How names are looked up.
-        allow_private: Whether plain http, any port and any address pass.
+        transport: The connections. A request's URL has an address; the name is in its `Host` and
+            SNI.
+        resolve: Looks host names up.
+        allow_private: Whether plain http, any port and any address are allowed.
     """
 
     def __init__(
@@ -69,118 +69,139 @@ class Fetcher:
         self._allow_private = allow_private
 
     async def get(self, url: str, span: str | None) -> httpx.Response:
-        """Ask for a span of bytes, or for all, following redirects, each checked like the first.
+        """Request a URL, following redirects, each of which is checked like the first URL.
+
+        Args:
+            url: The URL.
+            span: The value of the Range header, None for all bytes.
 
         Returns:
-            The head of an answer of any status; the caller reads the rest and closes it.
+            The head of an answer of any status; the caller reads the body and closes it.
 
         Raises:
-            BlockedAddress: It leads, perhaps by a redirect, where nothing may be fetched.
-            UnusableImage: There is nobody who could answer.
+            BlockedAddress: It leads, perhaps by a redirect, to an address that is not allowed.
+            UnusableImage: Its host does not exist or refused the connection.
             Unverifiable: No answer came.
         """
         redirected = ""
-        for _ in range(1 + REDIRECTS):
+        for _ in range(1 + MAX_REDIRECTS):
             try:
-                response = await self._answer(place(url), span)
+                response = await self._request(self._parse(url), span)
             except BlockedAddress as error:
                 raise BlockedAddress(f"{redirected}{error}") from None
             location = response.headers.get("Location")
-            if response.status_code not in _MOVED or not location:
+            if response.status_code not in _REDIRECT_STATUSES or not location:
                 return response
             await response.aclose()
-            redirected = "it redirects, and then "
+            redirected = "after a redirect, "
             try:
                 url = _escaped(urljoin(url, location))
             except ValueError:
                 raise BlockedAddress(f"{redirected}it cannot be parsed") from None
-        raise BlockedAddress(f"it redirects more than {REDIRECTS} times")
+        raise BlockedAddress(f"it redirects more than {MAX_REDIRECTS} times")
 
-    async def _answer(self, spot: Place, span: str | None) -> httpx.Response:
-        """Ask the host, at the first of its addresses that takes the connection."""
+    async def resolve(self, url: str) -> None:
+        """Check that a URL's host exists and is public, without a request.
+
+        Raises:
+            BlockedAddress: It is not public.
+            UnusableImage: It does not exist.
+            Unverifiable: It could not be resolved.
+        """
+        await self._addresses(self._parse(url))
+
+    def _parse(self, url: str) -> ParsedUrl:
+        parsed = parse_url(url, allow_http=self._allow_private)
         if not self._allow_private:
-            spot.check_public()
-            spot.check_port()
+            parsed.check_public()
+        return parsed
+
+    async def _request(self, url: ParsedUrl, span: str | None) -> httpx.Response:
+        """Send a request to the first of the host's addresses that accepts the connection."""
+        if not self._allow_private:
+            url.check_port()
         refused = True
-        for address in (await self._addresses(spot))[:ADDRESSES]:
+        for address in (await self._addresses(url))[:MAX_ADDRESSES_TRIED]:
             try:
-                return await self._transport.handle_async_request(_request(spot, address, span))
+                return await self._transport.handle_async_request(
+                    _build_request(url, address, span)
+                )
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                _raise_if_distrusted(error)
+                _raise_if_untrusted(error)
                 refused = refused and _is_refusal(error)
             except httpx.TransportError as error:
-                raise broken_off(error) from error
+                raise interrupted(error) from error
             except httpx.InvalidURL:
                 raise BlockedAddress("it cannot be parsed") from None
         if refused:
-            raise UnusableImage("its host refuses connections")
+            raise UnusableImage("its host refused the connection")
         raise Unverifiable("its host could not be reached")
 
-    async def _addresses(self, spot: Place) -> Sequence[Address]:
-        if spot.literal is not None:
-            return [spot.literal]
+    async def _addresses(self, url: ParsedUrl) -> Sequence[Address]:
+        if url.address is not None:
+            return [url.address]
         try:
-            names = await self._resolve(spot.host, spot.port)
+            names = await self._resolve(url.host, url.port)
         except UnicodeError as error:
-            raise UnusableImage(_nobody(spot)) from error
+            raise _no_such_host(url) from error
         except OSError as error:
             if isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_HOST:
-                raise UnusableImage(_nobody(spot)) from error
-            raise Unverifiable("its host could not be looked up") from error
-        # Without an interface, which means nothing in a URL.
+                raise _no_such_host(url) from error
+            raise Unverifiable("its host could not be resolved") from error
+        # A scoped address such as fe80::1%eth0 names an interface, which a URL cannot.
         found = list(dict.fromkeys(ip_address(name.partition("%")[0]) for name in names))
         if not found:
-            raise UnusableImage(_nobody(spot))
+            raise _no_such_host(url)
         if not self._allow_private and not all(map(is_public, found)):
             raise BlockedAddress(f"its host has an address that is not public ({PRIVATE_HINT})")
         return found
 
 
 def _escaped(url: str) -> str:
-    """Escape what stands raw in a redirect's path and query, as browsers do; never the host."""
+    """Escape a redirect's path and query, as browsers do, but never its host."""
     parts = urlsplit(url)
     path, query = (quote(part, safe=_NOT_ESCAPED) for part in (parts.path, parts.query))
     return parts._replace(path=path, query=query, fragment="").geturl()
 
 
-def _nobody(spot: Place) -> str:
-    return f"there is no host named {one_line(spot.host)} ({_CHECK_HINT})"
+def _no_such_host(url: ParsedUrl) -> UnusableImage:
+    return UnusableImage(f"its host {one_line(url.host)} does not exist ({_CHECK_HINT})")
 
 
-def _request(spot: Place, address: Address, span: str | None) -> httpx.Request:
+def _build_request(parsed: ParsedUrl, address: Address, span: str | None) -> httpx.Request:
     url = httpx.URL(
-        scheme=spot.scheme,
+        scheme=parsed.scheme,
         host=str(address),
-        port=spot.port,
-        raw_path=spot.target.encode(),
+        port=parsed.port,
+        raw_path=parsed.target.encode(),
     )
     headers = {
-        "Host": spot.host_header,
+        "Host": parsed.host_header,
         "User-Agent": "seedance-mcp",
         "Accept": "image/*",
         "Accept-Encoding": "identity",
         **({"Range": span} if span else {}),
         "Connection": "close",
     }
-    name = spot.host.removesuffix(".")
+    name = parsed.host.removesuffix(".")
     extensions = {"timeout": _TIMEOUT, "sni_hostname": name}
     return httpx.Request("GET", url, headers=headers, extensions=extensions)
 
 
-def broken_off(error: httpx.TransportError) -> Unverifiable:
-    """Say why an answer did not come to its end."""
+def interrupted(error: httpx.TransportError) -> Unverifiable:
+    """Return why an answer did not arrive whole."""
     if isinstance(error, httpx.TimeoutException):
         return Unverifiable("its host is too slow")
-    return Unverifiable("its host broke the connection off")
+    return Unverifiable("its host closed the connection early")
 
 
 def _is_refusal(error: BaseException) -> bool:
     return isinstance(_first_cause(error), ConnectionRefusedError)
 
 
-def _raise_if_distrusted(error: httpx.TransportError) -> None:
+def _raise_if_untrusted(error: httpx.TransportError) -> None:
     if isinstance(_first_cause(error), ssl.SSLError):
-        raise Unverifiable("its host's certificate is not trusted here") from error
+        raise Unverifiable("its host's certificate is not trusted") from error
 
 
 def _first_cause(error: BaseException) -> BaseException:

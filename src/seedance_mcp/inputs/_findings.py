@@ -1,71 +1,95 @@
-"""What came of looking at images, and what is said of it."""
+"""What preflight found about the files of a call, and the warnings that follow from it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from seedance_mcp.errors import InputError
-from seedance_mcp.models.model import JSONObject, Model
+from seedance_mcp.models.model import FileArgument, JSONObject, Model
 
 from ._image_header import Header
 
-SAFE_KINDS = ("JPEG", "PNG", "WebP")
-"""What no service is known to refuse; RunComfy documents no types at all (page)."""
+SAFE_TYPES = ("JPEG", "PNG", "WebP")
+"""What no model is known to refuse; RunComfy documents no types at all (page)."""
 
-RATIO_TOLERANCE = 0.01
-"""How much two frames' aspect ratios may differ unsaid: no more than scaling's rounding does."""
+MAX_RATIO_DIFFERENCE = 0.01
+"""How much two frames' aspect ratios may differ without a warning: scaling rounds that much."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """What came of one image: what is None was not learned, or is not to be said.
+class CheckedFile:
+    """A file that passed preflight.
 
     Attributes:
-        header: Its type and size.
-        uri: What is sent instead of a local image.
-        warning: What the caller should know.
-        refusal: Why the call is refused.
+        file: The argument.
+        header: The image's type and size, None where they are unknown.
+        uri: The data: URI to send instead of a local image.
+        warning: What the caller should know about it.
     """
 
+    file: FileArgument
     header: Header | None = None
     uri: str | None = None
     warning: str | None = None
-    refusal: InputError | None = None
 
 
-def odd(name: str, header: Header) -> str | None:
-    """Warn of a type that is seldom taken."""
-    if header.kind in SAFE_KINDS:
+@dataclass(frozen=True, kw_only=True)
+class CheckedInputs:
+    """The inputs of a call that passed preflight.
+
+    Attributes:
+        arguments: The model's arguments to send, local images as data: URIs.
+        warnings: What the caller should know, a line each.
+    """
+
+    arguments: JSONObject
+    warnings: tuple[str, ...] = ()
+
+
+def type_warning(path: str, header: Header) -> str | None:
+    """Return a warning about an image type that RunComfy may refuse."""
+    if header.kind in SAFE_TYPES:
         return None
-    return f"{name} is of type {header.kind}, which RunComfy may not take; JPEG and PNG are safest."
+    return (
+        f"{path} is of type {header.kind}, which RunComfy may not accept; JPEG and PNG are safest."
+    )
 
 
-def said(looks: Mapping[str, Look]) -> Iterator[str]:
-    """Give the warnings of the images themselves, in the order of the arguments."""
-    for look in looks.values():
-        if look.warning:
-            yield look.warning
-    if local := [name for name, look in looks.items() if look.uri]:
-        verb = "is" if len(local) == 1 else "are"
-        yield f"{' and '.join(local)} {verb} sent as data; RunComfy documents only https URLs."
+def find_warnings(
+    model: Model, arguments: Mapping[str, object], checked: Sequence[CheckedFile]
+) -> Iterator[str]:
+    """Yield every warning about a call's files, in the order of the arguments."""
+    yield from (found.warning for found in checked if found.warning)
+    if inline := [found.file.path for found in checked if found.uri]:
+        verb = "is" if len(inline) == 1 else "are"
+        yield f"{' and '.join(inline)} {verb} sent as data; RunComfy documents only https URLs."
+    yield from _without_effect(model, arguments, checked)
+    yield from _differing_ratios(checked)
 
 
-def advice(model: Model, arguments: JSONObject, looks: Mapping[str, Look]) -> Iterator[str]:
-    """Say what is allowed and yet hardly meant."""
-    for name in looks:
+def _without_effect(
+    model: Model, arguments: Mapping[str, object], checked: Sequence[CheckedFile]
+) -> Iterator[str]:
+    """Yield a warning for each file that the other arguments make useless."""
+    for name in dict.fromkeys(found.file.name for found in checked):
         note = str(model.properties[name].get("description") or "")
-        # The service's own words (page): "... will not take effect when the X is set to Y."
-        told = re.search(r"will not take effect when the (\w+) is set to (\w+)", note)
-        if told and str(arguments.get(told[1])).lower() == told[2].lower():
+        # RunComfy's own words (page): "... will not take effect when the X is set to Y."
+        clause = re.search(r"will not take effect when the (\w+) is set to (\w+)", note)
+        if clause and str(arguments.get(clause[1])).lower() == clause[2].lower():
             yield f"{name}: {note.removeprefix('Note:').strip()}"
-    # As they are shown: that is how they were chosen. Where a tag may turn one, nothing is known.
-    shown = {
-        name: look.header.shown
-        for name, look in looks.items()
-        if look.header and look.header.turned is not None
-    }
-    for (one, first), (other, second) in pairwise(shown.items()):
+
+
+def _differing_ratios(checked: Sequence[CheckedFile]) -> Iterator[str]:
+    """Yield a warning for frames of different shapes; images in a list need not be alike.
+
+    Frames are compared as they are shown. Where a tag may rotate one, nothing is known.
+    """
+    frames = [
+        (found.file.path, found.header.shown)
+        for found in checked
+        if found.header and found.header.sideways is not None and not found.file.in_list
+    ]
+    for (one, first), (other, second) in pairwise(frames):
         ratio = (first.width * second.height) / (first.height * second.width)
-        if abs(ratio - 1) > RATIO_TOLERANCE:
+        if abs(ratio - 1) > MAX_RATIO_DIFFERENCE:
             yield f"{one} is {first}, {other} {second}: their aspect ratios differ."

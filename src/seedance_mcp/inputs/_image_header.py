@@ -1,4 +1,4 @@
-"""An image's type and size in pixels, read from its first bytes: no pixel is ever decoded."""
+"""Reads an image's type and size in pixels from its first bytes; no pixel is decoded."""
 
 import struct
 from collections.abc import Callable
@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 from struct import unpack_from
 
 from ._errors import NotAnImage, UnsupportedImage
-from ._orientation import turned
+from ._orientation import is_sideways
 
-ENOUGH_TO_TELL = 32  # bytes, after which it is clear whether it can be an image at all
+MIN_HEADER_BYTES = 32
+"""How many bytes it takes to recognize every type."""
 
-# No honest image comes near these: a hostile one must not keep the event loop busy.
-_STEPS = 10_000
-_META_LIMIT = 1024 * 1024
+# Far above what real images need: a hostile one must not keep the event loop busy.
+_MAX_STEPS = 10_000
+_MAX_META_BYTES = 1024 * 1024
 
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
+_NO_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _ENDS_HEADER = frozenset({0xD9, 0xDA})
 _HEIF_BRANDS = {
     b"avif": "AVIF",
@@ -26,7 +27,7 @@ _HEIF_BRANDS = {
     b"mif1": "HEIF",
     b"msf1": "HEIF",
 }
-_UNMEASURED = {
+_UNSUPPORTED = {
     b"\xff\x0a": "JPEG XL",
     b"\0\0\0\x0cJXL ": "JPEG XL",
     b"\0\0\0\x0cjP  ": "JPEG 2000",
@@ -41,29 +42,29 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What an image's first bytes say.
+    """An image's type and size.
 
     Attributes:
         kind: Its type: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC or HEIF.
         width: Pixels, as stored.
         height: Pixels, as stored.
-        turned: Whether it is shown lying on its side, None where that is not known.
+        sideways: Whether its orientation tag swaps width and height, None where it is unknown.
     """
 
     kind: str
     width: int
     height: int
-    turned: bool | None = False
+    sideways: bool | None = False
 
     @property
     def shown(self) -> "Header":
-        """Give the image as it is shown."""
-        if not self.turned:
+        """Return the header with the size as it is shown."""
+        if not self.sideways:
             return self
-        return replace(self, width=self.height, height=self.width, turned=False)
+        return replace(self, width=self.height, height=self.width, sideways=False)
 
     def __str__(self) -> str:
-        """Say the size as people do."""
+        """Return the size, such as "640 x 480 pixels"."""
         return f"{self.width} x {self.height} pixels"
 
 
@@ -72,18 +73,18 @@ def read_header(data: bytes | bytearray, *, whole: bool) -> Header | None:
 
     Args:
         data: The bytes so far.
-        whole: Whether there are no more.
+        whole: Whether the file ends there.
 
     Returns:
         The header, or None where more bytes are needed.
 
     Raises:
-        NotAnImage: It is none, or a damaged one.
-        UnsupportedImage: It is one of a type that is not measured here.
+        NotAnImage: It is not an image, or a damaged one.
+        UnsupportedImage: It is an image of a type that cannot be measured here.
     """
-    if len(data) < ENOUGH_TO_TELL and not whole:
+    if len(data) < MIN_HEADER_BYTES and not whole:
         return None
-    kind, size_of = _told(bytes(data[: 4 * ENOUGH_TO_TELL]))
+    kind, size_of = _identify(bytes(data[: 4 * MIN_HEADER_BYTES]))
     try:
         width, height = size_of(data)
     except (struct.error, IndexError):
@@ -94,11 +95,11 @@ def read_header(data: bytes | bytearray, *, whole: bool) -> Header | None:
         raise NotAnImage(f"a damaged {kind}") from None
     if width < 1 or height < 1:
         raise NotAnImage(f"a damaged {kind}")
-    return Header(kind=kind, width=width, height=height, turned=turned(kind, data))
+    return Header(kind=kind, width=width, height=height, sideways=is_sideways(kind, data))
 
 
-def _told(start: bytes) -> tuple[str, Callable[[bytes | bytearray], Size]]:
-    """Tell the type of an image, and what measures it."""
+def _identify(start: bytes) -> tuple[str, Callable[[bytes | bytearray], Size]]:
+    """Return an image's type, and the function that reads its size."""
     for magic, kind, size_of in _MEASURED:
         if start.startswith(magic):
             return kind, size_of
@@ -106,29 +107,29 @@ def _told(start: bytes) -> tuple[str, Callable[[bytes | bytearray], Size]]:
         return "WebP", _webp
     if start[4:8] == b"ftyp" and (brand := _brand(start)):
         return brand, _heif
-    for magic, kind in _UNMEASURED.items():
+    for magic, kind in _UNSUPPORTED.items():
         if start.startswith(magic):
             raise UnsupportedImage(kind)
-    raise NotAnImage(_what_else(start))
+    raise NotAnImage(_describe(start))
 
 
-def _what_else(start: bytes) -> str:
+def _describe(start: bytes) -> str:
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if not start:
         return "empty"
     if start[4:8] == b"ftyp" or start.startswith((b"\x1aE\xdf\xa3", b"RIFF")):
-        return "a video or a sound"
+        return "a video or audio file"
     if b"<svg" in text:
         return "an SVG, which has no pixels"
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<!--")):
         return "an HTML page"
     if text.startswith(b"<?xml"):
         return "XML"
-    return "a PDF" if text.startswith(b"%pdf") else "no image"
+    return "a PDF" if text.startswith(b"%pdf") else "not an image"
 
 
 def _brand(start: bytes) -> str | None:
-    """Find an image's brand among those of an ISO base media file, its own one first."""
+    """Return the image type among the brands of an ISO base media file, the major one first."""
     end = min(int.from_bytes(start[:4]), len(start))
     brands = [start[8:12], *(start[at : at + 4] for at in range(16, end, 4))]
     return next((_HEIF_BRANDS[brand] for brand in brands if brand in _HEIF_BRANDS), None)
@@ -147,18 +148,18 @@ def _gif(data: bytes | bytearray) -> Size:
 
 
 def _bmp(data: bytes | bytearray) -> Size:
-    old = unpack_from("<I", data, 14)[0] == 12
+    old = unpack_from("<I", data, 14)[0] == 12  # OS/2's header
     width, height = unpack_from("<HH" if old else "<ii", data, 18)
     return width, abs(height)
 
 
 def _jpeg(data: bytes | bytearray) -> Size:
     at = 2
-    for _ in range(_STEPS):
-        at = data.find(b"\xff", at)  # decoders skip what stands between two markers
+    for _ in range(_MAX_STEPS):
+        at = data.find(b"\xff", at)  # decoders skip bytes between two markers
         if at < 0:
             raise IndexError("cut off")
-        if data[at + 1] in (0x00, 0xFF):  # no marker yet
+        if data[at + 1] in (0x00, 0xFF):  # padding, not a marker
             at += 1
             continue
         marker, at = data[at + 1], at + 2
@@ -167,7 +168,7 @@ def _jpeg(data: bytes | bytearray) -> Size:
             return width, height
         if marker in _ENDS_HEADER:
             raise ValueError("no size before the pixels")
-        if marker not in _WITHOUT_LENGTH:
+        if marker not in _NO_LENGTH:
             at += max(2, unpack_from(">H", data, at)[0])
     raise ValueError("too many markers")
 
@@ -185,7 +186,7 @@ def _webp(data: bytes | bytearray) -> Size:
         return width & 0x3FFF, height & 0x3FFF
     if len(form) < 4:
         raise IndexError("cut off")
-    raise ValueError("no such form")
+    raise ValueError("unknown chunk")
 
 
 def _tiff(data: bytes | bytearray) -> Size:
@@ -193,8 +194,8 @@ def _tiff(data: bytes | bytearray) -> Size:
     at = unpack_from(order + "I", data, 4)[0]
     found: dict[int, int] = {}
     entries = unpack_from(order + "H", data, at)[0]
-    if entries > _STEPS:
-        raise ValueError("an absurd directory")
+    if entries > _MAX_STEPS:
+        raise ValueError("too many entries")
     for number in range(entries):
         entry = at + 2 + 12 * number
         tag, form = unpack_from(order + "HH", data, entry)
@@ -206,25 +207,25 @@ def _tiff(data: bytes | bytearray) -> Size:
 
 
 def _heif(data: bytes | bytearray) -> Size:
-    """Find the largest extent that the meta box tells of: the others are tiles and thumbnails."""
+    """Return the largest size in the meta box: the others are of tiles and thumbnails."""
     at, length, name = 0, 0, b""
-    for _ in range(_STEPS):
+    for _ in range(_MAX_STEPS):
         at += length
         length, name = unpack_from(">I4s", data, at)
-        if name == b"meta" or length < 8:
+        if name == b"meta" or length < 8:  # a box has 8 bytes of head
             break
-    if name != b"meta" or length > _META_LIMIT:
-        raise ValueError("no meta box that can be found, or an absurd one")
+    if name != b"meta" or length > _MAX_META_BYTES:
+        raise ValueError("no meta box, or one that is too long")
     if len(data) < at + length:
         raise IndexError("cut off")
     sizes: list[Size] = []
     found = data.find(b"ispe", at, at + length)
-    while found >= 0 and len(sizes) < _STEPS:
+    while found >= 0 and len(sizes) < _MAX_STEPS:
         width, height = unpack_from(">II", data, found + 8)
         sizes.append((width, height))
         found = data.find(b"ispe", found + 4, at + length)
     if not sizes:
-        raise ValueError("no extent")
+        raise ValueError("no size")
     return max(sizes, key=lambda size: size[0] * size[1])
 
 

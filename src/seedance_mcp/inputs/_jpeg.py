@@ -1,13 +1,11 @@
-"""Images of any kind made JPEGs that can be sent: short enough, and within the rules.
+"""Converts images of any kind to JPEGs that are small enough and within the rules.
 
 Everything here blocks, takes memory for every pixel, and belongs in a worker thread.
 """
 
-import base64
 import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from io import BytesIO
 from math import sqrt
 from typing import TYPE_CHECKING
@@ -16,35 +14,19 @@ from seedance_mcp.models.model import ImageRule
 
 from ._errors import RuleViolated, UnusableImage
 from ._image_header import Header, Size
-from ._rules import hold
+from ._rules import check_rules
 
 if TYPE_CHECKING:
     from PIL import Image
 
-URI_LIMIT = 6 * 1024 * 1024
-"""The longest data: URI that RunComfy's own clients send (client)."""
-
-PROFILE_LIMIT = 256 * 1024
-"""The longest colour profile that goes along; few are longer than 4 KB."""
+MAX_PROFILE_BYTES = 256 * 1024
+"""The largest colour profile that is kept; few are larger than 4 KB."""
 
 _QUALITIES = (92, 85)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LocalImage:
-    """An image ready to be sent.
-
-    Attributes:
-        uri: The data: URI.
-        header: The type and size of what is sent.
-    """
-
-    uri: str
-    header: Header
-
-
-def faults() -> tuple[type[Exception], ...]:
-    """Give what Pillow raises for images that it cannot read, warnings made errors included."""
+def pillow_errors() -> tuple[type[Exception], ...]:
+    """Return what Pillow raises for images that it cannot read, warnings turned errors included."""
     from PIL import Image
 
     return (
@@ -53,19 +35,19 @@ def faults() -> tuple[type[Exception], ...]:
     )
 
 
-def flat(image: "Image.Image") -> "Image.Image":
-    """Make an image what a JPEG can be: upright, 8 bits a channel, on white.
+def flatten(image: "Image.Image") -> "Image.Image":
+    """Return an image as a JPEG can hold it: upright, 8 bits a channel, on white.
 
-    Of what else the file held only the colour profile stays: no place, no camera, no comment.
+    Of the file's metadata only the colour profile stays: no location, no camera, no comment.
     """
     from PIL import Image, ImageOps
 
-    with suppress(*faults()):  # a damaged tag turns nothing
+    with suppress(*pillow_errors()):  # a damaged tag counts as upright
         ImageOps.exif_transpose(image, in_place=True)
     profile = image.info.get("icc_profile", b"")
     transparent = "A" in image.mode or "transparency" in image.info
     if image.mode.startswith("I;16") or image.mode == "I":
-        # Pillow would cut these off at 255 (its stubs leave point and resize partly untyped).
+        # Pillow would clip these at 255 (its stubs leave point and resize partly untyped).
         wide = image.convert("I")
         image = wide.point(lambda value: value * (1 / 256)).convert("L")  # pyright: ignore[reportUnknownMemberType]
     if transparent:
@@ -74,72 +56,68 @@ def flat(image: "Image.Image") -> "Image.Image":
         image.paste(layer, mask=layer)
     elif image.mode != "RGB":
         image = image.convert("RGB")
-    # A profile of grey or of inks means nothing once the pixels are RGB.
-    fits = profile[16:20] == b"RGB " and len(profile) <= PROFILE_LIMIT
-    image.info = {"icc_profile": profile} if fits else {}
+    # A profile for grey or CMYK means nothing once the pixels are RGB.
+    keep = profile[16:20] == b"RGB " and len(profile) <= MAX_PROFILE_BYTES
+    image.info = {"icc_profile": profile} if keep else {}
     return image
 
 
-def converted(
-    image: "Image.Image", rules: Sequence[ImageRule], still_wanted: Callable[[], object]
-) -> LocalImage:
-    """Make a JPEG that is short enough and keeps the rules, scaled down only where it must be.
+def convert_to_jpeg(
+    image: "Image.Image",
+    rules: Sequence[ImageRule],
+    max_bytes: int,
+    check_cancelled: Callable[[], object],
+) -> tuple[bytes, Header]:
+    """Convert an image to a JPEG, scaled down only where it would be too large.
 
     Args:
-        image: What `flat` gave.
-        rules: The rules that it must keep.
-        still_wanted: Called between the steps; it raises where nobody waits any more.
+        image: An image that `flatten` returned.
+        rules: The rules that the JPEG must keep.
+        max_bytes: How large the JPEG may be.
+        check_cancelled: Called between the steps; raises where the call was cancelled.
+
+    Returns:
+        The JPEG and its header.
 
     Raises:
-        UnusableImage: There is no such JPEG.
-        RuleViolated: The image breaks a rule as it is.
+        UnusableImage: No such JPEG is small enough.
+        RuleViolated: The image breaks a rule before it is scaled.
     """
     size = image.size
     while True:
         header = Header(kind="JPEG", width=size[0], height=size[1])
-        hold(rules, header)
+        check_rules(rules, header)
         scaled = image if size == image.size else _resized(image, size)
         data = b""
         for quality in _QUALITIES:
-            still_wanted()
-            data = _jpeg(scaled, quality)
-            if uri_length("image/jpeg", len(data)) <= URI_LIMIT:
-                hold(rules, header, len(data))
-                return LocalImage(uri=data_uri("image/jpeg", data), header=header)
+            check_cancelled()
+            data = _encode(scaled, quality)
+            if len(data) <= max_bytes:
+                check_rules(rules, header, len(data))
+                return data, header
         del scaled
-        excess = uri_length("image/jpeg", len(data)) / URI_LIMIT
-        size = _smaller(size, min(0.95, 1 / sqrt(excess)), rules)
-
-
-def data_uri(media_type: str, data: bytes) -> str:
-    """Put a file into a URI."""
-    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-def uri_length(media_type: str, byte_size: int) -> int:
-    """Tell how long the URI of so large a file is."""
-    return len(data_uri(media_type, b"")) + (byte_size + 2) // 3 * 4
+        # The bytes of a JPEG grow with its area, so with the square of its width.
+        scale = min(0.95, sqrt(max_bytes / len(data)))
+        size = _scale_down(size, scale, rules)
 
 
 def _resized(image: "Image.Image", size: Size) -> "Image.Image":
     return image.resize(size, reducing_gap=2.0)  # pyright: ignore[reportUnknownMemberType]
 
 
-def _smaller(size: Size, scale: float, rules: Sequence[ImageRule]) -> Size:
-    """Scale a size down, to the whole pixels nearby at which the rules still hold."""
+def _scale_down(size: Size, scale: float, rules: Sequence[ImageRule]) -> Size:
+    """Return a smaller size, rounded so that the rules still hold."""
     width, height = int(size[0] * scale), int(size[1] * scale)
     for near in ((width, height), (width + 1, height), (width, height + 1)):
         try:
-            hold(rules, Header(kind="JPEG", width=max(1, near[0]), height=max(1, near[1])))
+            check_rules(rules, Header(kind="JPEG", width=max(1, near[0]), height=max(1, near[1])))
         except RuleViolated:
             continue
         return near
-    raise UnusableImage(
-        f"it cannot be made shorter than {URI_LIMIT // 1024**2} MB within the rules"
-    )
+    raise UnusableImage("it cannot be made small enough to send within the rules")
 
 
-def _jpeg(image: "Image.Image", quality: int) -> bytes:
+def _encode(image: "Image.Image", quality: int) -> bytes:
     sink = BytesIO()
     image.save(sink, "JPEG", quality=quality, icc_profile=image.info.get("icc_profile"))
     return sink.getvalue()

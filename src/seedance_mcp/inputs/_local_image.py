@@ -1,32 +1,42 @@
-"""Images of this machine, as the data: URIs in which they are sent: files, and data: URIs.
+"""Loads images of this machine, files and data: URIs, as the data: URIs in which they are sent.
 
-Only what decodes as an image leaves, and only regular files are read. Everything here blocks and
-belongs in a worker thread; Pillow is imported when the first such image comes.
+Only what decodes as an image leaves the machine, and only regular files are read. Loading blocks
+and belongs in a worker thread. Pillow is imported with the first such image.
 """
 
 import base64
 import binascii
 import re
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
 
 from seedance_mcp.models.model import ImageRule
 from seedance_mcp.text import one_line
 
 from ._errors import NotAnImage, RuleViolated, UnsupportedImage, UnusableImage
 from ._image_header import Header, read_header
-from ._jpeg import URI_LIMIT, LocalImage, converted, data_uri, faults, flat, uri_length
-from ._local_file import READ_LIMIT, read_regular_file
-from ._rules import hold
+from ._jpeg import convert_to_jpeg, flatten, pillow_errors
+from ._local_file import MAX_FILE_BYTES, read_regular_file
+from ._rules import check_rules
 
 if TYPE_CHECKING:
     from PIL import Image
 
-SENT_AS_THEY_ARE = {"JPEG": "image/jpeg", "PNG": "image/png"}
-"""What surely every service takes; all else is converted."""
+T = TypeVar("T")
+
+MAX_URI_CHARACTERS = 6 * 1024 * 1024
+"""The longest data: URI that RunComfy's own clients send (client)."""
+
+SENT_UNCHANGED = {"JPEG": "image/jpeg", "PNG": "image/png"}
+"""The types that every model takes; all others are converted."""
 
 # What Pillow reads by itself, without running other programs (as it would for EPS).
 _FORMATS = (
@@ -37,8 +47,31 @@ _DATA_URI = re.compile(r"data:[a-z0-9.+/;=\"-]{0,200}?;base64,", re.IGNORECASE |
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(//)?", re.IGNORECASE | re.ASCII)
 
 
+class OneAtATime:
+    """Runs blocking work in threads, one piece at a time, in the order of the calls.
+
+    A large image takes much memory while it is loaded, so two are never loaded at once.
+    """
+
+    def __init__(self) -> None:
+        self._queue = anyio.Lock()
+        # A cancelled call leaves its thread running, with its memory: the next must wait for it.
+        self._working = threading.Lock()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run work in its turn and return what it returns; a cancelled call returns at once."""
+
+        def run_alone() -> T:
+            with self._working:
+                anyio.from_thread.check_cancelled()
+                return work()
+
+        async with self._queue:
+            return await anyio.to_thread.run_sync(run_alone, abandon_on_cancel=True)
+
+
 def is_local(value: str) -> bool:
-    """Tell whether an argument means an image of this machine: a path, file: or data:."""
+    """Return whether a value means an image of this machine: a path, file: or data:."""
     scheme = _SCHEME.match(value)
     if scheme is None or scheme[1].lower() in {"file", "data"}:
         return True
@@ -46,87 +79,101 @@ def is_local(value: str) -> bool:
     return scheme[1].lower() not in {"http", "https"} and not scheme[2]
 
 
-def local_image(
-    value: str, rules: Sequence[ImageRule], still_wanted: Callable[[], object]
-) -> LocalImage:
-    """Read an image of this machine and make it what can be sent.
+def load_local_image(
+    value: str, rules: Sequence[ImageRule], check_cancelled: Callable[[], object]
+) -> tuple[str, Header]:
+    """Load an image of this machine, converted where it could not be sent as it is.
 
     Args:
         value: A path, a file: URL or a data: URI.
-        rules: The rules that it must keep, and that what is made of it keeps too.
-        still_wanted: Called between the steps; it raises where nobody waits any more.
+        rules: The rules that the image, and what is made of it, must keep.
+        check_cancelled: Called between the steps; raises where the call was cancelled.
+
+    Returns:
+        The data: URI to send, at most `MAX_URI_CHARACTERS` long, and the header of its image.
 
     Raises:
-        UnusableImage: It is no image, or it cannot be read.
+        UnusableImage: It is not an image, or cannot be read.
         RuleViolated: It breaks a rule.
     """
-    named = value[:5].lower() != "data:"
+    is_file = value[:5].lower() != "data:"
     try:
-        return _prepared(
-            read_regular_file(value) if named else _from_uri(value), rules, still_wanted
+        # No name for the file's bytes here: `_prepare` must be the only one to hold them.
+        return _prepare(
+            read_regular_file(value) if is_file else _decode_uri(value), rules, check_cancelled
         )
     except NotAnImage as error:
-        raise UnusableImage(f"{one_line(value, 200) if named else 'it'} is {error}") from None
+        raise UnusableImage(f"{one_line(value, 200) if is_file else 'it'} is {error}") from None
 
 
-def _prepared(
-    data: bytes, rules: Sequence[ImageRule], still_wanted: Callable[[], object]
-) -> LocalImage:
-    known = _known(data)
-    hold(rules, known)
-    image = _opened(data, f"a {known.kind}" if known else "an image", rules)
-    header = _measured(image, known)
-    hold(rules, header)
-    still_wanted()
+def _prepare(
+    data: bytes, rules: Sequence[ImageRule], check_cancelled: Callable[[], object]
+) -> tuple[str, Header]:
+    known = _read_known_header(data)
+    check_rules(rules, known)
+    image = _open(data, f"a {known.kind}" if known else "an image", rules)
+    header = _header(image, known)
+    check_rules(rules, header)
+    check_cancelled()
     _decode(image, header.kind)
-    header = _measured(image, known)
-    media_type = SENT_AS_THEY_ARE.get(header.kind)
-    if media_type and uri_length(media_type, len(data)) <= URI_LIMIT:
-        hold(rules, header, len(data))
-        return LocalImage(uri=data_uri(media_type, data), header=header)
-    # Each may be of 100 MB and more: none is kept beside what is made of it.
+    header = _header(image, known)
+    media_type = SENT_UNCHANGED.get(header.kind)
+    if media_type and len(data) <= _max_bytes(media_type):
+        check_rules(rules, header, len(data))
+        return _data_uri(media_type, data), header
+    # Each may take 100 MB and more: the file is not kept beside its pixels.
     del data
-    still_wanted()
+    check_cancelled()
     try:
-        image = flat(image)
-        return converted(image, rules, still_wanted)
-    except faults():
+        image = flatten(image)
+        jpeg, header = convert_to_jpeg(image, rules, _max_bytes("image/jpeg"), check_cancelled)
+    except pillow_errors():
         raise NotAnImage(f"a {header.kind} that cannot be converted here") from None
+    return _data_uri("image/jpeg", jpeg), header
 
 
-def _measured(image: "Image.Image", known: Header | None) -> Header:
+def _header(image: "Image.Image", known: Header | None) -> Header:
     header = known or Header(kind=str(image.format), width=0, height=0)
     return replace(header, width=image.width, height=image.height)
 
 
-def _from_uri(uri: str) -> bytes:
+def _data_uri(media_type: str, data: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _max_bytes(media_type: str) -> int:
+    """Return how large a file may be for its data: URI to be short enough."""
+    return (MAX_URI_CHARACTERS - len(_data_uri(media_type, b""))) // 4 * 3
+
+
+def _decode_uri(uri: str) -> bytes:
     head = _DATA_URI.match(uri)
     if head is None:
         raise UnusableImage("a data: URI must hold base64")
-    if len(uri) > READ_LIMIT * 4 // 3:
-        raise UnusableImage(f"it is larger than {READ_LIMIT // 1024**2} MB")
+    if len(uri) > MAX_FILE_BYTES * 4 // 3:
+        raise UnusableImage(f"it is larger than {MAX_FILE_BYTES // 1024**2} MB")
     body = uri[head.end() :]
-    # Many programs wrap its lines, and some leave out what fills it up.
+    # Many programs wrap the lines of base64, and some leave out its padding.
     body = "".join((unquote(body) if "%" in body else body).split()).rstrip("=")
     try:
         return base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise UnusableImage("its base64 is damaged") from None
+        raise UnusableImage("its base64 is invalid") from None
 
 
-def _known(data: bytes) -> Header | None:
-    """Read a header without Pillow, so that no file is opened only to find it far too large."""
+def _read_known_header(data: bytes) -> Header | None:
+    """Read a header without Pillow, so that an image that is far too large is never opened."""
     try:
         return read_header(data, whole=True)
     except UnsupportedImage:
         return None
     except NotAnImage:
-        if re.match(rb"P[1-6]\s", data):  # a PPM, perhaps, which Pillow will tell
+        if re.match(rb"P[1-6]\s", data):  # perhaps a PPM, which only Pillow recognizes
             return None
         raise
 
 
-def _opened(data: bytes, kind: str, rules: Sequence[ImageRule]) -> "Image.Image":
+def _open(data: bytes, kind: str, rules: Sequence[ImageRule]) -> "Image.Image":
     from PIL import Image
 
     Image.init()
@@ -137,13 +184,13 @@ def _opened(data: bytes, kind: str, rules: Sequence[ImageRule]) -> "Image.Image"
         pixels = (r for r in rules if (r.quantity, r.comparison) == ("width_pixels", "<"))
         message = next((rule.message for rule in pixels), "It has too many pixels.")
         raise RuleViolated(f"{message} It is a decompression bomb.") from None
-    except faults():
+    except pillow_errors():
         raise NotAnImage(f"{kind} that cannot be read here") from None
 
 
 def _decode(image: "Image.Image", kind: str) -> None:
-    """Decode the first frame: damage shows now, while it costs nothing."""
+    """Decode the first frame: damage must show before money is spent."""
     try:
         image.load()
-    except faults():
+    except pillow_errors():
         raise NotAnImage(f"a damaged {kind}") from None

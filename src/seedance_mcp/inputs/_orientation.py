@@ -1,27 +1,28 @@
-"""Whether an image is shown lying on its side, as its camera's orientation tag says it."""
+"""Reads from an image's orientation tag whether it is shown rotated by a quarter turn."""
 
 import struct
 from struct import unpack_from
 
-_EXIF_LIMIT = 64 * 1024
-_ENTRIES = 1000
-_TAG = 274
-_ON_ITS_SIDE = frozenset({5, 6, 7, 8})
+_MAX_EXIF_BYTES = 64 * 1024
+_MAX_ENTRIES = 1000
+_ORIENTATION_TAG = 274
+_SIDEWAYS = frozenset({5, 6, 7, 8})
 
 
-def turned(kind: str, data: bytes | bytearray) -> bool | None:
-    """Tell whether width and height change places when an image is shown.
+def is_sideways(kind: str, data: bytes | bytearray) -> bool | None:
+    """Return whether an image's width and height are swapped when it is shown.
 
     Args:
-        kind: Its type.
+        kind: Its type, as in `Header`.
         data: Its beginning, as far as it was read for its size.
 
     Returns:
-        None where it cannot be told yet.
+        None where the tag may be further into the file.
     """
     match kind:
         case "JPEG":
-            at = data.find(b"Exif\0\0", 0, 4 * _EXIF_LIMIT)
+            at = data.find(b"Exif\0\0", 0, 4 * _MAX_EXIF_BYTES)
+            # In front of it stand the segment's marker and its length, two bytes each.
             return at >= 4 and data[at - 4 : at - 2] == b"\xff\xe1" and _by_exif(data, at + 6)
         case "PNG":
             at = data.find(b"eXIf", 0, data.find(b"IDAT") + 1 or None)
@@ -41,24 +42,24 @@ def _webp(data: bytes | bytearray) -> bool | None:
     if data[12:16] != b"VP8X" or not data[20] & 0x08:
         return False
     at = data.rfind(b"EXIF")
-    if at < 0:  # it stands behind the pixels
+    if at < 0:  # it comes after the pixels
         return None
     prefix = 6 if data[at + 8 : at + 14] == b"Exif\0\0" else 0
     return _by_exif(data, at + 8 + prefix)
 
 
 def _by_exif(data: bytes | bytearray, start: int) -> bool:
-    """Look for the tag in a TIFF directory; a damaged one turns nothing."""
-    exif = bytes(data[start : start + _EXIF_LIMIT]) if start else data
+    """Read the tag from a TIFF directory; a damaged one counts as upright."""
+    exif = bytes(data[start : start + _MAX_EXIF_BYTES]) if start else data
     if exif[:4] not in (b"II*\0", b"MM\0*"):
         return False
     order = "<" if exif[:1] == b"I" else ">"
     try:
         at = unpack_from(order + "I", exif, 4)[0]
-        for number in range(min(_ENTRIES, unpack_from(order + "H", exif, at)[0])):
+        for number in range(min(_MAX_ENTRIES, unpack_from(order + "H", exif, at)[0])):
             tag, _, _, value = unpack_from(order + "HHIH", exif, at + 2 + 12 * number)
-            if tag == _TAG:
-                return value in _ON_ITS_SIDE
+            if tag == _ORIENTATION_TAG:
+                return value in _SIDEWAYS
     except struct.error:
         pass
     return False

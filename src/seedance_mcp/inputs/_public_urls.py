@@ -1,31 +1,35 @@
-"""Where a URL leads, and which addresses are public: what keeps the server from looking inside.
+"""Parses URLs, and decides which addresses are public: this is what keeps SSRF out.
 
-A URL is taken apart once, by one parser, and what is connected to is put together from its parts,
-so that no second parser can read it differently.
+A URL is parsed once, by `parse_url`, and connections are made from its parts, so that no second
+parser can read it differently.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
-
-from seedance_mcp.errors import InputError
-from seedance_mcp.models.model import Model
 
 from ._errors import BlockedAddress
 
 Address = IPv4Address | IPv6Address
 
+MAX_URL_CHARACTERS = 8192
+"""Signed URLs run to a few thousand characters; many servers refuse longer ones than this."""
+
+_MAX_HOST_CHARACTERS = 253  # RFC 1035
 _PORTS = {"https": 443, "http": 80}
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}(?=:)")
 _BRACKETED = re.compile(r"\[[0-9a-f:.]+\](:[0-9]*)?", re.ASCII | re.IGNORECASE)
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
-# What some resolver takes for an address: WHATWG's "ends in a number".
+# A host whose last label is a number is an IPv4 address to some resolvers (WHATWG: "ends in a
+# number").
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
+# Browsers read a backslash as a slash, Python does not.
+_MUST_BE_ESCAPED = frozenset(' \\"<>')
 
-# IANA's special-purpose registry, and what clouds answer to although it looks public.
-_CLOSED_V4 = tuple(
+# IANA's special-purpose registry, and addresses that look public but reach a cloud's internals.
+_BLOCKED_V4 = tuple(
     IPv4Network(network)
     for network in (
         "0.0.0.0/8",
@@ -49,8 +53,8 @@ _CLOSED_V4 = tuple(
         "240.0.0.0/4",
     )
 )
-_OPEN_V6 = IPv6Network("2000::/3")
-_CLOSED_V6 = tuple(
+_GLOBAL_V6 = IPv6Network("2000::/3")
+_BLOCKED_V6 = tuple(
     IPv6Network(network)
     for network in (
         "2001::/23",  # protocol assignments; Teredo
@@ -62,18 +66,16 @@ _CLOSED_V6 = tuple(
 _NAT64 = IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = IPv6Network("2002::/16")
 
-PRIVATE_HINT = "SEEDANCE_ALLOW_PRIVATE_URLS=true lets it pass"
-"""What the user can do where such an address is meant, or where a VPN gives it to every name."""
+PRIVATE_HINT = "SEEDANCE_ALLOW_PRIVATE_URLS=true allows it"
+"""What to do where such an address is meant, or where a VPN maps every name to one."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """A URL, taken apart.
+class ParsedUrl:
+    """The parts of an http or https URL.
 
     Attributes:
-        scheme: https, or http.
         host: A name in lower case, or an address without brackets.
-        port: The port.
         target: Path and query, as they are sent.
     """
 
@@ -83,142 +85,102 @@ class Place:
     target: str
 
     @property
-    def literal(self) -> Address | None:
-        """Give the address, where the host is one and no name."""
-        return _literal(self.host)
+    def address(self) -> Address | None:
+        """Return the host as an address, None where it is a name."""
+        return _parse_address(self.host)
 
     @property
     def host_header(self) -> str:
-        """Name the host, and the port where it is not the scheme's own."""
+        """Return the value of the Host header: the port stands in it unless it is the default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     def check_public(self) -> None:
-        """Check what can be told without looking anything up.
+        """Check the scheme and, where the host is an address, that it is public.
 
         Raises:
-            BlockedAddress: It is plain http, or the host is an address that is not public.
+            BlockedAddress: One of them is not.
         """
         if self.scheme != "https":
-            raise BlockedAddress("it is not https")
-        if self.literal is not None and not is_public(self.literal):
+            raise BlockedAddress(f"it begins with {self.scheme}:")
+        if self.address is not None and not is_public(self.address):
             raise BlockedAddress(f"its address is not public ({PRIVATE_HINT})")
 
     def check_port(self) -> None:
-        """Check that a fetch meets a web server: this package is nobody's port scanner.
+        """Check that the port is the scheme's default, so that a fetch cannot scan ports.
 
         Raises:
-            BlockedAddress: The port is not the scheme's own.
+            BlockedAddress: It is another one.
         """
         if self.port != _PORTS[self.scheme]:
-            raise BlockedAddress(f"its port is {self.port}, and images are fetched from 443 only")
+            raise BlockedAddress(f"its port is {self.port}; files are fetched from port 443 only")
 
 
-def place(url: str) -> Place:
-    """Take a URL apart.
+def parse_url(url: str, *, allow_http: bool) -> ParsedUrl:
+    """Parse a URL that RunComfy may fetch.
 
     Raises:
-        BlockedAddress: It is not an http or https URL, or its host is neither a plain name nor
-            an address.
+        BlockedAddress: It is not an http or https URL, two parsers could read it differently, or
+            its host is neither a plain name nor a plain address.
     """
-    if not url.isascii() or not url.isprintable() or set(url) & set(' \\"<>'):
+    scheme = _SCHEME.match(url)
+    if scheme is None:
+        raise BlockedAddress("it has no scheme")
+    if scheme[0].lower() not in (("https", "http") if allow_http else ("https",)):
+        raise BlockedAddress(f"it begins with {scheme[0]}:")
+    if len(url) > MAX_URL_CHARACTERS:
+        raise BlockedAddress(f"it has {len(url):,} characters; at most {MAX_URL_CHARACTERS:,} work")
+    if not url.isprintable() or not url.isascii() or set(url) & _MUST_BE_ESCAPED:
         raise BlockedAddress("it has characters that a URL must escape")
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname
     except ValueError:
         raise BlockedAddress("it cannot be parsed") from None
-    if parts.scheme not in ("https", "http"):
-        raise BlockedAddress("it is not https")
-    if "@" in parts.netloc:
-        raise BlockedAddress("it names a user")
+    if not host or "@" in parts.netloc:
+        raise BlockedAddress("it contains a user name" if "@" in parts.netloc else "it has no host")
     bracketed = "[" in parts.netloc
     if bracketed and not _BRACKETED.fullmatch(parts.netloc):
-        raise BlockedAddress("its host is an address in an odd form")
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Place(
-        scheme=parts.scheme,
-        host=_host(host or "", bracketed=bracketed),
-        port=_PORTS[parts.scheme] if port is None else port,
-        target=target,
+        raise BlockedAddress("its host is an address in an unusual form")
+    known: Literal["https", "http"] = "https" if parts.scheme == "https" else "http"
+    return ParsedUrl(
+        scheme=known,
+        host=_parse_address_host(host) if bracketed else _parse_host(host),
+        port=_PORTS[known] if port is None else port,
+        target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
     )
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address is anybody's to reach, and none that hides another one inside."""
+    """Return whether an address is public, and does not embed one that is not."""
     if isinstance(address, IPv4Address):
-        return not any(address in network for network in _CLOSED_V4)
+        return not any(address in network for network in _BLOCKED_V4)
     if address in _NAT64:
         return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
     if address in _SIX_TO_FOUR:
         return is_public(IPv4Address(int(address) >> 80 & 0xFFFFFFFF))
-    return address in _OPEN_V6 and not any(address in network for network in _CLOSED_V6)
+    return address in _GLOBAL_V6 and not any(address in network for network in _BLOCKED_V6)
 
 
-def _host(host: str, *, bracketed: bool) -> str:
-    if bracketed:
-        return _address_host(host)
+def _parse_host(host: str) -> str:
     name = host.removesuffix(".")
     labels = name.split(".")
     if _NUMBER.fullmatch(labels[-1]):
-        return _address_host(name)
-    if len(name) > 253 or not all(map(_LABEL.fullmatch, labels)):
-        raise BlockedAddress("its host is no plain name")
+        return _parse_address_host(name)
+    if len(name) > _MAX_HOST_CHARACTERS or not all(map(_LABEL.fullmatch, labels)):
+        raise BlockedAddress("its host is not a valid name")
     return host
 
 
-def _address_host(host: str) -> str:
-    address = _literal(host)
+def _parse_address_host(host: str) -> str:
+    address = _parse_address(host)
     if address is None:
-        raise BlockedAddress("its host is an address in an odd form")
+        raise BlockedAddress("its host is an address in an unusual form")
     return str(address)
 
 
-def _literal(host: str) -> Address | None:
+def _parse_address(host: str) -> Address | None:
     try:
         return ip_address(host)
     except ValueError:
         return None
-
-
-# Signed URLs run to a few thousand characters; servers refuse longer ones than this.
-_URL_LIMIT = 8192
-
-
-_NEVER_IN_URLS = frozenset(' \\"<>')
-
-
-def check_image_urls(model: Model, arguments: Mapping[str, Any], *, allow_http: bool) -> None:
-    """Check that every image argument is a URL that the service can fetch.
-
-    Args:
-        model: The model whose image arguments are meant.
-        arguments: Arguments that `check_arguments` has passed.
-        allow_http: Whether plain http passes too.
-
-    Raises:
-        InputError: In one line, which argument is wrong and what is allowed.
-    """
-    schemes = ("https", "http") if allow_http else ("https",)
-    for name in model.image_rules:
-        if name in arguments and (problem := _url_problem(arguments[name], schemes)):
-            allowed = "an https URL that anyone can fetch"
-            raise InputError(name, f"{name} must be {allowed}; {problem}.")
-
-
-def _url_problem(url: str, schemes: tuple[str, ...]) -> str | None:
-    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]{0,19}(?=:)", url)
-    if scheme is None or scheme[0].lower() not in schemes:
-        return f"this one begins with {scheme[0]}:" if scheme else "this one has no scheme"
-    if len(url) > _URL_LIMIT:
-        return f"this one has {len(url):,} characters, and {_URL_LIMIT:,} is the limit"
-    if not url.isprintable() or not url.isascii() or set(url) & _NEVER_IN_URLS:
-        return "this one has characters that a URL must escape"
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return "this one cannot be parsed"
-    if not parts.hostname or "@" in parts.netloc:
-        return "this one names no host, or a user name before it"
-    return None

@@ -1,12 +1,11 @@
-"""Looking at a call's images before money is spent: those behind URLs, and those of this machine.
+"""Checks the files of a call before money is spent, behind URLs and on this machine.
 
-The rules come from the model's file. What is certainly wrong is refused; what cannot be told, since
-a host is slow or forbids looking, goes on to the service with a warning.
+The rules come from the model's file. What is certainly wrong is refused. What cannot be verified,
+since a host is slow or forbids it, is sent to RunComfy with a warning.
 """
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 
@@ -15,51 +14,39 @@ import anyio.from_thread
 import httpx
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.models.model import JSONObject, Model
+from seedance_mcp.models.model import FileArgument, JSONObject, Model, replace_values
 
 from ._errors import BlockedAddress, RuleViolated, UnusableImage, Unverifiable
 from ._fetcher import Fetcher, Resolve, open_transport, resolve_by_system
-from ._findings import Look, advice, odd, said
+from ._findings import CheckedFile, CheckedInputs, find_warnings, type_warning
 from ._image_header import Header
-from ._local_image import is_local, local_image
-from ._public_urls import check_image_urls, place
-from ._remote_image import reading
-from ._rules import byte_limit, hold
-from ._turns import Turns
+from ._local_image import OneAtATime, is_local, load_local_image
+from ._public_urls import parse_url
+from ._remote_image import open_remote_image
+from ._rules import check_rules, max_bytes
 
-LOOK_SECONDS = 5.0
-"""How long looking at what all of a call's URLs lead to may take."""
+URL_CHECK_TIMEOUT_SECONDS = 5.0
+"""How long checking all of a call's URLs may take, side by side."""
 
-LOCAL_SECONDS = 30.0
-"""How long making its local images ready may take, those of other calls before them included."""
+LOCAL_IMAGE_TIMEOUT_SECONDS = 30.0
+"""How long preparing a call's local images may take, the wait for other calls' included."""
 
-HEADER_LIMIT = 64 * 1024 * 1024
-"""Where a model has no rule about bytes: how far into a file its size in pixels is looked for."""
+MAX_HEADER_BYTES = 64 * 1024 * 1024
+"""How far into a file its size in pixels is searched for, where no rule limits the bytes."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Looked:
-    """What came of looking at a call's images.
-
-    Attributes:
-        arguments: The model's arguments to send: local images as data: URIs, all else as given.
-        warnings: What the caller should know, a line each.
-    """
-
-    arguments: JSONObject
-    warnings: tuple[str, ...] = ()
+_ARTICLES = {"image": "an image", "video": "a video", "audio": "an audio file"}
 
 
 class Preflight:
-    """Lets only calls pass whose images the service will take, as far as that can be told.
+    """Refuses calls whose files RunComfy would refuse, as far as that can be known.
 
     Args:
-        model: Whose arguments, and whose rules.
-        check: Whether what URLs lead to is fetched.
-        allow_private: Whether plain http, any port and any address pass.
+        model: Whose arguments and rules these are.
+        check: Whether hosts are looked up and images are fetched.
+        allow_private: Whether plain http, any port and any address are allowed.
         local_files: Whether an image may be a path, a file: URL or a data: URI.
-        resolve: How host names are looked up.
-        transport: The connections, for a test to hold; ours are made and closed at each look.
+        resolve: Looks host names up.
+        transport: The connections, for tests; by default each check opens and closes its own.
     """
 
     def __init__(  # noqa: PLR0913 - each a switch or a seam
@@ -78,96 +65,105 @@ class Preflight:
         self._local_files = local_files
         self._resolve = resolve
         self._transport = transport
-        self._turns = Turns()
+        self._local_images = OneAtATime()
 
-    async def look(self, arguments: JSONObject, *, patience: float = inf) -> Looked:
-        """Look at every image of a call, side by side, within `LOOK_SECONDS` where it has a URL.
+    async def check(self, arguments: JSONObject, *, timeout: float = inf) -> CheckedInputs:
+        """Check every file of a call, side by side.
 
         Args:
-            arguments: The model's arguments, checked and completed.
-            patience: How long it may take in all, in seconds.
+            arguments: The model's arguments, checked against its schema, with defaults.
+            timeout: How long it may take in all, in seconds.
+
+        Returns:
+            The arguments to send, and the warnings.
 
         Raises:
-            InputError: In one line, which argument is wrong, and what was found.
+            InputError: In one line, which argument is wrong and what was found.
         """
-        images = {name: arguments[name] for name in self._model.image_rules if name in arguments}
-        local = {name for name in images if self._local_files and is_local(images[name])}
-        urls = {name: url for name, url in images.items() if name not in local}
-        self._check_urls(urls)
-        seen = await self._side_by_side(images, local, patience)
-        for look in seen.values():
-            if look.refusal:
-                raise look.refusal
-        looks = {name: seen[name] for name in images}
-        uris = {name: look.uri for name, look in looks.items() if look.uri}
-        warnings = (*said(looks), *advice(self._model, arguments, looks))
-        return Looked(arguments=arguments | uris, warnings=warnings)
+        files = list(self._model.files(arguments))
+        for file in files:
+            self._check_value(file)
+        checked = await self._check_side_by_side(files, timeout)
+        return CheckedInputs(
+            arguments=replace_values(arguments, {c.file.path: c.uri for c in checked if c.uri}),
+            warnings=tuple(find_warnings(self._model, arguments, checked)),
+        )
 
-    def _check_urls(self, urls: Mapping[str, str]) -> None:
-        """Refuse what needs no looking: no URL at all, or an address nobody else can reach."""
-        check_image_urls(self._model, urls, allow_http=self._allow_private)
-        for name, url in urls.items():
+    def _is_local(self, file: FileArgument) -> bool:
+        return self._local_files and is_local(file.value)
+
+    def _check_value(self, file: FileArgument) -> None:
+        """Refuse what needs no network: a malformed URL, or an address that is not public."""
+        if self._is_local(file):
+            if file.kind != "image":
+                reason = "only images may be files of this machine or data: URIs"
+                raise _refusal(file, UnusableImage(reason))
+            return
+        try:
+            url = parse_url(file.value, allow_http=self._allow_private)
+            if not self._allow_private:
+                url.check_public()
+        except BlockedAddress as error:
+            raise _refusal(file, error) from None
+
+    async def _check_side_by_side(
+        self, files: Sequence[FileArgument], timeout: float
+    ) -> list[CheckedFile]:
+        """Check files at once; the first refusal cancels the other checks."""
+        checked: dict[str, CheckedFile] = {}
+        refusals: list[InputError] = []
+
+        async def check(file: FileArgument) -> None:
             try:
-                spot = place(url)
-                if not self._allow_private:
-                    spot.check_public()
-            except BlockedAddress as error:
-                raise _refusal(name, error) from None
-
-    async def _side_by_side(
-        self, images: Mapping[str, str], local: Collection[str], patience: float
-    ) -> dict[str, Look]:
-        """Give what came of each image; the first refusal ends looking at the others."""
-        looks: dict[str, Look] = {}
-
-        async def one(name: str, value: str) -> None:
-            here = name in local
-            seconds = min(patience, LOCAL_SECONDS if here else LOOK_SECONDS)
-            look = _late(name, seconds, local=here)
-            with anyio.move_on_after(seconds):
-                look = await (self._local(name, value) if here else self._url(name, value))
-            looks[name] = look
-            if look.refusal:
+                checked[file.path] = await self._check_file(file, timeout)
+            except InputError as error:
+                refusals.append(error)
                 tasks.cancel_scope.cancel()
 
         async with anyio.create_task_group() as tasks:
-            for name, value in images.items():
-                tasks.start_soon(one, name, value)
-        return looks
+            for file in files:
+                tasks.start_soon(check, file)
+        if refusals:
+            raise refusals[0]
+        return [checked[file.path] for file in files]
 
-    async def _local(self, name: str, value: str) -> Look:
-        rules, still_wanted = self._model.image_rules[name], anyio.from_thread.check_cancelled
+    async def _check_file(self, file: FileArgument, timeout: float) -> CheckedFile:
+        local = self._is_local(file)
+        seconds = min(timeout, LOCAL_IMAGE_TIMEOUT_SECONDS if local else URL_CHECK_TIMEOUT_SECONDS)
+        with anyio.move_on_after(seconds):
+            return await (self._check_local(file) if local else self._check_remote(file))
+        too_slow = f"took over {seconds:.2g} s"
+        if local:
+            advice = "use a smaller image, or a longer wait_seconds"
+            raise InputError(file.path, f"{file.path} {too_slow} to prepare; {advice}.")
+        # A slow host is no proof against a file: RunComfy may wait longer for it.
+        return CheckedFile(file=file, warning=_unverified(file, f"its host {too_slow}"))
+
+    async def _check_local(self, file: FileArgument) -> CheckedFile:
+        check_cancelled = anyio.from_thread.check_cancelled
+        load = partial(load_local_image, file.value, file.rules, check_cancelled)
         try:
-            image = await self._turns.take(partial(local_image, value, rules, still_wanted))
+            uri, header = await self._local_images.run(load)
         except (UnusableImage, RuleViolated) as error:
-            return Look(refusal=_refusal(name, error, wanted="an image"))
-        return Look(header=image.header, uri=image.uri)
+            raise _refusal(file, error, expected="an image") from None
+        return CheckedFile(file=file, header=header, uri=uri)
 
-    async def _url(self, name: str, url: str) -> Look:
+    async def _check_remote(self, file: FileArgument) -> CheckedFile:
         if not self._check:
-            return Look()
+            return CheckedFile(file=file)
         try:
-            return Look(
-                header=(header := await self._measured(name, url)), warning=odd(name, header)
-            )
+            async with self._fetcher() as fetcher:
+                if file.kind != "image":
+                    await fetcher.resolve(file.value)
+                    return CheckedFile(file=file)
+                header = await _measure(file, fetcher)
+                return CheckedFile(
+                    file=file, header=header, warning=type_warning(file.path, header)
+                )
         except (BlockedAddress, UnusableImage, RuleViolated) as error:
-            return Look(refusal=_refusal(name, error))
+            raise _refusal(file, error) from None
         except Unverifiable as error:
-            return Look(warning=_unchecked(name, str(error)))
-
-    async def _measured(self, name: str, url: str) -> Header:
-        """Fetch as much of an image as its rules need, and hold it against them."""
-        rules = self._model.image_rules[name]
-        limit = byte_limit(rules)
-        async with self._fetcher() as fetcher, reading(fetcher, url) as image:
-            header = await image.header(min(limit, HEADER_LIMIT))
-            hold(rules, header)
-            if limit < inf:
-                byte_size, or_more = await image.byte_size(limit)
-                hold(rules, header, byte_size, or_more=or_more)
-            if header is None:
-                raise Unverifiable("its size in pixels stands too far from its beginning")
-            return header
+            return CheckedFile(file=file, warning=_unverified(file, str(error)))
 
     @asynccontextmanager
     async def _fetcher(self) -> AsyncGenerator[Fetcher, None]:
@@ -179,21 +175,26 @@ class Preflight:
                 await transport.aclose()
 
 
-def _refusal(
-    name: str, error: Exception, *, wanted: str = "the https URL of an image that anyone can fetch"
-) -> InputError:
+async def _measure(file: FileArgument, fetcher: Fetcher) -> Header:
+    """Fetch as much of an image as its rules need, and check it against them."""
+    limit = max_bytes(file.rules)
+    async with open_remote_image(fetcher, file.value) as image:
+        header = await image.read_header(min(limit, MAX_HEADER_BYTES))
+        check_rules(file.rules, header)
+        if limit < inf:
+            byte_size, or_more = await image.count_bytes(limit)
+            check_rules(file.rules, header, byte_size, or_more=or_more)
+        if header is None:
+            raise Unverifiable("its size in pixels is too far into the file")
+        return header
+
+
+def _refusal(file: FileArgument, error: Exception, *, expected: str | None = None) -> InputError:
     if isinstance(error, RuleViolated):
-        return InputError(name, f"{name}: {error}")
-    return InputError(name, f"{name} must be {wanted}; {error}.")
+        return InputError(file.path, f"{file.path}: {error}")
+    expected = expected or f"the public https URL of {_ARTICLES[file.kind]}"
+    return InputError(file.path, f"{file.path} must be {expected}; {error}.")
 
 
-def _unchecked(name: str, reason: str) -> str:
-    return f"{name} could not be checked: {reason}."
-
-
-def _late(name: str, seconds: float, *, local: bool) -> Look:
-    took = f"took over {seconds:.2g} s"
-    if not local:
-        return Look(warning=_unchecked(name, f"its host {took}"))
-    line = f"{name} {took} to make ready; give a smaller image, or a longer wait_seconds."
-    return Look(refusal=InputError(name, line))
+def _unverified(file: FileArgument, reason: str) -> str:
+    return f"{file.path} could not be checked: {reason}."

@@ -1,4 +1,4 @@
-"""The prompts that a user can pick in a client: how to turn an image and an idea into a clip."""
+"""The prompt that a user can pick in a client: turn an image and an idea into a clip."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -43,21 +43,23 @@ ANIMATE_IMAGE = Prompt(
 
 @dataclass(frozen=True, kw_only=True)
 class _Names:
-    """What a model calls its arguments.
+    """A model's names for its arguments.
 
     Attributes:
-        text: The one that takes the written prompt.
-        image: The one that takes the image to begin with.
-        others: The ones that may stay at their defaults.
+        text: The argument for the written prompt.
+        image: The argument for the image that the clip begins with.
+        in_list: Whether the image must be given as a list.
+        others: The arguments that may stay at their defaults.
     """
 
     text: str
     image: str
+    in_list: bool
     others: tuple[str, ...]
 
 
 class Prompts:
-    """The prompts of a server.
+    """Answers the requests about prompts.
 
     Args:
         model: The model that clips are made with.
@@ -71,16 +73,16 @@ class Prompts:
     async def list(
         self, _: ServerRequestContext[Any], __: PaginatedRequestParams | None
     ) -> ListPromptsResult:
-        """List the prompts that make sense with the model."""
+        """Return the prompts that the model can serve."""
         return ListPromptsResult(prompts=self.offered)
 
     async def get(
         self, _: ServerRequestContext[Any], params: GetPromptRequestParams
     ) -> GetPromptResult:
-        """Give a prompt, filled in.
+        """Return a prompt with the arguments filled in.
 
         Raises:
-            MCPError: There is no such prompt, or an argument is missing.
+            MCPError: The prompt is unknown, or an argument is missing.
         """
         if params.name != ANIMATE_IMAGE.name or self._names is None:
             raise MCPError(INVALID_PARAMS, f"Unknown prompt: {one_line(params.name)}")
@@ -95,39 +97,45 @@ class Prompts:
 
 
 def _names(model: Model) -> _Names | None:
-    """Read from a model's schema what goes where; None where it takes no text or no image."""
-    required: list[str] = model.input_schema["required"]
-    image = next((name for name in required if name in model.image_rules), None)
-    text = next((name for name in required if name not in model.image_rules), None)
+    """Read the arguments' names from a model's schema; None where it takes no text or no image."""
+    images = [file.name for file in model.files() if file.kind == "image"]
+    files = {file.name for file in model.files()}
+    required: list[str] = model.input_schema.get("required", [])
+    # Models with a list of images do not require any (client), but this prompt has one.
+    image = next((name for name in (*required, *images) if name in images), None)
+    text = next((name for name in required if name not in files), None)
     if image is None or text is None:
         return None
-    others = tuple(name for name in model.properties if name not in {text, image})
-    return _Names(text=text, image=image, others=others)
+    return _Names(
+        text=text,
+        image=image,
+        in_list=model.properties[image].get("type") == "array",
+        others=tuple(name for name in model.properties if name not in {text, image}),
+    )
 
 
 def _animate_image(model: Model, names: _Names, *, image: str, idea: str) -> str:
     longest = model.properties[names.text].get("maxLength")
     length = f", at most {longest} characters in all" if longest else ""
-    others = f" Leave {', '.join(names.others)} out unless the idea asks for it." * bool(
-        names.others
-    )
+    wrapper = "a list with " if names.in_list else ""
+    others = f" Leave {', '.join(names.others)} out unless the idea asks for it."
     return f"""\
 Animate this image with Seedance.
 
 Image: {image}
 Idea: {idea}
 
-Look at the image first if you can, and write nothing that it contradicts. Then turn the idea
-into a Seedance prompt: plain sentences in the present tense{length}, that say in this order
-1. the subject: who or what moves, told by its looks, so that it cannot be mistaken;
+Look at the image first if you can, and write nothing that contradicts it. Then turn the idea
+into a Seedance prompt: plain sentences in the present tense{length}, in this order
+1. the subject: who or what moves, described so that it cannot be mistaken;
 2. the movement: what it does, how fast and how far, no more than fits into a few seconds;
-3. the camera: one move, such as a slow push in or a pan to the left, or that it stays still;
+3. the camera: one move, such as a slow push in or a pan to the left, or none;
 4. one shot: everything happens in one take that begins with this image, without a cut;
-5. what must not change: faces, clothing, lettering, background, light and style that have to stay.
-Say what is to be seen rather than what is not, and add nothing that the idea does not need.
+5. what must not change: faces, clothing, lettering, background, light, style.
+Describe what is visible, not what is absent, and add nothing that the idea does not need.
 
 Show me the prompt. Then call generate_video once, with {names.text}: the prompt you wrote, and
-{names.image}: the image exactly as it is given above.{others}
+{names.image}: {wrapper}the image exactly as it is given above.{others if names.others else ""}
 The job costs money: do what next_step of the answer says, and do not call generate_video again
 for this clip.
 """

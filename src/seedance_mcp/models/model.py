@@ -1,32 +1,38 @@
-"""The model as data: what the service publishes, and the tool's schema made from it.
+"""The models that RunComfy offers, read from JSON files.
 
-Nothing about a model stands in Python. A file in `models/` holds what the service publishes,
-verbatim (`model_id`, `input_schema`, `output_schema`), and beside it two parts of ours:
-`descriptions`, used where the service leaves one empty, and `pricing`, which names the argument
-that a price is multiplied with. Adding a model is adding a file.
+Nothing about a model stands in Python: adding a model is adding a file. A file holds what
+RunComfy publishes, verbatim (`model_id`, `input_schema`, `output_schema`), and two parts of ours:
+`descriptions`, used where RunComfy's are empty, and `pricing`, which names the argument that a
+price is multiplied by.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
+from pathlib import Path
 from typing import Any, Literal, cast
 
 JSONObject = dict[str, Any]
+FileKind = Literal["image", "video", "audio"]
 
 QUANTITIES = frozenset({"width_pixels", "height_pixels", "width/height", "file_size_mb"})
-"""What the service's rules about images measure (page)."""
+"""What RunComfy's rules about images measure (page)."""
+
+# In the catalogue, `format` is `image_uri`, or `image_uris` for a list; the rest likewise (client).
+_FORMATS: dict[str, FileKind] = {
+    f"{kind}_uri{plural}": kind for kind in ("image", "video", "audio") for plural in ("", "s")
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRule:
-    """One rule about an image that JSON Schema cannot say (page: `validations`).
+    """A rule about an image that JSON Schema cannot express (page: `validations`).
 
     Attributes:
         quantity: What is measured: pixels, a ratio, or megabytes.
-        comparison: How the measure must compare with the bound; both are strict.
+        comparison: How the measured value must compare with the bound; both are strict (page).
         bound: The bound, in the quantity's unit.
-        message: The service's own words for an image that breaks the rule.
+        message: RunComfy's own words for an image that breaks the rule.
     """
 
     quantity: str
@@ -35,8 +41,32 @@ class ImageRule:
     message: str
 
     def holds(self, measured: float) -> bool:
-        """Tell whether a measured value keeps the rule."""
+        """Return whether a measured value keeps the rule."""
         return measured < self.bound if self.comparison == "<" else measured > self.bound
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileArgument:
+    """A file that a model takes, alone or as an item of a list.
+
+    Attributes:
+        name: The argument, such as `images`.
+        path: Its place in the call, such as `first_frame_image_url` or `images[1]`.
+        kind: What the file is.
+        rules: The rules of an image, in RunComfy's order; none for other kinds.
+        value: What the call has there: a URL, a path or a data: URI.
+    """
+
+    name: str
+    path: str
+    kind: FileKind
+    rules: tuple[ImageRule, ...]
+    value: str = ""
+
+    @property
+    def in_list(self) -> bool:
+        """Return whether the file is an item of a list."""
+        return self.path != self.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +74,11 @@ class Model:
     """A model as its file describes it.
 
     Attributes:
-        model_id: The id in the service's paths, slashes included.
-        input_schema: The service's input schema, verbatim.
-        output_schema: The service's output schema, verbatim.
-        descriptions: Our descriptions, by property, where the service's are empty.
-        pricing: By unit, the property that holds how many of them a clip has, such as `seconds`.
+        model_id: The id in RunComfy's paths, slashes included.
+        input_schema: RunComfy's input schema, verbatim.
+        output_schema: RunComfy's output schema, verbatim.
+        descriptions: Our descriptions, by property, where RunComfy's are empty.
+        pricing: By unit, such as `seconds`, the property that holds how many of them a clip has.
     """
 
     model_id: str
@@ -59,35 +89,53 @@ class Model:
 
     @property
     def properties(self) -> Mapping[str, Mapping[str, Any]]:
-        """Give the input schema's properties by name."""
+        """Return the input schema's properties by name."""
         return cast("Mapping[str, Mapping[str, Any]]", self.input_schema["properties"])
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """Name the arguments that set how a clip is made, and not what it shows."""
+        """Return the names of the arguments that set how a clip is made, not what it shows."""
         return tuple(name for name, prop in self.properties.items() if "default" in prop)
 
-    @property
-    def image_rules(self) -> dict[str, tuple[ImageRule, ...]]:
-        """Give the rules of every image argument, in the service's order."""
-        return {
-            name: tuple(_image_rule(rule) for rule in prop["validations"])
-            for name, prop in self.properties.items()
-            if "validations" in prop
-        }
+    def files(self, arguments: Mapping[str, Any] | None = None) -> Iterator[FileArgument]:
+        """Yield every file argument, in the schema's order.
+
+        This is the only place that decides which arguments are files.
+
+        Args:
+            arguments: A call's arguments: yields each file of the call, items of lists one by
+                one. None yields each file argument of the schema, without a value.
+        """
+        for name, prop in self.properties.items():
+            kind = _file_kind(prop)
+            if kind is None or (arguments is not None and name not in arguments):
+                continue
+            rules = _image_rules(prop) if kind == "image" else ()
+            values = [(name, "")] if arguments is None else values_by_path(name, arguments[name])
+            for path, value in values:
+                if isinstance(value, str):
+                    yield FileArgument(name=name, path=path, kind=kind, rules=rules, value=value)
 
 
-def _image_rule(rule: Mapping[str, Any]) -> ImageRule:
-    written = cast("str", rule["validation_rule"])
-    comparison = written[-1:]
-    if comparison not in {"<", ">"} or written[:-1] not in QUANTITIES:
-        raise ValueError(f"a validation_rule that nothing measures: {written!r}")
-    return ImageRule(
-        quantity=written[:-1],
-        comparison=cast('Literal["<", ">"]', comparison),
-        bound=rule["validation_value"],
-        message=rule["validation_error"],
-    )
+def values_by_path(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield an argument's value with its path; of a list, every item, such as `images[1]`."""
+    if isinstance(value, list):
+        for index, item in enumerate(cast("list[Any]", value)):
+            yield from values_by_path(f"{path}[{index}]", item)
+    else:
+        yield path, value
+
+
+def replace_values(arguments: Mapping[str, Any], values: Mapping[str, Any]) -> JSONObject:
+    """Return a copy of a call's arguments with the values at some paths replaced."""
+
+    def replaced(path: str, value: Any) -> Any:
+        if isinstance(value, list):
+            items = enumerate(cast("list[Any]", value))
+            return [replaced(f"{path}[{index}]", item) for index, item in items]
+        return values.get(path, value)
+
+    return {name: replaced(name, value) for name, value in arguments.items()}
 
 
 def load_models() -> dict[str, Model]:
@@ -96,7 +144,39 @@ def load_models() -> dict[str, Model]:
     Returns:
         The models by `model_id`.
     """
-    folder = resources.files("seedance_mcp") / "models"
-    files = sorted((f for f in folder.iterdir() if f.name.endswith(".json")), key=lambda f: f.name)
+    files = sorted(Path(__file__).parent.glob("*.json"))
     models = (Model(**json.loads(file.read_text("utf-8"))) for file in files)
     return {model.model_id: model for model in models}
+
+
+def _file_kind(prop: Mapping[str, Any]) -> FileKind | None:
+    parts = (prop, _items(prop))
+    for part in parts:
+        if kind := _FORMATS.get(str(part.get("format"))):
+            return kind
+    # The lite model's images have rules and no format (page).
+    return "image" if any("validations" in part for part in parts) else None
+
+
+def _image_rules(prop: Mapping[str, Any]) -> tuple[ImageRule, ...]:
+    return tuple(
+        _image_rule(rule) for part in (prop, _items(prop)) for rule in part.get("validations", ())
+    )
+
+
+def _image_rule(rule: Mapping[str, Any]) -> ImageRule:
+    written = cast("str", rule["validation_rule"])
+    comparison = written[-1:]
+    if comparison not in {"<", ">"} or written[:-1] not in QUANTITIES:
+        raise ValueError(f"unknown validation_rule: {written!r}")
+    return ImageRule(
+        quantity=written[:-1],
+        comparison=cast('Literal["<", ">"]', comparison),
+        bound=rule["validation_value"],
+        message=rule["validation_error"],
+    )
+
+
+def _items(prop: Mapping[str, Any]) -> Mapping[str, Any]:
+    items = prop.get("items")
+    return cast("Mapping[str, Any]", items) if isinstance(items, Mapping) else {}

@@ -49,7 +49,7 @@ async def purchase(
     owner = await parts.tracker.owner()
     if not force_new and (repeated := await _find_repeated(parts, arguments, owner)):
         return repeated
-    checked = await parts.preflight.look(arguments, patience=_preflight_timeout(wait_seconds))
+    checked = await parts.preflight.check(arguments, timeout=_preflight_timeout(wait_seconds))
     limits = await parts.prices.limits(parts.limits, deadline)
     new = parts.prices.with_estimate(_new_job(parts, checked.arguments, owner))
     job, submission = new, None

@@ -13,7 +13,7 @@ import anyio.to_thread
 import httpx
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from seedance_mcp.models.model import ImageRule
+from seedance_mcp.models.model import FileArgument, ImageRule
 
 MEGABYTE = 1024 * 1024
 FETCH_TIMEOUT_SECONDS = 20.0
@@ -24,12 +24,26 @@ class InvalidImage(Exception):
     """An image is unavailable, unreadable or breaks a rule."""
 
 
-async def fetch(url: str, *, data_uris: bool) -> bytes:
-    """Return an image from an http(s) URL, without credentials, or from a `data:` URI.
+async def load(file: FileArgument, *, data_uris: bool) -> bytes | None:
+    """Fetch an image and check it by its rules.
+
+    Returns:
+        The image; None for a video or audio, which is not fetched.
 
     Raises:
-        InvalidImage: The image is unavailable.
+        InvalidImage: It is unavailable or unreadable, or breaks a rule, whose message is used.
     """
+    if file.kind == "image":
+        image = await _fetch(file.value, data_uris=data_uris)
+        await _check(image, file.rules)
+        return image
+    if not file.value.startswith(("http://", "https://")):
+        raise InvalidImage(f"The {file.kind} must be a public URL.")
+    return None
+
+
+async def _fetch(url: str, *, data_uris: bool) -> bytes:
+    """Return an image from an http(s) URL, without credentials, or from a `data:` URI."""
     if url.startswith("data:") and data_uris:
         return _decode(url)
     if not url.startswith(("http://", "https://")):
@@ -42,12 +56,7 @@ async def fetch(url: str, *, data_uris: bool) -> bytes:
         raise InvalidImage(f"The image could not be downloaded: {name}.") from error
 
 
-async def check(image: bytes, rules: Sequence[ImageRule]) -> None:
-    """Check an image by the rules.
-
-    Raises:
-        InvalidImage: It is unreadable, or it breaks a rule, whose own message is used.
-    """
+async def _check(image: bytes, rules: Sequence[ImageRule]) -> None:
     try:
         opened = _open(image)
         measured = await anyio.to_thread.run_sync(_measure, opened, len(image))

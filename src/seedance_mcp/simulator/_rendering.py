@@ -56,27 +56,23 @@ class Renderer:
     async def check_images(
         self, model: Model, arguments: JSONObject
     ) -> tuple[list[bytes], dict[str, str]]:
-        """Fetch and check the images in the arguments.
+        """Fetch and check the files in the arguments.
 
         Returns:
-            The valid ones in the order of the model's image arguments, and the error of each of
-            the others, by argument.
+            The valid images in the order of the model's arguments, and the error of each invalid
+            file, by its path.
         """
         from . import _images
 
         good: list[bytes] = []
         errors: dict[str, str] = {}
-        for name, rules in model.image_rules.items():
-            if name not in arguments:
-                continue
+        for file in model.files(arguments):
             try:
-                data_uris = self.behaviour.data_uris
-                image = await _images.fetch(arguments[name], data_uris=data_uris)
-                await _images.check(image, rules)
+                image = await _images.load(file, data_uris=self.behaviour.data_uris)
             except _images.InvalidImage as error:
-                errors[name] = str(error)
+                errors[file.path] = str(error)
             else:
-                good.append(image)
+                good += [image] if image is not None else []
         return good, errors
 
     async def load_images(self, job: Job) -> list[bytes]:

@@ -136,7 +136,9 @@ class Service:
         }
         for error in validator_for(schema)(schema).iter_errors(given):
             if error.path:
-                errors.setdefault(str(error.path[0]), error.message)
+                name, *indices = error.path
+                path = f"{name}{''.join(f'[{index}]' for index in indices)}"
+                errors.setdefault(path, error.message)
         if self.behaviour.unknown_arguments == "refused":
             for name in given.keys() - model.properties.keys():
                 errors[name] = "Unknown field"
