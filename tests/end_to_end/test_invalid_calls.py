@@ -8,7 +8,7 @@ from tests.support.client import ARGUMENTS, open_client, structured, text
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
-URL = "first_frame_image_url must be an https URL that anyone can fetch; this one "
+URL = "first_frame_image_url must be the public https URL of an image; it "
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ URL = "first_frame_image_url must be an https URL that anyone can fetch; this on
         (
             {"promt": "x"},
             (
-                "promt is no argument of this tool; did you mean prompt? It takes prompt,"
+                "Unknown argument promt. Did you mean prompt? Valid arguments: prompt,"
                 " first_frame_image_url, last_frame_image_url, resolution, duration, wait_seconds,"
                 " force_new."
             ),
@@ -29,7 +29,7 @@ URL = "first_frame_image_url must be an https URL that anyone can fetch; this on
         (
             {"seed": 7},
             (
-                "seed is no argument of this tool; it takes prompt, first_frame_image_url,"
+                "Unknown argument seed. Valid arguments: prompt, first_frame_image_url,"
                 " last_frame_image_url, resolution, duration, wait_seconds, force_new."
             ),
         ),

@@ -249,7 +249,7 @@ async def test_what_is_refused_before_money_is_spent_is_an_ordinary_error() -> N
     polling = TaskPolling()
     async with knowing(Behaviour(balance_usd=0), extensions=[polling]) as client:
         misspelt = await client.generate(resolutoin="480p")
-        assert (misspelt.is_error, text(misspelt)[:10]) == (True, "resolutoin")
+        assert (misspelt.is_error, text(misspelt)[:27]) == (True, "Unknown argument resolutoin")
         waiting = await client.generate(wait_seconds=1000)
         assert (waiting.is_error, text(waiting)[:12]) == (True, "wait_seconds")
         poor = await client.generate()

@@ -1,26 +1,24 @@
-"""Checks of a call's arguments: whatever the schema rules out is refused before money is spent."""
+"""Checks a call's arguments against its tool's schema before anything else happens."""
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, cast
 
-from jsonschema import Draft202012Validator
-
 from seedance_mcp.errors import InputError
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
-from seedance_mcp.models.model import JSONObject
+from seedance_mcp.models.model import JSONObject, values_by_path
 from seedance_mcp.text import one_line
 
 _PATTERNS = {REQUEST_ID_PATTERN: " of 1 to 128 letters, digits, - or _, as generate_video gave it"}
 
 
 def check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> JSONObject:
-    """Check the raw arguments of a call, before anything else happens.
+    """Check the raw arguments of a call.
 
-    A number or boolean that a client sent as a string is taken as what it means, as several
-    clients stringify them.
+    Several clients send numbers, booleans and lists as strings; such a string is taken as the
+    value that it means.
 
     Args:
         schema: The tool's input schema.
@@ -33,88 +31,128 @@ def check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> 
         InputError: In one line, which argument is wrong and what is allowed.
     """
     properties: Mapping[str, Mapping[str, Any]] = schema["properties"]
+    required: list[str] = schema.get("required", [])
     unknown = next((name for name in arguments if name not in properties), None)
     if unknown is not None:
-        missing = [name for name in schema.get("required", ()) if name not in arguments]
+        missing = [name for name in required if name not in arguments]
         raise InputError(one_line(unknown), _unknown_argument(unknown, properties, missing))
-    for name in schema.get("required", ()):
+    for name in required:
         if name not in arguments:
             raise InputError(name, f"{name} is required: {_allowed(properties[name])}.")
     completed: JSONObject = {}
     for name, prop in properties.items():
         if name in arguments:
             completed[name] = _unstringified(arguments[name], prop)
-            if problem := _problem(completed[name], prop):
-                null = arguments[name] is None and name not in schema.get("required", ())
+            if problem := _problem(name, completed[name], prop):
+                null = arguments[name] is None and name not in required
                 hint = "; leave it out instead of sending null" if null else ""
-                raise InputError(name, f"{name} {problem}{hint}.")
+                raise InputError(name, f"{problem}{hint}.")
         elif "default" in prop:
             completed[name] = prop["default"]
     return completed
 
 
 def _unknown_argument(name: str, properties: Iterable[str], missing: Iterable[str]) -> str:
-    """Say that an argument is unknown, and which was meant: one that is missing, if any."""
-    known = list(properties)
-    nearest = (get_close_matches(name[:100], among, n=1, cutoff=0.5) for among in (missing, known))
-    meant = next((names[0] for names in nearest if names), None)
-    hint = f"did you mean {meant}? It takes" if meant else "it takes"
+    """Return the refusal of an unknown argument, with the nearest valid name.
+
+    A required argument that is missing is the likeliest one to be misspelt, so it comes first.
+    """
+    valid = list(properties)
+    nearest = (get_close_matches(name[:100], names, n=1, cutoff=0.5) for names in (missing, valid))
+    match = next((names[0] for names in nearest if names), None)
+    hint = f" Did you mean {match}?" if match else ""
     return (
-        f"{one_line(name) or '(nothing)'} is no argument of this tool; {hint} {', '.join(known)}."
+        f"Unknown argument {one_line(name) or '(empty)'}.{hint}"
+        f" Valid arguments: {', '.join(valid)}."
     )
 
 
 def _unstringified(value: Any, prop: Mapping[str, Any]) -> Any:
-    kind = prop.get("type")
-    if isinstance(value, str):
-        text = value.strip()
-        if kind == "integer" and re.fullmatch(r"[+-]?[0-9]{1,15}", text, re.ASCII):
+    match prop.get("type"), value.strip() if isinstance(value, str) else value:
+        case "integer", str(text) if re.fullmatch(r"[+-]?[0-9]{1,15}", text, re.ASCII):
             return int(text)
-        if kind == "boolean" and text.lower() in {"true", "false"}:
+        case "integer", float(number) if number.is_integer():
+            return int(number)
+        case "boolean", str(text) if text.lower() in {"true", "false"}:
             return text.lower() == "true"
-    if kind == "integer" and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
+        case "array", str(text) if text.startswith("["):
+            parsed = _parsed_list(text)
+            return value if parsed is None else parsed
+        case _:
+            return value
 
 
-def _problem(value: Any, prop: Mapping[str, Any]) -> str | None:
-    """Say what is wrong with a value, as the end of a sentence that begins with its name."""
-    if isinstance(value, str):
-        if not value.strip():
-            return f"must not be empty: {_allowed(prop)}"
-        if any("\ud800" <= c <= "\udfff" for c in value):
-            return "holds half of a surrogate pair, which is no character; send valid text"
-    broken = _broken_keywords(value, prop)
+def _parsed_list(text: str) -> list[Any] | None:
+    """Return the list that a string holds as JSON, None where it holds none."""
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(parsed, list):
+        return None
+    items = cast("list[Any]", parsed)
+    # No argument is a list of lists or objects; refusing these also bounds the depth.
+    return None if any(isinstance(item, list | dict) for item in items) else items
+
+
+def _problem(name: str, value: Any, prop: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with a value, as a sentence without its full stop."""
+    for path, part in values_by_path(name, value):
+        if isinstance(part, str) and not part.strip():
+            return f"{path} must not be empty: {_allowed(prop if path == name else _items(prop))}"
+        if isinstance(part, str) and any("\ud800" <= c <= "\udfff" for c in part):
+            return f"{path} contains half of a surrogate pair; send valid Unicode"
+    broken = dict(_broken_keywords(value, prop))
     if not broken:
         return None
-    if broken == {"maxLength"}:
-        return f"may have at most {prop['maxLength']:,} characters; it has {len(value):,}"
-    return f"must be {_allowed(prop)}{_nearest(value, prop)}"
+    if broken.keys() == {"maxLength"} and not broken["maxLength"]:
+        limit = f"{prop['maxLength']:,}"
+        return f"{name} may have at most {limit} characters; it has {len(value):,}"
+    where = next(iter(broken.values()))
+    if where and _items(prop):
+        return f"{name}[{where[0]}] must be {_allowed(_items(prop))}"
+    return f"{name} must be {_allowed(prop)}{_nearest(value, prop)}"
 
 
-def _broken_keywords(value: Any, prop: Mapping[str, Any]) -> set[str]:
+def _broken_keywords(value: Any, prop: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    """Yield each JSON Schema keyword that a value breaks, and where inside the value."""
+    from jsonschema import Draft202012Validator
+
     # The stubs leave iter_errors partly untyped.
     errors = cast("Iterable[Any]", Draft202012Validator(prop).iter_errors(value))  # pyright: ignore[reportUnknownMemberType]
-    return {error.validator for error in errors}
+    yield from ((error.validator, list(error.path)) for error in errors)
+
+
+def _items(prop: Mapping[str, Any]) -> Mapping[str, Any]:
+    return prop.get("items", {})
 
 
 def _allowed(prop: Mapping[str, Any]) -> str:
-    """Say what a property allows, in a few words."""
-    article = {"integer": "a whole number", "boolean": "true or false", "string": "a string"}
+    """Return what a property allows, in a few words."""
+    words = {"integer": "a whole number", "boolean": "true or false", "string": "a string"}
     if "enum" in prop:
         return "one of " + ", ".join(json.dumps(choice) for choice in prop["enum"])
-    words = article.get(prop.get("type", ""), f"of type {prop.get('type')}")
+    if prop.get("type") == "array":
+        return _allowed_list(prop)
+    allowed = words.get(prop.get("type", ""), f"of type {prop.get('type')}")
     if "minimum" in prop and "maximum" in prop:
-        words += f" from {prop['minimum']} to {prop['maximum']}"
+        allowed += f" from {prop['minimum']} to {prop['maximum']}"
     if "maxLength" in prop:
-        words += f" of at most {prop['maxLength']:,} characters"
+        allowed += f" of at most {prop['maxLength']:,} characters"
     if "pattern" in prop:
-        words += _PATTERNS.get(prop["pattern"], f" that matches {prop['pattern']}")
-    return words
+        allowed += _PATTERNS.get(prop["pattern"], f" that matches {prop['pattern']}")
+    return allowed
+
+
+def _allowed_list(prop: Mapping[str, Any]) -> str:
+    least, most = prop.get("minItems", 0), prop.get("maxItems")
+    if most is None:
+        return f"a list of at least {least} items" if least else "a list"
+    return f"a list of {least} to {most} items"
 
 
 def _nearest(value: Any, prop: Mapping[str, Any]) -> str:
-    """Offer the nearest of an enum's strings."""
+    """Return a hint at the nearest of an enum's strings."""
     choices = [choice for choice in prop.get("enum", ()) if isinstance(choice, str)]
     nearest = get_close_matches(str(value)[:100], choices, n=1, cutoff=0.5)
     return f" (did you mean {json.dumps(nearest[0])}?)" if nearest else ""
