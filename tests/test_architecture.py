@@ -112,7 +112,7 @@ def run(code: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_importing_a_module_does_nothing_that_can_be_seen() -> None:
+def test_importing_a_module_has_no_side_effects() -> None:
     # __main__ is the command itself; the simulator's drawing needs packages of an extra.
     left_out = {"seedance_mcp.__main__"}
     names = [
@@ -133,7 +133,7 @@ def test_importing_a_module_does_nothing_that_can_be_seen() -> None:
     assert seen == ""
 
 
-def test_importing_the_server_brings_nothing_that_it_may_never_need() -> None:
+def test_importing_the_server_does_not_import_what_it_may_never_need() -> None:
     # The SDK itself imports uvicorn; what counts is what this package adds to it.
     sdk = "mcp.server.lowlevel, mcp.server.context, mcp.server.stdio, mcp.shared.exceptions"
     heavy = ("av", "PIL", "uvicorn", "jinja2", "seedance_mcp.simulator", "seedance_mcp.cli")
@@ -146,7 +146,7 @@ def test_importing_the_server_brings_nothing_that_it_may_never_need() -> None:
     assert seen == "[]\n"
 
 
-def test_importing_the_command_brings_neither_the_sdk_nor_the_simulator() -> None:
+def test_importing_the_command_imports_neither_the_sdk_nor_the_simulator() -> None:
     seen = run(
         "import sys, seedance_mcp.cli.main\n"
         "print(sorted({'mcp', 'uvicorn', 'PIL', 'av', 'seedance_mcp.simulator'}"

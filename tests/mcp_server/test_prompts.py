@@ -1,4 +1,4 @@
-"""The prompt that turns an image and an idea into a clip, and what the server says of itself."""
+"""The prompt that turns an image and an idea into a clip, and the server's instructions."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ async def test_the_prompt_is_listed_with_its_arguments(mode: str) -> None:
 
 
 @both_eras
-async def test_the_prompt_says_what_a_good_one_has_and_which_arguments_to_call_with(
+async def test_the_prompt_explains_a_good_prompt_and_names_the_arguments(
     mode: str,
 ) -> None:
     async with open_client(mode=mode) as client:
@@ -48,7 +48,7 @@ async def test_the_prompt_says_what_a_good_one_has_and_which_arguments_to_call_w
     assert "costs money" in said
 
 
-async def test_the_names_of_the_arguments_are_the_models() -> None:
+async def test_the_argument_names_come_from_the_model() -> None:
     names = {"prompt": "words", "first_frame_image_url": "opening", "duration": "length"}
     schema = {
         "required": [names.get(name, name) for name in MODEL.input_schema["required"]],
@@ -74,7 +74,7 @@ async def test_the_names_of_the_arguments_are_the_models() -> None:
         ("animate_image", None, "image is required"),
     ],
 )
-async def test_a_prompt_that_cannot_be_given_is_refused(
+async def test_an_unknown_prompt_or_a_missing_argument_is_refused(
     mode: str, name: str, arguments: dict[str, str] | None, message: str
 ) -> None:
     async with open_client(mode=mode) as client:
@@ -84,7 +84,7 @@ async def test_a_prompt_that_cannot_be_given_is_refused(
 
 
 @both_eras
-async def test_the_instructions_say_the_order_the_cost_and_how_to_resume(mode: str) -> None:
+async def test_the_instructions_name_the_order_the_cost_and_how_to_resume(mode: str) -> None:
     async with open_client(mode=mode) as client:
         said = client.mcp.instructions or ""
     assert said == INSTRUCTIONS

@@ -30,7 +30,7 @@ both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
 
 
 async def read(client: Client, uri: str) -> dict[str, Any]:
-    """Read a resource, which must be one piece of JSON under its own name."""
+    """Read a resource, which must be one JSON content with its own URI."""
     (content,) = (await client.read_resource(uri)).contents
     assert isinstance(content, TextResourceContents)
     assert (content.uri, content.mime_type) == (uri, "application/json")
@@ -39,13 +39,13 @@ async def read(client: Client, uri: str) -> dict[str, Any]:
 
 
 async def request_id(client: ToolClient) -> str:
-    """Begin a job, and give its id."""
+    """Buy a clip, and return its request_id."""
     made: str = structured(await client.generate(wait_seconds=0, force_new=True))["request_id"]
     return made
 
 
 @both_eras
-async def test_what_can_be_read_is_listed(mode: str) -> None:
+async def test_resources_and_templates_are_listed(mode: str) -> None:
     async with open_client(mode=mode) as client:
         listed = (await client.mcp.list_resources()).resources
         templates = (await client.mcp.list_resource_templates()).resource_templates
@@ -60,7 +60,7 @@ async def test_what_can_be_read_is_listed(mode: str) -> None:
 
 @both_eras
 @pytest.mark.parametrize("seconds", [3, 30])
-async def test_a_job_is_read_as_check_status_tells_it(mode: str, seconds: float) -> None:
+async def test_reading_a_job_returns_what_check_status_answers(mode: str, seconds: float) -> None:
     async with open_client(Behaviour(queue_seconds=5, run_seconds=10), mode=mode) as client:
         made = await request_id(client)
         await anyio.sleep(seconds)
@@ -71,7 +71,7 @@ async def test_a_job_is_read_as_check_status_tells_it(mode: str, seconds: float)
         assert seen["status"] == ("in_queue" if seconds < 5 else "completed")
 
 
-async def test_reading_asks_once_while_a_job_goes_on_and_never_when_it_has_ended() -> None:
+async def test_reading_polls_an_open_job_once_and_an_ended_one_never() -> None:
     async with open_client(Behaviour(run_seconds=10)) as client:
         uri = f"seedance://jobs/{await request_id(client)}"
         await read(client.mcp, uri)
@@ -82,7 +82,7 @@ async def test_reading_asks_once_while_a_job_goes_on_and_never_when_it_has_ended
         assert client.paths() == ["image-to-video", "status", "status", "result"]
 
 
-async def test_reading_is_bounded_and_gives_what_is_known_when_the_service_hangs() -> None:
+async def test_reading_while_runcomfy_hangs_is_bounded_and_returns_the_last_known_state() -> None:
     async with open_client(Behaviour(run_seconds=10)) as client:
         uri = f"seedance://jobs/{await request_id(client)}"
         client.simulator.faults.append(Fault.delay("status", 600, times=99))
@@ -94,7 +94,7 @@ async def test_reading_is_bounded_and_gives_what_is_known_when_the_service_hangs
 
 
 @both_eras
-async def test_the_recent_jobs_are_read_as_list_jobs_tells_them(mode: str) -> None:
+async def test_reading_the_jobs_returns_what_list_jobs_answers(mode: str) -> None:
     async with open_client(Behaviour(run_seconds=10), mode=mode) as client:
         made = [await request_id(client) for _ in range(2)]
         seen = await read(client.mcp, "seedance://jobs")
@@ -103,7 +103,7 @@ async def test_the_recent_jobs_are_read_as_list_jobs_tells_them(mode: str) -> No
 
 
 @both_eras
-async def test_the_model_is_read_word_for_word_with_its_rules_for_images(mode: str) -> None:
+async def test_the_model_is_returned_verbatim_with_its_rules_for_images(mode: str) -> None:
     (file,) = (f for f in MODELS.iterdir() if f.name.endswith(".json"))
     published = json.loads(file.read_text("utf-8"))
     async with open_client(mode=mode, token=None) as client:
@@ -132,7 +132,7 @@ async def test_the_model_is_read_word_for_word_with_its_rules_for_images(mode: s
         "",
     ],
 )
-async def test_what_names_no_resource_is_refused_and_asks_nobody(mode: str, uri: str) -> None:
+async def test_an_unknown_uri_is_refused_without_a_request(mode: str, uri: str) -> None:
     async with open_client(mode=mode) as client:
         with pytest.raises(MCPError) as refused:
             await client.mcp.read_resource(uri)
@@ -143,7 +143,7 @@ async def test_what_names_no_resource_is_refused_and_asks_nobody(mode: str, uri:
 
 
 @both_eras
-async def test_an_id_that_nobody_knows_is_not_found_after_asking_once(mode: str) -> None:
+async def test_an_unknown_job_is_not_found_after_one_request(mode: str) -> None:
     async with open_client(mode=mode) as client:
         with pytest.raises(MCPError) as refused:
             await client.mcp.read_resource("seedance://jobs/nobody-knows-me")
@@ -152,7 +152,7 @@ async def test_an_id_that_nobody_knows_is_not_found_after_asking_once(mode: str)
         assert client.paths() == ["status"]
 
 
-async def test_without_a_token_jobs_cannot_be_read_and_it_says_how_to_set_one() -> None:
+async def test_reading_jobs_without_a_token_explains_how_to_set_one() -> None:
     async with open_client(token=None) as client:
         for uri in ["seedance://jobs", "seedance://jobs/abc"]:
             with pytest.raises(MCPError, match="No RunComfy token is set") as refused:
@@ -162,7 +162,7 @@ async def test_without_a_token_jobs_cannot_be_read_and_it_says_how_to_set_one() 
         assert completed.completion.values == []
 
 
-async def test_another_owner_on_the_same_ledger_is_given_nothing(tmp_path: Path) -> None:
+async def test_another_owner_on_the_same_ledger_sees_nothing(tmp_path: Path) -> None:
     async with run_simulator(run_seconds=10) as simulator:
         async with open_server(simulator, tmp_path) as client:
             made = structured(await generate(client, wait_seconds=0))["request_id"]
@@ -207,7 +207,7 @@ async def test_a_request_id_is_completed_from_the_ledger_the_newest_first(mode: 
         (PromptReference(name="animate_image"), "request_id", "Unknown argument: request_id"),
     ],
 )
-async def test_what_cannot_be_completed_is_said_to_be_unknown(
+async def test_an_unknown_argument_template_or_prompt_is_refused_for_completion(
     ref: ResourceTemplateReference | PromptReference, argument: str, message: str
 ) -> None:
     async with open_client() as client:
@@ -216,7 +216,7 @@ async def test_what_cannot_be_completed_is_said_to_be_unknown(
     assert refused.value.code == -32602
 
 
-async def test_reading_a_job_does_not_count_as_the_answer_that_its_call_is_owed() -> None:
+async def test_reading_a_job_does_not_count_as_delivering_its_answer() -> None:
     async with open_client(Behaviour(run_seconds=60)) as client:
         with anyio.move_on_after(3):
             client.simulator.faults.append(Fault.delay("submit", 2))

@@ -1,4 +1,4 @@
-"""Changes of jobs are announced to whoever subscribed, in both protocol eras."""
+"""Subscribers are notified of the changes of jobs, in both protocol eras."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -29,13 +29,13 @@ both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
 
 
 async def begun(client: ToolClient) -> str:
-    """Begin a job, and give its id."""
+    """Buy a clip, and return its request_id."""
     made: str = structured(await client.generate(wait_seconds=0, force_new=True))["request_id"]
     return made
 
 
 async def look(client: ToolClient, request_id: str) -> str:
-    """Have the server ask about a job once, and give what it is told to have become."""
+    """Poll a job once, and return its status."""
     seen = await client.call("check_status", request_id=request_id, wait_seconds=0)
     await anyio.sleep(0.01)
     status: str = structured(seen)["status"]
@@ -43,7 +43,7 @@ async def look(client: ToolClient, request_id: str) -> str:
 
 
 @both_eras
-async def test_a_subscriber_hears_of_every_change_of_its_job_and_of_no_other(mode: str) -> None:
+async def test_a_subscriber_is_notified_of_every_change_of_its_job_only(mode: str) -> None:
     updates = UpdateListener()
     behaviour = Behaviour(workers=2, queue_seconds=5, run_seconds=10)
     async with open_client(behaviour, mode=mode, message_handler=updates) as client:
@@ -60,7 +60,7 @@ async def test_a_subscriber_hears_of_every_change_of_its_job_and_of_no_other(mod
 
 
 @both_eras
-async def test_the_list_of_jobs_is_announced_when_one_is_begun_and_when_it_changes(
+async def test_the_list_of_jobs_changes_when_a_job_is_begun_and_when_it_changes(
     mode: str,
 ) -> None:
     updates = UpdateListener()
@@ -80,7 +80,7 @@ async def test_the_list_of_jobs_is_announced_when_one_is_begun_and_when_it_chang
 
 
 @both_eras
-async def test_nothing_is_announced_once_a_client_wants_to_hear_no_more(mode: str) -> None:
+async def test_nothing_is_sent_after_unsubscribing(mode: str) -> None:
     updates = UpdateListener()
     async with open_client(Behaviour(run_seconds=10), mode=mode, message_handler=updates) as client:
         made = await begun(client)
@@ -92,7 +92,7 @@ async def test_nothing_is_announced_once_a_client_wants_to_hear_no_more(mode: st
 
 
 @both_eras
-async def test_a_change_that_many_calls_see_at_once_is_announced_once(mode: str) -> None:
+async def test_a_change_seen_by_many_calls_is_announced_once(mode: str) -> None:
     updates = UpdateListener()
     async with open_client(Behaviour(run_seconds=10), mode=mode, message_handler=updates) as client:
         made = await begun(client)
@@ -107,7 +107,7 @@ async def test_a_change_that_many_calls_see_at_once_is_announced_once(mode: str)
         assert updates.uris == [f"seedance://jobs/{made}"]
 
 
-async def test_a_clip_that_was_saved_and_a_cost_that_came_late_are_changes_too() -> None:
+async def test_a_download_and_a_late_cost_are_changes_too() -> None:
     updates = UpdateListener()
     async with open_client(Behaviour(cost_lag=1), message_handler=updates) as client:
         made = structured(await client.generate())["request_id"]
@@ -122,7 +122,7 @@ async def test_a_clip_that_was_saved_and_a_cost_that_came_late_are_changes_too()
         assert updates.uris == [f"seedance://jobs/{made}"] * 2
 
 
-async def test_only_what_can_be_read_can_be_subscribed_to() -> None:
+async def test_only_readable_resources_accept_subscriptions() -> None:
     async with open_client(Behaviour(run_seconds=10)) as client:
         made = await begun(client)
         for uri in ["seedance://jobs", "seedance://model", f"seedance://jobs/{made}"]:
@@ -135,7 +135,7 @@ async def test_only_what_can_be_read_can_be_subscribed_to() -> None:
 
 
 @both_eras
-async def test_the_server_says_that_it_announces_resources_and_that_no_list_changes(
+async def test_the_capabilities_offer_subscriptions_and_no_list_changes(
     mode: str,
 ) -> None:
     async with open_client(mode=mode) as client:
@@ -150,7 +150,7 @@ async def test_the_server_says_that_it_announces_resources_and_that_no_list_chan
     }
 
 
-async def test_a_client_that_takes_nothing_in_holds_up_nobody(tmp_path: Path) -> None:
+async def test_a_client_that_stops_reading_blocks_no_other(tmp_path: Path) -> None:
     updates = UpdateListener()
     behaviour = Behaviour(images="never", run_seconds=10)
     async with running(behaviour, clock=anyio.current_time) as simulator:
@@ -167,14 +167,14 @@ async def test_a_client_that_takes_nothing_in_holds_up_nobody(tmp_path: Path) ->
                     "generate_video", ARGUMENTS | {"force_new": True, "wait_seconds": 0}
                 )
                 assert anyio.current_time() - started < 0.1
-                # Only once is it waited for: then it has lost its subscription.
+                # It is waited for only once: then its subscription is dropped.
                 await anyio.sleep(1.5 if number == 1 else 0.1)
                 assert updates.uris == ["seedance://jobs"] * number
 
 
 @asynccontextmanager
 async def deaf(server: SeedanceServer) -> AsyncGenerator[None, None]:
-    """Connect a client that subscribes to the jobs, and then reads nothing any more."""
+    """Connect a client that subscribes to the jobs and then stops reading."""
     to_server, reading = anyio.create_memory_object_stream[SessionMessage | Exception]()
     writing, from_server = anyio.create_memory_object_stream[SessionMessage]()
     requests = [

@@ -1,4 +1,4 @@
-"""The Tasks extension, in virtual time: what a task tells, who is given one, what is refused."""
+"""The Tasks extension, in virtual time: what a task reports, who gets one, what is refused."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, closing
@@ -46,7 +46,7 @@ def knowing(
     extensions: Sequence[ClientExtension] | None = None,
     **settings: Any,
 ) -> AbstractAsyncContextManager[ToolClient, bool | None]:
-    """Open the client to a client that knows tasks, unless told otherwise."""
+    """Open a server with a client that declares the extension, unless told otherwise."""
     known = [TaskPolling()] if extensions is None else extensions
     return open_client(behaviour, mode=mode, extensions=known, **settings)
 
@@ -55,7 +55,7 @@ async def asked(client: ToolClient, verb: str, task_id: str, **params: Any) -> d
     return await ask_about_task(client.mcp.session, verb, task_id, **params)
 
 
-async def test_a_clip_takes_one_call_of_a_tool_and_questions_at_the_pace_that_was_asked() -> None:
+async def test_a_task_takes_one_tool_call_and_polls_at_the_advised_interval() -> None:
     polling = TaskPolling()
     async with knowing(
         Behaviour(queue_seconds=20, run_seconds=100), extensions=[polling]
@@ -85,7 +85,7 @@ async def test_a_clip_takes_one_call_of_a_tool_and_questions_at_the_pace_that_wa
         assert all(isinstance(pause, int) and 800 <= pause <= 15_000 for pause in pauses[:-1])
 
 
-async def test_a_task_is_answered_as_soon_as_the_job_has_its_id() -> None:
+async def test_a_task_is_returned_as_soon_as_the_job_has_its_id() -> None:
     async with knowing(Behaviour(queue_seconds=20, run_seconds=100)) as client:
         created = await start_task(client.mcp, ARGUMENTS)
         assert anyio.current_time() < 1
@@ -101,7 +101,7 @@ async def test_a_task_is_answered_as_soon_as_the_job_has_its_id() -> None:
         }
 
 
-async def test_a_task_tells_of_the_queue_of_the_run_and_of_the_clip() -> None:
+async def test_a_task_reports_the_queue_the_run_and_the_clip() -> None:
     behaviour = Behaviour(queue_seconds=20, run_seconds=100)
     async with knowing(behaviour, history_days=2) as client:
         task_id = (await start_task(client.mcp, ARGUMENTS)).task_id
@@ -151,7 +151,7 @@ async def test_a_job_that_failed_is_a_completed_task_whose_result_is_an_error() 
         assert "error" not in state
 
 
-async def test_a_queued_task_is_cancelled_and_says_so_ever_after() -> None:
+async def test_a_queued_task_is_cancelled_and_stays_cancelled() -> None:
     async with knowing(Behaviour(queue_seconds=60, run_seconds=60)) as client:
         task_id = (await start_task(client.mcp, ARGUMENTS)).task_id
         assert await asked(client, "cancel", task_id) == ACKNOWLEDGED
@@ -163,7 +163,7 @@ async def test_a_queued_task_is_cancelled_and_says_so_ever_after() -> None:
         assert client.paths().count("cancel") == 1
 
 
-async def test_a_task_that_runs_goes_on_whatever_is_cancelled() -> None:
+async def test_cancelling_a_running_task_does_not_stop_it() -> None:
     async with knowing(Behaviour(run_seconds=60)) as client:
         task_id = (await start_task(client.mcp, ARGUMENTS)).task_id
         await anyio.sleep(10)
@@ -173,7 +173,7 @@ async def test_a_task_that_runs_goes_on_whatever_is_cancelled() -> None:
         assert (await asked(client, "get", task_id))["status"] == "completed"
 
 
-async def test_answers_that_nobody_waits_for_are_taken_and_change_nothing() -> None:
+async def test_unrequested_input_is_accepted_and_ignored() -> None:
     async with knowing(Behaviour(run_seconds=60)) as client:
         task_id = (await start_task(client.mcp, ARGUMENTS)).task_id
         answers = {"name": {"action": "accept"}, "other": {"any": ["form"]}}
@@ -182,7 +182,7 @@ async def test_answers_that_nobody_waits_for_are_taken_and_change_nothing() -> N
 
 
 @pytest.mark.parametrize("verb", VERBS)
-async def test_a_task_that_does_not_exist_is_unknown(verb: str) -> None:
+async def test_an_unknown_task_is_refused(verb: str) -> None:
     async with knowing() as client:
         seen = await refused_request(client.mcp.session, verb, "no-such-task")
         assert seen == (-32602, "Unknown task: no-such-task", None)
@@ -195,7 +195,7 @@ async def test_a_task_that_does_not_exist_is_unknown(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-async def test_a_client_that_did_not_declare_the_extension_is_told_what_it_lacks(
+async def test_task_methods_without_the_extension_name_the_missing_capability(
     verb: str,
 ) -> None:
     async with knowing(extensions=[]) as client:
@@ -204,7 +204,7 @@ async def test_a_client_that_did_not_declare_the_extension_is_told_what_it_lacks
         assert client.simulator.requests == []
 
 
-async def test_only_a_client_that_declared_the_extension_may_ask_to_hear_of_tasks() -> None:
+async def test_only_a_client_with_the_extension_may_listen_for_tasks() -> None:
     wanted = {"taskIds": ["any-task"], "resourceSubscriptions": ["seedance://jobs"]}
     params: dict[str, Any] = {"notifications": wanted}
     request = Request[dict[str, Any], str](method="subscriptions/listen", params=params)
@@ -218,12 +218,12 @@ async def test_only_a_client_that_declared_the_extension_may_ask_to_hear_of_task
         assert listening.cancelled_caught
 
 
-async def test_a_client_that_did_not_declare_the_extension_gets_an_ordinary_result() -> None:
+async def test_a_client_without_the_extension_gets_an_ordinary_result() -> None:
     async with knowing(Behaviour(run_seconds=10), extensions=[]) as client:
         assert structured(await client.generate())["status"] == "completed"
 
 
-async def test_the_extension_means_nothing_on_an_older_connection() -> None:
+async def test_the_extension_is_ignored_in_older_revisions() -> None:
     # The Inspector declares it there too.
     inspector = [advertise(TASKS)]
     async with knowing(Behaviour(run_seconds=10), mode="legacy", extensions=inspector) as client:
@@ -240,12 +240,12 @@ async def test_only_generate_video_is_answered_with_a_task() -> None:
         assert structured(status)["status"] == "completed"
 
 
-async def test_the_extension_is_announced() -> None:
+async def test_the_extension_is_in_the_capabilities() -> None:
     async with knowing() as client:
         assert client.mcp.server_capabilities.extensions == {TASKS: {}}
 
 
-async def test_what_is_refused_before_money_is_spent_is_an_ordinary_error() -> None:
+async def test_a_refused_call_is_an_ordinary_error_and_no_task() -> None:
     polling = TaskPolling()
     async with knowing(Behaviour(balance_usd=0), extensions=[polling]) as client:
         misspelt = await client.generate(resolutoin="480p")
@@ -257,14 +257,14 @@ async def test_what_is_refused_before_money_is_spent_is_an_ordinary_error() -> N
         assert (polling.created, client.simulator.accepted) == ([], [])
 
 
-async def test_without_a_token_there_is_no_task_and_the_reason_is_said() -> None:
+async def test_without_a_token_the_answer_is_an_error_and_no_task() -> None:
     async with knowing(token=None) as client:
         assert text(await client.generate()).startswith("No RunComfy token is set.")
         code, message, _ = await refused_request(client.mcp.session, "get", "any-task")
         assert (code, message.startswith("No RunComfy token is set.")) == (-32603, True)
 
 
-async def test_a_request_whose_outcome_is_unknown_is_no_task() -> None:
+async def test_an_unknown_outcome_is_an_ordinary_result_and_no_task() -> None:
     polling = TaskPolling()
     async with knowing(extensions=[polling]) as client:
         client.simulator.faults.append(Fault.drop("submit", after=True))
@@ -281,7 +281,7 @@ async def cut_off(client: ToolClient) -> None:
     await anyio.sleep(10)
 
 
-async def test_a_call_that_was_cut_off_gets_its_own_task_when_it_is_repeated() -> None:
+async def test_repeating_an_interrupted_call_returns_its_own_task() -> None:
     async with knowing(Behaviour(run_seconds=60)) as client:
         await cut_off(client)
         created = await start_task(client.mcp, ARGUMENTS)
@@ -291,7 +291,9 @@ async def test_a_call_that_was_cut_off_gets_its_own_task_when_it_is_repeated() -
         assert state["result"]["structuredContent"]["reused"] is True
 
 
-async def test_a_job_that_ended_unseen_is_no_task_but_given_at_once(tmp_path: Path) -> None:
+async def test_a_job_that_ended_unseen_is_returned_at_once_and_not_as_a_task(
+    tmp_path: Path,
+) -> None:
     around = Clock(now=virtual_now, random=lambda: 0.5)
     with closing(SqliteStore(tmp_path, around, history=timedelta(days=90))) as ledger:
         polling = TaskPolling()
@@ -307,7 +309,7 @@ async def test_a_job_that_ended_unseen_is_no_task_but_given_at_once(tmp_path: Pa
             assert (polling.created, len(client.simulator.accepted)) == ([], 1)
 
 
-async def test_what_is_remarked_when_a_task_is_begun_stands_in_its_result_too() -> None:
+async def test_warnings_at_the_start_of_a_task_are_in_its_result_too() -> None:
     without_effect = {"last_frame_image_url": IMAGE_URL, "resolution": "1080p"}
     async with knowing(Behaviour(run_seconds=10)) as client:
         created = await start_task(client.mcp, ARGUMENTS | without_effect)
@@ -353,7 +355,7 @@ async def test_a_task_outlives_the_server(ledger: str, tmp_path: Path) -> None:
         assert len(simulator.accepted) == 1
 
 
-async def test_a_service_that_does_not_answer_fails_no_task() -> None:
+async def test_an_outage_of_runcomfy_fails_no_task() -> None:
     async with knowing(Behaviour(run_seconds=60)) as client:
         task_id = (await start_task(client.mcp, ARGUMENTS)).task_id
         client.simulator.faults.append(Fault.drop("status", times=100))
@@ -368,5 +370,5 @@ async def test_a_service_that_does_not_answer_fails_no_task() -> None:
 def knowing_server(
     simulator: Simulator, folder: Path
 ) -> AbstractAsyncContextManager[Any, bool | None]:
-    """Open a server on a state folder, with a client at it that knows tasks."""
+    """Open a server on a state folder, with a client that declares the extension."""
     return restarting_server.open_server(simulator, folder, mode=MODERN, extensions=[TaskPolling()])

@@ -1,4 +1,4 @@
-"""What a client's model sees of the tools before it calls one, to the letter."""
+"""What the model sees of the tools before it calls one, to the letter."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def dumped(result: ListToolsResult) -> dict[str, Any]:
 
 
 async def test_the_tools_are_listed_as_the_snapshot_has_them() -> None:
-    # After a change that is meant: python -m tests.mcp_server.test_tool_listing
+    # After an intended change: python -m tests.mcp_server.test_tool_listing
     assert (await listed())["tools"] == json.loads(SNAPSHOT.read_text("utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""Clips that are saved unasked: calls that wait tell where, and never wait longer for it."""
+"""Automatic downloads: waiting calls report the file and never exceed their budget for it."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 AGAIN = f"all get_result with request_id {REQUEST_ID} and download true"
 
 
-async def test_calls_that_wait_tell_where_the_clip_is_and_do_not_wait_longer_for_it(
+async def test_waiting_calls_answer_with_saved_to_within_their_budget(
     tmp_path: Path,
 ) -> None:
     service = FinishedJob(files={"/a.mp4": File(piece_seconds=10)})
@@ -43,7 +43,7 @@ async def test_calls_that_wait_tell_where_the_clip_is_and_do_not_wait_longer_for
         assert service.counted == {"/a.mp4": 1}
 
 
-async def test_a_clip_that_cannot_be_saved_is_still_told_at_once_and_says_why(
+async def test_a_failed_automatic_download_is_reported_at_once_with_the_clip(
     tmp_path: Path,
 ) -> None:
     service = FinishedJob(files={})
@@ -56,7 +56,7 @@ async def test_a_clip_that_cannot_be_saved_is_still_told_at_once_and_says_why(
         assert structured(result)["next_step"].startswith(f"C{AGAIN}")
 
 
-async def test_a_task_works_until_its_clip_is_saved(tmp_path: Path) -> None:
+async def test_a_task_is_working_until_its_clip_is_saved(tmp_path: Path) -> None:
     service = FinishedJob(files={"/a.mp4": File(piece_seconds=3)})
     polling = TaskPolling()
     async with open_server(service, tmp_path, tasks=polling, auto_download=True) as client:
@@ -84,7 +84,7 @@ async def test_a_task_that_has_ended_never_works_again(file: File, tmp_path: Pat
 
 
 @pytest.mark.parametrize("unasked", [False, True])
-async def test_a_task_that_has_ended_stays_so_while_its_clip_is_saved_on_demand(
+async def test_an_ended_task_stays_ended_while_its_clip_is_downloaded_on_demand(
     tmp_path: Path, *, unasked: bool
 ) -> None:
     service = FinishedJob(files={"/a.mp4": File(status=404)} if unasked else {})

@@ -1,4 +1,4 @@
-"""Saving a clip through the client: a file, once, that the ledger remembers."""
+"""Downloads through an MCP client: one file, recorded in the ledger."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 def saved_files(folder: Path) -> list[str]:
-    """Name the files of a folder."""
+    """Return the names of the files in a folder."""
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
@@ -24,16 +24,16 @@ def remove(path: str) -> None:
 
 
 async def made(client: ToolClient) -> str:
-    """Make a clip and give its request_id."""
+    """Buy a clip and return its request_id."""
     return structured(await client.generate(wait_seconds=5))["request_id"]
 
 
 async def saved(client: ToolClient, request_id: str) -> Any:
-    """Ask for a clip to be saved."""
+    """Call get_result with download true."""
     return await client.call("get_result", request_id=request_id, download=True)
 
 
-async def test_a_clip_is_saved_once_with_progress_and_saved_again_when_it_is_gone(
+async def test_a_clip_is_downloaded_once_with_progress_and_again_if_the_file_is_gone(
     tmp_path: Path,
 ) -> None:
     async with open_client(Behaviour(), output_dir=tmp_path / "videos") as client:
@@ -61,7 +61,7 @@ async def test_a_clip_is_saved_once_with_progress_and_saved_again_when_it_is_gon
         assert saved_files(tmp_path / "videos") == [name]
 
 
-async def test_a_clip_that_cannot_be_saved_is_still_told_and_says_why(tmp_path: Path) -> None:
+async def test_a_failed_download_is_reported_with_the_clip(tmp_path: Path) -> None:
     async with open_client(Behaviour(), output_dir=tmp_path) as client:
         request_id = await made(client)
         client.simulator.faults.append(Fault.answer("output", 404, times=9))
@@ -75,7 +75,7 @@ async def test_a_clip_that_cannot_be_saved_is_still_told_and_says_why(tmp_path: 
         assert structured(result)["saved_to"] is None
 
 
-async def test_a_job_that_is_not_done_has_nothing_to_save(tmp_path: Path) -> None:
+async def test_a_job_that_has_not_ended_has_nothing_to_download(tmp_path: Path) -> None:
     async with open_client(Behaviour(run_seconds=600), output_dir=tmp_path) as client:
         request_id = await made(client)
         result = await saved(client, request_id)
@@ -83,7 +83,7 @@ async def test_a_job_that_is_not_done_has_nothing_to_save(tmp_path: Path) -> Non
         assert saved_files(tmp_path) == []
 
 
-async def test_every_clip_is_saved_by_itself_where_that_is_set(tmp_path: Path) -> None:
+async def test_every_clip_is_downloaded_automatically_if_configured(tmp_path: Path) -> None:
     async with open_client(Behaviour(), output_dir=tmp_path, auto_download=True) as client:
         request_id = await made(client)
         with anyio.fail_after(20):

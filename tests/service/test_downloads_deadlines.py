@@ -1,4 +1,4 @@
-"""A call that saves is bounded, and what it began goes on without it, whatever breaks."""
+"""A call that downloads is bounded in time, and its download goes on without it."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -34,7 +34,7 @@ Seen = list[tuple[float, float, float | None]]
 
 
 def seeing(seen: Seen) -> Callable[[float, float | None, str | None], Awaitable[None]]:
-    """Write down when each notification came, and what it said."""
+    """Record when each notification came, and what it said."""
 
     async def see(progress: float, total: float | None, _: str | None) -> None:
         seen.append((anyio.current_time(), progress, total))
@@ -42,7 +42,7 @@ def seeing(seen: Seen) -> Callable[[float, float | None, str | None], Awaitable[
     return see
 
 
-async def test_a_slow_host_is_answered_for_in_time_and_the_next_call_takes_it_up(
+async def test_a_slow_download_is_answered_in_time_and_the_next_call_continues_it(
     tmp_path: Path,
 ) -> None:
     service = FinishedJob(files={"/a.mp4": File(piece_seconds=12)})
@@ -67,7 +67,7 @@ async def test_a_slow_host_is_answered_for_in_time_and_the_next_call_takes_it_up
         assert service.counted == {"/a.mp4": 1}
 
 
-async def test_a_host_that_hangs_is_given_up_in_the_background_and_asked_again(
+async def test_a_hanging_download_times_out_in_the_background_and_is_retried(
     tmp_path: Path,
 ) -> None:
     service = FinishedJob(files={"/a.mp4": File(hangs_after=PIECE)})
@@ -88,7 +88,7 @@ async def test_a_host_that_hangs_is_given_up_in_the_background_and_asked_again(
         assert files(tmp_path) == {f"{NAME}.mp4": len(CLIP)}
 
 
-async def test_a_call_that_is_cancelled_loses_nothing_that_came(tmp_path: Path) -> None:
+async def test_a_cancelled_call_loses_no_bytes_that_have_arrived(tmp_path: Path) -> None:
     service = FinishedJob(files={"/a.mp4": File(piece_seconds=5)})
     async with open_server(service, tmp_path) as client:
         await buy(client)
@@ -100,7 +100,7 @@ async def test_a_call_that_is_cancelled_loses_nothing_that_came(tmp_path: Path) 
         assert service.counted == {"/a.mp4": 1}
 
 
-async def test_progress_comes_while_the_service_itself_does_not_answer(tmp_path: Path) -> None:
+async def test_progress_is_reported_while_runcomfy_does_not_answer(tmp_path: Path) -> None:
     service = FinishedJob()
     async with open_server(service, tmp_path) as client:
         await buy(client)
@@ -124,7 +124,7 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("what", STRANGE)
-async def test_whatever_breaks_while_a_clip_is_saved_unasked_the_server_goes_on(
+async def test_the_server_survives_whatever_breaks_in_an_automatic_download(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
     caplog.set_level(logging.WARNING)

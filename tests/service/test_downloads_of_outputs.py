@@ -1,4 +1,4 @@
-"""Saving whatever a job made: once, however often and by how many it is asked for."""
+"""Every output is downloaded once, however many calls and servers ask for it."""
 
 import sqlite3
 from contextlib import closing
@@ -32,13 +32,13 @@ WEBP = b"RIFF\x00\x01\x00\x00WEBPVP8 " + bytes(300)
 
 
 async def list_often(client: Client, *, times: int, pause: float) -> None:
-    """List the jobs so many times."""
+    """Call list_jobs so many times."""
     for _ in range(times):
         await anyio.sleep(pause)
         await client.call_tool("list_jobs", {})
 
 
-async def test_images_are_saved_under_the_extension_that_their_bytes_say(tmp_path: Path) -> None:
+async def test_images_get_the_extension_of_their_bytes(tmp_path: Path) -> None:
     service = FinishedJob(videos=[], images=["/a.mp4", "/b.png", "/c"])
     service.files = {"/a.mp4": File(PNG), "/b.png": File(JPEG), "/c": File(WEBP)}
     async with open_server(service, tmp_path) as client:
@@ -59,7 +59,7 @@ async def test_images_are_saved_under_the_extension_that_their_bytes_say(tmp_pat
         assert service.counted == {"/a.mp4": 1, "/b.png": 1, "/c": 1}
 
 
-async def test_what_is_no_image_is_not_kept_as_one(tmp_path: Path) -> None:
+async def test_a_download_that_is_not_an_image_is_discarded(tmp_path: Path) -> None:
     service = FinishedJob(videos=[], images=["/a.png"], files={"/a.png": File(b"<html></html>")})
     async with open_server(service, tmp_path) as client:
         await buy(client)
@@ -71,7 +71,7 @@ async def test_what_is_no_image_is_not_kept_as_one(tmp_path: Path) -> None:
         assert files(tmp_path) == {}
 
 
-async def test_one_file_that_cannot_be_had_makes_no_copies_of_the_others(tmp_path: Path) -> None:
+async def test_a_failed_file_causes_no_second_copies_of_the_others(tmp_path: Path) -> None:
     service = FinishedJob(videos=["/gone.mp4", "/a.mp4"], images=["/b.png"])
     service.files |= {"/b.png": File(PNG)}
     async with open_server(service, tmp_path) as client:
@@ -91,7 +91,7 @@ async def test_one_file_that_cannot_be_had_makes_no_copies_of_the_others(tmp_pat
         assert files(tmp_path) == there | {f"{NAME}.mp4": len(CLIP)}
 
 
-async def test_a_job_is_called_saved_only_where_every_file_of_it_is(tmp_path: Path) -> None:
+async def test_a_job_counts_as_saved_only_if_every_file_is(tmp_path: Path) -> None:
     service = FinishedJob(videos=["/a.mp4", "/gone.mp4"])
     async with open_server(service, tmp_path) as client:
         await buy(client)
@@ -107,7 +107,7 @@ async def test_a_job_is_called_saved_only_where_every_file_of_it_is(tmp_path: Pa
         assert status["next_step"].startswith("Call get_result with request_id")
 
 
-async def test_what_nobody_asked_for_is_not_tried_again_at_every_list(tmp_path: Path) -> None:
+async def test_a_failed_automatic_download_is_not_retried_at_every_list(tmp_path: Path) -> None:
     service = FinishedJob(videos=["/a.mp4", "/gone.mp4"])
     async with open_server(service, tmp_path, auto_download=True) as client:
         await buy(client)
@@ -120,7 +120,9 @@ async def test_what_nobody_asked_for_is_not_tried_again_at_every_list(tmp_path: 
 
 
 @pytest.mark.parametrize("unasked", [False, True])
-async def test_two_servers_at_once_end_in_one_file(tmp_path: Path, *, unasked: bool) -> None:
+async def test_two_servers_downloading_at_once_make_one_file(
+    tmp_path: Path, *, unasked: bool
+) -> None:
     service = FinishedJob(files={"/a.mp4": File(piece_seconds=1)})
     results: list[Any] = []
 
@@ -143,7 +145,7 @@ async def test_two_servers_at_once_end_in_one_file(tmp_path: Path, *, unasked: b
     assert list((tmp_path / "state" / "saving").iterdir()) == []
 
 
-async def test_a_link_that_was_signed_anew_is_the_one_that_is_used(tmp_path: Path) -> None:
+async def test_the_newest_signed_link_is_used(tmp_path: Path) -> None:
     service = FinishedJob(signature=2)
     async with open_server(service, tmp_path) as client:
         await buy(client)
@@ -153,7 +155,7 @@ async def test_a_link_that_was_signed_anew_is_the_one_that_is_used(tmp_path: Pat
         assert service.asked == ["/a.mp4?sig=2"]
 
 
-async def test_a_link_that_expires_in_the_background_gives_way_to_a_newer_one(
+async def test_a_link_that_expires_during_a_download_is_replaced_by_a_newer_one(
     tmp_path: Path,
 ) -> None:
     service = FinishedJob(signature=2, files={"/a.mp4": File(wait_seconds=10)})
@@ -164,7 +166,7 @@ async def test_a_link_that_expires_in_the_background_gives_way_to_a_newer_one(
         assert service.asked == ["/a.mp4?sig=1", "/a.mp4?sig=2"]
 
 
-async def test_a_ledger_that_cannot_be_written_makes_no_copies(tmp_path: Path) -> None:
+async def test_a_failing_ledger_causes_no_second_copies(tmp_path: Path) -> None:
     service = FinishedJob()
     path = str(tmp_path / "videos" / f"{NAME}.mp4")
     async with open_server(service, tmp_path) as client:
@@ -179,7 +181,7 @@ async def test_a_ledger_that_cannot_be_written_makes_no_copies(tmp_path: Path) -
         assert service.counted == {"/a.mp4": 1}
 
 
-async def test_a_cancel_that_comes_too_late_sees_the_clip_saved(tmp_path: Path) -> None:
+async def test_a_late_cancel_still_downloads_the_clip_automatically(tmp_path: Path) -> None:
     service = FinishedJob()
     async with open_server(service, tmp_path) as client:
         await buy(client)

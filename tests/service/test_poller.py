@@ -1,4 +1,4 @@
-"""One poller a job, however many wait; when it asks is learned from the jobs before."""
+"""One poller a job, however many calls wait; its schedule is learned from earlier jobs."""
 
 from math import ceil
 from typing import Any
@@ -32,9 +32,7 @@ async def waited(client: ToolClient, request_id: str, told: list[Any], seconds: 
 
 
 @pytest.mark.parametrize(("callers", "apart"), [(2, 0.5), (12, 2.5)])
-async def test_many_who_wait_for_a_job_cost_no_more_requests_than_one(
-    callers: int, apart: float
-) -> None:
+async def test_many_waiting_calls_poll_no_more_than_one(callers: int, apart: float) -> None:
     counts: list[int] = []
     for number in (1, callers):
         async with open_client(Behaviour(run_seconds=30)) as client:
@@ -46,11 +44,11 @@ async def test_many_who_wait_for_a_job_cost_no_more_requests_than_one(
             assert [status for status, _, _ in told] == ["completed"] * number
             assert len({at for _, at, _ in told if at < 40}) <= 2
             counts.append(client.paths().count("status"))
-    # The first caller asks at once, and those who come before the next question hear what it heard.
+    # The first caller polls at once; those who come before the next poll get its report.
     assert counts[1] == counts[0]
 
 
-async def test_a_waiter_that_leaves_disturbs_no_other_and_the_last_one_ends_the_polls() -> None:
+async def test_polling_ends_when_the_last_waiting_call_leaves() -> None:
     async with open_client(Behaviour(run_seconds=60)) as client:
         request_id, told = await begun(client), list[Any]()
         async with anyio.create_task_group() as tasks:
@@ -67,7 +65,7 @@ async def test_a_waiter_that_leaves_disturbs_no_other_and_the_last_one_ends_the_
         assert client.paths().count("status") == asked
 
 
-async def test_every_waiter_is_told_the_same() -> None:
+async def test_every_waiting_call_gets_the_same_reports() -> None:
     async with open_client(Behaviour(run_seconds=20, queue_seconds=8)) as client:
         request_id, told = await begun(client), list[Any]()
         await anyio.sleep(1)
@@ -78,7 +76,7 @@ async def test_every_waiter_is_told_the_same() -> None:
         assert told[0][2][-1].startswith("completed, ")
 
 
-async def test_with_some_jobs_behind_it_a_wait_asks_less_and_tells_the_usual_time() -> None:
+async def test_after_some_jobs_a_wait_polls_less_and_reports_the_usual_time() -> None:
     behaviour = Behaviour(run_seconds=40)
     async with open_client(behaviour) as client:
         asked: list[int] = []
@@ -88,7 +86,7 @@ async def test_with_some_jobs_behind_it_a_wait_asks_less_and_tells_the_usual_tim
             assert structured(await client.generate(wait_seconds=60))["status"] == "completed"
             asked.append(client.paths().count("status") - before)
             await anyio.sleep(61)
-        # Half of what asking every 2 seconds would take.
+        # Half of what polling every 2 seconds would take.
         assert asked[-1] <= ceil(43.5 / 2) / 2
         client.progress.clear()
         behaviour.run_seconds = 58
@@ -99,7 +97,7 @@ async def test_with_some_jobs_behind_it_a_wait_asks_less_and_tells_the_usual_tim
         assert said[0] == "submitting, 0 s"
 
 
-async def test_jobs_of_another_kind_teach_nothing() -> None:
+async def test_jobs_with_other_settings_do_not_change_the_schedule() -> None:
     async with open_client(Behaviour(run_seconds=40)) as client:
         for _ in range(3):
             await client.generate(wait_seconds=60)
@@ -109,7 +107,7 @@ async def test_jobs_of_another_kind_teach_nothing() -> None:
         assert not [message for _, _, message in client.progress if "usually" in (message or "")]
 
 
-async def test_too_many_requests_slow_every_poller_down() -> None:
+async def test_a_429_slows_every_poller_down() -> None:
     async with open_client(Behaviour(workers=9, run_seconds=100)) as client:
         ids = [await begun(client) for _ in range(4)]
         refusal = {"Retry-After": "7"}
@@ -124,7 +122,7 @@ async def test_too_many_requests_slow_every_poller_down() -> None:
         assert [status for status, _, _ in told] == ["in_progress"] * 4
 
 
-async def test_a_fault_of_the_service_is_waited_out_by_all() -> None:
+async def test_every_waiting_call_outlasts_an_outage() -> None:
     async with open_client(Behaviour(run_seconds=20)) as client:
         request_id, told = await begun(client), list[Any]()
         client.simulator.faults.append(Fault.drop("status", times=9))
@@ -135,7 +133,7 @@ async def test_a_fault_of_the_service_is_waited_out_by_all() -> None:
 
 
 @pytest.mark.parametrize("looked", ["never", "once"])
-async def test_jobs_whose_end_nobody_saw_in_time_teach_nothing(looked: str) -> None:
+async def test_jobs_whose_end_was_seen_late_do_not_change_the_schedule(looked: str) -> None:
     async with open_client(Behaviour(run_seconds=20)) as client:
         for _ in range(4):
             wait_seconds = 5 if looked == "once" else 0
@@ -149,7 +147,7 @@ async def test_jobs_whose_end_nobody_saw_in_time_teach_nothing(looked: str) -> N
         assert client.paths().count("status") - before <= 10
 
 
-async def test_many_refusals_starve_nobody_once_the_service_is_well_again() -> None:
+async def test_polling_recovers_for_all_after_many_429s() -> None:
     async with open_client(Behaviour(workers=30, run_seconds=100)) as client:
         made = [await client.generate(wait_seconds=0, force_new=True) for _ in range(30)]
         client.simulator.faults.append(Fault.answer("status", 429, times=40))
@@ -158,7 +156,7 @@ async def test_many_refusals_starve_nobody_once_the_service_is_well_again() -> N
         async def follow(request_id: str) -> None:
             status = ""
             while status != "completed":
-                # Each call gives up long before it is its turn, while there are refusals.
+                # While RunComfy answers 429, each call gives up long before its turn.
                 seen = await client.call("check_status", request_id=request_id, wait_seconds=5)
                 status = structured(seen)["status"]
             ended.append(anyio.current_time())

@@ -13,7 +13,7 @@ from tests.support.client import open_client, structured, text
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
-async def test_a_short_job_is_made_waited_for_and_answered_in_one_call() -> None:
+async def test_a_short_job_takes_one_call() -> None:
     async with open_client(Behaviour(queue_seconds=4, run_seconds=16)) as client:
         result = await client.generate()
         request_id = client.simulator.accepted[0].request_id
@@ -58,7 +58,7 @@ async def test_a_long_job_is_answered_within_the_budget_with_what_to_do_next() -
 
 
 @pytest.mark.parametrize("wait_seconds", [1, 7, 45, 300])
-async def test_no_wait_goes_over_its_budget(wait_seconds: int) -> None:
+async def test_no_call_exceeds_its_budget(wait_seconds: int) -> None:
     async with open_client(Behaviour(run_seconds=10_000)) as client:
         result = await client.generate(wait_seconds=wait_seconds)
         assert anyio.current_time() == pytest.approx(wait_seconds, abs=0.1)
@@ -69,7 +69,7 @@ async def test_no_wait_goes_over_its_budget(wait_seconds: int) -> None:
 
 
 @pytest.mark.parametrize("wait_seconds", [0, 15])
-async def test_a_call_that_got_no_answer_tells_an_end_that_another_call_has_seen(
+async def test_a_call_without_an_answer_reports_the_end_that_another_call_has_seen(
     wait_seconds: int,
 ) -> None:
     async with open_client(Behaviour(run_seconds=5)) as client:
@@ -91,7 +91,7 @@ async def test_a_call_that_got_no_answer_tells_an_end_that_another_call_has_seen
         ]
 
 
-async def test_a_call_that_does_not_wait_answers_as_soon_as_the_submit_is_answered() -> None:
+async def test_a_call_with_no_wait_returns_once_the_submit_is_answered() -> None:
     async with open_client(Behaviour(run_seconds=60)) as client:
         client.simulator.faults.append(Fault(route="submit", kind="delay", seconds=9))
         result = await client.generate(wait_seconds=0)
@@ -101,7 +101,7 @@ async def test_a_call_that_does_not_wait_answers_as_soon_as_the_submit_is_answer
         assert client.paths() == ["image-to-video"]
 
 
-async def test_the_budget_holds_while_the_submit_is_slow_and_the_same_call_takes_it_up() -> None:
+async def test_a_slow_submit_keeps_the_budget_and_the_same_call_resumes_it() -> None:
     async with open_client(Behaviour(run_seconds=1)) as client:
         client.simulator.faults.append(Fault(route="submit", kind="delay", seconds=12))
         early = await client.generate(wait_seconds=5)
@@ -116,7 +116,7 @@ async def test_the_budget_holds_while_the_submit_is_slow_and_the_same_call_takes
         assert len(client.simulator.accepted) == 1
 
 
-async def test_the_budget_holds_while_the_service_does_not_answer_polls() -> None:
+async def test_unanswered_polls_keep_the_budget() -> None:
     async with open_client(Behaviour(run_seconds=60)) as client:
         client.simulator.faults.append(Fault(route="status", kind="delay", seconds=600, times=50))
         result = await client.generate(wait_seconds=30)
@@ -129,7 +129,9 @@ async def test_the_budget_holds_while_the_service_does_not_answer_polls() -> Non
         )
 
 
-async def test_progress_comes_at_every_change_and_every_five_seconds_and_always_rises() -> None:
+async def test_progress_is_reported_at_every_change_and_every_five_seconds_and_always_rises() -> (
+    None
+):
     async with open_client(Behaviour(workers=1, run_seconds=30, queue_seconds=8)) as client:
         await client.generate()
         values = [progress for progress, _, _ in client.progress]
@@ -143,7 +145,7 @@ async def test_progress_comes_at_every_change_and_every_five_seconds_and_always_
         assert said[-1].startswith("completed, ")
 
 
-async def test_progress_goes_on_while_the_submit_and_the_polls_hang() -> None:
+async def test_progress_is_reported_while_the_submit_and_the_polls_hang() -> None:
     async with open_client(Behaviour(run_seconds=60)) as client:
         client.simulator.faults.append(Fault(route="submit", kind="delay", seconds=14))
         client.simulator.faults.append(Fault(route="status", kind="delay", seconds=600, times=50))
@@ -166,7 +168,7 @@ async def test_twenty_waiting_calls_do_not_delay_one_that_does_not_wait() -> Non
         assert anyio.current_time() == pytest.approx(45, abs=0.1)
 
 
-async def test_a_cancelled_call_ends_the_waiting_and_the_job_goes_on() -> None:
+async def test_cancelling_a_call_ends_its_wait_but_not_its_job() -> None:
     async with open_client(Behaviour(run_seconds=20)) as client:
         with anyio.move_on_after(5):
             await client.generate()
@@ -176,7 +178,7 @@ async def test_a_cancelled_call_ends_the_waiting_and_the_job_goes_on() -> None:
         assert "cancel" not in client.paths()
 
 
-async def test_a_call_cancelled_during_the_submit_loses_no_id() -> None:
+async def test_a_call_cancelled_during_the_submit_does_not_lose_the_request_id() -> None:
     async with open_client(Behaviour(run_seconds=20)) as client:
         client.simulator.faults.append(Fault(route="submit", kind="delay", seconds=10))
         with anyio.move_on_after(5):
@@ -186,7 +188,7 @@ async def test_a_call_cancelled_during_the_submit_loses_no_id() -> None:
         assert len(client.simulator.accepted) == 1
 
 
-async def test_the_text_says_every_fact_of_the_structure_that_is_not_null() -> None:
+async def test_the_text_has_every_fact_of_the_structure_that_is_not_null() -> None:
     async with open_client(Behaviour(run_seconds=100)) as client:
         for result in [
             await client.generate(wait_seconds=5),
@@ -200,9 +202,7 @@ async def test_the_text_says_every_fact_of_the_structure_that_is_not_null() -> N
             assert len(text(result).splitlines()) <= 3
 
 
-async def test_a_paid_request_that_trickles_in_is_given_up_before_a_clients_clock_runs_out() -> (
-    None
-):
+async def test_a_trickling_submit_times_out_before_the_client_does() -> None:
     async with open_client() as client:
         client.simulator.faults.append(Fault.delay("submit", 10_000, after=True))
         result = await client.generate(wait_seconds=0)
