@@ -40,6 +40,7 @@ lint: .venv/.synced ## check the format, ruff and pyright
 
 benchmark: .venv/.synced ## measure the ledger, image checks and polling; takes minutes
 	$(RUN) python benchmarks/ledger.py
+	$(RUN) python -m benchmarks.startup
 	$(RUN) python -m benchmarks.images
 	$(RUN) python -m benchmarks.schedule
 	$(RUN) python -m benchmarks.waiting

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import IO, cast
 
 STARTS = 15
 MOST_TIMES = 1.10
@@ -47,16 +48,15 @@ def start(command: list[str], state: Path) -> Start:
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
     ) as process:
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(json.dumps(INITIALIZE).encode() + b"\n")
-        process.stdin.flush()
-        answer = json.loads(process.stdout.readline())
+        stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+        stdin.write(json.dumps(INITIALIZE).encode() + b"\n")
+        stdin.flush()
+        answer = json.loads(stdout.readline())
         seconds = time.perf_counter() - began
-        assert "serverInfo" in answer["result"], answer
         pages = int(Path(f"/proc/{process.pid}/statm").read_text("ascii").split()[1])
-        process.stdin.close()
         process.kill()
+    if "serverInfo" not in answer["result"]:
+        raise RuntimeError(f"no answer to initialize: {answer}")
     return Start(seconds=seconds, megabytes=pages * 4096 / 1e6)
 
 

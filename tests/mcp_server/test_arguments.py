@@ -169,7 +169,7 @@ def test_a_stringified_number_or_boolean_is_converted(
     assert type(completed[name]) is type(taken_as)
 
 
-def test_an_id_of_the_wrong_form_is_refused_in_plain_words() -> None:
+def test_a_malformed_request_id_is_refused_in_plain_words() -> None:
     schema = TOOLS[1].definition.input_schema
     with pytest.raises(InputError) as refused:
         check_arguments(schema, {"request_id": "../../v2/deployments"})
@@ -227,7 +227,7 @@ NAMES = st.sampled_from([*PROPERTIES, "seed", ""])
 
 @given(st.sampled_from([GOOD, {}]), st.dictionaries(NAMES, VALUES, max_size=4))
 @settings(max_examples=300)
-def test_what_passes_is_exactly_what_the_schema_allows(
+def test_the_checks_accept_exactly_what_the_schema_allows(
     before: dict[str, Any], changed: dict[str, Any]
 ) -> None:
     arguments = before | changed
