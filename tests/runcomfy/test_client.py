@@ -50,9 +50,9 @@ Call = Callable[[RunComfyClient], Awaitable[Any]]
 async def called(call: Call, *steps: Step, time: FrozenTime | None = None) -> tuple[Any, list[str]]:
     """Make a call over scripted answers; return its result or error, and what was sent."""
     network = ScriptedNetwork(*steps)
-    async with open_runcomfy_http(network, time=time) as exchange:
+    async with open_runcomfy_http(network, time=time) as http:
         try:
-            seen = await call(RunComfyClient(exchange))
+            seen = await call(RunComfyClient(http))
         except RunComfyError as error:
             seen = (type(error), error.message)
     return seen, network.sent
@@ -148,9 +148,9 @@ async def test_a_poll_survives_transient_errors(call: Call) -> None:
 
 async def test_a_rate_limited_poll_reports_when_to_retry() -> None:
     network = ScriptedNetwork(answer(429, {"message": "Slow down"}, Retry_After="30"))
-    async with open_runcomfy_http(network) as exchange:
+    async with open_runcomfy_http(network) as http:
         with pytest.raises(RateLimited) as refused:
-            await RunComfyClient(exchange).status(ID)
+            await RunComfyClient(http).status(ID)
     assert (refused.value.message, refused.value.retry_after) == (
         "RunComfy received too many requests (429: Slow down).",
         30.0,
@@ -170,8 +170,8 @@ async def test_a_cancel_is_sent_once_and_without_a_body(
     code: int, body: dict[str, str], *, cancelled: bool
 ) -> None:
     network = ScriptedNetwork(answer(code, body))
-    async with open_runcomfy_http(network) as exchange:
-        assert await RunComfyClient(exchange).cancel(ID) is cancelled
+    async with open_runcomfy_http(network) as http:
+        assert await RunComfyClient(http).cancel(ID) is cancelled
     assert network.sent == [CANCEL]
     assert network.requests[0].content == b""
 
@@ -208,8 +208,8 @@ async def test_a_cancel_is_not_retried_if_runcomfy_was_busy(code: int) -> None:
 async def test_the_catalogue_says_what_a_model_costs_and_takes() -> None:
     entry = {"model_id": "a/b/c", "base_price_usd": 0.1, "price_unit": "second"}
     network = ScriptedNetwork(httpx.ConnectError("refused"), answer(200, entry))
-    async with open_runcomfy_http(network) as exchange:
-        assert await RunComfyClient(exchange).model("a/b/c") == entry
+    async with open_runcomfy_http(network) as http:
+        assert await RunComfyClient(http).model("a/b/c") == entry
     assert network.sent == [f"GET {BASE_URL}/v1/models/a/b/c"] * 2
 
 
@@ -224,8 +224,8 @@ async def test_a_model_that_is_not_in_the_catalogue_is_rejected(code: int, body:
 @pytest.mark.parametrize("request_id", ["../../v2/deployments", "", "a/b", "a?b", "a\n", "x" * 129])
 async def test_an_id_that_could_change_the_path_is_never_sent(request_id: str) -> None:
     network = ScriptedNetwork()
-    async with open_runcomfy_http(network) as exchange:
-        client = RunComfyClient(exchange)
+    async with open_runcomfy_http(network) as http:
+        client = RunComfyClient(http)
         for ask in (client.status, client.result, client.cancel):
             with pytest.raises(InputError, match=r"^request_id must be 1 to 128 letters"):
                 await ask(request_id)
@@ -234,8 +234,8 @@ async def test_an_id_that_could_change_the_path_is_never_sent(request_id: str) -
 
 async def test_without_a_token_every_call_fails_before_it_is_sent() -> None:
     network = ScriptedNetwork()
-    async with open_runcomfy_http(network, token=None) as exchange:
-        client = RunComfyClient(exchange)
+    async with open_runcomfy_http(network, token=None) as http:
+        client = RunComfyClient(http)
         calls = (client.status(ID), client.result(ID), client.cancel(ID), client.model("a/b"))
         for call in (*calls, client.submit("a/b", {})):
             with pytest.raises(TokenMissing, match=r"^No RunComfy token is set\."):

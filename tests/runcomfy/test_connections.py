@@ -42,10 +42,10 @@ async def test_requests_beyond_the_maximum_wait_and_are_all_answered() -> None:
     many = MAX_CONNECTIONS + 50
     network = ScriptedNetwork(*[answered_after(1, {"status": "in_queue"})] * many)
     seen: list[Any] = []
-    async with open_runcomfy_http(network) as exchange:
+    async with open_runcomfy_http(network) as http:
 
         async def ask() -> None:
-            seen.append(await RunComfyClient(exchange).status("r-1"))
+            seen.append(await RunComfyClient(http).status("r-1"))
 
         async with anyio.create_task_group() as tasks:
             for _ in range(many):
@@ -58,8 +58,8 @@ async def test_requests_beyond_the_maximum_wait_and_are_all_answered() -> None:
 
 async def test_a_paid_request_that_gets_no_connection_is_known_to_be_unsent() -> None:
     network = ScriptedNetwork(*[answered_after(39, {"request_id": "r-1"})] * MAX_CONNECTIONS)
-    async with open_runcomfy_http(network) as exchange:
-        client = RunComfyClient(exchange)
+    async with open_runcomfy_http(network) as http:
+        client = RunComfyClient(http)
         async with anyio.create_task_group() as tasks:
             for _ in range(MAX_CONNECTIONS):
                 tasks.start_soon(client.submit, "a/model", ARGUMENTS)

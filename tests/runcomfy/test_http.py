@@ -36,9 +36,9 @@ async def got(*steps: Step) -> tuple[HttpAnswer | str, list[float]]:
     """Send one safe request; return its answer or error, and the delays between attempts."""
     time = FrozenTime()
     network = ScriptedNetwork(*steps)
-    async with open_runcomfy_http(network, time=time) as exchange:
+    async with open_runcomfy_http(network, time=time) as http:
         try:
-            seen = await exchange.get("/v1/requests/r-1/status", about="job")
+            seen = await http.get("/v1/requests/r-1/status", about="job")
         except RunComfyUnavailable as error:
             seen = error.message
     assert network.sent == [f"GET {URL}"] * len(steps)
@@ -176,9 +176,9 @@ async def test_a_connection_error_says_its_kind_and_whether_the_request_left(
     kind: type[Exception],
 ) -> None:
     network = ScriptedNetwork(kind("https://api.example/?token=secret"))
-    async with open_runcomfy_http(network) as exchange:
+    async with open_runcomfy_http(network) as http:
         with pytest.raises(RunComfyUnavailable) as raised:
-            await exchange.send("POST", "/v1/models/m", about="model", body={})
+            await http.send("POST", "/v1/models/m", about="model", body={})
     error = raised.value
     assert (type(error), error.message, error.transient, error.never_sent, error.retry_after) == (
         RunComfyUnavailable,
@@ -197,9 +197,9 @@ async def test_an_answer_that_is_too_long_is_unreadable() -> None:
     assert len(read.body) == MAX_ANSWER_BYTES - 2
 
     network = ScriptedNetwork(httpx.Response(200, content=longest + b" "))
-    async with open_runcomfy_http(network) as exchange:
+    async with open_runcomfy_http(network) as http:
         with pytest.raises(UnreadableAnswer, match=r"^RunComfy's answer is too long\.$"):
-            await exchange.get("/", about="job")
+            await http.get("/", about="job")
 
 
 async def test_a_rejection_is_returned_as_an_answer() -> None:

@@ -37,9 +37,9 @@ POST = f"POST {BASE_URL}/v1/models/{MODEL}"
 async def bought(network: ScriptedNetwork, *, token: str = TOKEN) -> str | SeedanceError:
     """Send the paid request, which never waits; return the id or the error."""
     time = FrozenTime()
-    async with open_runcomfy_http(network, time=time, token=token) as exchange:
+    async with open_runcomfy_http(network, time=time, token=token) as http:
         try:
-            return await RunComfyClient(exchange).submit(MODEL, ARGUMENTS)
+            return await RunComfyClient(http).submit(MODEL, ARGUMENTS)
         except SeedanceError as error:
             return error
         finally:
