@@ -142,11 +142,6 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
     |                          | Cancelled                 | `cancelled`                       |
     | final                    | any                       | the same, with a late cost and    |
     |                          |                           | newer links                       |
-
-    Args:
-        job: The job so far.
-        seen: The observation.
-        now: The time of the observation.
     """
     if job.status.final:
         return _with_newer_links(_with_late_cost(job, seen), seen)

@@ -197,13 +197,7 @@ DEFAULT_SCHEDULE = Schedule(Durations(), Durations())
 
 
 def job_timing(job: Job, now: datetime, *, until_start: float | None = None) -> JobTiming:
-    """Return a job's timing.
-
-    Args:
-        job: The job.
-        now: The time, in UTC.
-        until_start: The estimated seconds until it runs, or None.
-    """
+    """Return a job's timing at a time in UTC."""
     running = None
     if job.status is not Status.IN_QUEUE:
         running = max(0.0, (now - (job.started_at or now)).total_seconds())

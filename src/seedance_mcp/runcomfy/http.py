@@ -128,12 +128,7 @@ class RunComfyHttp:
     ) -> HttpAnswer:
         """Send one request, once, and read its answer; redirects are not followed.
 
-        Args:
-            method: The HTTP method.
-            path: The path, after the origin.
-            about: What the path names.
-            body: The JSON body, or None.
-            timeout: The bound on waiting, sending and reading together, in seconds.
+        `timeout` bounds waiting, sending and reading together, in seconds.
 
         Raises:
             RunComfyUnavailable: No answer came.

@@ -33,15 +33,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(kw_only=True)
 class Api:
-    """The routes of a service.
-
-    Attributes:
-        service: The simulated service.
-        behaviour: The switches.
-        token: The only valid token.
-        url: The base of the URLs in answers.
-        files: The published images by name.
-    """
+    """The routes of a service; `url` is the base of the URLs in answers."""
 
     service: Service
     behaviour: Behaviour

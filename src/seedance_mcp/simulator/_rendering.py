@@ -44,7 +44,6 @@ class Renderer:
     """Checks images and renders clips, each once.
 
     Attributes:
-        behaviour: The switches.
         folder: The folder of the clips.
         tasks: Runs the rendering; cancelling it stops that.
     """

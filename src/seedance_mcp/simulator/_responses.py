@@ -41,16 +41,11 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """A job as answers show it now.
+    """A job as answers show it now; times are in Unix seconds.
 
     Attributes:
-        request_id: The job's id.
-        model_id: Its model.
-        arguments: Its inputs.
         word: Its state.
         position: The number of jobs ahead of it while it is queued.
-        created_at: When it was accepted, in Unix seconds.
-        finished_at: When it ended, in Unix seconds.
         failure: Why it failed.
         cost_usd: Its cost, if requested and known.
     """
@@ -108,13 +103,7 @@ def result_body(view: View, url: str, behaviour: Behaviour) -> JSONObject:
 
 
 def cancel_body(view: View, *, cancelled: bool, behaviour: Behaviour) -> JSONObject:
-    """Return the answer to a cancel.
-
-    Args:
-        view: The job afterwards.
-        cancelled: Whether the request cancelled it.
-        behaviour: The switches.
-    """
+    """Return the answer to a request that cancelled the job, or came too late."""
     answer = {
         "request_id": view.request_id,
         "outcome": "cancelled" if cancelled else "not_cancellable",

@@ -21,10 +21,6 @@ class Service:
     """The account, its jobs and the models.
 
     Attributes:
-        behaviour: The switches.
-        models: The models by id.
-        renderer: Checks images and renders clips.
-        queue: The waiting and running jobs.
         clock: A monotonic clock in seconds.
         epoch: The Unix time of the clock's zero.
         jobs: Every accepted job, in order.

@@ -134,16 +134,7 @@ async def serve(  # noqa: PLR0913  the command's flags
 ) -> None:
     """Run a simulator until it is cancelled, rendering clips while their jobs run.
 
-    Args:
-        host: Must be 127.0.0.1.
-        port: The port, or 0 for any free one.
-        workers: How many jobs run at once.
-        run_seconds: How long a run takes.
-        token: The only valid token.
-        announce: Called when it listens.
-
-    Raises:
-        As `running`.
+    `announce` is called when it listens; the rest is as in `running` and `Behaviour`.
     """
     behaviour = Behaviour(workers=workers, run_seconds=run_seconds, render="eager")
     async with running(behaviour, token=token, host=host, port=port) as simulator:

@@ -31,10 +31,8 @@ class SpendingLimits:
 def check_hourly_limit(new: Job, oldest: datetime | None, limits: SpendingLimits) -> None:
     """Raise if the limit of jobs within an hour is reached.
 
-    Args:
-        new: The job to start.
-        oldest: When the first of the last `jobs_per_hour` jobs was started; None for fewer jobs.
-        limits: The owner's limits.
+    `oldest` is when the first of the hour's last `jobs_per_hour` jobs was started, None if there
+    were fewer.
 
     Raises:
         SpendingLimitReached: The limit is reached.
@@ -52,10 +50,7 @@ def check_hourly_limit(new: Job, oldest: datetime | None, limits: SpendingLimits
 def check_daily_limit(new: Job, started: Sequence[Job], limits: SpendingLimits) -> None:
     """Raise if a job would exceed the day's cost limit, or if its or an earlier cost is unknown.
 
-    Args:
-        new: The job to start.
-        started: The jobs of the 24 hours before it that were not cancelled, the oldest first.
-        limits: The owner's limits.
+    `started` are the jobs of the 24 hours before it that were not cancelled, the oldest first.
 
     Raises:
         CostLimitReached: The limit would be exceeded.

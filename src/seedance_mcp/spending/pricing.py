@@ -60,14 +60,9 @@ def read_price(entry: Mapping[str, Any], model: Model) -> Price | None:
 
 
 def known_cost(job: Job, price: Price | None) -> int | None:
-    """Return what a job counts for in microdollars: its cost, else its estimate.
+    """Return a job's cost in microdollars, else its estimate, else None.
 
-    Args:
-        job: A job that was started.
-        price: Estimates a job that was started before any price was known.
-
-    Returns:
-        None if neither is known.
+    `price` estimates a job that was started before any price was known.
     """
     if job.cost_usd is not None:
         return to_microdollars(job.cost_usd)
