@@ -136,7 +136,10 @@ def test_importing_a_module_has_no_side_effects() -> None:
 def test_importing_the_server_does_not_import_what_it_may_never_need() -> None:
     # The SDK itself imports uvicorn; what counts is what this package adds to it.
     sdk = "mcp.server.lowlevel, mcp.server.context, mcp.server.stdio, mcp.shared.exceptions"
-    heavy = ("av", "PIL", "uvicorn", "jinja2", "seedance_mcp.simulator", "seedance_mcp.cli")
+    heavy = (
+        *("av", "PIL", "uvicorn", "jinja2", "jsonschema", "sqlite3"),
+        *("seedance_mcp.service.factory", "seedance_mcp.simulator", "seedance_mcp.cli"),
+    )
     seen = run(
         f"import sys, {sdk}\n"
         "before = set(sys.modules)\n"
