@@ -1,3 +1,4 @@
+import json
 import re
 from typing import Any
 
@@ -13,6 +14,7 @@ from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.mcp_server._arguments import check_arguments
 from seedance_mcp.mcp_server.app import build_tools
 from seedance_mcp.models.model import load_models
+from tests.support.list_model import LIST_MODEL
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 TOOLS = build_tools(MODEL, Clock(), wait_seconds=45)
@@ -243,3 +245,34 @@ def test_the_checks_accept_exactly_what_the_schema_allows(
     else:
         assert allowed
         assert completed == COMPLETED | read
+
+
+LISTS = build_tools(LIST_MODEL, Clock(), wait_seconds=45)[0].definition.input_schema
+IMAGES = ["https://images.example/a.png", "lake, at [dawn].png"]
+
+
+@pytest.mark.parametrize("sent", [IMAGES, json.dumps(IMAGES), f"\n{json.dumps(IMAGES, indent=2)} "])
+def test_a_list_may_be_sent_as_a_string(sent: object) -> None:
+    assert check_arguments(LISTS, {"prompt": "A lake", "images": sent})["images"] == IMAGES
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ("lake.png", "images must be a list of 1 to 4 items."),
+        ("[]", "images must be a list of 1 to 4 items."),
+        ('["a", ', "images must be a list of 1 to 4 items."),
+        ('[["a"]]', "images must be a list of 1 to 4 items."),
+        ("[" * 100_000, "images must be a list of 1 to 4 items."),
+        (["a"] * 5, "images must be a list of 1 to 4 items."),
+        (None, "images must be a list of 1 to 4 items; leave it out instead of sending null."),
+        (["a", None], "images[1] must be a string."),
+        ('["a", 5]', "images[1] must be a string."),
+        (["a", "  "], "images[1] must not be empty: a string."),
+        ('["\\ud83c"]', "images[0] contains half of a surrogate pair; send valid Unicode."),
+    ],
+)
+def test_an_invalid_list_is_refused_by_its_item(images: object, message: str) -> None:
+    with pytest.raises(InputError) as refused:
+        check_arguments(LISTS, {"prompt": "A lake", "images": images})
+    assert (refused.value.argument, refused.value.message) == ("images", message)

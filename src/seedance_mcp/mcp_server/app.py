@@ -1,6 +1,6 @@
 """Puts the MCP server together from the settings."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ def build_server(
     transport: "Transport | None" = None,
     clock: Clock | None = None,
     local_files: bool = False,
+    models: Mapping[str, Model] | None = None,
 ) -> SeedanceServer:
     """Return a server; nothing is opened before it runs.
 
@@ -46,12 +47,13 @@ def build_server(
         clock: The time, pauses and jitter; None for this machine's.
         local_files: Whether images may be files of this machine if the settings do not say so:
             over stdio the caller is this machine's user, over HTTP it may be anyone.
+        models: The models by id; by default the bundled ones.
 
     Raises:
         ConfigurationError: The configured model is unknown.
     """
     clock = clock or Clock()
-    model = _model(settings.model)
+    model = _model(settings.model, models or load_models())
     tools = build_tools(model, clock, wait_seconds=settings.wait_seconds)
     tasks = job_tasks(tools[0], clock, kept=timedelta(days=settings.history_days))
     resources = Resources(model, clock)
@@ -106,8 +108,7 @@ def build_tools(model: Model, clock: Clock, *, wait_seconds: int) -> list[Tool]:
     ]
 
 
-def _model(model_id: str) -> Model:
-    models = load_models()
+def _model(model_id: str, models: Mapping[str, Model]) -> Model:
     if model_id not in models:
         raise ConfigurationError(f"SEEDANCE_MODEL must be one of: {', '.join(models)}.")
     return models[model_id]

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from seedance_mcp.models.model import load_models
+from seedance_mcp.models.model import Model, load_models
 
 from ._api import Api
 from ._queue import Queue
@@ -77,6 +77,7 @@ async def running(  # noqa: PLR0913  each has a default, and tests name what the
     port: int = 0,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
+    models: Mapping[str, Model] | None = None,
 ) -> AsyncGenerator[Simulator, None]:
     """Run a simulator in this asyncio event loop while the context lasts.
 
@@ -87,6 +88,7 @@ async def running(  # noqa: PLR0913  each has a default, and tests name what the
         port: The port, or 0 for any free one.
         clock: A monotonic clock in seconds, which moves the queue.
         sleep: Pauses for delays.
+        models: The models by id; by default the bundled ones.
 
     Raises:
         ConfigurationError: The libraries that render clips are not installed.
@@ -107,7 +109,7 @@ async def running(  # noqa: PLR0913  each has a default, and tests name what the
         async with anyio.create_task_group() as tasks:
             renderer = Renderer(behaviour=behaviour, folder=Path(folder), tasks=tasks)
             middleware = FaultMiddleware(
-                app=_application(simulator, renderer, clock=clock),
+                app=_application(simulator, renderer, models or load_models(), clock=clock),
                 faults=simulator.faults,
                 requests=simulator.requests,
                 clock=clock,
@@ -149,11 +151,15 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _application(
-    simulator: Simulator, renderer: Renderer, *, clock: Callable[[], float]
+    simulator: Simulator,
+    renderer: Renderer,
+    models: Mapping[str, Model],
+    *,
+    clock: Callable[[], float],
 ) -> Starlette:
     service = Service(
         behaviour=simulator.behaviour,
-        models=load_models(),
+        models=models,
         renderer=renderer,
         queue=Queue(simulator.behaviour.workers),
         clock=clock,

@@ -1,0 +1,172 @@
+"""A model that takes lists of files works without a line of code of its own."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from mcp import Client
+from mcp_types import TextContent
+
+from seedance_mcp.mcp_server.app import build_server
+from seedance_mcp.settings import Settings
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.server import Simulator, running
+from tests.support.client import structured, text
+from tests.support.list_model import LIST_MODEL
+from tests.support.preflight import data_uri, write_image
+from tests.support.sample_images import make_image
+
+pytestmark = pytest.mark.anyio
+
+PROMPT = "Mist over the lake."
+MODELS = {LIST_MODEL.model_id: LIST_MODEL}
+IMAGE = make_image("PNG", (640, 480))
+SMALL = make_image("PNG", (200, 480))
+
+
+@asynccontextmanager
+async def connect(
+    folder: Path, behaviour: Behaviour | None = None, **more: Any
+) -> AsyncGenerator[tuple[Client, Simulator], None]:
+    """Connect a client to a server that offers the model with lists."""
+    behaviour = behaviour or Behaviour(run_seconds=0.1)
+    with anyio.fail_after(20):
+        async with running(behaviour, models=MODELS) as simulator:
+            settings: dict[str, Any] = {
+                "token": simulator.token,
+                "base_url": simulator.url,
+                "model": LIST_MODEL.model_id,
+                "state_dir": folder / "state",
+                "allow_private_urls": True,
+                **more,
+            }
+            server = build_server(Settings(**settings), local_files=True, models=MODELS)
+            async with Client(server, mode="legacy") as client:
+                yield client, simulator
+
+
+def published(simulator: Simulator, folder: Path, data: bytes, name: str = "lake.png") -> str:
+    return simulator.publish(Path(write_image(folder, data, name)))
+
+
+async def test_a_list_of_a_url_a_file_and_a_data_uri_makes_a_clip(tmp_path: Path) -> None:
+    async with connect(tmp_path) as (client, simulator):
+        images = [
+            published(simulator, tmp_path, IMAGE),
+            write_image(tmp_path, IMAGE, "local.png"),
+            data_uri(IMAGE),
+        ]
+        arguments = {"prompt": PROMPT, "images": images}
+        result = await client.call_tool("generate_video", arguments)
+        (job,) = simulator.accepted
+    assert structured(result)["status"] == "completed"
+    assert structured(result)["warnings"] == [
+        "images[1] and images[2] are sent as data; RunComfy documents only https URLs."
+    ]
+    assert job.arguments["images"] == [images[0], data_uri(IMAGE), data_uri(IMAGE)]
+    assert job.images == [IMAGE] * 3
+    ledger = (tmp_path / "state" / "ledger.db").read_bytes()
+    assert images[0].encode() in ledger
+    assert data_uri(IMAGE)[:200].encode() not in ledger
+
+
+@pytest.mark.parametrize("as_string", [False, True])
+async def test_a_refusal_names_the_item_of_the_list(tmp_path: Path, *, as_string: bool) -> None:
+    async with connect(tmp_path) as (client, simulator):
+        url = published(simulator, tmp_path, IMAGE)
+        images: object = [url, write_image(tmp_path, SMALL)]
+        if as_string:
+            images = f'["{url}", "{tmp_path}/lake.jpg"]'
+        result = await client.call_tool("generate_video", {"prompt": PROMPT, "images": images})
+    assert (result.is_error, simulator.accepted) == (True, [])
+    assert text(result) == (
+        "images[1]: The uploaded image width and height must not be less than 300 pixels."
+        " It is 200 x 480 pixels. Nothing was charged."
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ({"images": []}, "images must be a list of 1 to 4 items."),
+        ({"images": ["a"] * 5}, "images must be a list of 1 to 4 items."),
+        ({"images": "lake.png"}, "images must be a list of 1 to 4 items."),
+        ({"images": ["lake.png", 5]}, "images[1] must be a string."),
+        ({"images": ["lake.png", " "]}, "images[1] must not be empty: a string."),
+        ({"images": ["/nowhere.png"]}, "images[0] must be an image; /nowhere.png does not exist."),
+        (
+            {"videos": ["ftp://a.example/a.mp4"]},
+            "videos[0] must be the public https URL of a video; it begins with ftp:.",
+        ),
+        (
+            {"videos": ["clip.mp4"]},
+            (
+                "videos[0] must be the public https URL of a video; only images may be files of"
+                " this machine or data: URIs."
+            ),
+        ),
+        (
+            {"audio": "data:audio/wav;base64,AAAA"},
+            (
+                "audio must be the public https URL of an audio file;"
+                " only images may be files of this machine or data: URIs."
+            ),
+        ),
+    ],
+)
+async def test_an_invalid_file_in_a_list_buys_nothing(
+    tmp_path: Path, arguments: dict[str, Any], line: str
+) -> None:
+    async with connect(tmp_path) as (client, simulator):
+        result = await client.call_tool("generate_video", {"prompt": PROMPT} | arguments)
+    assert (text(result), simulator.accepted) == (f"{line} Nothing was charged.", [])
+
+
+async def test_videos_and_audio_are_sent_without_being_fetched(tmp_path: Path) -> None:
+    async with connect(tmp_path) as (client, simulator):
+        url = published(simulator, tmp_path, b"not a video", "clip.mp4")
+        arguments = {"prompt": PROMPT, "videos": [url], "audio": url}
+        result = await client.call_tool("generate_video", arguments | {"wait_seconds": 0})
+        (job,) = simulator.accepted
+        fetched = [seen for seen in simulator.requests if seen.route == "file"]
+    assert (result.is_error, job.arguments["videos"], job.arguments["audio"]) == (False, [url], url)
+    assert fetched == []
+
+
+async def test_runcomfys_refusal_of_an_item_is_passed_on(tmp_path: Path) -> None:
+    at_submit = Behaviour(images="at_submit")
+    async with connect(tmp_path, at_submit, check_images=False) as (client, simulator):
+        images = [
+            published(simulator, tmp_path, IMAGE),
+            published(simulator, tmp_path, SMALL, "small.png"),
+        ]
+        result = await client.call_tool("generate_video", {"prompt": PROMPT, "images": images})
+    assert (result.is_error, simulator.accepted) == (True, [])
+    assert "images[1]" in text(result)
+
+
+async def test_a_repeated_call_gets_its_job_back(tmp_path: Path) -> None:
+    async with connect(tmp_path, Behaviour(run_seconds=60)) as (client, simulator):
+        images = [published(simulator, tmp_path, IMAGE), data_uri(IMAGE)]
+        arguments = {"prompt": PROMPT, "images": images}
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.call_tool, "generate_video", arguments)
+            while not simulator.accepted:
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+        again = await client.call_tool("generate_video", arguments | {"wait_seconds": 0})
+    (job,) = simulator.accepted
+    assert (structured(again)["request_id"], structured(again)["reused"]) == (job.request_id, True)
+
+
+async def test_the_prompt_asks_for_a_list_with_the_image(tmp_path: Path) -> None:
+    async with connect(tmp_path) as (client, _):
+        given = {"image": "https://images.example/lake.jpg", "idea": "Mist."}
+        (message,) = (await client.get_prompt("animate_image", given)).messages
+    assert isinstance(message.content, TextContent)
+    assert "images: a list with the image exactly as it is given above." in message.content.text
+    assert "Leave videos, audio, resolution, duration out" in message.content.text
