@@ -151,7 +151,7 @@ def main() -> None:
     print(f"{'jobs':<14} {'polled':<15}  mean lag  95 % lag  requests  lag/2 s   req./2 s")
     measured: dict[str, dict[str, Result]] = {}
     for kind, draw in kinds().items():
-        measured[kind] = measure(draw, Random(kind))  # noqa: S311 - a simulation
+        measured[kind] = measure(draw, Random(kind))
         report(kind, measured[kind])
     if len(sys.argv) > 1:
         Path(sys.argv[1]).write_text(plot([panel(*each) for each in measured.items()]), "utf-8")

@@ -102,7 +102,7 @@ def test_only_settings_reads_the_environment_which_the_command_passes_to_it() ->
 
 def run(code: str) -> str:
     """Run code in a fresh interpreter; give what it printed to stdout and stderr."""
-    done = subprocess.run(  # noqa: S603 - our own code
+    done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         capture_output=True,
         text=True,

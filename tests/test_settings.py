@@ -265,7 +265,7 @@ def test_a_folder_may_begin_with_the_users_home(home: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [("localhost", True), ("127.0.0.1", True), ("127.255.0.1", True), ("::1", True)]
-    + [(host, False) for host in (None, "", "0.0.0.0", "::", "10.0.0.1", "localhost.", "a.b")],  # noqa: S104
+    + [(host, False) for host in (None, "", "0.0.0.0", "::", "10.0.0.1", "localhost.", "a.b")],
 )
 def test_only_this_machine_is_loopback(host: str | None, *, loopback: bool) -> None:
     assert is_loopback(host) is loopback

@@ -70,7 +70,7 @@ def test_a_traceback_in_the_log_has_no_token_either() -> None:
         "try: raise ValueError('it broke with rc-token-5f2c in hand')\n"
         "except ValueError: logging.exception('broken %s', 'rc-token-5f2c')\n"
     )
-    done = subprocess.run(  # noqa: S603 - our own code
+    done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stderr.splitlines()[0] == "ERROR:root:broken [token]"

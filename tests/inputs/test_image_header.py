@@ -55,7 +55,7 @@ def test_a_header_is_read_as_soon_as_the_bytes_contain_it(
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_garbled_header_raises_only_its_own_errors(name: str) -> None:
-    chance = random.Random(SEED)  # noqa: S311 - no secret
+    chance = random.Random(SEED)
     start = SAMPLES[name][:400]
     for _ in range(500):
         garbled = bytearray(start)

@@ -55,7 +55,7 @@ def test_an_orientation_tag_is_read_in_every_format(kind: str, orientation: int)
 @pytest.mark.parametrize(
     ("turns", "sideways"), [(None, False), (0, False), (1, True), (2, False), (3, True)]
 )
-def test_a_rotation_is_read_in_a_heic(turns: int | None, sideways: bool) -> None:  # noqa: FBT001
+def test_a_rotation_is_read_in_a_heic(turns: int | None, sideways: bool) -> None:
     header = read_header(heic(640, 480, turns=turns), whole=True)
     assert header == Header(kind="HEIC", width=640, height=480, sideways=sideways)
 

@@ -113,7 +113,7 @@ async def test_the_certificate_is_checked_against_the_name_though_an_address_is_
     host = ImageHost(pages={"/a": JPEG})
     real = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(cafile=path), trust_env=False)
     plain_listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    port = plain_listener.extra(SocketAttribute.local_port)  # noqa: S610 - no Django
+    port = plain_listener.extra(SocketAttribute.local_port)
     async with (
         TLSListener(plain_listener, served, standard_compatible=False) as listener,
         anyio.create_task_group() as tasks,

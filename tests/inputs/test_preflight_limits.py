@@ -144,7 +144,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ru_maxrss is in other units")
 def test_many_large_images_take_hardly_more_memory_than_one(tmp_path: Path) -> None:
     path = write_image(tmp_path, noise((3000, 2000), "BMP"))
-    done = subprocess.run(  # noqa: S603 - our own code
+    done = subprocess.run(
         [sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True, timeout=60
     )
     # Six at once would take 6 x 17 MB of file and more than 6 x 24 MB of pixels.

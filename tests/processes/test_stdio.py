@@ -244,7 +244,7 @@ async def test_a_proxy_of_the_environment_does_not_see_the_token(tmp_path: Path)
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(listener.serve, proxy)
-        port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - no database
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
         env = environment(
             tmp_path,
             RUNCOMFY_API_TOKEN=simulator.token,

@@ -258,7 +258,7 @@ def test_a_time_is_read_in_every_plausible_form_as_utc(said: object, read: datet
 )
 def test_a_cancel_is_read_from_its_outcome_or_its_status(
     body: Mapping[str, Any],
-    cancelled: bool,  # noqa: FBT001 - a row of the table
+    cancelled: bool,
 ) -> None:
     assert read_cancel(body) is cancelled
 

@@ -14,7 +14,7 @@ from tests.support.simulator_caller import ManualClock, data_uri, image, open_ca
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "", "::1", "localhost", "192.168.0.2"])  # noqa: S104
+@pytest.mark.parametrize("host", ["0.0.0.0", "", "::1", "localhost", "192.168.0.2"])
 async def test_only_the_loopback_address_is_listened_on(host: str) -> None:
     with pytest.raises(ValueError, match=r"listens on 127\.0\.0\.1 only"):
         async with running(host=host):
@@ -122,7 +122,7 @@ async def test_the_command_serves_until_it_is_cancelled_and_announces_itself() -
 
 def test_importing_the_simulator_imports_no_rendering_library() -> None:
     program = "import sys, seedance_mcp.simulator; print({'av', 'PIL', 'mcp'} & sys.modules.keys())"
-    done = subprocess.run(  # noqa: S603  this very interpreter
+    done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
     )
     assert done.stdout.strip() == "set()"

@@ -13,7 +13,7 @@ LAST_MODIFIED = "Sat, 03 Jan 2026 03:04:05 GMT"
 
 def mp4(size: int, *, seed: int = 1) -> bytes:
     """Return `size` bytes that begin as an MP4 does."""
-    return b"\0\0\0\x18ftypmp42" + Random(seed).randbytes(size - 12)  # noqa: S311 - only filler
+    return b"\0\0\0\x18ftypmp42" + Random(seed).randbytes(size - 12)
 
 
 @dataclass(frozen=True, kw_only=True)

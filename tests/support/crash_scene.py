@@ -226,7 +226,7 @@ async def open_scene(fork_server: ForkServer, folder: Path) -> AsyncGenerator[Sc
             fork_server=fork_server,
             simulator=simulator,
             folder=folder,
-            random=Random(seed),  # noqa: S311 - chance, no secret
+            random=Random(seed),
         )
         scene.restart()
         try:

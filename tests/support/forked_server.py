@@ -161,7 +161,7 @@ def run_fork_server(folder: Path) -> Generator[ForkServer, None, None]:
     """Open a nursery, and end it with all that is left in it."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     command = [sys.executable, "-m", "tests.support.forked_server", str(theirs.fileno())]
-    with ours, subprocess.Popen(command, cwd=ROOT, pass_fds=[theirs.fileno()]) as process:  # noqa: S603
+    with ours, subprocess.Popen(command, cwd=ROOT, pass_fds=[theirs.fileno()]) as process:
         theirs.close()
         ours.settimeout(START_SECONDS)
         try:

@@ -128,7 +128,7 @@ async def serve_images(**pages: Page) -> AsyncGenerator[ImageHost, None]:
         await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
         anyio.create_task_group() as tasks,
     ):
-        host.port = listener.extra(SocketAttribute.local_port)  # noqa: S610 - no Django
+        host.port = listener.extra(SocketAttribute.local_port)
         tasks.start_soon(listener.serve, host.serve)
         yield host
         tasks.cancel_scope.cancel()
