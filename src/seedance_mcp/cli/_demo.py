@@ -20,7 +20,7 @@ import anyio
 from PIL import Image
 
 from seedance_mcp.errors import ConfigurationError, DownloadFailed, SeedanceError
-from seedance_mcp.mcp_server.client import ServerClient, started_server
+from seedance_mcp.mcp_server.subprocess_client import ServerClient, started_server
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
 

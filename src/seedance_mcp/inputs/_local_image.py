@@ -23,7 +23,7 @@ from seedance_mcp.text import one_line
 
 from ._errors import NotAnImage, RuleViolated, UnsupportedImage, UnusableImage
 from ._image_header import Header, read_header
-from ._jpeg import convert_to_jpeg, flatten, pillow_errors
+from ._jpeg_conversion import convert_to_jpeg, flatten, pillow_errors
 from ._local_file import MAX_FILE_BYTES, read_regular_file
 from ._rules import check_rules
 

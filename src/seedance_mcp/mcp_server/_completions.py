@@ -17,7 +17,7 @@ from mcp_types import (
 from seedance_mcp.errors import LedgerError, TokenMissing
 from seedance_mcp.text import one_line
 
-from ._opening import ServiceOpener
+from ._lazy_service import ServiceOpener
 from ._resource_uris import JOB_TEMPLATE
 
 REQUEST_ID = "request_id"

@@ -21,7 +21,7 @@ from seedance_mcp import __version__
 from seedance_mcp.text import one_line
 
 from ._completions import Completions
-from ._opening import ServiceOpener
+from ._lazy_service import ServiceOpener
 from ._prompts import Prompts
 from ._resources import Resources
 from .tasks.extension import checked_listen

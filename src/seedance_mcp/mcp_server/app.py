@@ -12,7 +12,7 @@ from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.models.model import Model, load_models
 from seedance_mcp.settings import Settings
 
-from ._opening import ServiceOpener
+from ._lazy_service import ServiceOpener
 from ._prompts import Prompts
 from ._resources import Resources
 from ._server import SeedanceServer

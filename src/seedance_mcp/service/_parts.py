@@ -8,7 +8,7 @@ from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import Model
 from seedance_mcp.spending.limits import SpendingLimits
 
-from ._deliveries import Deliveries
+from ._answered_jobs import Deliveries
 from ._downloads import BackgroundDownloads
 from ._price_list import PriceList
 from ._remote import RemoteJobs

@@ -22,7 +22,7 @@ from seedance_mcp.runcomfy.throttle import Throttle
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import SpendingLimits
 
-from ._deliveries import Deliveries
+from ._answered_jobs import Deliveries
 from ._downloads import BackgroundDownloads
 from ._price_list import PriceList
 from ._remote import RemoteJobs

@@ -61,7 +61,7 @@ class Renderer:
             The valid images in the order of the model's arguments, and the error of each invalid
             file, by its path.
         """
-        from . import _images
+        from . import _image_checks as _images
 
         good: list[bytes] = []
         errors: dict[str, str] = {}

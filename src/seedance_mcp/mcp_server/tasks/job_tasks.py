@@ -16,7 +16,7 @@ from mcp_types import CallToolRequestParams, CallToolResult, Result
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
-from seedance_mcp.mcp_server._opening import ServiceOpener
+from seedance_mcp.mcp_server._lazy_service import ServiceOpener
 from seedance_mcp.mcp_server._progress import describe
 from seedance_mcp.mcp_server.tools.generate_video import report_job, start
 from seedance_mcp.mcp_server.tools.tool import Call, Caller, Tool

@@ -17,7 +17,7 @@ from seedance_mcp.errors import SeedanceError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.mcp_server._answers import Answer
 from seedance_mcp.mcp_server._arguments import check_arguments
-from seedance_mcp.mcp_server._opening import ServiceOpener
+from seedance_mcp.mcp_server._lazy_service import ServiceOpener
 from seedance_mcp.mcp_server._progress import Notify
 from seedance_mcp.models.model import JSONObject
 
