@@ -14,7 +14,7 @@ from tests.support.client import IMAGE_URL, open_client
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
-SAID = {"image": IMAGE_URL, "idea": "The mist drifts and {nothing} else moves."}
+ARGUMENTS = {"image": IMAGE_URL, "idea": "The mist drifts and {nothing} else moves."}
 both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
 
 
@@ -34,18 +34,18 @@ async def test_the_prompt_explains_a_good_prompt_and_names_the_arguments(
     mode: str,
 ) -> None:
     async with open_client(mode=mode) as client:
-        (message,) = (await client.mcp.get_prompt("animate_image", SAID)).messages
+        (message,) = (await client.mcp.get_prompt("animate_image", ARGUMENTS)).messages
     assert message.role == "user"
     assert isinstance(message.content, TextContent)
-    said = message.content.text
-    assert f"Image: {SAID['image']}\nIdea: {SAID['idea']}\n" in said
+    text = message.content.text
+    assert f"Image: {ARGUMENTS['image']}\nIdea: {ARGUMENTS['idea']}\n" in text
     for part in ["the subject", "the movement", "the camera", "one shot", "must not change"]:
-        assert f". {part}" in said or f"what {part}" in said
-    assert "at most 1900 characters" in said
-    assert "call generate_video once, with prompt: the prompt you wrote, and" in said
-    assert "first_frame_image_url: the image exactly as it is given above." in said
-    assert "Leave last_frame_image_url, resolution, duration out" in said
-    assert "costs money" in said
+        assert f". {part}" in text or f"what {part}" in text
+    assert "at most 1900 characters" in text
+    assert "call generate_video once, with prompt: the prompt you wrote, and" in text
+    assert "first_frame_image_url: the image exactly as it is given above." in text
+    assert "Leave last_frame_image_url, resolution, duration out" in text
+    assert "costs money" in text
 
 
 async def test_the_argument_names_come_from_the_model() -> None:
@@ -55,7 +55,7 @@ async def test_the_argument_names_come_from_the_model() -> None:
         "properties": {names.get(name, name): prop for name, prop in MODEL.properties.items()},
     }
     prompts = Prompts(replace(MODEL, input_schema=schema))
-    params = GetPromptRequestParams(name="animate_image", arguments=SAID)
+    params = GetPromptRequestParams(name="animate_image", arguments=ARGUMENTS)
     (message,) = (await prompts.get(None, params)).messages  # type: ignore[arg-type]
     assert isinstance(message.content, TextContent)
     assert "with words: the prompt" in message.content.text
@@ -68,7 +68,7 @@ async def test_the_argument_names_come_from_the_model() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("animate", SAID, "Unknown prompt: animate"),
+        ("animate", ARGUMENTS, "Unknown prompt: animate"),
         ("animate_image", {"idea": "Mist."}, "image is required"),
         ("animate_image", {"image": IMAGE_URL, "idea": " "}, "idea is required"),
         ("animate_image", None, "image is required"),
@@ -86,10 +86,10 @@ async def test_an_unknown_prompt_or_a_missing_argument_is_refused(
 @both_eras
 async def test_the_instructions_name_the_order_the_cost_and_how_to_resume(mode: str) -> None:
     async with open_client(mode=mode) as client:
-        said = client.mcp.instructions or ""
-    assert said == INSTRUCTIONS
-    assert len(said) <= 600
-    order = [said.index(name) for name in ["generate_video", "check_status", "get_result"]]
+        text = client.mcp.instructions or ""
+    assert text == INSTRUCTIONS
+    assert len(text) <= 600
+    order = [text.index(name) for name in ["generate_video", "check_status", "get_result"]]
     assert order == sorted(order)
-    assert "costs money" in said
-    assert "resume with check_status and do not repeat the call" in said
+    assert "costs money" in text
+    assert "resume with check_status and do not repeat the call" in text

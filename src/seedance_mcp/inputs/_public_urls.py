@@ -123,15 +123,7 @@ def parse_url(url: str, *, allow_http: bool) -> ParsedUrl:
         BlockedAddress: It is not an http or https URL, two parsers could read it differently, or
             its host is neither a plain name nor a plain address.
     """
-    scheme = _SCHEME.match(url)
-    if scheme is None:
-        raise BlockedAddress("it has no scheme")
-    if scheme[0].lower() not in (("https", "http") if allow_http else ("https",)):
-        raise BlockedAddress(f"it begins with {scheme[0]}:")
-    if len(url) > MAX_URL_CHARACTERS:
-        raise BlockedAddress(f"it has {len(url):,} characters; at most {MAX_URL_CHARACTERS:,} work")
-    if not url.isprintable() or not url.isascii() or set(url) & _MUST_BE_ESCAPED:
-        raise BlockedAddress("it has characters that a URL must escape")
+    _check_form(url, ("https", "http") if allow_http else ("https",))
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname
@@ -149,6 +141,19 @@ def parse_url(url: str, *, allow_http: bool) -> ParsedUrl:
         port=_PORTS[known] if port is None else port,
         target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
     )
+
+
+def _check_form(url: str, schemes: tuple[str, ...]) -> None:
+    """Check what needs no parser: the scheme, the length and the characters."""
+    scheme = _SCHEME.match(url)
+    if scheme is None:
+        raise BlockedAddress("it has no scheme")
+    if scheme[0].lower() not in schemes:
+        raise BlockedAddress(f"it begins with {scheme[0]}:")
+    if len(url) > MAX_URL_CHARACTERS:
+        raise BlockedAddress(f"it has {len(url):,} characters; at most {MAX_URL_CHARACTERS:,} work")
+    if not url.isprintable() or not url.isascii() or set(url) & _MUST_BE_ESCAPED:
+        raise BlockedAddress("it has characters that a URL must escape")
 
 
 def is_public(address: Address) -> bool:

@@ -32,13 +32,7 @@ def check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> 
     """
     properties: Mapping[str, Mapping[str, Any]] = schema["properties"]
     required: list[str] = schema.get("required", [])
-    unknown = next((name for name in arguments if name not in properties), None)
-    if unknown is not None:
-        missing = [name for name in required if name not in arguments]
-        raise InputError(one_line(unknown), _unknown_argument(unknown, properties, missing))
-    for name in required:
-        if name not in arguments:
-            raise InputError(name, f"{name} is required: {_allowed(properties[name])}.")
+    _check_names(properties, required, arguments)
     completed: JSONObject = {}
     for name, prop in properties.items():
         if name in arguments:
@@ -50,6 +44,21 @@ def check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> 
         elif "default" in prop:
             completed[name] = prop["default"]
     return completed
+
+
+def _check_names(
+    properties: Mapping[str, Mapping[str, Any]],
+    required: Iterable[str],
+    arguments: Mapping[str, Any],
+) -> None:
+    """Refuse unknown arguments, then missing ones."""
+    unknown = next((name for name in arguments if name not in properties), None)
+    if unknown is not None:
+        missing = [name for name in required if name not in arguments]
+        raise InputError(one_line(unknown), _unknown_argument(unknown, properties, missing))
+    for name in required:
+        if name not in arguments:
+            raise InputError(name, f"{name} is required: {_allowed(properties[name])}.")
 
 
 def _unknown_argument(name: str, properties: Iterable[str], missing: Iterable[str]) -> str:
