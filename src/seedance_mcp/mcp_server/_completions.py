@@ -17,7 +17,7 @@ from mcp_types import (
 from seedance_mcp.errors import LedgerError, TokenMissing
 from seedance_mcp.text import one_line
 
-from ._lazy_service import ServiceOpener
+from ._lazy_service import LazyService
 from ._resource_uris import JOB_TEMPLATE
 
 REQUEST_ID = "request_id"
@@ -40,7 +40,7 @@ class Completions:
         self._prompts = prompts
 
     async def complete(
-        self, context: ServerRequestContext[ServiceOpener], params: CompleteRequestParams
+        self, context: ServerRequestContext[LazyService], params: CompleteRequestParams
     ) -> CompleteResult:
         """Return the values of a `request_id`; for other arguments there are none.
 
@@ -68,7 +68,7 @@ class Completions:
         raise MCPError(INVALID_PARAMS, f"Unknown prompt: {one_line(ref.name)}")
 
 
-async def _request_ids(opener: ServiceOpener, beginning: str) -> Completion:
+async def _request_ids(opener: LazyService, beginning: str) -> Completion:
     """Return the newest ids with a beginning, none if the ledger cannot be read."""
     try:
         service = await opener.get()

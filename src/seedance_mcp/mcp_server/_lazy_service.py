@@ -13,7 +13,7 @@ OPEN_AFTER_SECONDS = 1.0
 """When the service is opened although no call needs it yet: once `initialize` is answered."""
 
 
-class ServiceOpener:
+class LazyService:
     """The service of a running server, opened by the first call, or a second after the start.
 
     Opening it imports half of the package and reads the certificates, which takes longer than
@@ -43,7 +43,7 @@ class ServiceOpener:
             self._service.shut_down(grace_seconds)
 
     @asynccontextmanager
-    async def running(self) -> AsyncGenerator["ServiceOpener", None]:
+    async def running(self) -> AsyncGenerator["LazyService", None]:
         """Keep the service open, once it is, for as long as the context lasts.
 
         Raises:

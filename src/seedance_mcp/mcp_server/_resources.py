@@ -34,7 +34,7 @@ from seedance_mcp.service.reports import ignore
 from seedance_mcp.text import one_line
 
 from ._answers import job_answer, listing_answer
-from ._lazy_service import ServiceOpener
+from ._lazy_service import LazyService
 from ._resource_uris import JOB_TEMPLATE, JOBS_URI, MODEL_URI, request_id_of
 from ._subscriptions import Subscriptions
 
@@ -45,7 +45,7 @@ LEGACY_NOT_FOUND = -32002
 
 JSON_TYPE = "application/json"
 
-Context = ServerRequestContext[ServiceOpener]
+Context = ServerRequestContext[LazyService]
 
 
 class Resources:

@@ -21,7 +21,7 @@ from seedance_mcp import __version__
 from seedance_mcp.text import one_line
 
 from ._completions import Completions
-from ._lazy_service import ServiceOpener
+from ._lazy_service import LazyService
 from ._prompts import Prompts
 from ._resources import Resources
 from .tasks.extension import checked_listen
@@ -43,11 +43,11 @@ ANSWER_GRACE_SECONDS = 0.25
 SEND_SECONDS = 0.05
 """How long an answer takes through the SDK and the pipe."""
 
-Lifespan = Callable[["SeedanceServer"], AbstractAsyncContextManager[ServiceOpener]]
+Lifespan = Callable[["SeedanceServer"], AbstractAsyncContextManager[LazyService]]
 """Opens what a server needs while it runs."""
 
 
-class SeedanceServer(Server[ServiceOpener]):
+class SeedanceServer(Server[LazyService]):
     """The SDK's server with our tools, which can also be asked to finish its calls.
 
     Args:
@@ -90,7 +90,7 @@ class SeedanceServer(Server[ServiceOpener]):
         for method in extension.methods():
             self.add_request_handler(method.method, method.params_type, method.handler)
         self.extensions[extension.identifier] = extension.settings()
-        self._openers: set[ServiceOpener] = set()
+        self._openers: set[LazyService] = set()
         self._calls = 0
         self._idle = anyio.Event()
         self.answers_left: Callable[[], bool] | None = None
@@ -121,7 +121,7 @@ class SeedanceServer(Server[ServiceOpener]):
         return capabilities
 
     @contextmanager
-    def serving(self, opener: ServiceOpener) -> Generator[ServiceOpener, None, None]:
+    def serving(self, opener: LazyService) -> Generator[LazyService, None, None]:
         """Shut an opener's service down when the calls are to finish, or when the context ends."""
         self._openers.add(opener)
         try:
@@ -141,12 +141,12 @@ class SeedanceServer(Server[ServiceOpener]):
         await anyio.sleep(SEND_SECONDS)
 
     async def _list_tools(
-        self, _: ServerRequestContext[ServiceOpener], __: PaginatedRequestParams | None
+        self, _: ServerRequestContext[LazyService], __: PaginatedRequestParams | None
     ) -> ListToolsResult:
         return ListToolsResult(tools=[tool.definition for tool in self._tools.values()])
 
     async def _call_tool(
-        self, context: ServerRequestContext[ServiceOpener], params: CallToolRequestParams
+        self, context: ServerRequestContext[LazyService], params: CallToolRequestParams
     ) -> HandlerResult:
         if params.name not in self._tools:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {one_line(params.name)}")
@@ -154,7 +154,7 @@ class SeedanceServer(Server[ServiceOpener]):
             return await self._answer(context, params)
 
     async def _ordinary_answer(
-        self, context: ServerRequestContext[ServiceOpener], params: CallToolRequestParams
+        self, context: ServerRequestContext[LazyService], params: CallToolRequestParams
     ) -> HandlerResult:
         return await self._tools[params.name].call(params.arguments or {}, Caller.of(context))
 

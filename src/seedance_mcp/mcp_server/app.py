@@ -12,7 +12,7 @@ from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.models.model import Model, load_models
 from seedance_mcp.settings import Settings
 
-from ._lazy_service import ServiceOpener
+from ._lazy_service import LazyService
 from ._prompts import Prompts
 from ._resources import Resources
 from ._server import SeedanceServer
@@ -60,7 +60,7 @@ def build_server(
     local = local_files if settings.local_files is None else settings.local_files
 
     @asynccontextmanager
-    async def lifespan(server: SeedanceServer) -> AsyncGenerator[ServiceOpener, None]:
+    async def lifespan(server: SeedanceServer) -> AsyncGenerator[LazyService, None]:
         @asynccontextmanager
         async def open_service() -> AsyncGenerator["Service", None]:
             factory = await to_thread.run_sync(_import_factory)
@@ -76,7 +76,7 @@ def build_server(
             async with factory.open_service(options) as service:
                 yield service
 
-        opener = ServiceOpener(open_service)
+        opener = LazyService(open_service)
         async with resources.subscriptions.running() as on_change, opener.running():
             with server.serving(opener):
                 yield opener

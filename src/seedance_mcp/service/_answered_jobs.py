@@ -16,7 +16,7 @@ ANSWER_SECONDS = 1.0
 """How long an answer may take to reach the client's pipe on a busy machine."""
 
 
-class Deliveries:
+class AnsweredJobs:
     """Which jobs an answer has named.
 
     This process knows at once. The ledger is told a moment later, when the answer has left: a

@@ -8,7 +8,7 @@ from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import Model
 from seedance_mcp.spending.limits import SpendingLimits
 
-from ._answered_jobs import Deliveries
+from ._answered_jobs import AnsweredJobs
 from ._downloads import BackgroundDownloads
 from ._price_list import PriceList
 from ._remote import RemoteJobs
@@ -30,7 +30,7 @@ class Parts:
         store: The ledger.
         tracker: One owner's jobs in the ledger.
         submissions: The paid requests under way.
-        deliveries: Which jobs an answer has named.
+        answered: Which jobs an answer has named.
         remote: Jobs as RunComfy sees them.
         schedules: When to poll, and how long jobs usually take.
         waiter: Waits for jobs.
@@ -45,7 +45,7 @@ class Parts:
     store: Store
     tracker: JobTracker
     submissions: Submissions
-    deliveries: Deliveries
+    answered: AnsweredJobs
     remote: RemoteJobs
     schedules: Schedules
     waiter: Waiter

@@ -56,7 +56,7 @@ async def purchase(
     # A cancelled call must not come between the ledger and the paid request.
     with anyio.CancelScope(shield=True):
         job = await parts.store.begin(
-            new, force_new=force_new, delivered_ids=parts.deliveries.job_ids, limits=limits
+            new, force_new=force_new, delivered_ids=parts.answered.job_ids, limits=limits
         )
         if job.id == new.id:
             submission = parts.submissions.submit(job)
@@ -74,7 +74,7 @@ async def _find_repeated(
     A local image is recorded as the data that is sent, so it is compared after the preflight.
     """
     job = await parts.store.find_reusable(
-        _new_job(parts, arguments, owner), delivered_ids=parts.deliveries.job_ids
+        _new_job(parts, arguments, owner), delivered_ids=parts.answered.job_ids
     )
     return (JobReport(job=job, reused=True), parts.submissions.find(job)) if job else None
 

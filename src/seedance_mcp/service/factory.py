@@ -22,7 +22,7 @@ from seedance_mcp.runcomfy.throttle import Throttle
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import SpendingLimits
 
-from ._answered_jobs import Deliveries
+from ._answered_jobs import AnsweredJobs
 from ._downloads import BackgroundDownloads
 from ._price_list import PriceList
 from ._remote import RemoteJobs
@@ -92,7 +92,7 @@ def _service(
         store=store,
         tracker=tracker,
         submissions=Submissions(client, store, changes, tasks, clock),
-        deliveries=Deliveries(store, tasks, options.answers_left),
+        answered=AnsweredJobs(store, tasks, options.answers_left),
         remote=remote,
         schedules=schedules,
         waiter=Waiter(remote, Pollers(remote.poll, schedules, tasks, clock), tracker),

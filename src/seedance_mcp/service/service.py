@@ -117,7 +117,7 @@ class Service(Parts):
 
     def shut_down(self, grace_seconds: float) -> None:
         """Let every waiting call answer now, and paid requests finish within some seconds."""
-        self.deliveries.shut_down()
+        self.answered.shut_down()
         self.downloads.shut_down()
         self.submissions.shut_down(grace_seconds)
         self.waiter.shut_down()

@@ -61,14 +61,14 @@ class Renderer:
             The valid images in the order of the model's arguments, and the error of each invalid
             file, by its path.
         """
-        from . import _image_checks as _images
+        from . import _image_checks
 
         good: list[bytes] = []
         errors: dict[str, str] = {}
         for file in model.files(arguments):
             try:
-                image = await _images.load(file, data_uris=self.behaviour.data_uris)
-            except _images.InvalidImage as error:
+                image = await _image_checks.load(file, data_uris=self.behaviour.data_uris)
+            except _image_checks.InvalidImage as error:
                 errors[file.path] = str(error)
             else:
                 good += [image] if image is not None else []

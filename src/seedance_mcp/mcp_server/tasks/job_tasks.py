@@ -16,7 +16,7 @@ from mcp_types import CallToolRequestParams, CallToolResult, Result
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
-from seedance_mcp.mcp_server._lazy_service import ServiceOpener
+from seedance_mcp.mcp_server._lazy_service import LazyService
 from seedance_mcp.mcp_server._progress import describe
 from seedance_mcp.mcp_server.tools.generate_video import report_job, start
 from seedance_mcp.mcp_server.tools.tool import Call, Caller, Tool
@@ -172,7 +172,7 @@ def job_tasks(tool: Tool, clock: Clock, *, kept: timedelta) -> Tasks:
     """
     forms, remarks = TaskForms(clock=clock, kept=kept), Remarks()
 
-    def work(context: ServerRequestContext[ServiceOpener]) -> JobTasks:
+    def work(context: ServerRequestContext[LazyService]) -> JobTasks:
         return JobTasks(caller=Caller.of(context), tool=tool, forms=forms, remarks=remarks)
 
     return Tasks(work, tools={tool.definition.name})

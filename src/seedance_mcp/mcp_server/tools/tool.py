@@ -17,7 +17,7 @@ from seedance_mcp.errors import SeedanceError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.mcp_server._answers import Answer
 from seedance_mcp.mcp_server._arguments import check_arguments
-from seedance_mcp.mcp_server._lazy_service import ServiceOpener
+from seedance_mcp.mcp_server._lazy_service import LazyService
 from seedance_mcp.mcp_server._progress import Notify
 from seedance_mcp.models.model import JSONObject
 
@@ -39,12 +39,12 @@ class Caller:
         request: The HTTP request; None over stdio.
     """
 
-    opener: ServiceOpener
+    opener: LazyService
     notify: Notify
     request: Any
 
     @classmethod
-    def of(cls, context: "ServerRequestContext[ServiceOpener, Any]") -> "Caller":
+    def of(cls, context: "ServerRequestContext[LazyService, Any]") -> "Caller":
         """Return the client that made a request."""
         return cls(
             opener=context.lifespan_context,
@@ -72,7 +72,7 @@ class Call:
     async def deliver(self, *jobs: Job) -> None:
         """Note that these jobs are named in the answer, unless the client has disconnected."""
         if await self.caller.is_connected():
-            self.service.deliveries.note(*jobs)
+            self.service.answered.note(*jobs)
 
 
 @dataclass(frozen=True, kw_only=True)
