@@ -1,7 +1,6 @@
 """What the ledger decides, written once over row operations.
 
-A database implements `Rows`; the functions below never see SQL. Each runs within one transaction
-and does not block, except on the database itself.
+A database implements `Rows`; the functions below never see SQL. Each runs in one transaction.
 """
 
 from collections.abc import Callable, Collection
@@ -21,31 +20,26 @@ from seedance_mcp.spending.limits import (
 
 
 class Rows(Protocol):
-    """Row operations on one open transaction, on behalf of one process."""
+    """Row operations on one open transaction, on behalf of one process.
+
+    Without `statuses`, jobs in every state are meant.
+    """
 
     def secret(self) -> bytes:
         """Return the key of the owners' hash."""
         ...
 
-    def by_id(self, job_id: str) -> Job | None:
-        """Return a job by our id."""
-        ...
+    def by_id(self, job_id: str) -> Job | None: ...
 
-    def by_request_id(self, request_id: str, owner: str) -> Job | None:
-        """Return an owner's job by RunComfy's id."""
-        ...
+    def by_request_id(self, request_id: str, owner: str) -> Job | None: ...
 
     def identical_undelivered(self, job: Job) -> list[Job]:
         """Return the undelivered jobs with a job's fingerprint, newest first, at most 100."""
         ...
 
-    def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]:
-        """Return an owner's newest jobs: those in the given states, or all if none is given."""
-        ...
+    def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]: ...
 
-    def count(self, owner: str, *, statuses: Collection[Status]) -> int:
-        """Count an owner's jobs: those in the given states, or all if none is given."""
-        ...
+    def count(self, owner: str, *, statuses: Collection[Status]) -> int: ...
 
     def nth_newest_created_at(self, owner: str, *, n: int, since: datetime) -> datetime | None:
         """Return when the nth newest job started after a time was created, None if fewer were.
@@ -61,37 +55,25 @@ class Rows(Protocol):
         """
         ...
 
-    def submitting_processes(self) -> list[str]:
-        """Return the processes that have a job in the state `submitting`."""
-        ...
-
-    def submitting_by(self, process: str) -> list[Job]:
-        """Return the jobs that a process is submitting."""
+    def submitting(self) -> list[tuple[Job, str]]:
+        """Return every job in the state `submitting`, with the process that sends its POST."""
         ...
 
     def insert(self, job: Job, *, at: datetime) -> None:
         """Insert a job as this process's, and its first event."""
-        ...
 
     def update(self, job: Job, *, was: Status, at: datetime) -> None:
         """Update a job, and add an event if its state is another than it was."""
-        ...
 
-    def mark_delivered(self, job: Job) -> None:
-        """Set a job's `delivered`."""
-        ...
+    def mark_delivered(self, job: Job) -> None: ...
 
-    def set_saved_to(self, job: Job) -> None:
-        """Set a job's `saved_to`."""
-        ...
+    def set_saved_to(self, job: Job) -> None: ...
 
     def delete(self, job: Job) -> None:
         """Delete a job and its events."""
-        ...
 
     def delete_finished(self, before: datetime) -> None:
         """Delete the jobs that finished before a time."""
-        ...
 
 
 def begin(
@@ -104,17 +86,23 @@ def begin(
     """
     if not force_new and (earlier := find_reusable(rows, job, delivered_ids)):
         return earlier
-    _check_limits(rows, job, limits)
-    rows.insert(job, at=job.created_at)
+    now = job.created_at
+    # Counted in the same transaction as the insert: else two processes could both start the
+    # last job that is allowed.
+    oldest = rows.nth_newest_created_at(job.owner, n=limits.jobs_per_hour, since=now - HOUR)
+    check_hourly_limit(job, oldest, limits)
+    if limits.usd_per_day is not None:
+        check_daily_limit(job, rows.started_since(job.owner, now - DAY), limits)
+    rows.insert(job, at=now)
     return job
 
 
 def find_reusable(rows: Rows, job: Job, delivered_ids: Collection[str]) -> Job | None:
     """Return the newest job that an identical call gets back instead of buying a new one."""
-    identical = rows.identical_undelivered(job)
-    return next(
-        (old for old in identical if old.id not in delivered_ids and is_reusable(old, job)), None
-    )
+    for old in rows.identical_undelivered(job):
+        if old.id not in delivered_ids and is_reusable(old, job):
+            return old
+    return None
 
 
 def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Job:
@@ -140,22 +128,17 @@ def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Jo
 
 def settle_dead_processes(rows: Rows, is_alive: Callable[[str], bool], now: datetime) -> None:
     """Mark as `unknown` what dead processes were submitting: the POST may have been accepted."""
-    for process in rows.submitting_processes():
+    for job, process in rows.submitting():
         if not is_alive(process):
-            for job in rows.submitting_by(process):
-                rows.update(advance(job, OutcomeLost(), now), was=job.status, at=now)
+            rows.update(advance(job, OutcomeLost(), now), was=job.status, at=now)
 
 
 def _with_same_request(rows: Rows, job: Job) -> Job | None:
-    """Return the row with a job's request_id, whatever its own id is."""
     return rows.by_request_id(job.request_id, job.owner) if job.request_id else None
 
 
 def _merge(job: Job, other: Job) -> Job:
-    """Merge a job with a row of the same request that was inserted before its POST was answered.
-
-    That happens when another process asks about the request_id first.
-    """
+    # The other row is there if another process asked about the request_id before this one wrote it.
     return replace(
         other,
         id=job.id,
@@ -164,11 +147,3 @@ def _merge(job: Job, other: Job) -> Job:
         created_at=job.created_at,
         estimated_microdollars=job.estimated_microdollars,
     )
-
-
-def _check_limits(rows: Rows, job: Job, limits: SpendingLimits) -> None:
-    now = job.created_at
-    oldest = rows.nth_newest_created_at(job.owner, n=limits.jobs_per_hour, since=now - HOUR)
-    check_hourly_limit(job, oldest, limits)
-    if limits.usd_per_day is not None:
-        check_daily_limit(job, rows.started_since(job.owner, now - DAY), limits)

@@ -27,12 +27,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Some jobs out of many.
-
-    Attributes:
-        jobs: Newest first.
-        total: How many jobs there are in all.
-    """
+    """Some jobs, newest first, and how many there are in all."""
 
     jobs: list[Job]
     total: int
@@ -42,10 +37,7 @@ class Store(ABC):
     """A ledger that several processes may share.
 
     Every method is one atomic transaction and raises `LedgerError` where it cannot be made.
-
-    Args:
-        clock: Clock, pauses and jitter.
-        history: How long finished jobs are kept.
+    Finished jobs are kept for `history`.
     """
 
     def __init__(self, clock: Clock, *, history: timedelta) -> None:
@@ -56,9 +48,8 @@ class Store(ABC):
     async def _run(self, step: Callable[[Rows], _T], *, writes: bool = False) -> _T:
         """Run a step in one transaction and return its result.
 
-        Args:
-            step: May run more than once; only its last run is committed.
-            writes: Whether other writers must wait from the beginning.
+        A step may run more than once; only its last run is committed. With `writes`, other writers
+        wait from the beginning.
         """
 
     @abstractmethod
@@ -77,14 +68,10 @@ class Store(ABC):
     async def begin(
         self, job: Job, *, force_new: bool, delivered_ids: Collection[str], limits: SpendingLimits
     ) -> Job:
-        """Write a new job, or return the earlier one that the call repeats.
+        """Write a new job, or return the earlier one that the call repeats unless `force_new`.
 
-        Args:
-            job: The new job, in the state `submitting`.
-            force_new: Whether to write it whatever came before.
-            delivered_ids: Our ids of jobs that this process has delivered, including those that
-                the ledger does not have marked yet.
-            limits: What its owner may start, counted over all processes.
+        `delivered_ids` are our ids of jobs that this process has delivered, including those that
+        the ledger does not have marked yet. Limits count the owner's jobs over all processes.
 
         Raises:
             SpendingLimitReached: The owner may not start another job now.

@@ -20,7 +20,7 @@ Times are ISO 8601 in UTC with microseconds, so that they sort as text.
 
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from secrets import token_bytes
 
 from seedance_mcp.errors import LedgerError
@@ -103,20 +103,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 @contextmanager
 def transaction(connection: sqlite3.Connection, *, writes: bool) -> Generator[None, None, None]:
-    """Run statements in a transaction, which is rolled back if one of them fails.
-
-    Args:
-        connection: Outside of a transaction.
-        writes: Whether other writers must wait from the beginning.
-    """
+    """Run statements in a transaction, which is rolled back if one of them fails."""
     connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-    try:
+    with connection:
         yield
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -124,7 +114,6 @@ def migrate(connection: sqlite3.Connection) -> None:
 
     Raises:
         LedgerError: The file is another program's or a newer version's; it is not changed.
-        sqlite3.Error: The file cannot be read or written.
     """
     with transaction(connection, writes=False):
         if _version(connection) == len(MIGRATIONS):
@@ -141,11 +130,9 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def _version(connection: sqlite3.Connection) -> int:
-    """Return how many migrations a file has, or raise if it must not be touched.
-
-    Call it within a transaction only: else another process may create the ledger between reading
-    its mark and counting its tables.
-    """
+    """Return how many migrations a file has, or raise if it must not be touched."""
+    # Within a transaction only: else another process may create the ledger between reading its
+    # mark and counting its tables.
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

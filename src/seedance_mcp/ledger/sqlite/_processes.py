@@ -14,11 +14,7 @@ from seedance_mcp.file_locks import LockFile
 class LiveProcesses:
     """The processes that share a state folder, of which this one is alive until `close`.
 
-    Args:
-        folder: Where each process has its file; created if it is missing.
-
-    Attributes:
-        process: This process's id, which no other process ever has.
+    Each has its file in `folder`, which is created if it is missing.
 
     Raises:
         OSError: The folder cannot be written, or has no locks.
@@ -28,7 +24,10 @@ class LiveProcesses:
         folder.mkdir(mode=0o700, exist_ok=True)
         self._folder = folder
         self.process = uuid4().hex
-        self._lock = self._create()
+        # Another process may lock or remove the file as a dead one's just after it is created.
+        while not (lock := LockFile.try_lock(folder / self.process, must_lock=True)):
+            pass
+        self._lock = lock
 
     def is_alive(self, process: str) -> bool:
         """Return whether a process still runs; True where that cannot be found out."""
@@ -41,10 +40,9 @@ class LiveProcesses:
         except OSError:
             # Its paid request may be on its way.
             return True
-        if lock is None:
-            return True
-        lock.close()
-        return False
+        if lock:
+            lock.close()
+        return lock is None
 
     def remove_dead(self) -> None:
         """Remove the files of dead processes."""
@@ -59,9 +57,3 @@ class LiveProcesses:
         """Let this process count as dead."""
         self._lock.close()
         self._lock.remove()
-
-    def _create(self) -> LockFile:
-        # Another process may lock or remove the file as a dead one's just after it is created.
-        while True:
-            if lock := LockFile.try_lock(self._folder / self.process, must_lock=True):
-                return lock

@@ -6,11 +6,13 @@ left to the loop. `BEGIN IMMEDIATE` and a rollback journal are used because swit
 to WAL fails under several processes, whatever the timeout (seen: 9 times in 180).
 """
 
+import io
 import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,12 +47,9 @@ _MEANINGS = {
 
 
 class SqliteStore(Store):
-    """A ledger in a folder, opened by its first transaction.
+    """A ledger in the state folder, opened by its first transaction.
 
-    Args:
-        folder: The state folder; created if it is missing, for its owner only.
-        clock: Clock, and pauses and jitter while another process holds the lock.
-        history: How long finished jobs are kept.
+    The folder is created if it is missing, for its owner only.
     """
 
     def __init__(self, folder: Path, clock: Clock, *, history: timedelta) -> None:
@@ -77,9 +76,14 @@ class SqliteStore(Store):
             try:
                 return self._transaction(step, writes=writes)
             except sqlite3.Error as error:
-                busy = _primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+                # The primary result code; 0 for an error of Python's module.
+                code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+                busy = code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
                 if not busy or anyio.current_time() > deadline:
-                    raise self._explained(error) from error
+                    meaning = _MEANINGS.get(code, f"SQLite says {error}")
+                    raise LedgerError(
+                        f"The ledger {self._path} cannot be used: {meaning}."
+                    ) from error
             except OSError as error:
                 raise LedgerError(
                     f"The ledger in {self._folder} cannot be used: {error.strerror}."
@@ -94,7 +98,10 @@ class SqliteStore(Store):
     def _open(self) -> tuple[sqlite3.Connection, LiveProcesses]:
         if self._opened is None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _make_private(self._path)
+            # Before SQLite creates the file: its own files are readable by all.
+            file = io.FileIO(self._path, "a+", opener=partial(os.open, mode=0o600))
+            with file, suppress(OSError, AttributeError):  # Windows may have no fchmod
+                os.fchmod(file.fileno(), 0o600)
             connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
             try:
                 # The most careful setting: a commit survives a power failure.
@@ -114,22 +121,3 @@ class SqliteStore(Store):
                 self._transaction(self._clean_up, writes=True)
                 processes.remove_dead()
         return self._opened
-
-    def _explained(self, error: sqlite3.Error) -> LedgerError:
-        meaning = _MEANINGS.get(_primary_code(error), f"SQLite says {error}")
-        return LedgerError(f"The ledger {self._path} cannot be used: {meaning}.")
-
-
-def _make_private(path: Path) -> None:
-    """Create a file that only its owner may read, or make it so; SQLite's are readable by all."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        with suppress(OSError, AttributeError):
-            os.fchmod(file, 0o600)
-    finally:
-        os.close(file)
-
-
-def _primary_code(error: sqlite3.Error) -> int:
-    """Return SQLite's result code without its extension, 0 for an error of Python's module."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
