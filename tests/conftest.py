@@ -1,10 +1,17 @@
 """Options and fixtures for every test."""
 
-from typing import Any
+import signal
+import sys
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .support.server_process import FreshServers, Servers
 from .support.virtual_time import VirtualTimeLoop
+
+if TYPE_CHECKING:
+    from .support.fork_server import ForkServer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,3 +28,56 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     """Return the backend of async tests: asyncio, on a virtual clock if the test is marked so."""
     virtual = request.node.get_closest_marker("virtual_time")
     return "asyncio", {"loop_factory": VirtualTimeLoop} if virtual else {}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def default_signals() -> Generator[None, None, None]:
+    """Let child processes start with default signal handling, however this process was started.
+
+    A shell starts background jobs with SIGINT and SIGQUIT ignored, `nohup` with SIGHUP ignored,
+    and children inherit what is ignored. A handler of ours they do not inherit.
+    """
+    numbers = {signal.SIGINT, signal.SIGTERM}
+    if sys.platform != "win32":
+        numbers |= {signal.SIGHUP, signal.SIGQUIT}
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+    ignored = {number for number in numbers if signal.getsignal(number) is signal.SIG_IGN}
+    for number in ignored:
+        signal.signal(number, _ignore)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _ignore(number: int, frame: object) -> None:
+    """Ignore a signal in this process only."""
+
+
+@pytest.fixture(scope="session")
+def session_fork_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> "Generator[ForkServer, None, None]":
+    """Run one fork server for all tests of this worker."""
+    from .support.fork_server import run_fork_server
+
+    with run_fork_server(tmp_path_factory.mktemp("fork_server")) as server:
+        yield server
+
+
+@pytest.fixture
+def fork_server(session_fork_server: "ForkServer") -> "Generator[ForkServer, None, None]":
+    """Yield a fork server, and check that its servers write nothing to stderr."""
+    yield session_fork_server
+    try:
+        assert session_fork_server.stderr.read_text() == ""
+    finally:
+        session_fork_server.stderr.write_text("")
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> Servers:
+    """Return what starts servers: a fork server where that works, otherwise the command line."""
+    if sys.platform != "linux":
+        return FreshServers()
+    server: Servers = request.getfixturevalue("session_fork_server")
+    return server

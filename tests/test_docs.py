@@ -17,7 +17,8 @@ from seedance_mcp.clock import Clock
 from seedance_mcp.mcp_server.app import build_tools
 from seedance_mcp.models.model import load_models
 from seedance_mcp.settings import Settings
-from tests.support.server_process import START_SECONDS, environment
+from tests.support.server_process import environment
+from tests.support.timeouts import TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +43,7 @@ async def test_the_server_of_the_example_configuration_starts_and_lists_its_tool
     parameters = StdioServerParameters(
         command=str(command), args=entry["args"][1:], env=environment(tmp_path, **entry["env"])
     )
-    with anyio.fail_after(START_SECONDS):
+    with anyio.fail_after(TIMEOUT_SECONDS):
         async with Client(parameters) as client:
             tools = [tool.name for tool in (await client.list_tools()).tools]
     assert tools == ["generate_video", "check_status", "get_result", "cancel_job", "list_jobs"]

@@ -11,10 +11,10 @@ import av
 import pytest
 
 from tests.support.server_process import COMMAND, environment
+from tests.support.timeouts import TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_SECONDS = 60
 IMAGES = Path(__file__).parents[2] / "src" / "seedance_mcp" / "simulator" / "sample_images"
 
 
@@ -47,7 +47,7 @@ def processes_with(text: str) -> list[str]:
 
 
 async def test_the_demo_ends_with_a_clip_that_plays(tmp_path: Path) -> None:
-    with anyio.fail_after(PATIENCE_SECONDS):
+    with anyio.fail_after(TIMEOUT_SECONDS):
         run = await anyio.run_process(
             [*COMMAND, "demo"], cwd=tmp_path, env=environment(tmp_path), check=False
         )
@@ -75,7 +75,7 @@ async def test_the_demo_ends_with_a_clip_that_plays(tmp_path: Path) -> None:
 async def test_the_demo_takes_images_resolution_and_duration(tmp_path: Path) -> None:
     options = ["--image", str(IMAGES / "lake.jpg"), "--resolution", "480p", "--duration", "5"]
     last = ["--last-image", str(IMAGES / "lake-dusk.jpg"), "--prompt", "Night falls."]
-    with anyio.fail_after(PATIENCE_SECONDS):
+    with anyio.fail_after(TIMEOUT_SECONDS):
         run = await anyio.run_process(
             [*COMMAND, "demo", *options, *last], cwd=tmp_path, env=environment(tmp_path)
         )
@@ -100,7 +100,7 @@ async def test_the_demo_takes_images_resolution_and_duration(tmp_path: Path) -> 
 async def test_a_wrong_wish_ends_the_demo_with_one_line(
     options: list[str], line: str, tmp_path: Path
 ) -> None:
-    with anyio.fail_after(PATIENCE_SECONDS):
+    with anyio.fail_after(TIMEOUT_SECONDS):
         run = await anyio.run_process(
             [*COMMAND, "demo", *options], cwd=tmp_path, env=environment(tmp_path), check=False
         )
@@ -112,7 +112,7 @@ async def test_a_wrong_wish_ends_the_demo_with_one_line(
 async def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
     mark = f"DEMO_MARK={tmp_path}"
     env = environment(tmp_path, DEMO_MARK=str(tmp_path))
-    with anyio.fail_after(PATIENCE_SECONDS):
+    with anyio.fail_after(TIMEOUT_SECONDS):
         command = [*COMMAND, "demo"]
         async with await anyio.open_process(
             command, cwd=tmp_path, env=env, start_new_session=True

@@ -8,7 +8,8 @@ import anyio
 import httpx
 import pytest
 
-from tests.support.server_process import COMMAND, START_SECONDS, environment
+from tests.support.server_process import COMMAND, environment
+from tests.support.timeouts import TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -17,7 +18,7 @@ async def test_the_simulator_says_where_it_is_and_serves_until_it_is_stopped(
     tmp_path: Path,
 ) -> None:
     command = [*COMMAND, "simulate", "--port", "0", "--token", "made-up-token"]
-    with anyio.fail_after(START_SECONDS):
+    with anyio.fail_after(TIMEOUT_SECONDS):
         async with await anyio.open_process(command, env=environment(tmp_path)) as process:
             assert process.stdout
             told = (await process.stdout.receive()).decode()
@@ -35,7 +36,7 @@ async def test_the_simulator_says_where_it_is_and_serves_until_it_is_stopped(
 
 async def test_a_port_out_of_range_is_rejected_in_one_line(tmp_path: Path) -> None:
     command = [*COMMAND, "simulate", "--port", "70000"]
-    with anyio.fail_after(START_SECONDS):
+    with anyio.fail_after(TIMEOUT_SECONDS):
         run = await anyio.run_process(command, env=environment(tmp_path), check=False)
     assert run.returncode == 2
     assert b"Traceback" not in run.stderr

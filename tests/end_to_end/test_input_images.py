@@ -1,4 +1,4 @@
-"""Images through the client: a bad one buys nothing, a local one just works over stdio."""
+"""A call's images: a bad one buys nothing, a local one works over stdio."""
 
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,10 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
 from tests.support.client import structured, text
-from tests.support.server_process import START_SECONDS, environment, start_server
+from tests.support.server_process import FreshServers, Servers, account
+from tests.support.timeouts import TIMEOUT_SECONDS, wait_until
 
 pytestmark = pytest.mark.anyio
-
-PATIENCE_SECONDS = 20
 
 
 def image(folder: Path, width: int, height: int) -> Path:
@@ -27,8 +26,8 @@ def image(folder: Path, width: int, height: int) -> Path:
     return path
 
 
-def looking(simulator: Simulator, folder: Path, *, local_files: bool = False) -> Client:
-    """Open a server that looks at images, also at those of this machine's other servers."""
+def checking_server(simulator: Simulator, folder: Path, *, local_files: bool = False) -> Client:
+    """Open a server that checks images, also those at private URLs, with a client at it."""
     settings: dict[str, Any] = {
         "token": simulator.token,
         "base_url": simulator.url,
@@ -42,8 +41,8 @@ async def test_a_image_that_breaks_a_rule_buys_nothing_in_the_services_own_words
     tmp_path: Path,
 ) -> None:
     small = image(tmp_path, 300, 400)
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async with running() as simulator, looking(simulator, tmp_path) as client:
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with running() as simulator, checking_server(simulator, tmp_path) as client:
             arguments = {"prompt": "Mist.", "first_frame_image_url": simulator.publish(small)}
             result = await client.call_tool("generate_video", arguments)
             assert result.is_error
@@ -59,16 +58,18 @@ async def test_a_call_that_was_given_up_gets_its_job_back_though_its_image_is_go
     tmp_path: Path,
 ) -> None:
     good = image(tmp_path, 400, 400)
-    with anyio.fail_after(PATIENCE_SECONDS):
+    with anyio.fail_after(TIMEOUT_SECONDS):
         async with running(Behaviour(run_seconds=60)) as simulator:
             arguments = {"prompt": "Mist.", "first_frame_image_url": simulator.publish(good)}
-            async with looking(simulator, tmp_path) as client, anyio.create_task_group() as tasks:
+            async with (
+                checking_server(simulator, tmp_path) as client,
+                anyio.create_task_group() as tasks,
+            ):
                 tasks.start_soon(client.call_tool, "generate_video", arguments)
-                while not simulator.accepted:
-                    await anyio.lowlevel.checkpoint()
+                await wait_until(lambda: bool(simulator.accepted))
                 tasks.cancel_scope.cancel()
             simulator.files.clear()
-            async with looking(simulator, tmp_path) as client:
+            async with checking_server(simulator, tmp_path) as client:
                 again = await client.call_tool("generate_video", arguments | {"wait_seconds": 0})
         bought = [job.request_id for job in simulator.accepted]
         assert (bought, structured(again)["reused"]) == ([structured(again)["request_id"]], True)
@@ -76,8 +77,8 @@ async def test_a_call_that_was_given_up_gets_its_job_back_though_its_image_is_go
 
 async def test_a_good_image_passes_and_advice_comes_with_the_answer(tmp_path: Path) -> None:
     good = image(tmp_path, 400, 400)
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async with running() as simulator, looking(simulator, tmp_path) as client:
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with running() as simulator, checking_server(simulator, tmp_path) as client:
             url = simulator.publish(good)
             arguments = {
                 "prompt": "Mist.",
@@ -98,10 +99,10 @@ async def test_a_local_image_is_sent_within_the_request_and_kept_as_a_hash(
     tmp_path: Path,
 ) -> None:
     good = image(tmp_path, 640, 480)
-    with anyio.fail_after(PATIENCE_SECONDS):
+    with anyio.fail_after(TIMEOUT_SECONDS):
         async with (
             running() as simulator,
-            looking(simulator, tmp_path, local_files=True) as client,
+            checking_server(simulator, tmp_path, local_files=True) as client,
         ):
             arguments = {"prompt": "Mist.", "first_frame_image_url": str(good), "wait_seconds": 0}
             result = await client.call_tool("generate_video", arguments)
@@ -112,8 +113,8 @@ async def test_a_local_image_is_sent_within_the_request_and_kept_as_a_hash(
 
 
 async def test_a_local_file_is_refused_where_the_caller_may_be_anybody(tmp_path: Path) -> None:
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async with running() as simulator, looking(simulator, tmp_path) as client:
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with running() as simulator, checking_server(simulator, tmp_path) as client:
             for value in ("/etc/hostname", "file:///etc/hostname", "data:image/png;base64,AAAA"):
                 arguments = {"prompt": "Mist.", "first_frame_image_url": value}
                 result = await client.call_tool("generate_video", arguments)
@@ -122,15 +123,15 @@ async def test_a_local_file_is_refused_where_the_caller_may_be_anybody(tmp_path:
             assert simulator.requests == []
 
 
-async def test_a_file_that_is_no_image_never_leaves_this_machine(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_image_never_leaves_this_machine(
+    servers: Servers, tmp_path: Path
+) -> None:
     secret = tmp_path / "secret.png"
     secret.write_text("not an image, but a secret")
     async with running() as simulator:
-        env = environment(
-            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
-        )
-        with anyio.fail_after(START_SECONDS):
-            async with start_server(env) as pipes:
+        env = account(simulator, tmp_path)
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            async with servers.stdio(env) as pipes:
                 await pipes.initialize()
                 arguments = {"prompt": "Mist.", "first_frame_image_url": str(secret)}
                 params = {"name": "generate_video", "arguments": arguments}
@@ -142,7 +143,7 @@ async def test_a_file_that_is_no_image_never_leaves_this_machine(tmp_path: Path)
 
 
 def imported(log: Path) -> set[str]:
-    """Give the packages that a server's log says it imported, of the two that are heavy."""
+    """Return which of the two heavy packages a server imported, according to its log."""
     lines = (line for line in log.read_text("utf-8").splitlines() if line.startswith("import time"))
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines} & {"PIL", "av"}
 
@@ -152,18 +153,17 @@ async def test_a_server_imports_neither_pillow_nor_pyav_until_there_is_a_image_t
 ) -> None:
     good, log = image(tmp_path, 640, 480), tmp_path / "log"
     async with running() as simulator:
-        env = environment(
+        env = account(
+            simulator,
             tmp_path,
-            RUNCOMFY_API_TOKEN=simulator.token,
-            RUNCOMFY_API_BASE_URL=simulator.url,
             SEEDANCE_CHECK_IMAGES="true",
             SEEDANCE_ALLOW_PRIVATE_URLS="true",
             PYTHONPROFILEIMPORTTIME="1",
         )
         urls = {"a URL": simulator.publish(good), "a path": str(good)}
         seen: dict[str, set[str]] = {}
-        with log.open("wb") as stderr, anyio.fail_after(START_SECONDS):
-            async with start_server(env, stderr=stderr) as pipes:
+        with log.open("wb") as stderr, anyio.fail_after(TIMEOUT_SECONDS):
+            async with FreshServers().stdio(env, stderr=stderr) as pipes:
                 await pipes.initialize()
                 await pipes.request(1, "tools/list")
                 seen["the start"] = imported(log)

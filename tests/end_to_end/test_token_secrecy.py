@@ -1,4 +1,4 @@
-"""A full run at the loudest log level, and the token is nowhere."""
+"""The token appears in no file, log or answer, even at the debug log level."""
 
 import subprocess
 import sys
@@ -12,7 +12,8 @@ from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import running
 from tests.support.client import ARGUMENTS
-from tests.support.server_process import START_SECONDS, environment, start_server
+from tests.support.server_process import Servers, environment
+from tests.support.timeouts import TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +23,9 @@ def contents(folder: Path) -> list[bytes]:
     return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
 
 
-async def test_the_token_is_in_no_file_no_log_and_no_answer(tmp_path: Path) -> None:
+async def test_the_token_is_in_no_file_no_log_and_no_answer(
+    servers: Servers, tmp_path: Path
+) -> None:
     token = "rc-token-5f2c9e7d1b8a4c63"
     async with running(Behaviour(images="never"), token=token) as simulator:
         env = environment(
@@ -39,8 +42,8 @@ async def test_the_token_is_in_no_file_no_log_and_no_answer(tmp_path: Path) -> N
             ("generate_video", {"promt": token[:4]}),
             ("list_jobs", {}),
         ]
-        with anyio.fail_after(START_SECONDS), log.open("wb") as stderr:
-            async with start_server(env, stderr=stderr) as pipes:
+        with anyio.fail_after(TIMEOUT_SECONDS), log.open("wb") as stderr:
+            async with servers.stdio(env, stderr=stderr) as pipes:
                 await pipes.initialize()
                 for number, (name, arguments) in enumerate(calls, 1):
                     params = {"name": name, "arguments": arguments}
@@ -71,7 +74,11 @@ def test_a_traceback_in_the_log_has_no_token_either() -> None:
         "except ValueError: logging.exception('broken %s', 'rc-token-5f2c')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=TIMEOUT_SECONDS,
     )
     assert done.stderr.splitlines()[0] == "ERROR:root:broken [token]"
     assert done.stderr.splitlines()[-1] == "ValueError: it broke with [token] in hand"

@@ -1,13 +1,11 @@
-"""The server as a real process, killed with -9 at every point between a call and its answer.
+"""Real servers, killed with SIGKILL at every point between a call and its answer.
 
-Each round is a call of its own, a kill, a restart on the same folder, and an agent that repeats
-the identical call where it got no answer. Afterwards RunComfy's record (the simulator's) and the
-ledger must agree.
+Each round is a call, a kill, a restart on the same folder, and an agent that repeats the identical
+call if it got no answer. Afterwards the simulator's record and the ledger must agree.
 """
 
 import sqlite3
 import sys
-from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,20 +13,20 @@ from typing import Any
 import pytest
 
 if sys.platform != "linux":
-    pytest.skip("it fork_server, and makes pipes small", allow_module_level=True)
+    pytest.skip("it forks, and makes pipes small", allow_module_level=True)
 
 from seedance_mcp.simulator.faults import Fault
 from tests.support.crash_scene import (
-    NEVER,
     POINTS,
     Death,
     Point,
     Scene,
     open_scene,
     request_id_of,
-    while_the_ledger_is_made,
+    while_the_ledger_is_created,
 )
-from tests.support.forked_server import ForkServer, run_fork_server, wait_until
+from tests.support.fork_server import ForkServer
+from tests.support.timeouts import NEVER_SECONDS, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -49,14 +47,7 @@ UNKNOWN: dict[str, Any] = {
         " for another clip."
     ),
 }
-"""What a repeated call is told where its job may have been bought, the time apart."""
-
-
-@pytest.fixture(scope="module")
-def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[ForkServer, None, None]:
-    with run_fork_server(tmp_path_factory.mktemp("nursery")) as fork_server:
-        yield fork_server
-    assert fork_server.stderr.read_text() == ""
+"""The answer to a repeated call whose job may have been bought, without the elapsed time."""
 
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.__name__)
@@ -70,44 +61,44 @@ async def test_no_job_is_lost_or_bought_twice_by_a_kill(
         assert expected is None or deaths == [expected] * ROUNDS
 
 
-async def test_a_kill_while_the_ledger_is_made_leaves_one_that_works(
+async def test_a_kill_while_the_ledger_is_created_leaves_one_that_works(
     fork_server: ForkServer, tmp_path: Path
 ) -> None:
     for number in range(ROUNDS):
         folder = tmp_path / str(number)
         folder.mkdir()
         async with open_scene(fork_server, folder) as scene:
-            await _rounds(scene, while_the_ledger_is_made, 1)
+            await _rounds(scene, while_the_ledger_is_created, 1)
 
 
 async def _rounds(scene: Scene, point: Point, number: int) -> list[Death]:
-    """Let the server die so often; then the ledger and RunComfy must agree on every call."""
+    """Kill the server in so many rounds; then the ledger and RunComfy must agree on every call."""
     deaths: list[Death] = []
     bought: dict[str, str | None] = {}
     for count in range(number):
         scene.prompt = f"Mist, take {count}."
         await point(scene)
-        deaths.append(await scene.death())
-        told = request_id_of(scene.server.received(scene.call))
+        deaths.append(await scene.kill())
+        answered = request_id_of(scene.server.received(scene.call))
         scene.restart()
-        bought[scene.prompt] = told or await _repeated(scene)
+        bought[scene.prompt] = answered or await _repeated(scene)
     await _audit(scene, bought)
     return deaths
 
 
 async def _repeated(scene: Scene) -> str | None:
-    """Repeat a call as an agent does, and give the request_id; None where nobody knows it."""
+    """Repeat a call as an agent does, and return the request_id, None if it is unknown."""
     for _ in range(5):
         result = await scene.server.call("generate_video", **scene.arguments())
         if request_id := request_id_of(result):
             return request_id
         if result.get("structuredContent", {}).get("status") == "unknown":
             return None
-    raise AssertionError("five answers, and none says what became of the call")
+    raise AssertionError("five answers, and none has a request_id")
 
 
 async def _audit(scene: Scene, bought: dict[str, str | None]) -> None:
-    """Compare what the agent knows, what a restarted server lists and what is paid for."""
+    """Compare what the agent knows, what a restarted server lists and what was paid for."""
     scene.restart()
     listing = (await scene.server.call("list_jobs", limit=100))["structuredContent"]
     jobs = listing["jobs"]
@@ -130,10 +121,10 @@ async def test_what_a_dead_process_was_about_to_buy_is_unknown_and_not_sent_agai
     async with open_scene(fork_server, tmp_path) as scene:
         await scene.server.call("list_jobs")
         scene.prompt = "Mist."
-        scene.simulator.faults.append(Fault.delay("submit", NEVER, after=True))
+        scene.simulator.faults.append(Fault.delay("submit", NEVER_SECONDS, after=True))
         scene.begin()
         await wait_until(scene.is_accepted)
-        await scene.death()
+        await scene.kill()
         scene.restart()
         result = await scene.server.call("generate_video", **scene.arguments())
         elapsed = result["structuredContent"]["elapsed_seconds"]
@@ -157,10 +148,10 @@ async def test_a_clip_that_was_finished_and_never_told_is_not_bought_again(
     async with open_scene(fork_server, tmp_path) as scene:
         await scene.server.call("list_jobs")
         scene.prompt = "Mist."
-        await scene.server.stuff()
+        await scene.server.fill_stdout()
         scene.begin(wait_seconds=60)
         await wait_until(lambda: scene.row() == "completed")
-        assert await scene.death() == Death("completed", posted=True, accepted=True, told=False)
+        assert await scene.kill() == Death("completed", posted=True, accepted=True, answered=False)
         scene.restart()
         again = await scene.server.call("generate_video", **scene.arguments())
         bought = [job.request_id for job in scene.simulator.accepted]

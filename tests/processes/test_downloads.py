@@ -1,4 +1,4 @@
-"""Saving by real servers over stdio: side by side, and ended in the middle."""
+"""Downloads by real servers over stdio: side by side, and ended in the middle."""
 
 import signal
 import time
@@ -15,23 +15,22 @@ from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import Simulator, running
 from tests.support.client import ARGUMENTS
-from tests.support.server_process import START_SECONDS, Pipes, environment, start_server
+from tests.support.server_process import Pipes, Servers, account
+from tests.support.timeouts import NEVER_SECONDS, PROMPT_SECONDS, TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def servers(
-    folder: Path, count: int
+async def two_servers(
+    servers: Servers, folder: Path
 ) -> AsyncGenerator[tuple[Simulator, list[Pipes], str], None]:
-    """Start servers that share their folders, with a job that is done and made an image."""
-    # An image takes no drawing, and is saved as a clip is.
+    """Start two servers on the same folders, with a completed job."""
+    # The simulator renders no image, and an image is downloaded as a clip is.
     behaviour = Behaviour(images="never", outputs=("image",))
     async with running(behaviour) as simulator, AsyncExitStack() as stack:
-        env = environment(
-            folder, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
-        )
-        pipes = [await stack.enter_async_context(start_server(env)) for _ in range(count)]
+        env = account(simulator, folder)
+        pipes = [await stack.enter_async_context(servers.stdio(env)) for _ in range(2)]
         for one in pipes:
             await one.initialize()
         params = {"name": "generate_video", "arguments": ARGUMENTS}
@@ -39,49 +38,49 @@ async def servers(
         yield simulator, pipes, made["result"]["structuredContent"]["request_id"]
 
 
-def save(request_id: str) -> dict[str, Any]:
-    """Ask for it to be saved, and for progress."""
+def download(request_id: str) -> dict[str, Any]:
+    """Return the parameters of a call that downloads a job's output and reports progress."""
     arguments = {"request_id": request_id, "download": True}
     return {"name": "get_result", "arguments": arguments, "_meta": {"progressToken": 1}}
 
 
-async def test_two_servers_asked_at_once_end_in_one_file(tmp_path: Path) -> None:
+async def test_two_servers_asked_at_once_end_in_one_file(servers: Servers, tmp_path: Path) -> None:
     answers: list[Any] = []
 
     async def ask(pipes: Pipes, params: dict[str, Any]) -> None:
         answers.append((await pipes.request(2, "tools/call", params))["result"])
 
-    with anyio.fail_after(2 * START_SECONDS):
-        async with servers(tmp_path, 2) as (simulator, pipes, request_id):
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with two_servers(servers, tmp_path) as (simulator, pipes, request_id):
             simulator.faults.append(Fault.delay("output", 1))
             async with anyio.create_task_group() as tasks:
                 for one in pipes:
-                    tasks.start_soon(ask, one, save(request_id))
+                    tasks.start_soon(ask, one, download(request_id))
             (file,) = (tmp_path / "videos").iterdir()
             fetched = Counter(request.path for request in simulator.requests)
             assert fetched[f"/outputs/{request_id}.jpg"] == 1
     assert [answer["structuredContent"]["saved_to"] for answer in answers] == [str(file)] * 2
 
 
-async def test_a_server_that_is_ended_while_it_saves_answers_and_another_goes_on(
-    tmp_path: Path,
+async def test_a_server_that_is_ended_while_it_downloads_answers_and_another_goes_on(
+    servers: Servers, tmp_path: Path
 ) -> None:
-    with anyio.fail_after(2 * START_SECONDS):
-        async with servers(tmp_path, 2) as (simulator, (one, other), request_id):
-            simulator.faults.append(Fault.delay("output", 20))
-            await one.send(id=2, method="tools/call", params=save(request_id))
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with two_servers(servers, tmp_path) as (simulator, (one, other), request_id):
+            simulator.faults.append(Fault.delay("output", NEVER_SECONDS))
+            await one.send(id=2, method="tools/call", params=download(request_id))
             while "downloaded 0 bytes" not in (await one.receive())["params"]["message"]:
                 pass
             started_at = time.monotonic()
             one.process.send_signal(signal.SIGTERM)
             answer = (await one.answer(2))["result"]
             assert await one.process.wait() == 0
-            assert time.monotonic() - started_at < 1
+            assert time.monotonic() - started_at < PROMPT_SECONDS
             assert answer["isError"] is False
             assert answer["structuredContent"]["next_step"] == (
                 f"It is not complete yet (0 bytes): call get_result with request_id {request_id}"
                 " and download true to continue."
             )
-            saved = (await other.request(2, "tools/call", save(request_id)))["result"]
+            saved = (await other.request(2, "tools/call", download(request_id)))["result"]
             (file,) = (tmp_path / "videos").iterdir()
             assert saved["structuredContent"]["saved_to"] == str(file)

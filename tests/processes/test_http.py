@@ -13,33 +13,32 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from anyio.abc import Process
 from mcp import Client
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import running
 from tests.support.client import ARGUMENTS
-from tests.support.forked_server import wait_until
 from tests.support.server_process import (
-    COMMAND,
     INITIALIZE,
-    START_SECONDS,
+    Servers,
+    account,
     environment,
-    start_http_server,
+    read_all,
 )
+from tests.support.timeouts import NEVER_SECONDS, PROMPT_SECONDS, TIMEOUT_SECONDS, wait_until
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_a_clip_is_made_over_http_in_both_eras(mode: str, tmp_path: Path) -> None:
+async def test_a_clip_is_made_over_http_in_both_eras(
+    servers: Servers, mode: str, tmp_path: Path
+) -> None:
     async with running(Behaviour(images="never")) as simulator:
-        env = environment(
-            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
-        )
-        with anyio.fail_after(START_SECONDS):
-            async with start_http_server(env) as (url, _), Client(url, mode=mode) as client:
+        env = account(simulator, tmp_path)
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            async with servers.http(env) as (url, _), Client(url, mode=mode) as client:
                 seen: list[str | None] = []
 
                 async def collect(
@@ -56,12 +55,14 @@ async def test_a_clip_is_made_over_http_in_both_eras(mode: str, tmp_path: Path) 
         assert len(simulator.accepted) == 1
 
 
-async def test_strangers_are_turned_away_by_their_host_and_origin(tmp_path: Path) -> None:
+async def test_strangers_are_turned_away_by_their_host_and_origin(
+    servers: Servers, tmp_path: Path
+) -> None:
     body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}
     accept = {"Accept": "application/json, text/event-stream"}
-    with anyio.fail_after(START_SECONDS):
+    with anyio.fail_after(TIMEOUT_SECONDS):
         async with (
-            start_http_server(environment(tmp_path)) as (url, _),
+            servers.http(environment(tmp_path)) as (url, _),
             httpx.AsyncClient() as http,
         ):
             port = httpx.URL(url).port
@@ -80,11 +81,11 @@ async def test_strangers_are_turned_away_by_their_host_and_origin(tmp_path: Path
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.com"])
 async def test_an_address_that_others_can_reach_is_refused_with_the_reason(
-    host: str, tmp_path: Path
+    servers: Servers, host: str, tmp_path: Path
 ) -> None:
-    command = [*COMMAND, "serve", "--transport", "http", "--host", host]
-    with anyio.fail_after(START_SECONDS):
-        process = await anyio.run_process(command, env=environment(tmp_path), check=False)
+    arguments = ["serve", "--transport", "http", "--host", host]
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        process = await servers.command(arguments, environment(tmp_path))
     assert process.returncode == 1
     assert process.stderr.decode() == (
         f"seedance-mcp: --host must be a loopback address, such as 127.0.0.1, not {host}: everyone"
@@ -92,40 +93,45 @@ async def test_an_address_that_others_can_reach_is_refused_with_the_reason(
     )
 
 
-async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
-    with anyio.fail_after(START_SECONDS), socket.create_server(("127.0.0.1", 0)) as taken:
+async def test_a_port_that_is_taken_is_named(servers: Servers, tmp_path: Path) -> None:
+    with anyio.fail_after(TIMEOUT_SECONDS), socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        command = [*COMMAND, "serve", "--transport", "http", "--port", port]
-        process = await anyio.run_process(command, env=environment(tmp_path), check=False)
+        arguments = ["serve", "--transport", "http", "--port", port]
+        process = await servers.command(arguments, environment(tmp_path))
     assert process.returncode == 1
     assert process.stderr.decode() == (
         f"seedance-mcp: Cannot listen on port {port}: {os.strerror(98).lower()}.\n"
     )
 
 
-async def test_a_call_whose_connection_dropped_was_told_nothing_and_gets_its_job_back(
+async def test_a_call_whose_connection_dropped_gets_its_job_back(
+    servers: Servers,
     tmp_path: Path,
 ) -> None:
-    def is_written_down() -> bool:
+    def is_recorded() -> bool:
         with closing(sqlite3.connect(tmp_path / "state" / "ledger.db")) as ledger:
             return ledger.execute("SELECT request_id FROM jobs").fetchall() != [(None,)]
 
-    async with running(Behaviour(images="never", run_seconds=600)) as simulator:
-        simulator.faults.append(Fault.delay("submit", 0.3, after=True))
-        env = environment(
-            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
-        )
-        with anyio.fail_after(START_SECONDS):
-            async with start_http_server(env) as (url, _):
-                async with httpx.AsyncClient(timeout=60) as http:
+    dropped = anyio.Event()
+
+    async def delay(_: float) -> None:
+        await dropped.wait()
+
+    behaviour = Behaviour(images="never", run_seconds=NEVER_SECONDS)
+    async with running(behaviour, sleep=delay) as simulator:
+        simulator.faults.append(Fault.delay("submit", NEVER_SECONDS, after=True))
+        env = account(simulator, tmp_path)
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            async with servers.http(env) as (url, _):
+                async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
                     session = await _session(http, url)
                     call = _call(2, wait_seconds=0)
                     async with http.stream("POST", url, json=call, headers=session):
-                        while not simulator.accepted:
-                            await anyio.lowlevel.checkpoint()
-                # In this era the call goes on, and is answered to nobody.
-                await wait_until(is_written_down)
-                async with httpx.AsyncClient(timeout=60) as http:
+                        await wait_until(lambda: bool(simulator.accepted))
+                dropped.set()
+                # In this era the call continues without its connection.
+                await wait_until(is_recorded)
+                async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
                     session = await _session(http, url)
                     answer = await http.post(url, json=_call(2, wait_seconds=0), headers=session)
         (data,) = [line for line in answer.text.splitlines() if '"result"' in line]
@@ -140,7 +146,7 @@ def _call(number: int, **more: Any) -> dict[str, Any]:
 
 
 async def _session(http: httpx.AsyncClient, url: str) -> dict[str, str]:
-    """Shake hands as the 2025-11-25 revision does, and give the headers of what follows."""
+    """Do the handshake of the 2025-11-25 revision, and return the headers of later requests."""
     accept = {"Accept": "application/json, text/event-stream"}
     body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}
     answer = await http.post(url, json=body, headers=accept)
@@ -151,33 +157,22 @@ async def _session(http: httpx.AsyncClient, url: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
-async def test_the_process_ends_within_a_second_while_a_call_is_waiting(
-    end: signal.Signals, tmp_path: Path
+async def test_the_process_ends_promptly_while_a_call_waits(
+    servers: Servers, end: signal.Signals, tmp_path: Path
 ) -> None:
-    async with running(Behaviour(images="never", run_seconds=600)) as simulator:
-        env = environment(
-            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
-        )
-        with anyio.fail_after(START_SECONDS):
+    async with running(Behaviour(images="never", run_seconds=NEVER_SECONDS)) as simulator:
+        env = account(simulator, tmp_path)
+        with anyio.fail_after(TIMEOUT_SECONDS):
             async with (
-                start_http_server(env) as (url, process),
-                httpx.AsyncClient(timeout=60) as http,
+                servers.http(env) as (url, process),
+                httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http,
             ):
                 session = await _session(http, url)
                 async with http.stream("POST", url, json=_call(2), headers=session):
-                    while not simulator.accepted:
-                        await anyio.lowlevel.checkpoint()
+                    await wait_until(lambda: bool(simulator.accepted))
                     started_at = time.monotonic()
                     process.send_signal(end)
                     assert await process.wait() == 0
-                    assert time.monotonic() - started_at < 1
+                    assert time.monotonic() - started_at < PROMPT_SECONDS
                 assert process.stderr
-                assert b"Traceback" not in await _rest(process)
-
-
-async def _rest(process: Process) -> bytes:
-    assert process.stderr
-    try:
-        return await process.stderr.receive()
-    except anyio.EndOfStream:
-        return b""
+                assert b"Traceback" not in await read_all(process.stderr)

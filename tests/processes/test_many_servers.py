@@ -2,7 +2,7 @@
 
 import sqlite3
 import sys
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,47 +12,48 @@ from typing import Any
 import pytest
 
 if sys.platform != "linux":
-    pytest.skip("it fork_server", allow_module_level=True)
+    pytest.skip("it forks", allow_module_level=True)
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
-from tests.support.forked_server import ForkedServer, ForkServer, run_fork_server
-from tests.support.server_process import environment
+from tests.support.client import IMAGE_URL
+from tests.support.fork_server import ForkServer
+from tests.support.forked_server import ForkedServer
+from tests.support.server_process import account
 
 pytestmark = pytest.mark.anyio
 
 PROCESSES = 8
 ROUNDS = 25
 LIMIT = 5
-IMAGE = "https://images.example/lake.jpg"
 
 
 @dataclass(kw_only=True)
 class Crowd:
-    """Servers that share a brand-new state folder."""
+    """Servers that share a new state folder."""
 
     simulator: Simulator
     servers: Sequence[ForkedServer]
     ledger: Path
 
     async def generate_at_once(self, prompts: Sequence[str]) -> list[dict[str, Any]]:
-        """Let each server make a clip, all called before any has answered."""
+        """Call generate_video on every server before any of them has answered."""
         calls = [
-            server.begin(
-                "generate_video", prompt=prompt, first_frame_image_url=IMAGE, wait_seconds=0
+            server.send_call(
+                "generate_video", prompt=prompt, first_frame_image_url=IMAGE_URL, wait_seconds=0
             )
             for server, prompt in zip(self.servers, prompts, strict=True)
         ]
         return [await server.answer(call) for server, call in zip(self.servers, calls, strict=True)]
 
     def accepted(self) -> dict[str, str]:
-        """Give what RunComfy was paid for: request_ids by prompt."""
+        """Return the request_ids that RunComfy accepted, by prompt."""
         accepted = {job.arguments["prompt"]: job.request_id for job in self.simulator.accepted}
         assert len(accepted) == len(self.simulator.accepted)
         return accepted
 
     def rows(self) -> dict[str, tuple[str, str]]:
-        """Give the ledger's rows: request_id and time of creation by prompt."""
+        """Return request_id and time of creation of each row in the ledger, by prompt."""
         query = (
             "SELECT json_extract(arguments, '$.prompt'), request_id, created_at FROM jobs"
             " ORDER BY created_at"
@@ -64,13 +65,6 @@ class Crowd:
         return {prompt: (request_id, created_at) for prompt, request_id, created_at in rows}
 
 
-@pytest.fixture(scope="module")
-def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[ForkServer, None, None]:
-    with run_fork_server(tmp_path_factory.mktemp("nursery")) as fork_server:
-        yield fork_server
-    assert fork_server.stderr.read_text() == ""
-
-
 @asynccontextmanager
 async def _crowd(
     fork_server: ForkServer,
@@ -80,16 +74,11 @@ async def _crowd(
     awake: bool,
     limit: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Crowd, None]:
-    """Start servers on a new folder; they are called at once, or once all are awake."""
+    """Start servers on a new folder; `awake` waits until every one has answered a request."""
     async with running(Behaviour(images="never")) as simulator:
-        env = environment(
-            folder,
-            RUNCOMFY_API_TOKEN=simulator.token,
-            RUNCOMFY_API_BASE_URL=simulator.url,
-            **(limit or {}),
-        )
+        env = account(simulator, folder, **(limit or {}))
         with ExitStack() as stack:
-            servers = [stack.enter_context(fork_server.served(env)) for _ in range(number)]
+            servers = [stack.enter_context(fork_server.forked(env)) for _ in range(number)]
             if awake:
                 for server in servers:
                     await server.answer(server.send("tools/list"))
@@ -148,7 +137,7 @@ async def test_identical_calls_that_race_in_several_processes_buy_one_clip(
 
 
 async def _limited(crowd: Crowd, prompts: Sequence[str]) -> str:
-    """Buy as many clips as may be bought, and give the line that all other calls are told."""
+    """Buy as many clips as the limit allows, and return the line that refuses all other calls."""
     answers = dict(zip(prompts, await crowd.generate_at_once(prompts), strict=True))
     refused = {prompt: answer for prompt, answer in answers.items() if answer["isError"]}
     bought = {
@@ -167,7 +156,7 @@ async def _limited(crowd: Crowd, prompts: Sequence[str]) -> str:
 
 
 def _oldest(crowd: Crowd) -> datetime:
-    """Tell when the first of the jobs was begun."""
+    """Return when the first of the jobs was created."""
     return min(datetime.fromisoformat(created_at) for _, created_at in crowd.rows().values())
 
 

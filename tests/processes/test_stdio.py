@@ -1,4 +1,4 @@
-"""The server as a subprocess over stdio: both eras, a clean stdout, a prompt end."""
+"""A real server over stdio: both protocol eras, nothing but JSON-RPC on stdout, a prompt end."""
 
 import json
 import signal
@@ -17,14 +17,15 @@ from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import running
 from tests.support.client import ARGUMENTS
-from tests.support.forked_server import wait_until
 from tests.support.server_process import (
     COMMAND,
     MODERN_META,
-    START_SECONDS,
+    FreshServers,
+    Servers,
+    account,
     environment,
-    start_server,
 )
+from tests.support.timeouts import NEVER_SECONDS, PROMPT_SECONDS, TIMEOUT_SECONDS, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -37,11 +38,9 @@ async def test_a_clip_is_made_over_stdio_in_both_eras(
     mode: str, version: str, tmp_path: Path
 ) -> None:
     async with running(Behaviour(images="never")) as simulator:
-        env = environment(
-            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
-        )
+        env = account(simulator, tmp_path)
         parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=env)
-        with anyio.fail_after(START_SECONDS):
+        with anyio.fail_after(TIMEOUT_SECONDS):
             async with Client(parameters, mode=mode) as client:
                 assert client.protocol_version == version
                 assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
@@ -55,9 +54,9 @@ async def test_a_clip_is_made_over_stdio_in_both_eras(
         assert [job.request_id for job in simulator.accepted] == [request_id]
 
 
-async def test_the_stateless_revision_needs_no_handshake(tmp_path: Path) -> None:
-    with anyio.fail_after(START_SECONDS):
-        async with start_server(environment(tmp_path)) as pipes:
+async def test_the_stateless_revision_needs_no_handshake(servers: Servers, tmp_path: Path) -> None:
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with servers.stdio(environment(tmp_path)) as pipes:
             listed = await pipes.request(1, "tools/list", {"_meta": MODERN_META})
             assert [tool["name"] for tool in listed["result"]["tools"]] == TOOLS
             params = {"name": "get_result", "arguments": {}, "_meta": MODERN_META}
@@ -66,17 +65,11 @@ async def test_the_stateless_revision_needs_no_handshake(tmp_path: Path) -> None
             assert answer["result"]["content"][0]["text"].startswith("request_id is required")
 
 
-async def test_nothing_but_json_rpc_comes_out_of_stdout(tmp_path: Path) -> None:
+async def test_stdout_has_nothing_but_json_rpc(tmp_path: Path) -> None:
     async with running(Behaviour(images="never")) as simulator:
-        env = environment(
-            tmp_path,
-            RUNCOMFY_API_TOKEN=simulator.token,
-            RUNCOMFY_API_BASE_URL=simulator.url,
-            SEEDANCE_LOG_LEVEL="debug",
-            PYTHONUNBUFFERED="1",
-        )
-        with anyio.fail_after(START_SECONDS):
-            async with start_server(env) as pipes:
+        env = account(simulator, tmp_path, SEEDANCE_LOG_LEVEL="debug", PYTHONUNBUFFERED="1")
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            async with FreshServers().stdio(env) as pipes:
                 await pipes.initialize()
                 await pipes.send_raw(b"this is no JSON\n{}\n[]\n\xff\xfe\n")
                 await pipes.request(1, "tools/list")
@@ -86,7 +79,7 @@ async def test_nothing_but_json_rpc_comes_out_of_stdout(tmp_path: Path) -> None:
                 await pipes.request(4, "tools/call", {**call, "_meta": {"progressToken": "p"}})
                 await pipes.request(5, "tools/call", {**call, "arguments": {"promt": "x"}})
                 await pipes.stdin.aclose()
-                rest = await pipes.rest()
+                rest = await pipes.read_rest()
                 assert await pipes.process.wait() == 0
         messages = [json.loads(line) for line in [*pipes.lines, *rest.splitlines()]]
         assert {message["jsonrpc"] for message in messages} == {"2.0"}
@@ -96,17 +89,15 @@ async def test_nothing_but_json_rpc_comes_out_of_stdout(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", ["eof", signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("busy", ["idle", "waiting", "submitting"])
-async def test_the_process_ends_within_a_second_with_exit_code_0(
-    end: str | signal.Signals, busy: str, tmp_path: Path
+async def test_the_process_ends_promptly_with_exit_code_0(
+    servers: Servers, end: str | signal.Signals, busy: str, tmp_path: Path
 ) -> None:
-    async with running(Behaviour(images="never", run_seconds=600)) as simulator:
+    async with running(Behaviour(images="never", run_seconds=NEVER_SECONDS)) as simulator:
         if busy == "submitting":
-            simulator.faults.append(Fault.delay("submit", 20))
-        env = environment(
-            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
-        )
-        with anyio.fail_after(START_SECONDS):
-            async with start_server(env) as pipes:
+            simulator.faults.append(Fault.delay("submit", NEVER_SECONDS))
+        env = account(simulator, tmp_path)
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            async with servers.stdio(env) as pipes:
                 await pipes.initialize()
                 if busy != "idle":
                     call = {"name": "generate_video", "arguments": ARGUMENTS}
@@ -121,36 +112,39 @@ async def test_the_process_ends_within_a_second_with_exit_code_0(
                 else:
                     await pipes.stdin.aclose()
                 assert await pipes.process.wait() == 0
-                assert time.monotonic() - started_at < 1
+                assert time.monotonic() - started_at < PROMPT_SECONDS
 
 
-async def test_the_process_ends_with_stdin_though_nobody_reads_its_answers(tmp_path: Path) -> None:
-    with anyio.fail_after(START_SECONDS):
-        async with start_server(environment(tmp_path)) as pipes:
+async def test_the_process_ends_with_stdin_even_if_its_answers_are_not_read(
+    servers: Servers, tmp_path: Path
+) -> None:
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with servers.stdio(environment(tmp_path)) as pipes:
             await pipes.initialize()
             for number in range(1, 61):
                 await pipes.send(id=number, method="tools/list", params={})
             started_at = time.monotonic()
             await pipes.stdin.aclose()
             assert await pipes.process.wait() == 0
-            assert time.monotonic() - started_at < 3
+            assert time.monotonic() - started_at < PROMPT_SECONDS
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the test looks for handlers in /proc")
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_a_process_in_order_that_is_still_starting(
+async def test_a_signal_ends_a_process_that_is_still_starting_with_exit_code_0(
     end: signal.Signals, tmp_path: Path
 ) -> None:
-    with anyio.fail_after(START_SECONDS):
-        async with start_server(environment(tmp_path)) as pipes:
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with FreshServers().stdio(environment(tmp_path)) as pipes:
             status = Path(f"/proc/{pipes.process.pid}/status")
             await wait_until(lambda: _catches(status.read_text(), signal.SIGTERM))
             pipes.process.send_signal(end)
             assert await pipes.process.wait() == 0
-            assert await pipes.rest() == b""
+            assert await pipes.read_rest() == b""
 
 
 def _catches(status: str, number: signal.Signals) -> bool:
+    """Return whether a process has a handler for a signal, from its status in /proc."""
     (caught,) = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")]
     return bool(int(caught, 16) >> (number - 1) & 1)
 
@@ -167,10 +161,10 @@ def _catches(status: str, number: signal.Signals) -> bool:
     ids=["surrogate", "surrogate, named", "cut", "number", "deep"],
 )
 async def test_a_line_that_cannot_be_read_is_answered(
-    line: bytes, id_: str | int | None, why: str, tmp_path: Path
+    servers: Servers, line: bytes, id_: str | int | None, why: str, tmp_path: Path
 ) -> None:
-    with anyio.fail_after(START_SECONDS):
-        async with start_server(environment(tmp_path)) as pipes:
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with servers.stdio(environment(tmp_path)) as pipes:
             await pipes.send_raw(line + b"\n")
             answer = await pipes.receive()
             message = answer["error"].pop("message")
@@ -184,24 +178,28 @@ async def test_a_line_that_cannot_be_read_is_answered(
 
 
 @pytest.mark.parametrize(
-    ("delay", "status", "is_error"), [(0.2, "in_queue", False), (20, "unknown", True)]
+    ("answered", "status", "is_error"), [(True, "in_queue", False), (False, "unknown", True)]
 )
 async def test_a_call_is_answered_before_the_end_with_what_is_known_of_its_paid_request(
-    *, delay: float, status: str, is_error: bool, tmp_path: Path
+    *, servers: Servers, answered: bool, status: str, is_error: bool, tmp_path: Path
 ) -> None:
-    async with running(Behaviour(images="never", run_seconds=60)) as simulator:
-        simulator.faults.append(Fault.delay("submit", delay, after=True))
-        env = environment(
-            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
-        )
-        with anyio.fail_after(START_SECONDS):
-            async with start_server(env) as pipes:
+    ending = anyio.Event()
+
+    async def delay(_: float) -> None:
+        await (ending.wait() if answered else anyio.sleep_forever())
+
+    behaviour = Behaviour(images="never", run_seconds=NEVER_SECONDS)
+    async with running(behaviour, sleep=delay) as simulator:
+        simulator.faults.append(Fault.delay("submit", NEVER_SECONDS, after=True))
+        env = account(simulator, tmp_path)
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            async with servers.stdio(env) as pipes:
                 await pipes.initialize()
                 call = {"name": "generate_video", "arguments": ARGUMENTS}
                 await pipes.send(id=1, method="tools/call", params=call)
-                while not simulator.accepted:
-                    await anyio.lowlevel.checkpoint()
+                await wait_until(lambda: bool(simulator.accepted))
                 pipes.process.send_signal(signal.SIGTERM)
+                ending.set()
                 result = (await pipes.answer(1))["result"]
                 assert await pipes.process.wait() == 0
         known = simulator.accepted[0].request_id if status == "in_queue" else None
@@ -210,20 +208,19 @@ async def test_a_call_is_answered_before_the_end_with_what_is_known_of_its_paid_
         assert result["isError"] is is_error
 
 
-async def test_a_client_that_is_gone_while_a_call_waits_is_no_fault(tmp_path: Path) -> None:
-    async with running(Behaviour(images="never", run_seconds=600)) as simulator:
-        env = environment(
-            tmp_path, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
-        )
+async def test_a_client_that_leaves_while_a_call_waits_is_not_an_error(
+    servers: Servers, tmp_path: Path
+) -> None:
+    async with running(Behaviour(images="never", run_seconds=NEVER_SECONDS)) as simulator:
+        env = account(simulator, tmp_path)
         log = tmp_path / "log"
-        with anyio.fail_after(START_SECONDS), log.open("wb") as stderr:
-            async with start_server(env, stderr=stderr) as pipes:
+        with anyio.fail_after(TIMEOUT_SECONDS), log.open("wb") as stderr:
+            async with servers.stdio(env, stderr=stderr) as pipes:
                 await pipes.initialize()
                 call = {"name": "generate_video", "arguments": ARGUMENTS}
                 meta = {"_meta": {"progressToken": 1}}
                 await pipes.send(id=1, method="tools/call", params={**call, **meta})
-                while not simulator.accepted:
-                    await anyio.lowlevel.checkpoint()
+                await wait_until(lambda: bool(simulator.accepted))
                 assert pipes.process.stdout
                 await pipes.process.stdout.aclose()
                 await pipes.stdin.aclose()
@@ -231,7 +228,9 @@ async def test_a_client_that_is_gone_while_a_call_waits_is_no_fault(tmp_path: Pa
         assert log.read_bytes() == b""
 
 
-async def test_a_proxy_of_the_environment_does_not_see_the_token(tmp_path: Path) -> None:
+async def test_a_proxy_of_the_environment_does_not_see_the_token(
+    servers: Servers, tmp_path: Path
+) -> None:
     asked: list[bytes] = []
 
     async def proxy(stream: SocketStream) -> None:
@@ -245,15 +244,14 @@ async def test_a_proxy_of_the_environment_does_not_see_the_token(tmp_path: Path)
     ):
         tasks.start_soon(listener.serve, proxy)
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
-        env = environment(
+        env = account(
+            simulator,
             tmp_path,
-            RUNCOMFY_API_TOKEN=simulator.token,
-            RUNCOMFY_API_BASE_URL=simulator.url,
             HTTP_PROXY=f"http://127.0.0.1:{port}",
             ALL_PROXY=f"http://127.0.0.1:{port}",
         )
-        with anyio.fail_after(START_SECONDS):
-            async with start_server(env) as pipes:
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            async with servers.stdio(env) as pipes:
                 await pipes.initialize()
                 call = {"name": "generate_video", "arguments": ARGUMENTS | {"wait_seconds": 0}}
                 await pipes.request(1, "tools/call", call)
@@ -261,21 +259,25 @@ async def test_a_proxy_of_the_environment_does_not_see_the_token(tmp_path: Path)
     assert (len(simulator.accepted), asked) == (1, [])
 
 
-async def test_a_proxy_that_cannot_be_used_ends_the_start_with_one_line(tmp_path: Path) -> None:
+async def test_a_proxy_that_cannot_be_used_ends_the_start_with_one_line(
+    servers: Servers, tmp_path: Path
+) -> None:
     env = environment(tmp_path, SSL_CERT_FILE=str(tmp_path / "no-such-file"))
     log = tmp_path / "log"
-    with anyio.fail_after(START_SECONDS), log.open("wb") as stderr:
-        async with start_server(env, stderr=stderr) as pipes:
+    with anyio.fail_after(TIMEOUT_SECONDS), log.open("wb") as stderr:
+        async with servers.stdio(env, stderr=stderr) as pipes:
             # stdin stays open: the end does not wait for the client.
             assert await pipes.process.wait() == 1
     (line,) = log.read_text("utf-8").splitlines()
     assert line.startswith("seedance-mcp: The proxy or the certificates that the environment names")
 
 
-async def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(tmp_path: Path) -> None:
+async def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(
+    servers: Servers, tmp_path: Path
+) -> None:
     env = environment(tmp_path, SEEDANCE_WAIT_SECONDS="901")
-    with anyio.fail_after(START_SECONDS):
-        process = await anyio.run_process(COMMAND, env=env, check=False)
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        process = await servers.command([], env)
     assert process.returncode == 1
     assert process.stdout == b""
     assert process.stderr == (
@@ -284,12 +286,12 @@ async def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(tmp_p
 
 
 async def test_no_token_is_needed_to_start_and_every_tool_says_how_to_set_it(
-    tmp_path: Path,
+    servers: Servers, tmp_path: Path
 ) -> None:
-    with anyio.fail_after(START_SECONDS):
-        # Not even an image is looked at.
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        # The token is checked before any image.
         env = environment(tmp_path, SEEDANCE_CHECK_IMAGES="true")
-        async with start_server(env) as pipes:
+        async with servers.stdio(env) as pipes:
             await pipes.initialize()
             for number, tool in enumerate(TOOLS, 1):
                 params = {"name": tool, "arguments": GOOD.get(tool, {"request_id": "abc"})}

@@ -15,16 +15,15 @@ from mcp.client.stdio import StdioServerParameters
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from seedance_mcp.simulator.server import Simulator, running
+from seedance_mcp.simulator.server import running
 from tests.support.client import ARGUMENTS
 from tests.support.server_process import (
     COMMAND,
     INITIALIZE,
     MODERN_META,
-    START_SECONDS,
+    Servers,
+    account,
     environment,
-    start_http_server,
-    start_server,
 )
 from tests.support.task_client import (
     MISSING,
@@ -34,6 +33,7 @@ from tests.support.task_client import (
     refused_request,
     start_task,
 )
+from tests.support.timeouts import NEVER_SECONDS, TIMEOUT_SECONDS, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -43,36 +43,29 @@ KNOWING_META = MODERN_META | {"io.modelcontextprotocol/clientCapabilities": DECL
 
 @asynccontextmanager
 async def connected(
-    transport: str, env: dict[str, str], polling: TaskPolling
+    servers: Servers, transport: str, env: dict[str, str], polling: TaskPolling
 ) -> AsyncGenerator[Client, None]:
-    """Start a server, connect a client that knows tasks to it, and end both."""
+    """Start a server and connect a client that knows tasks to it."""
     if transport == "stdio":
         parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=env)
         async with Client(parameters, extensions=[polling]) as client:
             yield client
         return
-    async with start_http_server(env) as (url, _), Client(url, extensions=[polling]) as client:
+    async with servers.http(env) as (url, _), Client(url, extensions=[polling]) as client:
         yield client
-
-
-def account(simulator: Simulator, folder: Path) -> dict[str, str]:
-    """Give the environment of a server before a simulator."""
-    return environment(
-        folder, RUNCOMFY_API_TOKEN=simulator.token, RUNCOMFY_API_BASE_URL=simulator.url
-    )
 
 
 @pytest.mark.parametrize("transport", ["stdio", "http"])
 async def test_a_task_is_made_polled_and_asked_for_again_by_another_process(
-    transport: str, tmp_path: Path
+    servers: Servers, transport: str, tmp_path: Path
 ) -> None:
     polling = TaskPolling()
     seconds = [0.0]
     behaviour = Behaviour(images="never")
     async with running(behaviour, clock=lambda: seconds[-1]) as simulator:
         env = account(simulator, tmp_path)
-        with anyio.fail_after(2 * START_SECONDS):
-            async with connected(transport, env, polling) as client:
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            async with connected(servers, transport, env, polling) as client:
                 assert client.server_capabilities.extensions == {TASKS: {}}
                 made = await client.call_tool("generate_video", ARGUMENTS)
                 assert (made.is_error, made.structured_content["status"]) == (False, "completed")
@@ -83,7 +76,7 @@ async def test_a_task_is_made_polled_and_asked_for_again_by_another_process(
                 created.task_id,
                 running_on.task_id,
             ]
-            async with connected(transport, env, polling) as client:
+            async with connected(servers, transport, env, polling) as client:
                 session = client.session
                 again = await ask_about_task(session, "get", created.task_id)
                 assert again["status"] == "completed"
@@ -98,17 +91,17 @@ async def test_a_task_is_made_polled_and_asked_for_again_by_another_process(
 
 
 def _lasting(result: dict[str, Any]) -> dict[str, Any]:
-    """Give a result's facts without the estimate, which the first job of a process may lack."""
-    facts: dict[str, Any] = result["structuredContent"]
-    kept = {name: fact for name, fact in facts.items() if name != "estimated_cost_usd"}
+    """Return a result without the estimate, which the first job of a process may lack."""
+    structure: dict[str, Any] = result["structuredContent"]
+    kept = {name: fact for name, fact in structure.items() if name != "estimated_cost_usd"}
     return {"isError": result["isError"], "structuredContent": kept}
 
 
-async def test_over_http_the_header_must_name_the_task(tmp_path: Path) -> None:
-    async with running(Behaviour(images="never", run_seconds=600)) as simulator:
-        with anyio.fail_after(START_SECONDS):
+async def test_over_http_the_header_must_name_the_task(servers: Servers, tmp_path: Path) -> None:
+    async with running(Behaviour(images="never", run_seconds=NEVER_SECONDS)) as simulator:
+        with anyio.fail_after(TIMEOUT_SECONDS):
             async with (
-                start_http_server(account(simulator, tmp_path)) as (url, _),
+                servers.http(account(simulator, tmp_path)) as (url, _),
                 httpx.AsyncClient() as http,
             ):
                 params: dict[str, Any] = {"name": "generate_video", "arguments": ARGUMENTS}
@@ -129,10 +122,12 @@ async def test_over_http_the_header_must_name_the_task(tmp_path: Path) -> None:
                         assert (name, seen.status_code, error.get("code")) == (name, status, code)
 
 
-async def test_over_http_every_request_declares_for_itself(tmp_path: Path) -> None:
-    with anyio.fail_after(START_SECONDS):
+async def test_over_http_every_request_declares_for_itself(
+    servers: Servers, tmp_path: Path
+) -> None:
+    with anyio.fail_after(TIMEOUT_SECONDS):
         async with (
-            start_http_server(environment(tmp_path)) as (url, _),
+            servers.http(environment(tmp_path)) as (url, _),
             httpx.AsyncClient() as http,
         ):
             params = {"taskId": "any-task", "_meta": MODERN_META}
@@ -142,28 +137,36 @@ async def test_over_http_every_request_declares_for_itself(tmp_path: Path) -> No
 
 
 async def test_a_task_that_is_being_begun_is_answered_before_the_process_ends(
+    servers: Servers,
     tmp_path: Path,
 ) -> None:
-    async with running(Behaviour(images="never", run_seconds=600)) as simulator:
-        simulator.faults.append(Fault.delay("submit", 0.2, after=True))
-        with anyio.fail_after(START_SECONDS):
-            async with start_server(account(simulator, tmp_path)) as pipes:
+    ending = anyio.Event()
+
+    async def delay(_: float) -> None:
+        await ending.wait()
+
+    behaviour = Behaviour(images="never", run_seconds=NEVER_SECONDS)
+    async with running(behaviour, sleep=delay) as simulator:
+        simulator.faults.append(Fault.delay("submit", NEVER_SECONDS, after=True))
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            async with servers.stdio(account(simulator, tmp_path)) as pipes:
                 call = {"name": "generate_video", "arguments": ARGUMENTS, "_meta": KNOWING_META}
                 await pipes.send(id=1, method="tools/call", params=call)
-                while not simulator.accepted:
-                    await anyio.lowlevel.checkpoint()
+                await wait_until(lambda: bool(simulator.accepted))
                 pipes.process.send_signal(signal.SIGTERM)
+                ending.set()
                 result = (await pipes.answer(1))["result"]
                 assert result["taskId"] == simulator.accepted[0].request_id
                 assert await pipes.process.wait() == 0
 
 
 async def test_a_client_of_an_older_revision_is_given_no_task_whatever_it_declares(
+    servers: Servers,
     tmp_path: Path,
 ) -> None:
     async with running(Behaviour(images="never")) as simulator:
-        with anyio.fail_after(START_SECONDS):
-            async with start_server(account(simulator, tmp_path)) as pipes:
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            async with servers.stdio(account(simulator, tmp_path)) as pipes:
                 declared = INITIALIZE | {"capabilities": DECLARED}
                 await pipes.request(0, "initialize", declared)
                 await pipes.send(method="notifications/initialized")
@@ -176,7 +179,7 @@ async def test_a_client_of_an_older_revision_is_given_no_task_whatever_it_declar
 async def post(
     http: httpx.AsyncClient, url: str, method: str, params: dict[str, Any], name: str | None
 ) -> httpx.Response:
-    """Send a request of the 2026-07-28 revision, with what its headers are to say."""
+    """Send a request of the 2026-07-28 revision; `name` is its header Mcp-Name."""
     headers = {
         "Accept": "application/json, text/event-stream",
         "MCP-Protocol-Version": "2026-07-28",

@@ -1,4 +1,4 @@
-"""The scene of a crash: a server on a state folder, and the moments at which it can die."""
+"""Crashes: a server on a state folder, and the moments at which it is killed."""
 
 import shutil
 import socket
@@ -17,26 +17,40 @@ from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import Simulator, running
 
-from .forked_server import ANSWER_SECONDS, ForkedServer, ForkServer, wait_until
-from .server_process import environment
-
-NEVER = 600.0
-"""Seconds that no test takes."""
-IMAGE = "https://images.example/lake.jpg"
+from .client import IMAGE_URL
+from .fork_server import ForkServer
+from .forked_server import ForkedServer
+from .server_process import account
+from .timeouts import NEVER_SECONDS, TIMEOUT_SECONDS, wait_until
 
 
 class Death(NamedTuple):
-    """How far a call had come when the process died."""
+    """How far a call had come when the process died.
+
+    Attributes:
+        row: The status of its row in the ledger, None without one.
+        posted: Whether RunComfy received the paid request.
+        accepted: Whether RunComfy accepted the job.
+        answered: Whether the client received a request_id.
+    """
 
     row: str | None
     posted: bool
     accepted: bool
-    told: bool
+    answered: bool
 
 
 @dataclass(kw_only=True)
 class Scene:
-    """A state folder, the server that is to die on it, and the call of this round."""
+    """A state folder, the server that is killed on it, and the call of this round.
+
+    Attributes:
+        ledger: The ledger's file.
+        prompt: The prompt of this round's call, which is unique.
+        call: The call's JSON-RPC id.
+        posted: How many paid requests came before the call.
+        until_dead: Contexts that end when the server is killed.
+    """
 
     fork_server: ForkServer
     simulator: Simulator
@@ -59,20 +73,23 @@ class Scene:
     def restart(self, url: str | None = None) -> None:
         if self.served:
             self.served.close()
-        account = {
-            "RUNCOMFY_API_TOKEN": self.simulator.token,
-            "RUNCOMFY_API_BASE_URL": url or self.simulator.url,
-        }
-        self.served = self.fork_server.start(environment(self.folder, **account))
+        env = account(self.simulator, self.folder)
+        env["RUNCOMFY_API_BASE_URL"] = url or self.simulator.url
+        self.served = self.fork_server.fork(env)
 
     def arguments(self, **more: Any) -> dict[str, Any]:
-        return {"prompt": self.prompt, "first_frame_image_url": IMAGE, "wait_seconds": 0, **more}
+        return {
+            "prompt": self.prompt,
+            "first_frame_image_url": IMAGE_URL,
+            "wait_seconds": 0,
+            **more,
+        }
 
     def begin(self, **more: Any) -> None:
         self.posted = self.posts()
-        self.call = self.server.begin("generate_video", **self.arguments(**more))
+        self.call = self.server.send_call("generate_video", **self.arguments(**more))
 
-    async def moment(self, longest: float) -> None:
+    async def pause(self, longest: float) -> None:
         await anyio.sleep(self.random.uniform(0, longest))
 
     def posts(self) -> int:
@@ -92,21 +109,24 @@ class Scene:
             row = connection.execute(query, (self.prompt,)).fetchone()
         return row[0] if row else None
 
-    def hold_up(self, seconds: float) -> None:
-        """Hold the simulator up, and all of this process, from when the job is written down."""
-        for _ in range(int(1000 * ANSWER_SECONDS)):
+    def stall(self, seconds: float) -> None:
+        """Stall this process, simulator included, until the job is in the ledger and beyond."""
+        for _ in range(int(1000 * TIMEOUT_SECONDS)):
             if self.row():
                 break
             time.sleep(0.001)
         time.sleep(seconds)
 
     def lock(self) -> None:
-        """Keep the ledger as another process would, until the death."""
+        """Lock the ledger as another process would, until the server is killed."""
         other = self.until_dead.enter_context(closing(sqlite3.connect(self.ledger, timeout=5)))
         other.execute("BEGIN IMMEDIATE")
 
-    async def death(self) -> Death:
-        """Kill the server; what it left is looked at in a copy, and not mended by that."""
+    async def kill(self) -> Death:
+        """Kill the server, and read what it left.
+
+        A copy is read: opening the ledger itself would roll back what the server left undone.
+        """
         self.server.kill()
         self.until_dead.close()
         self.simulator.faults.clear()
@@ -115,8 +135,8 @@ class Scene:
         copy.mkdir()
         for file in self.ledger.parent.glob("ledger.db*"):
             shutil.copy(file, copy)
-        told = request_id_of(self.server.received(self.call)) is not None
-        return Death(self.row(copy / "ledger.db"), self.is_posted(), self.is_accepted(), told)
+        answered = request_id_of(self.server.received(self.call)) is not None
+        return Death(self.row(copy / "ledger.db"), self.is_posted(), self.is_accepted(), answered)
 
 
 Point = Callable[[Scene], Awaitable[None]]
@@ -125,100 +145,101 @@ Point = Callable[[Scene], Awaitable[None]]
 async def before_the_row(scene: Scene) -> None:
     scene.lock()
     scene.begin()
-    await scene.moment(0.04)
+    await scene.pause(0.04)
 
 
 async def between_row_and_post(scene: Scene) -> None:
-    scene.restart(scene.until_dead.enter_context(_closed_gate()))
+    scene.restart(scene.until_dead.enter_context(_full_listener()))
     scene.begin()
     await wait_until(lambda: scene.row() == "submitting")
-    await scene.moment(0.01)
+    await scene.pause(0.01)
 
 
-async def while_the_post_is_out(scene: Scene) -> None:
-    scene.simulator.faults.append(Fault.delay("submit", NEVER))
+async def during_the_post(scene: Scene) -> None:
+    scene.simulator.faults.append(Fault.delay("submit", NEVER_SECONDS))
     scene.begin()
     await wait_until(scene.is_posted)
-    await scene.moment(0.01)
+    await scene.pause(0.01)
 
 
-async def accepted_after_the_death(scene: Scene) -> None:
-    # Held up, RunComfy finds the whole request in its mail only when the sender has died.
+async def accepted_after_the_kill(scene: Scene) -> None:
+    # The simulator reads the request only after its sender is dead.
     scene.begin()
-    scene.hold_up(scene.random.uniform(0.01, 0.02))
+    scene.stall(scene.random.uniform(0.01, 0.02))
 
 
-async def accepted_and_not_answered(scene: Scene) -> None:
-    scene.simulator.faults.append(Fault.delay("submit", NEVER, after=True))
+async def accepted_but_not_answered(scene: Scene) -> None:
+    scene.simulator.faults.append(Fault.delay("submit", NEVER_SECONDS, after=True))
     scene.begin()
     await wait_until(scene.is_accepted)
-    await scene.moment(0.01)
+    await scene.pause(0.01)
 
 
-async def answered_and_not_stored(scene: Scene) -> None:
+async def answered_but_not_stored(scene: Scene) -> None:
     scene.simulator.faults.append(Fault.delay("submit", 0.01))
     scene.begin()
     await wait_until(scene.is_posted)
     scene.lock()
     await wait_until(scene.is_accepted)
-    await scene.moment(0.03)
+    await scene.pause(0.03)
 
 
-async def stored_and_not_told(scene: Scene) -> None:
-    await scene.server.stuff()
+async def stored_but_not_answered(scene: Scene) -> None:
+    await scene.server.fill_stdout()
     scene.begin()
     await wait_until(lambda: scene.row() == "in_queue")
-    await scene.moment(0.02)
+    await scene.pause(0.02)
 
 
 async def while_the_call_waits(scene: Scene) -> None:
     scene.begin(wait_seconds=60)
     await wait_until(lambda: scene.row() == "in_queue")
-    await scene.moment(0.02)
+    await scene.pause(0.02)
 
 
-async def after_the_client_was_told(scene: Scene) -> None:
+async def after_the_client_was_answered(scene: Scene) -> None:
     scene.begin()
     await scene.server.answer(scene.call)
-    await scene.moment(0.02)
+    await scene.pause(0.02)
 
 
 async def right_after_the_call(scene: Scene) -> None:
     scene.begin()
-    await scene.moment(0.004)
+    await scene.pause(0.004)
 
 
 async def at_any_moment(scene: Scene) -> None:
     pause, after = scene.random.uniform(0, 0.03), scene.random.random() < 0.5
     scene.simulator.faults.append(Fault.delay("submit", pause, after=after))
     scene.begin()
-    await scene.moment(0.06)
+    await scene.pause(0.06)
 
 
-async def while_the_ledger_is_made(scene: Scene) -> None:
+async def while_the_ledger_is_created(scene: Scene) -> None:
     scene.begin()
     await wait_until(scene.ledger.exists)
-    await scene.moment(0.012)
+    await scene.pause(0.012)
 
 
 POINTS: dict[Point, Death | None] = {
-    before_the_row: Death(None, posted=False, accepted=False, told=False),
-    between_row_and_post: Death("submitting", posted=False, accepted=False, told=False),
-    while_the_post_is_out: Death("submitting", posted=True, accepted=False, told=False),
-    accepted_after_the_death: Death("submitting", posted=False, accepted=False, told=False),
-    accepted_and_not_answered: Death("submitting", posted=True, accepted=True, told=False),
-    answered_and_not_stored: Death("submitting", posted=True, accepted=True, told=False),
-    stored_and_not_told: Death("in_queue", posted=True, accepted=True, told=False),
-    while_the_call_waits: Death("in_queue", posted=True, accepted=True, told=False),
-    after_the_client_was_told: Death("in_queue", posted=True, accepted=True, told=True),
+    before_the_row: Death(None, posted=False, accepted=False, answered=False),
+    between_row_and_post: Death("submitting", posted=False, accepted=False, answered=False),
+    during_the_post: Death("submitting", posted=True, accepted=False, answered=False),
+    accepted_after_the_kill: Death("submitting", posted=False, accepted=False, answered=False),
+    accepted_but_not_answered: Death("submitting", posted=True, accepted=True, answered=False),
+    answered_but_not_stored: Death("submitting", posted=True, accepted=True, answered=False),
+    stored_but_not_answered: Death("in_queue", posted=True, accepted=True, answered=False),
+    while_the_call_waits: Death("in_queue", posted=True, accepted=True, answered=False),
+    after_the_client_was_answered: Death("in_queue", posted=True, accepted=True, answered=True),
     right_after_the_call: None,
     at_any_moment: None,
 }
-"""The moments to die at, and how far the call has come there; None where chance decides."""
+"""The moments to kill at, and how far the call is by then; None where that is left to chance."""
 
 
 @asynccontextmanager
 async def open_scene(fork_server: ForkServer, folder: Path) -> AsyncGenerator[Scene, None]:
+    """Run a simulator and a first server."""
     seed = SystemRandom().getrandbits(32)
     print(f"seed {seed}")  # noqa: T201 - pytest shows it where the test fails
     async with running(Behaviour(images="never")) as simulator:
@@ -236,18 +257,19 @@ async def open_scene(fork_server: ForkServer, folder: Path) -> AsyncGenerator[Sc
 
 
 def request_id_of(result: dict[str, Any] | None) -> str | None:
-    facts: dict[str, Any] = (result or {}).get("structuredContent") or {}
-    return facts.get("request_id")
+    """Return the request_id in a result, None if there is none."""
+    structure: dict[str, Any] = (result or {}).get("structuredContent") or {}
+    return structure.get("request_id")
 
 
 @contextmanager
-def _closed_gate() -> Generator[str, None, None]:
-    """Give the URL of a listener whose queue is full, so that no connection to it comes about."""
+def _full_listener() -> Generator[str, None, None]:
+    """Yield the URL of a listener whose queue is full, so that connecting to it hangs."""
     with ExitStack() as sockets, socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
         for _ in range(4):
-            guest = sockets.enter_context(socket.socket())
-            guest.setblocking(False)  # noqa: FBT003 - the standard library's form
-            guest.connect_ex(listener.getsockname())
+            client = sockets.enter_context(socket.socket())
+            client.setblocking(False)  # noqa: FBT003 - the standard library's form
+            client.connect_ex(listener.getsockname())
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

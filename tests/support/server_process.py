@@ -1,22 +1,22 @@
-"""The server as a real subprocess, its pipes in the test's own hands."""
+"""The server as a real process, its pipes in the test's hands."""
 
 import json
 import os
-import subprocess
 import sys
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, CompletedProcess
 from typing import IO, Any
 
 import anyio
-from anyio.abc import Process
+from anyio.abc import ByteReceiveStream, Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-COMMAND = [sys.executable, "-m", "seedance_mcp"]
+from seedance_mcp.simulator.server import Simulator
 
-START_SECONDS = 20
-"""What a start may take on a busy machine."""
+COMMAND = [sys.executable, "-m", "seedance_mcp"]
 
 MODERN_META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -33,7 +33,7 @@ INITIALIZE = {
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
-    """Give an environment with nothing of this machine's configuration in it."""
+    """Return an environment without any configuration of this machine."""
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
     ours = {
         "HOME": str(folder),
@@ -44,8 +44,18 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
     return kept | ours | variables
 
 
+def account(simulator: Simulator, folder: Path, **variables: str) -> dict[str, str]:
+    """Return the environment of a server whose RunComfy is a simulator."""
+    token, url = simulator.token, simulator.url
+    return environment(folder, RUNCOMFY_API_TOKEN=token, RUNCOMFY_API_BASE_URL=url, **variables)
+
+
 class Pipes:
-    """A server's stdin and stdout, a JSON-RPC message a line."""
+    """A server's stdin and stdout, one JSON-RPC message a line.
+
+    Attributes:
+        lines: Every line received so far.
+    """
 
     def __init__(self, process: Process) -> None:
         assert process.stdin
@@ -71,7 +81,7 @@ class Pipes:
         return message
 
     async def answer(self, request_id: int) -> dict[str, Any]:
-        """Receive until the answer to a request comes."""
+        """Receive messages until the answer to a request comes, and return it."""
         while (message := await self.receive()).get("id") != request_id:
             pass
         return message
@@ -79,60 +89,91 @@ class Pipes:
     async def request(
         self, request_id: int, method: str, params: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Send a request and give its answer."""
+        """Send a request and return its answer."""
         await self.send(id=request_id, method=method, params=params or {})
         return await self.answer(request_id)
 
     async def initialize(self) -> dict[str, Any]:
-        """Shake hands as the 2025-11-25 revision does."""
+        """Do the handshake of the 2025-11-25 revision."""
         answer = await self.request(0, "initialize", INITIALIZE)
         await self.send(method="notifications/initialized")
         return answer
 
-    async def rest(self) -> bytes:
-        """Read all that is still to come, until stdout is closed."""
-        rest = bytearray()
-        try:
-            while True:
-                rest += await self._stdout.receive()
-        except anyio.EndOfStream:
-            return bytes(rest)
+    async def read_rest(self) -> bytes:
+        """Read until stdout is closed."""
+        return b"".join([data async for data in self._stdout])
 
 
-@asynccontextmanager
-async def start_server(
-    env: Mapping[str, str], *, wrapper: tuple[str, ...] = (), stderr: IO[bytes] | None = None
-) -> AsyncGenerator[Pipes, None]:
-    """Start the server, and kill it at the end if it still runs.
+class Servers(ABC):
+    """A way to start the command `seedance-mcp`; what still runs at the end is killed."""
 
-    Args:
-        env: Its whole environment.
-        wrapper: A command to run it by, such as one that limits it.
-        stderr: Where its log goes, None for nowhere.
-    """
-    log = stderr or subprocess.DEVNULL
-    async with await anyio.open_process([*wrapper, *COMMAND], env=env, stderr=log) as process:
-        try:
+    @abstractmethod
+    def start(
+        self, arguments: Sequence[str], env: Mapping[str, str], *, stderr: IO[bytes] | int
+    ) -> AbstractAsyncContextManager[Process]:
+        """Start the command.
+
+        Args:
+            arguments: The command's arguments.
+            env: Its whole environment.
+            stderr: A file, `PIPE` or `DEVNULL`.
+        """
+
+    @asynccontextmanager
+    async def stdio(
+        self, env: Mapping[str, str], *, stderr: IO[bytes] | int = DEVNULL
+    ) -> AsyncGenerator[Pipes, None]:
+        """Start a server over stdio."""
+        async with self.start([], env, stderr=stderr) as process:
             yield Pipes(process)
-        finally:
-            if process.returncode is None:
-                process.kill()
 
-
-@asynccontextmanager
-async def start_http_server(env: Mapping[str, str]) -> AsyncGenerator[tuple[str, Process], None]:
-    """Start the server on a free port, and kill it at the end if it still runs.
-
-    Yields:
-        The URL that the server says it serves on, and the process.
-    """
-    command = [*COMMAND, "serve", "--transport", "http", "--port", "0"]
-    async with await anyio.open_process(command, env=env) as process:
-        try:
+    @asynccontextmanager
+    async def http(self, env: Mapping[str, str]) -> AsyncGenerator[tuple[str, Process], None]:
+        """Start a server on a free port, and yield the URL that it prints and its process."""
+        arguments = ["serve", "--transport", "http", "--port", "0"]
+        async with self.start(arguments, env, stderr=PIPE) as process:
             assert process.stderr
             line = (await process.stderr.receive()).decode()
             assert line.startswith("Serving on http://127.0.0.1:")
             yield line.removeprefix("Serving on ").strip(), process
-        finally:
-            if process.returncode is None:
-                process.kill()
+
+    async def command(
+        self, arguments: Sequence[str], env: Mapping[str, str]
+    ) -> CompletedProcess[bytes]:
+        """Run a command that ends by itself, without stdin."""
+        async with self.start(arguments, env, stderr=PIPE) as process:
+            assert process.stdin
+            assert process.stdout
+            assert process.stderr
+            await process.stdin.aclose()
+            stdout, stderr = await read_all(process.stdout), await read_all(process.stderr)
+            return CompletedProcess(arguments, await process.wait(), stdout, stderr)
+
+
+class FreshServers(Servers):
+    """Start the command as a user does, with an interpreter of its own: a second of CPU time.
+
+    Args:
+        wrapper: A command that runs it, such as `prlimit`.
+    """
+
+    def __init__(self, wrapper: Sequence[str] = ()) -> None:
+        self._wrapper = wrapper
+
+    @asynccontextmanager
+    async def start(
+        self, arguments: Sequence[str], env: Mapping[str, str], *, stderr: IO[bytes] | int
+    ) -> AsyncGenerator[Process, None]:
+        """Start the command."""
+        command = [*self._wrapper, *COMMAND, *arguments]
+        async with await anyio.open_process(command, env=env, stderr=stderr) as process:
+            try:
+                yield process
+            finally:
+                if process.returncode is None:
+                    process.kill()
+
+
+async def read_all(stream: ByteReceiveStream) -> bytes:
+    """Read a stream to its end."""
+    return b"".join([data async for data in stream])
