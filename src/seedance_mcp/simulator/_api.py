@@ -25,7 +25,6 @@ from ._responses import (
     submit_body,
 )
 from ._service import Service
-from .behaviour import Behaviour
 from .faults import RouteName
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -36,10 +35,12 @@ class Api:
     """The routes of a service; `url` is the base of the URLs in answers."""
 
     service: Service
-    behaviour: Behaviour
     token: str
     url: str
     files: Mapping[str, Path]
+
+    def __post_init__(self) -> None:
+        self.behaviour = self.service.behaviour
 
     def application(self) -> Starlette:
         """Build the ASGI application."""
@@ -54,8 +55,8 @@ class Api:
                 self._guarded("result", f"{request}/result", self._result),
                 self._guarded("cancel", f"{request}/cancel", self._cancel, "POST"),
                 self._guarded("balance", "/prod/v2/balance", self._balance),
-                Route("/outputs/{request_id}.mp4", self._clip, name="output"),
-                Route("/outputs/{request_id}.jpg", self._still, name="output"),
+                Route("/outputs/{request_id}.mp4", self._output, name="output"),
+                Route("/outputs/{request_id}.jpg", self._output, name="output"),
                 Route("/files/{name}", self._file, name="file"),
                 Route("/_simulator/accepted", self._accepted, name="other"),
             ],
@@ -104,7 +105,7 @@ class Api:
 
     async def _cancel(self, request: Request) -> Response:
         job = self.service.job(request.path_params["request_id"])
-        cancelled = self.service.cancel(job)
+        cancelled = self.service.queue.cancel(job.request_id, self.service.clock())
         view = await self.service.view(job)
         answer = cancel_body(view, cancelled=cancelled, behaviour=self.behaviour)
         return JSONResponse(answer, HTTPStatus.ACCEPTED)
@@ -131,17 +132,13 @@ class Api:
     async def _balance(self, _request: Request) -> Response:
         return JSONResponse(balance_body(self.service.balance_usd))
 
-    async def _clip(self, request: Request) -> Response:
+    async def _output(self, request: Request) -> Response:
         job = await self.service.finished(request.path_params["request_id"])
         if job is None:
             return Response(status_code=404)
+        if request.url.path.endswith(".jpg"):
+            return Response(await self.service.renderer.still(job), media_type="image/jpeg")
         return FileResponse(await self.service.renderer.clip(job), media_type="video/mp4")
-
-    async def _still(self, request: Request) -> Response:
-        job = await self.service.finished(request.path_params["request_id"])
-        if job is None:
-            return Response(status_code=404)
-        return Response(await self.service.renderer.still(job), media_type="image/jpeg")
 
     async def _file(self, request: Request) -> Response:
         path = self.files.get(request.path_params["name"])

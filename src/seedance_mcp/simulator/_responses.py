@@ -9,6 +9,7 @@ from typing import Any
 from seedance_mcp.models.model import Model
 
 from .behaviour import Behaviour, ErrorForm, Word
+from .jobs import Job
 
 JSONObject = dict[str, Any]
 
@@ -26,13 +27,7 @@ class Reason(Enum):
 
 @dataclass
 class ApiError(Exception):
-    """The simulated service answers with an error.
-
-    Args:
-        reason: Selects the HTTP status and the error code.
-        message: The message of the answer.
-        fields: The message for each invalid argument, by name.
-    """
+    """The simulated service answers with an error; `fields` has one for each invalid argument."""
 
     reason: Reason
     message: str
@@ -44,20 +39,15 @@ class View:
     """A job as answers show it now; times are in Unix seconds.
 
     Attributes:
-        word: Its state.
         position: The number of jobs ahead of it while it is queued.
-        failure: Why it failed.
         cost_usd: Its cost, if requested and known.
     """
 
-    request_id: str
-    model_id: str
-    arguments: JSONObject
+    job: Job
     word: Word
     position: int | None = None
     created_at: float
     finished_at: float | None = None
-    failure: str | None = None
     cost_usd: float | None = None
 
 
@@ -72,13 +62,10 @@ def submit_body(request_id: str, url: str, behaviour: Behaviour) -> JSONObject:
 def status_body(view: View, url: str, behaviour: Behaviour) -> JSONObject:
     """Return the answer to a status request."""
     word = behaviour.status_of_failure if view.word == "failed" else view.word
-    urls = _urls(view.request_id, url)
-    del urls["cancel_url"]
-    answer: JSONObject = {
-        "request_id": view.request_id,
-        "status": behaviour.status_words.get(word, word),
-        **urls,
-    }
+    request_id = view.job.request_id
+    answer: JSONObject = {"request_id": request_id, **_urls(request_id, url)}
+    answer["status"] = behaviour.status_words.get(word, word)
+    del answer["cancel_url"]
     if view.position is not None and behaviour.queue_position == "present":
         answer["queue_position"] = view.position + behaviour.first_position
     elif behaviour.queue_position == "null":
@@ -88,16 +75,17 @@ def status_body(view: View, url: str, behaviour: Behaviour) -> JSONObject:
 
 def result_body(view: View, url: str, behaviour: Behaviour) -> JSONObject:
     """Return the answer to a result request."""
+    job = view.job
     answer: JSONObject = {
-        "request_id": view.request_id,
+        "request_id": job.request_id,
         "status": behaviour.result_words.get(view.word, view.word),
         "created_at": _date(view.created_at, behaviour),
         "finished_at": _date(view.finished_at, behaviour),
-        "model_id": view.model_id if behaviour.model_id_in_result else None,
-        "input": view.arguments if behaviour.echo_inputs else None,
+        "model_id": job.model_id if behaviour.model_id_in_result else None,
+        "input": job.arguments if behaviour.echo_inputs else None,
         "cost": view.cost_usd,
-        "output": _output(view.request_id, url, behaviour) if view.word == "completed" else None,
-        "error": _failure(view.failure, behaviour),
+        "output": _output(job.request_id, url, behaviour) if view.word == "completed" else None,
+        "error": _failure(job.failure, behaviour) if view.word == "failed" else None,
     }
     return {name: value for name, value in answer.items() if value is not None}
 
@@ -105,7 +93,7 @@ def result_body(view: View, url: str, behaviour: Behaviour) -> JSONObject:
 def cancel_body(view: View, *, cancelled: bool, behaviour: Behaviour) -> JSONObject:
     """Return the answer to a request that cancelled the job, or came too late."""
     answer = {
-        "request_id": view.request_id,
+        "request_id": view.job.request_id,
         "outcome": "cancelled" if cancelled else "not_cancellable",
         "status": behaviour.status_words.get(view.word, view.word),
     }

@@ -1,5 +1,6 @@
 """The simulated service without HTTP: accept, show and cancel jobs, and keep the balance."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -18,23 +19,24 @@ from .jobs import Job
 
 @dataclass(kw_only=True)
 class Service:
-    """The account, its jobs and the models.
+    """The account, its jobs in the order of acceptance, and the models.
 
     Attributes:
         clock: A monotonic clock in seconds.
         epoch: The Unix time of the clock's zero.
-        jobs: Every accepted job, in order.
-        forgotten: The ids of requests that the service no longer knows.
+        forgotten: The ids of requests that it no longer knows.
     """
 
     behaviour: Behaviour
     models: Mapping[str, Model]
     renderer: Renderer
-    queue: Queue
     clock: Callable[[], float]
-    epoch: float
     jobs: list[Job] = field(default_factory=list[Job])
     forgotten: set[str] = field(default_factory=set[str])
+
+    def __post_init__(self) -> None:
+        self.queue = Queue(self.behaviour.workers)
+        self.epoch = time.time() - self.clock()
 
     @property
     def balance_usd(self) -> float:
@@ -50,17 +52,18 @@ class Service:
 
     def job(self, request_id: str) -> Job:
         """Return a job that the service still knows."""
-        for job in self.jobs:
-            if job.request_id == request_id and request_id not in self.forgotten:
-                return job
-        raise ApiError(Reason.REQUEST, f"No such request: {request_id}")
+        job = self._find(request_id)
+        if job is None or request_id in self.forgotten:
+            raise ApiError(Reason.REQUEST, f"No such request: {request_id}")
+        return job
 
     async def finished(self, request_id: str) -> Job | None:
         """Return a job that has made a clip, forgotten or not, else None."""
-        for job in self.jobs:
-            if job.request_id == request_id:
-                return job if (await self.view(job)).word == "completed" else None
-        return None
+        job = self._find(request_id)
+        return job if job and (await self.view(job)).word == "completed" else None
+
+    def _find(self, request_id: str) -> Job | None:
+        return next((job for job in self.jobs if job.request_id == request_id), None)
 
     async def accept(self, model_id: str, arguments: Any) -> Job:
         """Check, charge and enqueue a job."""
@@ -79,30 +82,21 @@ class Service:
 
     async def view(self, job: Job) -> View:
         """Return a job as it is now."""
-        now = self.clock()
-        state = self.queue.state(job.request_id, now)
-        view = View(
-            request_id=job.request_id,
-            model_id=job.model_id,
-            arguments=job.arguments,
-            word="in_queue",
-            created_at=self.epoch + job.accepted_at,
-        )
-        match state:
+        view = View(job=job, word="in_progress", created_at=self.epoch + job.accepted_at)
+        match self.queue.state(job.request_id, self.clock()):
             case Queued(position):
-                return replace(view, position=position)
+                return replace(view, word="in_queue", position=position)
             case Ended(at, cancelled=True):
                 return replace(view, word="cancelled", finished_at=self.epoch + at, cost_usd=0.0)
             case Running():
                 await self._work(job)
-                return replace(view, word="in_progress")
+                return view
             case Ended(at):
                 if not await self._work(job):
-                    return replace(view, word="in_progress")
+                    return view
                 word = "failed" if job.failure else "completed"
-                cost = job.price_usd
-                view = replace(view, word=word, finished_at=self.epoch + at, cost_usd=cost)
-                return replace(view, failure=job.failure)
+                at += self.epoch
+                return replace(view, word=word, finished_at=at, cost_usd=job.price_usd)
 
     async def result(self, job: Job, *, include_cost: bool) -> View:
         """Return a job as its result shows it, which may lag behind its status."""
@@ -114,13 +108,9 @@ class Service:
         job.result_reads += 1
         late = job.result_reads - self.behaviour.result_lag
         if view.word != "cancelled" and late <= 0:
-            return replace(view, word="in_progress", finished_at=None, failure=None, cost_usd=None)
+            return replace(view, word="in_progress", finished_at=None, cost_usd=None)
         billed = self.behaviour.cost == "present" and late > self.behaviour.cost_lag
         return view if include_cost and billed else replace(view, cost_usd=None)
-
-    def cancel(self, job: Job) -> bool:
-        """Cancel a job if it still waits, and return whether it was cancelled."""
-        return self.queue.cancel(job.request_id, self.clock())
 
     def _errors(self, model: Model, arguments: Any) -> dict[str, str]:
         """Check arguments by the published schema and return the errors by argument."""

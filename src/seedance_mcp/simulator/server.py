@@ -12,14 +12,12 @@ from urllib.parse import quote
 
 import anyio
 import uvicorn
-from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from seedance_mcp.models.model import Model, load_models
 
 from ._api import Api
-from ._queue import Queue
 from ._rendering import Renderer, require_libraries
 from ._service import Service
 from .behaviour import Behaviour, Seconds
@@ -39,20 +37,20 @@ class Simulator:
         url: Its base URL, such as "http://127.0.0.1:49152".
         token: The only valid token.
         behaviour: Its switches, which may be changed.
-        faults: The queued faults; append to it.
-        requests: Every request so far, in order.
         accepted: Every accepted, and so paid, job in order.
         forgotten: The ids of requests that the service no longer knows.
+        faults: The queued faults; append to it.
+        requests: Every request so far, in order.
         files: The published images by name.
     """
 
     url: str
     token: str
     behaviour: Behaviour
+    accepted: list[Job]
+    forgotten: set[str]
     faults: list[Fault] = field(default_factory=list[Fault])
     requests: list[RecordedRequest] = field(default_factory=list[RecordedRequest])
-    accepted: list[Job] = field(default_factory=list[Job])
-    forgotten: set[str] = field(default_factory=set[str])
     files: dict[str, Path] = field(default_factory=dict[str, Path])
 
     def publish(self, path: Path) -> str:
@@ -81,57 +79,30 @@ async def running(  # noqa: PLR0913  each has a default, and tests name what the
 ) -> AsyncGenerator[Simulator, None]:
     """Run a simulator in this asyncio event loop while the context lasts.
 
-    Args:
-        behaviour: The switches.
-        token: The only valid token.
-        host: Must be 127.0.0.1.
-        port: The port, or 0 for any free one.
-        clock: A monotonic clock in seconds, which moves the queue.
-        sleep: Pauses for delays.
-        models: The models by id; by default the bundled ones.
+    `clock` is monotonic, in seconds, and moves the queue. Port 0 means any free one. The models,
+    by id, are the bundled ones unless given.
 
     Raises:
         ConfigurationError: The libraries that render clips are not installed.
         ValueError: The host is not 127.0.0.1.
         OSError: The port is in use.
     """
-    if host != LOOPBACK:
-        raise ValueError(f"the simulator listens on {LOOPBACK} only, not on {host}")
     require_libraries()
-    behaviour = behaviour or Behaviour()
-    failure: Exception | None = None
-    with (
-        tempfile.TemporaryDirectory(prefix="seedance-simulator-") as folder,
-        _bind(host, port) as listener,
-    ):
-        url = f"http://{host}:{listener.getsockname()[1]}"
-        simulator = Simulator(url=url, token=token, behaviour=behaviour)
-        async with anyio.create_task_group() as tasks:
-            renderer = Renderer(behaviour=behaviour, folder=Path(folder), tasks=tasks)
-            middleware = FaultMiddleware(
-                app=_application(simulator, renderer, models or load_models(), clock=clock),
-                faults=simulator.faults,
-                requests=simulator.requests,
-                clock=clock,
-                sleep=sleep,
-            )
-            try:
-                async with _serve_http(listener, middleware):
-                    yield simulator
-            except Exception as error:  # noqa: BLE001  raised again below
-                failure = error
-            tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure  # outside the task group, which would wrap it in an ExceptionGroup
+    behaviour, models = behaviour or Behaviour(), models or load_models()
+    with _bind(host, port) as listener:
+        async with _renderer(behaviour) as renderer:
+            service = Service(behaviour=behaviour, models=models, renderer=renderer, clock=clock)
+            simulator = _simulator(service, listener, token)
+            async with _serve_http(listener, _application(simulator, service, sleep)):
+                yield simulator
 
 
-async def serve(  # noqa: PLR0913  the command's flags
+async def serve(
     *,
-    host: str = LOOPBACK,
-    port: int = 8787,
-    workers: int = 1,
-    run_seconds: Seconds = 12.0,
-    token: str = EXAMPLE_TOKEN,
+    port: int,
+    workers: int,
+    run_seconds: Seconds,
+    token: str,
     announce: Callable[[Simulator], object],
 ) -> None:
     """Run a simulator until it is cancelled, rendering clips while their jobs run.
@@ -139,41 +110,56 @@ async def serve(  # noqa: PLR0913  the command's flags
     `announce` is called when it listens; the rest is as in `running` and `Behaviour`.
     """
     behaviour = Behaviour(workers=workers, run_seconds=run_seconds, render="eager")
-    async with running(behaviour, token=token, host=host, port=port) as simulator:
+    async with running(behaviour, token=token, port=port) as simulator:
         announce(simulator)
         await anyio.sleep_forever()
 
 
 def _bind(host: str, port: int) -> socket.socket:
+    if host != LOOPBACK:
+        raise ValueError(f"the simulator listens on {LOOPBACK} only, not on {host}")
     plain = socket.create_server((host, port))
     # With the protocol given as TCP, asyncio sets TCP_NODELAY and sends small answers at once.
     return socket.socket(plain.family, plain.type, socket.IPPROTO_TCP, fileno=plain.detach())
 
 
-def _application(
-    simulator: Simulator,
-    renderer: Renderer,
-    models: Mapping[str, Model],
-    *,
-    clock: Callable[[], float],
-) -> Starlette:
-    service = Service(
-        behaviour=simulator.behaviour,
-        models=models,
-        renderer=renderer,
-        queue=Queue(simulator.behaviour.workers),
-        clock=clock,
-        epoch=time.time() - clock(),
-        jobs=simulator.accepted,
-        forgotten=simulator.forgotten,
+@asynccontextmanager
+async def _renderer(behaviour: Behaviour) -> AsyncGenerator[Renderer, None]:
+    """Yield a renderer, and stop its work and remove its clips at the end."""
+    failure: Exception | None = None
+    with tempfile.TemporaryDirectory(prefix="seedance-simulator-") as folder:
+        async with anyio.create_task_group() as tasks:
+            try:
+                yield Renderer(behaviour=behaviour, folder=Path(folder), tasks=tasks)
+            except Exception as error:  # noqa: BLE001  raised again below
+                failure = error
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure  # outside the task group, which would wrap it in an ExceptionGroup
+
+
+def _simulator(service: Service, listener: socket.socket, token: str) -> Simulator:
+    host, port = listener.getsockname()
+    return Simulator(
+        url=f"http://{host}:{port}",
+        token=token,
+        behaviour=service.behaviour,
+        accepted=service.jobs,
+        forgotten=service.forgotten,
     )
-    return Api(
-        service=service,
-        behaviour=simulator.behaviour,
-        token=simulator.token,
-        url=simulator.url,
-        files=simulator.files,
-    ).application()
+
+
+def _application(
+    simulator: Simulator, service: Service, sleep: Callable[[float], Awaitable[object]]
+) -> FaultMiddleware:
+    api = Api(service=service, token=simulator.token, url=simulator.url, files=simulator.files)
+    return FaultMiddleware(
+        app=api.application(),
+        faults=simulator.faults,
+        requests=simulator.requests,
+        clock=service.clock,
+        sleep=sleep,
+    )
 
 
 @asynccontextmanager
