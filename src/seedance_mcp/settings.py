@@ -12,6 +12,7 @@ import platformdirs
 from pydantic import (
     AfterValidator,
     AliasChoices,
+    AliasGenerator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -66,9 +67,17 @@ def _lower(value: Any) -> Any:
 
 
 class Settings(BaseSettings):
-    """The settings; each description completes the sentence "the variable must be …"."""
+    """The settings; each description completes the sentence "the variable must be …".
 
-    model_config = SettingsConfigDict(populate_by_name=True, frozen=True, extra="forbid")
+    Unless it has an alias, the variable of a setting is SEEDANCE_ and its name in capitals.
+    """
+
+    model_config = SettingsConfigDict(
+        populate_by_name=True,
+        frozen=True,
+        extra="forbid",
+        alias_generator=AliasGenerator(validation_alias=lambda name: f"SEEDANCE_{name.upper()}"),
+    )
 
     token: Annotated[SecretStr, BeforeValidator(_token)] | None = Field(
         None,
@@ -82,74 +91,31 @@ class Settings(BaseSettings):
     )
     model: str = Field(
         "bytedance/seedance-1-0/lite/image-to-video",
-        validation_alias="SEEDANCE_MODEL",
         description="the id of a model that this server knows",
     )
     state_dir: Annotated[Path, AfterValidator(_folder)] = Field(
         default_factory=lambda: platformdirs.user_state_path("seedance-mcp"),
-        validation_alias="SEEDANCE_STATE_DIR",
         description="a folder",
     )
     output_dir: Annotated[Path, AfterValidator(_folder)] = Field(
         default_factory=lambda: platformdirs.user_videos_path() / "seedance",
-        validation_alias="SEEDANCE_OUTPUT_DIR",
         description="a folder",
     )
-    wait_seconds: int = Field(
-        45,
-        ge=0,
-        le=900,
-        validation_alias="SEEDANCE_WAIT_SECONDS",
-        description="a whole number from 0 to 900",
-    )
+    wait_seconds: int = Field(45, ge=0, le=900, description="a whole number from 0 to 900")
     max_jobs_per_hour: int = Field(
-        60,
-        ge=1,
-        le=100_000,
-        validation_alias="SEEDANCE_MAX_JOBS_PER_HOUR",
-        description="a whole number from 1 to 100000",
+        60, ge=1, le=100_000, description="a whole number from 1 to 100000"
     )
     max_cost_usd_per_day: Decimal | None = Field(
-        None,
-        gt=0,
-        le=1_000_000,
-        validation_alias="SEEDANCE_MAX_COST_USD_PER_DAY",
-        description="a number of USD over 0 and up to 1000000",
+        None, gt=0, le=1_000_000, description="a number of USD over 0 and up to 1000000"
     )
-    history_days: int = Field(
-        90,
-        ge=1,
-        le=36_500,
-        validation_alias="SEEDANCE_HISTORY_DAYS",
-        description="a whole number from 1 to 36500",
-    )
-    allow_private_urls: bool = Field(
-        default=False,
-        validation_alias="SEEDANCE_ALLOW_PRIVATE_URLS",
-        description="true or false",
-    )
-    check_images: bool = Field(
-        default=True,
-        validation_alias="SEEDANCE_CHECK_IMAGES",
-        description="true or false",
-    )
-    local_files: bool | None = Field(
-        None,
-        validation_alias="SEEDANCE_LOCAL_FILES",
-        description="true or false",
-    )
-    auto_download: bool = Field(
-        default=False,
-        validation_alias="SEEDANCE_AUTO_DOWNLOAD",
-        description="true or false",
-    )
+    history_days: int = Field(90, ge=1, le=36_500, description="a whole number from 1 to 36500")
+    allow_private_urls: bool = Field(default=False, description="true or false")
+    check_images: bool = Field(default=True, description="true or false")
+    local_files: bool | None = Field(None, description="true or false")
+    auto_download: bool = Field(default=False, description="true or false")
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)
-    ] = Field(
-        "warning",
-        validation_alias="SEEDANCE_LOG_LEVEL",
-        description="one of debug, info, warning, error, critical",
-    )
+    ] = Field("warning", description="one of debug, info, warning, error, critical")
 
     @classmethod
     def settings_customise_sources(cls, *_: Any, init_settings: Any, **__: Any) -> tuple[Any, ...]:
@@ -160,8 +126,7 @@ class Settings(BaseSettings):
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Return the settings from environment variables, and the token also from the CLI's file.
 
-    Args:
-        environ: The environment; an empty variable counts as unset.
+    An empty variable counts as unset.
 
     Raises:
         ConfigurationError: A variable is wrong; the message says what it must be.
