@@ -20,15 +20,9 @@ class Fault:
     """A queued fault; the constructors below make each kind.
 
     Attributes:
-        route: The route whose requests it affects.
-        kind: Delay the answer, drop the connection without an answer, cut it halfway through the
-            body, or replace the answer.
         after: Whether it happens after the service has acted on the request.
-        times: How many more requests it affects.
-        seconds: The length of a delay.
-        status: The HTTP status of the replaced answer.
-        headers: Its headers.
-        body: Its body.
+        times: How many more requests to `route` it affects.
+        seconds: The length of a delay; the attributes below it are the answer's.
     """
 
     route: RouteName
@@ -69,23 +63,16 @@ class Fault:
         times: int = 1,
     ) -> "Fault":
         """Answer with a given status (429, 500, 502 …), headers and body."""
-        return cls(
-            route=route,
-            kind="answer",
-            status=status,
-            headers=headers or {},
-            body=body,
-            after=after,
-            times=times,
-        )
+        fault = cls(route=route, kind="answer", after=after, times=times)
+        fault.status, fault.headers, fault.body = status, headers or {}, body
+        return fault
 
     @classmethod
     def garbage(
         cls, route: RouteName, garbage: Garbage, *, after: bool = False, times: int = 1
     ) -> "Fault":
         """Answer 200 with a JSON content type and an unusable body."""
-        headers = {"content-type": "application/json"}
-        body = _garbage(garbage)
+        headers, body = {"content-type": "application/json"}, _garbage(garbage)
         return cls.answer(route, 200, headers=headers, body=body, after=after, times=times)
 
     @classmethod

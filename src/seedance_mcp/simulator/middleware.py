@@ -21,8 +21,6 @@ class RecordedRequest:
     """A request that reached the simulator.
 
     Attributes:
-        route: The route's name, or "other".
-        method: The HTTP method.
         path: The raw path and query, still percent-encoded.
         authorized: Whether it had an Authorization header, valid or not.
         headers: Its other headers, names in lower case.
@@ -39,15 +37,7 @@ class RecordedRequest:
 
 @dataclass(kw_only=True)
 class FaultMiddleware:
-    """The ASGI middleware around the API.
-
-    Attributes:
-        app: The API; faults are queued by the names of its routes.
-        faults: The queued faults; each request takes the first for its route.
-        requests: Every request so far, in order.
-        clock: The time in seconds, for the records.
-        sleep: Pauses for a delay.
-    """
+    """The ASGI middleware around the API: each request takes the first fault for its route."""
 
     app: Starlette
     faults: MutableSequence[Fault]
@@ -59,19 +49,18 @@ class FaultMiddleware:
         """Serve one request."""
         route = self._route(scope)
         self.requests.append(_record(scope, route, self.clock()))
-        fault = self._next_fault(route)
+        fault = next((f for f in self.faults if f.route == route and f.times > 0), None)
         if fault is None:
             await self.app(scope, receive, send)
             return
+        fault.times -= 1
         match fault.kind:
             case "delay":
                 await self._delay(fault, scope, receive, send)
-            case "drop":
-                await self._drop(fault, scope, receive)
             case "cut":
                 await self._cut(scope, receive, send)
-            case "answer":
-                await self._answer(fault, scope, receive, send)
+            case "drop" | "answer":
+                await self._replace(fault, scope, receive, send)
             case _:
                 assert_never(fault.kind)
 
@@ -81,20 +70,9 @@ class FaultMiddleware:
                 return cast("RouteName", route.name)
         return "other"
 
-    def _next_fault(self, route: RouteName) -> Fault | None:
-        fault = next((f for f in self.faults if f.route == route and f.times > 0), None)
-        if fault is not None:
-            fault.times -= 1
-        return fault
-
     async def _delay(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-        messages: list[Message] = []
-
-        async def hold(message: Message) -> None:
-            messages.append(message)
-
         if fault.after:
-            await self.app(scope, receive, hold)
+            messages = await self._run(scope, receive)
             await self.sleep(fault.seconds)
             for message in messages:
                 await send(message)
@@ -104,11 +82,25 @@ class FaultMiddleware:
             await self.sleep(fault.seconds)
             await self.app(scope, buffered, send)
 
-    async def _drop(self, fault: Fault, scope: Scope, receive: Receive) -> None:
+    async def _replace(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.after:
-            await self.app(scope, receive, _discard)
-        _transport(scope).abort()
-        await _wait_for_disconnect(receive)
+            await self._run(scope, receive)
+        if fault.kind == "drop":
+            _transport(scope).abort()
+            await _wait_for_disconnect(receive)
+        else:
+            response = Response(fault.body, status_code=fault.status, headers=dict(fault.headers))
+            await response(scope, receive, send)
+
+    async def _run(self, scope: Scope, receive: Receive) -> list[Message]:
+        """Let the service act on the request, and return its answer unsent."""
+        messages: list[Message] = []
+
+        async def hold(message: Message) -> None:
+            messages.append(message)
+
+        await self.app(scope, receive, hold)
+        return messages
 
     async def _cut(self, scope: Scope, receive: Receive, send: Send) -> None:
         cut = False
@@ -128,12 +120,6 @@ class FaultMiddleware:
         await self.app(scope, receive, send_half)
         if cut:
             await _wait_for_disconnect(receive)
-
-    async def _answer(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-        if fault.after:
-            await self.app(scope, receive, _discard)
-        response = Response(fault.body, status_code=fault.status, headers=dict(fault.headers))
-        await response(scope, receive, send)
 
 
 def _record(scope: Scope, route: RouteName, at: float) -> RecordedRequest:
@@ -171,7 +157,3 @@ async def _wait_for_disconnect(receive: Receive) -> None:
     """Wait until uvicorn sees the disconnect; before that it would answer 500 or log an error."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _discard(_message: Message) -> None:
-    """Discard a part of an answer."""
