@@ -5,7 +5,8 @@ import io
 import os
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -35,30 +36,21 @@ _HELD = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
+@dataclass(frozen=True, eq=False)
 class LockFile:
-    """An open file, locked by its holder alone until it is closed or the process ends.
+    """An open file, locked by its holder alone until it is closed or the process ends."""
 
-    Attributes:
-        path: The file's path.
-        file: The file, for reading and appending.
-    """
-
-    def __init__(self, path: Path, file: io.FileIO) -> None:
-        self.path = path
-        self.file = file
+    path: Path
+    file: io.FileIO
 
     @classmethod
     def try_lock(
         cls, path: Path, *, create: bool = True, mode: int = 0o600, must_lock: bool
     ) -> Self | None:
-        """Open and lock a file without waiting.
+        """Open and lock a file, to be read and appended to, without waiting.
 
-        Args:
-            path: The file.
-            create: Whether to create the file if it is missing.
-            mode: Permissions of a file that is created.
-            must_lock: Whether a folder without locks is an error. If it is not, everybody gets the
-                lock there.
+        A new file has the permissions `mode`. With `must_lock`, a folder without locks is an
+        error; otherwise every caller gets the lock there.
 
         Returns:
             None if another holder has the lock, or removed the file a moment ago.
@@ -66,14 +58,12 @@ class LockFile:
         Raises:
             OSError: The file cannot be opened or locked.
         """
-        file = io.FileIO(path, "a+" if create else "r+", opener=partial(os.open, mode=mode))
-        try:
+        with ExitStack() as stack:
+            opener = partial(os.open, mode=mode)
+            file = stack.enter_context(io.FileIO(path, "a+" if create else "r+", opener=opener))
             if _is_locked(file, must_lock=must_lock) and _is_at(file, path):
+                stack.pop_all()  # the holder closes it
                 return cls(path, file)
-        except OSError:
-            file.close()
-            raise
-        file.close()
         return None
 
     def remove(self) -> None:
