@@ -92,18 +92,15 @@ class Ended:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Succeeded:
-    """The clip exists.
+class _Result:
+    """What a result says, whether the job succeeded or not.
 
     Attributes:
-        outputs: Its files.
-        cost_usd: Its cost in USD, None while unknown.
-        created_at: RunComfy's time, None if missing or unreadable.
-        finished_at: Likewise.
+        cost_usd: The cost in USD, None while unknown.
+        created_at: RunComfy's time, None if missing or unreadable; so is `finished_at`.
         looked_at: Our time of the last poll before this one, None if there was none.
     """
 
-    outputs: Outputs
     cost_usd: float | None = None
     created_at: datetime | None = None
     finished_at: datetime | None = None
@@ -111,14 +108,17 @@ class Succeeded:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failed:
-    """The job ended without a clip; the other attributes are those of `Succeeded`."""
+class Succeeded(_Result):
+    """The clip exists."""
+
+    outputs: Outputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed(_Result):
+    """The job ended without a clip."""
 
     error: str
-    cost_usd: float | None = None
-    created_at: datetime | None = None
-    finished_at: datetime | None = None
-    looked_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
