@@ -18,13 +18,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """The time, sleeping and randomness of this machine.
-
-    Attributes:
-        now: Return the time, aware, in UTC.
-        sleep: Pause for some seconds.
-        random: Return a number from 0 up to 1, for jitter.
-    """
+    """The time, sleeping and randomness of this machine."""
 
     now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep

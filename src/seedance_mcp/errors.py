@@ -29,11 +29,7 @@ NOTHING_CHARGED = "Nothing was charged."
 
 
 class SeedanceError(Exception):
-    """The base of all errors here.
-
-    Args:
-        message: One line for the model and the user, without secrets.
-    """
+    """The base of all errors here; `message` is for the model and the user, without secrets."""
 
     charge = NOTHING_CHARGED
 
@@ -95,9 +91,7 @@ class LedgerError(SeedanceError):
 class RunComfyError(SeedanceError):
     """RunComfy answered with an error, or did not answer.
 
-    Args:
-        message: One line.
-        retry_after: The seconds that RunComfy asks to wait, or None.
+    `retry_after` is how many seconds it asks to wait.
     """
 
     charge = "This request was free."
@@ -134,11 +128,9 @@ class RateLimited(Rejection):
 class RunComfyUnavailable(RunComfyError):
     """No usable answer came: a connection error, a timeout, a 5xx or an unreadable body.
 
-    Args:
-        message: One line.
+    Attributes:
         transient: Whether a retry may help: a connection error, a timeout, 502 to 504.
         never_sent: Whether the request certainly did not leave, because connecting failed.
-        retry_after: The seconds that RunComfy asks to wait, or None.
     """
 
     def __init__(

@@ -7,15 +7,10 @@ MAX_RETRY_SECONDS = 8.0
 
 
 def retry_delay(attempt: int, random: Random, *, retry_after: float | None = None) -> float:
-    """Return the seconds to wait before a request is sent again.
+    """Return the seconds to wait before a request is sent again after `attempt` failures.
 
-    Args:
-        attempt: How many attempts have failed, from 1.
-        random: The source of the jitter.
-        retry_after: The seconds that the server asked for, or None.
-
-    Returns:
-        The seconds asked for, else 0.5, 1, 2, … up to 8, of which half is jitter.
+    That is what the server asked for with `retry_after`, else 0.5, 1, 2, … up to 8, half of it
+    jitter.
     """
     if retry_after is not None:
         return max(0.0, retry_after)

@@ -45,11 +45,9 @@ class Job:
         arguments: The model's arguments with defaults; empty for a job that was started elsewhere.
         owner: The keyed hash of the owner's token.
         created_at: When the job was recorded, or when RunComfy says that it was created.
-        status: Where it stands.
         queue_position: The number of jobs ahead of it, None if not queued or unknown.
         started_at: When it was first seen running, None if it never was.
         finished_at: When it ended, None before.
-        outputs: The files that it made.
         cost_usd: Its cost in USD, None while unknown.
         estimated_microdollars: Its estimated cost when it was started, in millionths of a USD;
             None if no price was known.
@@ -132,16 +130,14 @@ def is_reusable(job: Job, new: Job) -> bool:
 def advance(job: Job, seen: Observation, now: datetime) -> Job:
     """Return a job as it is after an observation.
 
-    | state                    | observation               | next state                        |
-    |--------------------------|---------------------------|-----------------------------------|
-    | `submitting`, `unknown`  | Accepted                  | `in_queue`, with its request_id   |
-    | `submitting`             | OutcomeLost               | `unknown`                         |
-    | any that is not final    | Queued                    | `in_queue`                        |
-    | any that is not final    | Running, Ended            | `in_progress`                     |
-    | any that is not final    | Succeeded, Failed,        | `completed`, `failed`,            |
-    |                          | Cancelled                 | `cancelled`                       |
-    | final                    | any                       | the same, with a late cost and    |
-    |                          |                           | newer links                       |
+    | state                   | observation                  | next state                          |
+    |-------------------------|------------------------------|-------------------------------------|
+    | `submitting`, `unknown` | Accepted                     | `in_queue`, with its request_id     |
+    | `submitting`            | OutcomeLost                  | `unknown`                           |
+    | any that is not final   | Queued                       | `in_queue`                          |
+    | any that is not final   | Running, Ended               | `in_progress`                       |
+    | any that is not final   | Succeeded, Failed, Cancelled | `completed`, `failed`, `cancelled`  |
+    | final                   | any                          | the same; late cost and newer links |
     """
     if job.status.final:
         return _with_newer_links(_with_late_cost(job, seen), seen)
@@ -156,12 +152,8 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
             return replace(job, status=Status.IN_QUEUE, queue_position=position)
         case Running() | Ended():
             # An ended run may have failed; only the result says so (docs).
-            return replace(
-                job,
-                status=Status.IN_PROGRESS,
-                queue_position=None,
-                started_at=job.started_at or now,
-            )
+            start = job.started_at or now
+            return replace(job, status=Status.IN_PROGRESS, queue_position=None, started_at=start)
         case Succeeded():
             return _ended(job, Status.COMPLETED, seen, now)
         case Failed(error=error):

@@ -52,7 +52,6 @@ class FileArgument:
     Attributes:
         name: The argument, such as `images`.
         path: Its place in the call, such as `first_frame_image_url` or `images[1]`.
-        kind: What the file is.
         rules: The rules of an image, in RunComfy's order; none for other kinds.
         value: What the call has there: a URL, a path or a data: URI.
     """
@@ -75,8 +74,6 @@ class Model:
 
     Attributes:
         model_id: The id in RunComfy's paths, slashes included.
-        input_schema: RunComfy's input schema, verbatim.
-        output_schema: RunComfy's output schema, verbatim.
         descriptions: Our descriptions, by property, where RunComfy's are empty.
         pricing: By unit, such as `seconds`, the property that holds how many of them a clip has.
     """
@@ -98,13 +95,10 @@ class Model:
         return tuple(name for name, prop in self.properties.items() if "default" in prop)
 
     def files(self, arguments: Mapping[str, Any] | None = None) -> Iterator[FileArgument]:
-        """Yield every file argument, in the schema's order.
+        """Yield each file of a call, items of lists one by one, in the schema's order.
 
-        This is the only place that decides which arguments are files.
-
-        Args:
-            arguments: A call's arguments: yields each file of the call, items of lists one by
-                one. None yields each file argument of the schema, without a value.
+        Without a call's arguments, yield each file argument of the schema, without a value. This is
+        the only place that decides which arguments are files.
         """
         for name, prop in self.properties.items():
             kind = _file_kind(prop)
@@ -139,11 +133,7 @@ def replace_values(arguments: Mapping[str, Any], values: Mapping[str, Any]) -> J
 
 
 def load_models() -> dict[str, Model]:
-    """Read every bundled model file.
-
-    Returns:
-        The models by `model_id`.
-    """
+    """Read every bundled model file, and return the models by `model_id`."""
     files = sorted(Path(__file__).parent.glob("*.json"))
     models = (Model(**json.loads(file.read_text("utf-8"))) for file in files)
     return {model.model_id: model for model in models}
@@ -159,9 +149,8 @@ def _file_kind(prop: Mapping[str, Any]) -> FileKind | None:
 
 
 def _image_rules(prop: Mapping[str, Any]) -> tuple[ImageRule, ...]:
-    return tuple(
-        _image_rule(rule) for part in (prop, _items(prop)) for rule in part.get("validations", ())
-    )
+    rules = (*prop.get("validations", ()), *_items(prop).get("validations", ()))
+    return tuple(map(_image_rule, rules))
 
 
 def _image_rule(rule: Mapping[str, Any]) -> ImageRule:

@@ -69,9 +69,7 @@ class JobTiming:
 class Schedule:
     """When to poll jobs of one kind.
 
-    Attributes:
-        runs: The durations of such jobs from when they were first seen running.
-        totals: Their durations in all.
+    `runs` are their durations from when they were first seen running, `totals` those in all.
     """
 
     runs: Durations
@@ -93,9 +91,7 @@ class Schedule:
     def pause(self, timing: JobTiming, random: Random) -> float:
         """Return the seconds to wait before the next poll, from 1 to 15.
 
-        Args:
-            timing: What is known of the job.
-            random: The source of the jitter, which spreads the polls of many jobs.
+        The jitter from `random` spreads the polls of many jobs.
         """
         if timing.running is None:
             pause = self._pause_queued(timing)

@@ -33,15 +33,9 @@ def render(  # noqa: PLR0913  what a clip is made of
     seconds: int,
     each_frame: Callable[[], object] = lambda: None,
 ) -> None:
-    """Write a clip of exactly `seconds`, at 24 frames a second.
+    """Write a clip of exactly `seconds`, `height` pixels high and as wide as `first` makes it.
 
-    Args:
-        path: The file to write.
-        first: The first image, which sets the aspect ratio.
-        last: The last image, or None.
-        height: The clip's height in pixels.
-        seconds: The clip's length.
-        each_frame: Called before every frame; an exception from it stops the rendering.
+    `each_frame` is called before every frame; an exception from it stops the rendering.
     """
     opening, closing = _open(first), _open(last) if last else None
     size = (_even(height * opening.width / opening.height), _even(height))
@@ -53,8 +47,7 @@ def render(  # noqa: PLR0913  what a clip is made of
         stream.color_range, stream.colorspace = ColorRange.MPEG, Colorspace.ITU709
         for image in _frames(opening, closing, size=size, count=count):
             each_frame()
-            frame = cast("VideoFrame", VideoFrame.from_image(image))
-            frame = frame.reformat(
+            frame = cast("VideoFrame", VideoFrame.from_image(image)).reformat(
                 format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
             )
             container.mux(stream.encode(frame))

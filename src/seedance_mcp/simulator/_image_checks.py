@@ -25,10 +25,7 @@ class InvalidImage(Exception):
 
 
 async def load(file: FileArgument, *, data_uris: bool) -> bytes | None:
-    """Fetch an image and check it by its rules.
-
-    Returns:
-        The image; None for a video or audio, which is not fetched.
+    """Fetch an image and check it by its rules; a video or audio is not fetched.
 
     Raises:
         InvalidImage: It is unavailable or unreadable, or breaks a rule, whose message is used.
@@ -58,8 +55,7 @@ async def _fetch(url: str, *, data_uris: bool) -> bytes:
 
 async def _check(image: bytes, rules: Sequence[ImageRule]) -> None:
     try:
-        opened = _open(image)
-        measured = await anyio.to_thread.run_sync(_measure, opened, len(image))
+        measured = await anyio.to_thread.run_sync(_measure, _open(image), len(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         widest = next((rule for rule in rules if rule.quantity == "width_pixels"), None)
         raise InvalidImage(widest.message if widest else "Too many pixels.") from error

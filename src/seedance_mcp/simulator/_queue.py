@@ -49,9 +49,6 @@ class Queue:
     """A first-come, first-served queue for a fixed number of workers.
 
     Times are seconds of any clock that does not run backwards.
-
-    Args:
-        workers: How many jobs run at once.
     """
 
     def __init__(self, workers: int) -> None:
@@ -66,11 +63,7 @@ class Queue:
     ) -> None:
         """Put a job at the end of the queue.
 
-        Args:
-            job: The job's id.
-            now: The time.
-            run_seconds: How long it occupies a worker.
-            queue_seconds: How long it waits at least, even if a worker is free.
+        It occupies a worker for `run_seconds`, and waits `queue_seconds` even if one is free.
         """
         entry = _Entry(ready_at=now + queue_seconds, run_seconds=run_seconds)
         self._entries[job] = entry

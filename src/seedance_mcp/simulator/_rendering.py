@@ -41,12 +41,7 @@ def require_libraries(find: Callable[[str], object] = find_spec) -> None:
 
 @dataclass(kw_only=True)
 class Renderer:
-    """Checks images and renders clips, each once.
-
-    Attributes:
-        folder: The folder of the clips.
-        tasks: Runs the rendering; cancelling it stops that.
-    """
+    """Checks images and renders clips into `folder`, each once."""
 
     behaviour: Behaviour
     folder: Path
@@ -58,8 +53,7 @@ class Renderer:
         """Fetch and check the files in the arguments.
 
         Returns:
-            The valid images in the order of the model's arguments, and the error of each invalid
-            file, by its path.
+            The valid images in the model's order, and the errors of invalid files by path.
         """
         from . import _image_checks
 

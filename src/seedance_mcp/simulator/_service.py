@@ -138,7 +138,6 @@ class Service:
             arguments=arguments,
             accepted_at=now,
             model=model,
-            price_usd=0.0,
             failure=behaviour.failure_text if behaviour.outcome == "fail" else None,
         )
         seconds = float(job.argument("duration", 5))

@@ -13,12 +13,8 @@ class Job:
     """An accepted job; the first four attributes are for tests.
 
     Attributes:
-        request_id: Its id.
-        model_id: Its model.
         arguments: The body of the submit.
         accepted_at: The time, in the simulator's clock.
-        model: The model's description.
-        price_usd: Its price.
         failure: Why its run fails, or None.
         images: Its input images in the order of the model's image arguments, once fetched.
         rendering: Whether rendering its clip has started.
@@ -32,7 +28,7 @@ class Job:
     arguments: dict[str, Any]
     accepted_at: float
     model: Model
-    price_usd: float
+    price_usd: float = 0.0
     failure: str | None = None
     images: list[bytes] | None = None
     rendering: bool = False

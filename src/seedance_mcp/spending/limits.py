@@ -18,7 +18,6 @@ class SpendingLimits:
     """What an owner may start.
 
     Attributes:
-        jobs_per_hour: The number of jobs within an hour.
         usd_per_day: The total cost of the jobs of 24 hours in USD; None for no limit.
         price: The model's price if known, for jobs that were started before it was.
     """
@@ -29,13 +28,10 @@ class SpendingLimits:
 
 
 def check_hourly_limit(new: Job, oldest: datetime | None, limits: SpendingLimits) -> None:
-    """Raise if the limit of jobs within an hour is reached.
+    """Raise SpendingLimitReached if the limit of jobs within an hour is reached.
 
     `oldest` is when the first of the hour's last `jobs_per_hour` jobs was started, None if there
     were fewer.
-
-    Raises:
-        SpendingLimitReached: The limit is reached.
     """
     if oldest is None:
         return

@@ -23,7 +23,6 @@ class Price:
     """The catalogue's price of a model.
 
     Attributes:
-        model_id: The model.
         usd: The price of a second, or of a whole clip, in USD.
         seconds: The argument that holds a clip's seconds; None if the price is for a whole clip.
     """
@@ -46,9 +45,7 @@ class Price:
 def read_price(entry: Mapping[str, Any], model: Model) -> Price | None:
     """Return a model's price from its entry in the catalogue (client).
 
-    Returns:
-        The price; None if it is missing or implausible, or if its unit is unknown or does not
-        apply to this model.
+    None if it is missing or implausible, or if its unit is unknown or not of this model.
     """
     usd = _number(entry.get("base_price_usd"), least=_MIN_PRICE_USD, most=_MAX_PRICE_USD)
     unit, seconds = entry.get("price_unit"), model.pricing.get("seconds")
