@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from seedance_mcp.clock import Clock
 from seedance_mcp.errors import InputError
 from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.mcp_server._arguments import check_arguments
@@ -17,7 +16,7 @@ from seedance_mcp.models.model import load_models
 from tests.support.list_model import LIST_MODEL
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
-TOOLS = build_tools(MODEL, Clock(), wait_seconds=45)
+TOOLS = build_tools(MODEL, wait_seconds=45)
 SCHEMA = TOOLS[0].definition.input_schema
 PROPERTIES: dict[str, Any] = SCHEMA["properties"]
 GOOD = {"prompt": "A lake", "first_frame_image_url": "https://images.example/lake.jpg"}
@@ -247,7 +246,7 @@ def test_the_checks_accept_exactly_what_the_schema_allows(
         assert completed == COMPLETED | read
 
 
-LISTS = build_tools(LIST_MODEL, Clock(), wait_seconds=45)[0].definition.input_schema
+LISTS = build_tools(LIST_MODEL, wait_seconds=45)[0].definition.input_schema
 IMAGES = ["https://images.example/a.png", "lake, at [dawn].png"]
 
 

@@ -4,6 +4,7 @@ An MCP client shows the model either the structure or the text, so each holds ev
 is made from the structure, without its nulls.
 """
 
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -116,7 +117,7 @@ class JobListAnswer(Answer):
         return "\n".join([f"total: {self.total}", *lines, f"next_step: {self.next_step}"])
 
 
-def job_answer(report: JobReport, *, elapsed_seconds: float) -> JobAnswer:
+def job_answer(report: JobReport, now: datetime) -> JobAnswer:
     """Return the answer about where a job stands."""
     job = report.job
     estimate = job.estimated_microdollars
@@ -125,7 +126,7 @@ def job_answer(report: JobReport, *, elapsed_seconds: float) -> JobAnswer:
         model_id=job.model_id,
         status=job.status.value,
         queue_position=job.queue_position,
-        elapsed_seconds=round(elapsed_seconds, 1),
+        elapsed_seconds=round(job.elapsed_seconds(now), 1),
         video_url=next(iter(job.outputs.videos), None),
         error=job.error,
         reused=report.reused,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -17,7 +16,7 @@ from mcp_types import (
 from seedance_mcp.errors import LedgerError, TokenMissing
 from seedance_mcp.text import one_line
 
-from ._lazy_service import LazyService
+from ._lazy_service import Context, LazyService
 from ._resource_uris import JOB_TEMPLATE
 
 REQUEST_ID = "request_id"
@@ -30,34 +29,22 @@ MOST_VALUES = 100
 
 
 class Completions:
-    """Completes arguments of the template of jobs, and of prompts.
-
-    Args:
-        prompts: The prompts of the server.
-    """
+    """Completes arguments of the template of jobs, and of prompts."""
 
     def __init__(self, prompts: Sequence[Prompt]) -> None:
         self._prompts = prompts
 
-    async def complete(
-        self, context: ServerRequestContext[LazyService], params: CompleteRequestParams
-    ) -> CompleteResult:
-        """Return the values of a `request_id`; for other arguments there are none.
-
-        Raises:
-            MCPError: The template, prompt or argument is unknown.
-        """
+    async def complete(self, context: Context, params: CompleteRequestParams) -> CompleteResult:
+        """Return the values of a `request_id`; for other arguments there are none."""
         name = params.argument.name
         if name not in self._arguments(params.ref):
             raise MCPError(INVALID_PARAMS, f"Unknown argument: {one_line(name)}")
-        if name != REQUEST_ID:
-            return CompleteResult(completion=Completion(values=[], total=0, has_more=False))
-        return CompleteResult(
-            completion=await _request_ids(context.lifespan_context, params.argument.value)
-        )
+        ids = Completion(values=[], total=0, has_more=False)
+        if name == REQUEST_ID:
+            ids = await _request_ids(context.lifespan_context, params.argument.value)
+        return CompleteResult(completion=ids)
 
     def _arguments(self, ref: ResourceTemplateReference | PromptReference) -> list[str]:
-        """Return the names of the arguments of a template or a prompt."""
         if isinstance(ref, ResourceTemplateReference):
             if ref.uri == JOB_TEMPLATE:
                 return [REQUEST_ID]

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
+from mcp.server.context import ServerRequestContext
 
 if TYPE_CHECKING:
     from seedance_mcp.service.service import Service
@@ -18,9 +19,6 @@ class LazyService:
 
     Opening it imports half of the package and reads the certificates, which takes longer than
     everything else that a start needs.
-
-    Args:
-        open_service: Opens the service.
     """
 
     def __init__(self, open_service: Callable[[], AbstractAsyncContextManager["Service"]]) -> None:
@@ -43,7 +41,7 @@ class LazyService:
             self._service.shut_down(grace_seconds)
 
     @asynccontextmanager
-    async def running(self) -> AsyncGenerator["LazyService", None]:
+    async def running(self) -> AsyncGenerator[None, None]:
         """Keep the service open, once it is, for as long as the context lasts.
 
         Raises:
@@ -51,7 +49,7 @@ class LazyService:
         """
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_open)
-            yield self
+            yield
             self._closing.set()
             if self._service is None:
                 tasks.cancel_scope.cancel()
@@ -62,3 +60,7 @@ class LazyService:
         async with self._open_service() as self._service:
             self._opened.set()
             await self._closing.wait()
+
+
+Context = ServerRequestContext[LazyService]
+"""The context of a request to our server."""

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 import anyio
 
@@ -13,29 +12,18 @@ from seedance_mcp.service.reports import DownloadProgress, JobReport
 HEARTBEAT_SECONDS = 4.0
 """The pause between notifications; a second less than promised, for a busy machine."""
 
-
-class Notify(Protocol):
-    """Sends a progress notification to the client."""
-
-    def __call__(
-        self, progress: float, total: float | None = None, message: str | None = None
-    ) -> Awaitable[None]:
-        """Send one notification."""
-        ...
+Notify = Callable[[float, float | None, str | None], Awaitable[None]]
+"""Sends the progress, the total if known, and a message to the client."""
 
 
 class JobProgress:
     """The notifications of one call; `progress` is the job's age in seconds, strictly increasing.
 
-    There is no `total`, since RunComfy gives no percentage.
-
-    Args:
-        notify: Sends a notification.
-        clock: The time.
-        preflight: What the call does before there is a job, None if that takes no time.
+    There is no `total`, since RunComfy gives no percentage. `preflight` names what the call does
+    before there is a job, if that takes time.
     """
 
-    def __init__(self, notify: Notify, clock: Clock, preflight: str | None = None) -> None:
+    def __init__(self, notify: Notify, clock: Clock, preflight: str | None) -> None:
         self._notify = notify
         self._clock = clock
         self._preflight = preflight
@@ -65,18 +53,13 @@ class JobProgress:
             message = f"{self._preflight}, {elapsed:.0f} s"
         else:
             return
+        # MCP requires each value to exceed the last, even when the clock has not moved.
         self._last = round(max(elapsed, self._last + 0.001), 3)
         await self._notify(self._last, None, message)
 
 
 class BytesProgress:
-    """The notifications of a call that downloads: bytes so far, strictly increasing.
-
-    While no byte comes, `progress` increases by a thousandth of one.
-
-    Args:
-        notify: Sends a notification.
-    """
+    """The notifications of a call that downloads: bytes so far, strictly increasing."""
 
     def __init__(self, notify: Notify) -> None:
         self._notify = notify
@@ -92,18 +75,16 @@ class BytesProgress:
     async def beat(self) -> None:
         """Notify of the progress; until there is any, RunComfy is being asked for the links."""
         progress = self._progress or DownloadProgress()
+        # While no byte comes, it increases by a thousandth of one.
         self._last = round(max(progress.size, self._last + 0.001), 3)
         message = f"downloaded {progress}" if self._progress else "asking RunComfy"
         await self._notify(self._last, progress.total, message)
 
 
-def describe(job: Job, elapsed_seconds: float, usual_seconds: float | None = None) -> str:
+def describe(job: Job, elapsed_seconds: float, usual_seconds: float | None) -> str:
     """Return where a job stands in a few words, for a person.
 
-    Args:
-        job: The job.
-        elapsed_seconds: Its age.
-        usual_seconds: How long such a job usually takes in all; None while unknown.
+    `usual_seconds` is how long such a job usually takes in all; None while unknown.
     """
     position = f", position {job.queue_position}" if job.queue_position is not None else ""
     words = f"{job.status.value.replace('_', ' ')}{position}, {elapsed_seconds:.0f} s"

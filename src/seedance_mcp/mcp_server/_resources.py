@@ -5,10 +5,7 @@ asking RunComfy once. As for the tools, an owner sees only their own jobs.
 """
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
-from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INTERNAL_ERROR,
@@ -27,14 +24,13 @@ from mcp_types import (
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from seedance_mcp.clock import Clock
 from seedance_mcp.errors import JobNotFound, SeedanceError
-from seedance_mcp.models.model import Model
+from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.service.reports import ignore
 from seedance_mcp.text import one_line
 
 from ._answers import job_answer, listing_answer
-from ._lazy_service import LazyService
+from ._lazy_service import Context
 from ._resource_uris import JOB_TEMPLATE, JOBS_URI, MODEL_URI, request_id_of
 from ._subscriptions import Subscriptions
 
@@ -45,24 +41,27 @@ LEGACY_NOT_FOUND = -32002
 
 JSON_TYPE = "application/json"
 
-Context = ServerRequestContext[LazyService]
-
 
 class Resources:
-    """The resources of a server, and the subscriptions to them.
+    """The resources of a server, and the subscriptions to them."""
 
-    Args:
-        model: The model that makes the clips.
-        clock: The time, for elapsed times.
-    """
-
-    def __init__(self, model: Model, clock: Clock) -> None:
+    def __init__(self, model: Model) -> None:
         self.subscriptions = Subscriptions()
         self._model = model
-        self._clock = clock
 
     async def list(self, _: Context, __: PaginatedRequestParams | None) -> ListResourcesResult:
         """Return the resources with a fixed URI."""
+        model_id = self._model.model_id
+        model = Resource(
+            uri=MODEL_URI,
+            name="model",
+            title="The model's schema",
+            description=(
+                f"The input schema of {model_id} as RunComfy publishes it, with its rules for"
+                " images."
+            ),
+            mime_type=JSON_TYPE,
+        )
         jobs = Resource(
             uri=JOBS_URI,
             name="jobs",
@@ -70,7 +69,7 @@ class Resources:
             description="The newest jobs with their request_ids, from earlier chats too.",
             mime_type=JSON_TYPE,
         )
-        return ListResourcesResult(resources=[_model_resource(self._model), jobs])
+        return ListResourcesResult(resources=[model, jobs])
 
     async def list_templates(
         self, _: Context, __: PaginatedRequestParams | None
@@ -86,11 +85,7 @@ class Resources:
         return ListResourceTemplatesResult(resource_templates=[job])
 
     async def read(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-        """Return a resource as JSON.
-
-        Raises:
-            MCPError: The resource is unknown, or cannot be read now.
-        """
+        """Return a resource as JSON."""
         try:
             facts = await self._facts(context, params.uri)
         except JobNotFound:
@@ -105,17 +100,15 @@ class Resources:
         )
 
     async def subscribe(self, context: Context, params: SubscribeRequestParams) -> EmptyResult:
-        """Notify a client of 2025-11-25 of a resource's changes from now on.
-
-        Raises:
-            MCPError: The resource is unknown, or the ledger does not have the job.
-        """
-        request_id = request_id_of(params.uri)
-        try:
-            known = request_id and await _has_job(context, request_id)
-        except SeedanceError as error:
-            raise MCPError(INTERNAL_ERROR, error.line) from error
-        if not known and params.uri not in {JOBS_URI, MODEL_URI}:
+        """Notify a client of 2025-11-25 of a known resource's changes from now on."""
+        known = params.uri in {JOBS_URI, MODEL_URI}
+        if request_id := request_id_of(params.uri):
+            try:
+                service = await context.lifespan_context.get()
+                known = await service.tracker.find(request_id) is not None
+            except SeedanceError as error:
+                raise MCPError(INTERNAL_ERROR, error.line) from error
+        if not known:
             raise _not_found(context, params.uri)
         self.subscriptions.subscribe(context.session, params.uri)
         return EmptyResult()
@@ -125,7 +118,7 @@ class Resources:
         self.subscriptions.unsubscribe(context.session, params.uri)
         return EmptyResult()
 
-    async def _facts(self, context: Context, uri: str) -> Mapping[str, Any] | None:
+    async def _facts(self, context: Context, uri: str) -> JSONObject | None:
         """Return what a resource holds, None for an unknown one."""
         if uri == MODEL_URI:
             return {"model_id": self._model.model_id, "input_schema": self._model.input_schema}
@@ -137,30 +130,10 @@ class Resources:
             listing = await service.list_jobs(status=None, limit=MOST_LISTED_JOBS)
             return listing_answer(listing).structure()
         report = await service.status(request_id, wait_seconds=0, watch=ignore)
-        elapsed = report.job.elapsed_seconds(self._clock.now())
-        return job_answer(report, elapsed_seconds=elapsed).structure()
-
-
-async def _has_job(context: Context, request_id: str) -> bool:
-    service = await context.lifespan_context.get()
-    return await service.tracker.find(request_id) is not None
-
-
-def _model_resource(model: Model) -> Resource:
-    return Resource(
-        uri=MODEL_URI,
-        name="model",
-        title="The model's schema",
-        description=(
-            f"The input schema of {model.model_id} as RunComfy publishes it, with its rules for"
-            " images."
-        ),
-        mime_type=JSON_TYPE,
-    )
+        return job_answer(report, service.clock.now()).structure()
 
 
 def _not_found(context: Context, uri: str) -> MCPError:
-    """Return the error for an unknown resource in the client's protocol version."""
     modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
     code = INVALID_PARAMS if modern else LEGACY_NOT_FOUND
     return MCPError(code, f"Resource not found: {one_line(uri)}", {"uri": uri})

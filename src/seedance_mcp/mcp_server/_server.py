@@ -1,13 +1,14 @@
 """The SDK's server with our tools, resources and prompts, which can finish its calls."""
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import anyio
-from mcp.server.context import HandlerResult, ServerRequestContext
+from mcp.server.context import HandlerResult
 from mcp.server.extension import Extension, compose_tool_call_handler
-from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -21,11 +22,14 @@ from seedance_mcp import __version__
 from seedance_mcp.text import one_line
 
 from ._completions import Completions
-from ._lazy_service import LazyService
+from ._lazy_service import Context, LazyService
 from ._prompts import Prompts
 from ._resources import Resources
 from .tasks.extension import checked_listen
 from .tools.tool import Caller, Tool
+
+if TYPE_CHECKING:
+    from seedance_mcp.service.service import Service
 
 INSTRUCTIONS = (
     "Makes video clips from images with ByteDance Seedance on RunComfy. Each generate_video"
@@ -43,19 +47,14 @@ ANSWER_GRACE_SECONDS = 0.25
 SEND_SECONDS = 0.05
 """How long an answer takes through the SDK and the pipe."""
 
-Lifespan = Callable[["SeedanceServer"], AbstractAsyncContextManager[LazyService]]
-"""Opens what a server needs while it runs."""
+OpenService = Callable[..., AbstractAsyncContextManager["Service"]]
+"""Opens the service, given `answers_left` and `on_change` as in `ServiceOptions`."""
 
 
 class SeedanceServer(Server[LazyService]):
     """The SDK's server with our tools, which can also be asked to finish its calls.
 
-    Args:
-        tools: The tools.
-        extension: Answers some calls of them in its own form.
-        resources: What a client can read.
-        prompts: What a user can pick.
-        lifespan: Opens what the server needs while it runs.
+    The extension answers some calls of the tools in its own form.
     """
 
     def __init__(
@@ -64,14 +63,14 @@ class SeedanceServer(Server[LazyService]):
         extension: Extension,
         resources: Resources,
         prompts: Prompts,
-        lifespan: Lifespan,
+        open_service: OpenService,
     ) -> None:
         super().__init__(
             "seedance-mcp",
             title="Seedance video",
             version=__version__,
             instructions=INSTRUCTIONS,
-            lifespan=lambda _: lifespan(self),
+            lifespan=self._running,
             on_list_tools=self._list_tools,
             on_list_resources=resources.list,
             on_list_resource_templates=resources.list_templates,
@@ -84,6 +83,7 @@ class SeedanceServer(Server[LazyService]):
             on_completion=Completions(prompts.offered).complete,
         )
         self._subscriptions = resources.subscriptions
+        self._open_service = open_service
         self._tools = {tool.definition.name: tool for tool in tools}
         self._answer = compose_tool_call_handler([extension], self._ordinary_answer)
         self.add_request_handler("tools/call", CallToolRequestParams, self._call_tool)
@@ -93,42 +93,16 @@ class SeedanceServer(Server[LazyService]):
         self._openers: set[LazyService] = set()
         self._calls = 0
         self._idle = anyio.Event()
-        self.answers_left: Callable[[], bool] | None = None
-        """Returns whether every answer has left; None if the transport cannot know."""
+        self.answers_left: Callable[[], bool] = lambda: True
+        """Returns whether every answer has left; replaced by a transport that can know."""
 
-    def have_answers_left(self) -> bool:
-        """Return whether every answer has left, as far as the transport knows."""
-        return self.answers_left is None or self.answers_left()
-
-    def get_capabilities(
-        self,
-        notification_options: NotificationOptions | None = None,
-        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
-        extensions: dict[str, dict[str, Any]] | None = None,
-        *,
-        protocol_version: str | None = None,
-    ) -> ServerCapabilities:
+    def get_capabilities(self, *args: Any, **kwargs: Any) -> ServerCapabilities:
         """Return the capabilities; unlike the SDK's, without lists that change."""
-        capabilities = super().get_capabilities(
-            notification_options,
-            experimental_capabilities,
-            extensions,
-            protocol_version=protocol_version,
-        )
+        capabilities = super().get_capabilities(*args, **kwargs)
         for lists in (capabilities.tools, capabilities.prompts, capabilities.resources):
             if lists is not None:
                 lists.list_changed = False
         return capabilities
-
-    @contextmanager
-    def serving(self, opener: LazyService) -> Generator[LazyService, None, None]:
-        """Shut an opener's service down when the calls are to finish, or when the context ends."""
-        self._openers.add(opener)
-        try:
-            yield opener
-        finally:
-            self._openers.discard(opener)
-            opener.shut_down(SUBMIT_GRACE_SECONDS)
 
     async def finish_calls(self) -> None:
         """Let every waiting call answer with what it knows, and wait until the answers are sent."""
@@ -140,32 +114,37 @@ class SeedanceServer(Server[LazyService]):
                 await self._idle.wait()
         await anyio.sleep(SEND_SECONDS)
 
-    async def _list_tools(
-        self, _: ServerRequestContext[LazyService], __: PaginatedRequestParams | None
-    ) -> ListToolsResult:
+    @asynccontextmanager
+    async def _running(self, _: Server[LazyService]) -> AsyncGenerator[LazyService, None]:
+        async with self._subscriptions.running() as on_change:
+            # The transport has set `answers_left` by now; it does so before it runs the server.
+            opener = LazyService(
+                partial(self._open_service, answers_left=self.answers_left, on_change=on_change)
+            )
+            async with opener.running():
+                self._openers.add(opener)
+                try:
+                    yield opener
+                finally:
+                    self._openers.discard(opener)
+                    opener.shut_down(SUBMIT_GRACE_SECONDS)
+
+    async def _list_tools(self, _: Context, __: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=[tool.definition for tool in self._tools.values()])
 
-    async def _call_tool(
-        self, context: ServerRequestContext[LazyService], params: CallToolRequestParams
-    ) -> HandlerResult:
+    async def _call_tool(self, context: Context, params: CallToolRequestParams) -> HandlerResult:
         if params.name not in self._tools:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {one_line(params.name)}")
-        with self._counted():
-            return await self._answer(context, params)
-
-    async def _ordinary_answer(
-        self, context: ServerRequestContext[LazyService], params: CallToolRequestParams
-    ) -> HandlerResult:
-        return await self._tools[params.name].call(params.arguments or {}, Caller.of(context))
-
-    @contextmanager
-    def _counted(self) -> Generator[None, None, None]:
-        """Count a call whose answer must be waited for at the end."""
         self._calls += 1
         try:
-            yield
+            return await self._answer(context, params)
         finally:
             self._calls -= 1
             if not self._calls:
                 self._idle.set()
                 self._idle = anyio.Event()
+
+    async def _ordinary_answer(
+        self, context: Context, params: CallToolRequestParams
+    ) -> HandlerResult:
+        return await self._tools[params.name].call(params.arguments or {}, Caller.of(context))

@@ -10,13 +10,12 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
-from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolRequestParams, CallToolResult, Result
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
-from seedance_mcp.mcp_server._lazy_service import LazyService
+from seedance_mcp.mcp_server._lazy_service import Context
 from seedance_mcp.mcp_server._progress import describe
 from seedance_mcp.mcp_server.tools.generate_video import report_job, start
 from seedance_mcp.mcp_server.tools.tool import Call, Caller, Tool
@@ -159,7 +158,7 @@ class JobTasks:
 
     async def _call(self) -> Call:
         service = await self.caller.opener.get()
-        return Call(service=service, arguments={}, caller=self.caller, clock=self.forms.clock)
+        return Call(service=service, arguments={}, caller=self.caller)
 
 
 def job_tasks(tool: Tool, clock: Clock, *, kept: timedelta) -> Tasks:
@@ -172,7 +171,7 @@ def job_tasks(tool: Tool, clock: Clock, *, kept: timedelta) -> Tasks:
     """
     forms, remarks = TaskForms(clock=clock, kept=kept), Remarks()
 
-    def work(context: ServerRequestContext[LazyService]) -> JobTasks:
+    def work(context: Context) -> JobTasks:
         return JobTasks(caller=Caller.of(context), tool=tool, forms=forms, remarks=remarks)
 
     return Tasks(work, tools={tool.definition.name})

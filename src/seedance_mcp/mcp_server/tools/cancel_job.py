@@ -3,14 +3,13 @@
 from mcp_types import CallToolResult
 from mcp_types import Tool as ToolDefinition
 
-from seedance_mcp.clock import Clock
 from seedance_mcp.mcp_server._answers import CancellationAnswer, cancellation_answer
 
 from ._schemas import hints, job_schema, output_schema
 from .tool import Call, Tool, to_result
 
 
-def cancel_job(*, clock: Clock) -> Tool:
+def cancel_job() -> Tool:
     """Return the tool."""
     definition = ToolDefinition(
         name="cancel_job",
@@ -20,7 +19,7 @@ def cancel_job(*, clock: Clock) -> Tool:
         output_schema=output_schema(CancellationAnswer),
         annotations=hints(read_only=False, destructive=True, idempotent=True),
     )
-    return Tool(definition=definition, handle=_handle, clock=clock)
+    return Tool(definition=definition, handle=_handle)
 
 
 async def _handle(call: Call) -> CallToolResult:

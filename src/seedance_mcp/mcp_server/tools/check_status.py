@@ -3,7 +3,6 @@
 from mcp_types import CallToolResult
 from mcp_types import Tool as ToolDefinition
 
-from seedance_mcp.clock import Clock
 from seedance_mcp.mcp_server._answers import JobAnswer, job_answer
 from seedance_mcp.mcp_server._progress import reported
 
@@ -11,13 +10,8 @@ from ._schemas import hints, job_schema, output_schema, wait_property
 from .tool import Call, Tool, to_result
 
 
-def check_status(*, wait_seconds: int, clock: Clock) -> Tool:
-    """Return the tool.
-
-    Args:
-        wait_seconds: How long a call waits by default.
-        clock: The time, for elapsed times and progress.
-    """
+def check_status(*, wait_seconds: int) -> Tool:
+    """Return the tool, whose calls wait for `wait_seconds` by default."""
     definition = ToolDefinition(
         name="check_status",
         title="Check status",
@@ -26,12 +20,11 @@ def check_status(*, wait_seconds: int, clock: Clock) -> Tool:
         output_schema=output_schema(JobAnswer),
         annotations=hints(read_only=True, destructive=False, idempotent=True),
     )
-    return Tool(definition=definition, handle=_handle, clock=clock)
+    return Tool(definition=definition, handle=_handle)
 
 
 async def _handle(call: Call) -> CallToolResult:
-    async with reported(call.caller.notify, call.clock) as watch:
+    async with reported(call.caller.notify, call.service.clock) as watch:
         report = await call.service.status(**call.arguments, watch=watch)
     await call.deliver(report.job)
-    elapsed = report.job.elapsed_seconds(call.clock.now())
-    return to_result(job_answer(report, elapsed_seconds=elapsed))
+    return to_result(job_answer(report, call.service.clock.now()))

@@ -3,7 +3,6 @@
 from mcp_types import CallToolResult
 from mcp_types import Tool as ToolDefinition
 
-from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import JobAnswer, job_answer
 from seedance_mcp.mcp_server._progress import reported
@@ -14,14 +13,8 @@ from ._schemas import flag_property, hints, model_schema, output_schema, wait_pr
 from .tool import Call, Tool, to_result
 
 
-def generate_video(model: Model, *, wait_seconds: int, clock: Clock) -> Tool:
-    """Return the tool that makes clips with a model.
-
-    Args:
-        model: The model, whose input schema is the tool's.
-        wait_seconds: How long a call waits by default.
-        clock: The time, for elapsed times and progress.
-    """
+def generate_video(model: Model, *, wait_seconds: int) -> Tool:
+    """Return the tool that makes clips with a model; by default a call waits `wait_seconds`."""
     definition = ToolDefinition(
         name="generate_video",
         title="Generate video",
@@ -43,7 +36,7 @@ def generate_video(model: Model, *, wait_seconds: int, clock: Clock) -> Tool:
         output_schema=output_schema(JobAnswer),
         annotations=hints(read_only=False, destructive=False, idempotent=False),
     )
-    return Tool(definition=definition, handle=_handle, clock=clock)
+    return Tool(definition=definition, handle=_handle)
 
 
 async def _handle(call: Call) -> CallToolResult:
@@ -52,16 +45,15 @@ async def _handle(call: Call) -> CallToolResult:
 
 
 async def start(call: Call, *, wait_seconds: float) -> JobReport:
-    """Buy the clip that a call asks for, or take up the job of an identical call, and wait.
+    """Buy the clip that a call asks for, or take up the job of an identical call.
 
-    Args:
-        call: A call of `generate_video`.
-        wait_seconds: How long to wait, whatever the call says.
+    It waits for `wait_seconds`, whatever the call says.
     """
     arguments = {**call.arguments}
     force_new = arguments.pop("force_new")
     del arguments["wait_seconds"]
-    async with reported(call.caller.notify, call.clock, preflight="checking the images") as watch:
+    clock = call.service.clock
+    async with reported(call.caller.notify, clock, preflight="checking the images") as watch:
         return await call.service.buy(
             arguments, wait_seconds=wait_seconds, force_new=force_new, watch=watch
         )
@@ -70,6 +62,5 @@ async def start(call: Call, *, wait_seconds: float) -> JobReport:
 async def report_job(call: Call, report: JobReport) -> CallToolResult:
     """Return the result of a call of `generate_video` from what is known about its job."""
     await call.deliver(report.job)
-    answer = job_answer(report, elapsed_seconds=report.job.elapsed_seconds(call.clock.now()))
     failed = report.job.status in {Status.FAILED, Status.UNKNOWN}
-    return to_result(answer, is_error=failed)
+    return to_result(job_answer(report, call.service.clock.now()), is_error=failed)

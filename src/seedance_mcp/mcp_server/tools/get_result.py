@@ -8,7 +8,6 @@ from anyio import to_thread
 from mcp_types import CallToolResult, ContentBlock, ImageContent, ResourceLink
 from mcp_types import Tool as ToolDefinition
 
-from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import ResultAnswer, result_answer
 from seedance_mcp.mcp_server._progress import BytesProgress, heartbeat
@@ -25,12 +24,8 @@ PREVIEW_TIMEOUT_SECONDS = 4.0
 """How long it may take after that to decode the clip's middle frame."""
 
 
-def get_result(*, clock: Clock) -> Tool:
-    """Return the tool.
-
-    Args:
-        clock: The pauses between progress notifications.
-    """
+def get_result() -> Tool:
+    """Return the tool."""
     definition = ToolDefinition(
         name="get_result",
         title="Get result",
@@ -46,7 +41,7 @@ def get_result(*, clock: Clock) -> Tool:
         output_schema=output_schema(ResultAnswer),
         annotations=hints(read_only=False, destructive=False, idempotent=True),
     )
-    return Tool(definition=definition, handle=_handle, clock=clock)
+    return Tool(definition=definition, handle=_handle)
 
 
 async def _handle(call: Call) -> CallToolResult:
@@ -67,7 +62,7 @@ async def _handle(call: Call) -> CallToolResult:
 async def _download(call: Call) -> JobReport:
     deadline = anyio.current_time() + DOWNLOAD_TIMEOUT_SECONDS
     progress = BytesProgress(call.caller.notify)
-    async with heartbeat(progress.beat, call.clock):
+    async with heartbeat(progress.beat, call.service.clock):
         report = await call.service.result(call.arguments["request_id"])
         return await call.service.downloads.download(report, deadline=deadline, watch=progress)
 

@@ -3,7 +3,6 @@
 from mcp_types import CallToolResult
 from mcp_types import Tool as ToolDefinition
 
-from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import JobListAnswer, listing_answer
 from seedance_mcp.models.model import JSONObject
@@ -12,7 +11,7 @@ from ._schemas import hints, output_schema
 from .tool import Call, Tool, to_result
 
 
-def list_jobs(*, clock: Clock) -> Tool:
+def list_jobs() -> Tool:
     """Return the tool."""
     definition = ToolDefinition(
         name="list_jobs",
@@ -25,7 +24,7 @@ def list_jobs(*, clock: Clock) -> Tool:
         output_schema=output_schema(JobListAnswer),
         annotations=hints(read_only=True, destructive=False, idempotent=True),
     )
-    return Tool(definition=definition, handle=_handle, clock=clock)
+    return Tool(definition=definition, handle=_handle)
 
 
 def _input_schema() -> JSONObject:

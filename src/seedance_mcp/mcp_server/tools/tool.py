@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING, Any
 from mcp_types import CallToolResult, ContentBlock, Result, TextContent
 from mcp_types import Tool as ToolDefinition
 
-from seedance_mcp.clock import Clock
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.mcp_server._answers import Answer
 from seedance_mcp.mcp_server._arguments import check_arguments
-from seedance_mcp.mcp_server._lazy_service import LazyService
+from seedance_mcp.mcp_server._lazy_service import Context, LazyService
 from seedance_mcp.mcp_server._progress import Notify
 from seedance_mcp.models.model import JSONObject
 
 if TYPE_CHECKING:
-    from mcp.server.context import ServerRequestContext
-
     from seedance_mcp.service.service import Service
 
 logger = logging.getLogger(__name__)
@@ -31,21 +28,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """The client that made a request.
-
-    Attributes:
-        opener: Opens the service.
-        notify: Sends a progress notification.
-        request: The HTTP request; None over stdio.
-    """
+    """The client that made a request; `request` is the HTTP request, None over stdio."""
 
     opener: LazyService
     notify: Notify
     request: Any
 
     @classmethod
-    def of(cls, context: "ServerRequestContext[LazyService, Any]") -> "Caller":
-        """Return the client that made a request."""
+    def of(cls, context: Context) -> "Caller":
+        """Return the client in a context of the SDK."""
         return cls(
             opener=context.lifespan_context,
             notify=context.session.report_progress,
@@ -67,7 +58,6 @@ class Call:
     service: "Service"
     arguments: JSONObject
     caller: Caller
-    clock: Clock
 
     async def deliver(self, *jobs: Job) -> None:
         """Note that these jobs are named in the answer, unless the client has disconnected."""
@@ -77,30 +67,17 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """A tool.
-
-    Attributes:
-        definition: What `tools/list` says about it.
-        handle: Answers a call.
-        clock: The time, and pauses between progress notifications.
-    """
+    """What `tools/list` says about a tool, and what answers its calls."""
 
     definition: ToolDefinition
     handle: Callable[[Call], Awaitable[Result]]
-    clock: Clock
 
     async def call(self, arguments: Mapping[str, Any], caller: Caller) -> Result:
-        """Check the raw arguments of a call and answer it.
-
-        Returns:
-            The answer; for an error that the model can act on, with `is_error`.
-        """
+        """Check the raw arguments of a call and answer it, with `is_error` for every error."""
         try:
             checked = check_arguments(self.definition.input_schema, arguments)
             service = await caller.opener.get()
-            return await self.handle(
-                Call(service=service, arguments=checked, caller=caller, clock=self.clock)
-            )
+            return await self.handle(Call(service=service, arguments=checked, caller=caller))
         except SeedanceError as error:
             return _error(error.line)
         except Exception:
@@ -114,13 +91,7 @@ class Tool:
 def to_result(
     answer: Answer, blocks: Sequence[ContentBlock] = (), *, is_error: bool = False
 ) -> CallToolResult:
-    """Return an answer as a tool's result, as text and as structure.
-
-    Args:
-        answer: The facts.
-        blocks: Links and images beside them.
-        is_error: Whether the client shows it as an error.
-    """
+    """Return an answer as text and as structure, followed by links and images."""
     text = TextContent(type="text", text=answer.text())
     return CallToolResult(
         content=[text, *blocks], structured_content=answer.structure(), is_error=is_error
