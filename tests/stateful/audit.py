@@ -1,4 +1,4 @@
-"""What `test_purchases` holds every answer and the ledger against."""
+"""The checks of every answer and of the ledger."""
 
 from collections import Counter
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 from mcp_types import CallToolResult
 
 from .model import Book, Purchase
-from .world import Window, said
+from .world import Window, structure_of
 
 FINAL = {"completed", "failed", "cancelled"}
 
 
 class Audit:
-    """What the answers said so far.
+    """Checks answers against earlier ones, and lists of jobs against the purchases.
 
     Attributes:
         ended: The final state of each job that was seen to end, by request_id.
-        videos: Its video, likewise.
-        adopted: The jobs that were asked about although they were not begun here, or their
-            request_id was lost.
+        videos: The video of each such job, by request_id.
+        adopted: The jobs that a tool was asked about although the ledger did not have their
+            request_id: bought elsewhere, or their answer was lost.
     """
 
     def __init__(self, book: Book) -> None:
@@ -27,17 +27,18 @@ class Audit:
         self.videos: dict[str, str | None] = {}
         self.adopted: set[str] = set()
 
-    def hear(self, window: Window, answer: CallToolResult) -> None:
-        """Take note of what an answer says, and hold it against what was said before."""
-        facts = said(answer)
-        for job in facts.get("jobs", [facts] if facts else []):
+    def check_answer(self, window: Window, answer: CallToolResult) -> None:
+        """Check an answer against earlier ones, and note what it says."""
+        structure = structure_of(answer)
+        for job in structure.get("jobs", [structure] if structure else []):
             if job["request_id"] is not None:
-                self.book.tell(job["request_id"], window)
+                self.book.note_answer(job["request_id"], window)
             video_url = next(iter(job.get("videos", [])), job.get("video_url"))
             known = "video_url" in job or "videos" in job
-            self.final_is_final(job["request_id"], job["status"], video_url if known else ...)
+            self.check_final(job["request_id"], job["status"], video_url if known else ...)
 
-    def final_is_final(self, request_id: str | None, status: str, video_url: Any) -> None:
+    def check_final(self, request_id: str | None, status: str, video_url: Any) -> None:
+        """Check that a job that has ended keeps its state and video; `...` if unknown."""
         if request_id is None or (status not in FINAL and request_id not in self.ended):
             return
         before = self.ended.setdefault(request_id, status)
@@ -47,31 +48,32 @@ class Audit:
             assert video_url == before, f"the video of {request_id} was {before}"
             assert (video_url is not None) == (status == "completed")
 
-    def reused_is_owed(
+    def check_reuse(
         self, answers: list[CallToolResult], owed: list[Purchase], bought: list[Purchase]
     ) -> None:
-        jobs = [said(answer) for answer in answers if said(answer)]
+        """Check that answers give only jobs that their callers are owed or have bought."""
+        jobs = [structure_of(answer) for answer in answers if structure_of(answer)]
         new = [job for job in jobs if not job["reused"]]
         assert len(new) <= len(bought), "a job that an earlier call bought is called new"
         ids = {purchase.request_id for purchase in [*owed, *bought]}
         for job in jobs:
-            assert job["request_id"] in ids | {None}, "somebody else's job was given"
-            waits_on = [p for p in [*owed, *bought] if not p.refused]
-            assert job["request_id"] or waits_on, "a request that was refused is waited for"
+            assert job["request_id"] in ids | {None}, "the job of another call was given"
+            waits_on = [p for p in [*owed, *bought] if not p.rejected]
+            assert job["request_id"] or waits_on, "a rejected request is waited for"
 
-    def _apart(self, purchase: Purchase) -> bool:
-        """Tell whether a job has two rows: what was asked for, and what was taken up by its id."""
+    def _has_two_rows(self, purchase: Purchase) -> bool:
+        """Return whether a job has two rows: of its call, and of a later question about its id."""
         unanswered = purchase.lossy or purchase.under_way(self.book.now)
         return purchase.request_id in self.adopted and unanswered
 
-    def all_are_there(self, jobs: list[tuple[str | None, str]]) -> None:
-        """Hold a list of all jobs against what was bought."""
-        bought = [purchase for purchase in self.book.purchases if not purchase.refused]
+    def check_jobs(self, jobs: list[tuple[str | None, str]]) -> None:
+        """Check a list of all jobs against the purchases."""
+        bought = [purchase for purchase in self.book.purchases if not purchase.rejected]
         named = {request_id for request_id, _ in jobs if request_id}
         for purchase in bought:
             sure = purchase.job and not purchase.lossy and not purchase.under_way(self.book.now)
             assert not sure or purchase.request_id in named, f"lost: {purchase}"
-        nameless = [p for p in bought if p.request_id not in named or self._apart(p)]
+        nameless = [p for p in bought if p.request_id not in named or self._has_two_rows(p)]
         lost = Counter(status for request_id, status in jobs if request_id is None)
         assert lost["unknown"] + lost["submitting"] == len(nameless), f"{lost}, not {nameless}"
         assert self.adopted <= named <= self.adopted | {p.request_id for p in bought}

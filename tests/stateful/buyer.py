@@ -1,4 +1,4 @@
-"""The calls of `test_purchases` that may buy, and what they must and must not have bought."""
+"""Calls of generate_video, and the checks of what they bought."""
 
 import asyncio
 from typing import Any
@@ -9,7 +9,7 @@ from seedance_mcp.simulator.faults import Fault
 
 from .audit import Audit
 from .model import Book, Purchase
-from .world import Window, World, said
+from .world import Window, World, structure_of
 
 Clip = dict[str, Any]
 
@@ -17,7 +17,7 @@ DEFAULTS = {"resolution": "480p", "duration": 5}
 
 
 class Buyer:
-    """Calls generate_video, from one window or from both at once."""
+    """Calls generate_video, from one window or from both at the same time."""
 
     def __init__(self, world: World, book: Book, audit: Audit) -> None:
         self.world = world
@@ -28,42 +28,42 @@ class Buyer:
         self,
         where: list[int],
         clip: Clip,
-        luck: Fault | None,
+        fault: Fault | None,
         wait: int = 45,
         *,
         force_new: bool = False,
         **ending: Any,
     ) -> None:
-        """Call generate_video, and hold what was bought against what the caller was owed."""
+        """Call generate_video, and check what was bought against what the callers were owed."""
         book, callers = self.book, [self.world.windows[number] for number in where]
-        self.world.simulator.faults.extend([luck] if luck else [])
+        self.world.simulator.faults.extend([fault] if fault else [])
         owed = book.owed(DEFAULTS | clip, callers)
         given = clip | {"wait_seconds": wait, "force_new": force_new}
         answers, bought = await self._called(callers, given, **ending)
         await book.settle()
         assert len(bought) <= len(callers), "one call sent the paid request twice"
-        assert len([p for p in bought if not p.refused]) <= 1, "both of two racing calls bought"
+        assert len([p for p in bought if not p.rejected]) <= 1, "both of two racing calls bought"
         assert bought or owed, "a call that was owed nothing bought nothing"
-        assert bought or not force_new, "a call that was to buy anew bought nothing"
+        assert bought or not force_new, "a call with force_new bought nothing"
         for purchase in [p for p, surely in owed.items() if surely and bought and not force_new]:
             assert not await book.owes(purchase), f"paid again for {purchase}"
         for by, answer in answers:
-            self.audit.hear(by, answer)
-        self.audit.reused_is_owed([answer for _, answer in answers], [*owed], bought)
+            self.audit.check_answer(by, answer)
+        self.audit.check_reuse([answer for _, answer in answers], [*owed], bought)
 
     async def _called(
         self, callers: list[Window], given: Clip, **ending: Any
     ) -> tuple[list[tuple[Window, CallToolResult]], list[Purchase]]:
-        """Call generate_video from these windows, and note the paid requests that this sends.
+        """Call generate_video in these windows, and note the paid requests that this sends.
 
         Returns:
-            The answers in the order in which they came, and what was bought.
+            The answers in the order in which they came, and the purchases.
         """
-        book, faults, posts = self.book, self.book.faults(), len(self.book.posts())
+        book, faults, before = self.book, self.book.submit_faults(), len(self.book.submit_times())
         give_up, close = ending.get("give_up"), ending.get("close")
-        patience = None if close else give_up
+        timeout = None if close else give_up
         calls = [
-            asyncio.create_task(self.world.call(by, "generate_video", given, patience))
+            asyncio.create_task(self.world.call(by, "generate_video", given, timeout))
             for by in callers
         ]
         ended: list[asyncio.Task[CallToolResult | None]] = []
@@ -71,26 +71,29 @@ class Buyer:
             call.add_done_callback(ended.append)
         await asyncio.wait(calls, timeout=give_up if close else None)
         answers = [call.result() if call.done() else None for call in calls]
-        fresh = [a is not None and bool(said(a).get("reused") is False) for a in answers]
+        fresh = [a is not None and bool(structure_of(a).get("reused") is False) for a in answers]
         buyer = callers[fresh.index(True)] if True in fresh else callers[0]
         clip = {k: v for k, v in given.items() if k not in {"wait_seconds", "force_new"}}
         bought = [
-            book.note(sent, DEFAULTS | clip, fault, buyer)
-            for sent, fault in zip(book.posts()[posts:], [*faults, None, None, None], strict=False)
+            book.note(sent, DEFAULTS | clip, met, buyer)
+            for sent, met in zip(
+                book.submit_times()[before:], [*faults, None, None, None], strict=False
+            )
         ]
         if close:
             await self.reopen(callers[0], abruptly=ending["abruptly"])
             for call in calls:
                 call.cancel()
             await asyncio.wait(calls)
-        told = [(callers[calls.index(call)], _last_word(call)) for call in ended]
-        return [(by, answer) for by, answer in told if answer], bought
+        answered = [(callers[calls.index(call)], _answer_of(call)) for call in ended]
+        return [(by, answer) for by, answer in answered if answer], bought
 
     async def reopen(self, window: Window, *, abruptly: bool) -> None:
+        """Close a window, in order or as if it crashed, and open another in its place."""
         self.book.window_closes(window, abruptly=abruptly)
         await self.world.reopen(window, abruptly=abruptly)
 
 
-def _last_word(call: "asyncio.Task[CallToolResult | None]") -> CallToolResult | None:
-    """Give what a call that has ended was answered, None for nothing."""
+def _answer_of(call: "asyncio.Task[CallToolResult | None]") -> CallToolResult | None:
+    """Return the answer of a call that has ended, None if there is none."""
     return None if call.cancelled() or call.exception() else call.result()

@@ -1,4 +1,4 @@
-"""What hypothesis chooses from in `test_purchases`: small sets, so that calls repeat."""
+"""What hypothesis chooses from: small sets, so that calls repeat."""
 
 from base64 import b64encode
 from copy import copy
@@ -26,6 +26,7 @@ forces = st.sampled_from([False, False, False, True])
 
 
 def fault(route: Any, *, times: int = 1) -> st.SearchStrategy[Fault]:
+    """Choose a fault of a route, for so many requests."""
     empty = b'{"error_code": 400002, "error_message": "No balance left."}'
     busy = b'{"error_code": 429, "error_message": "Slow down."}'
     broken = b'{"message": "Broken by %s"}' % TOKEN.encode()
@@ -46,9 +47,10 @@ def fault(route: Any, *, times: int = 1) -> st.SearchStrategy[Fault]:
     return st.sampled_from(one_of).map(copy)
 
 
-def several(route: str) -> st.SearchStrategy[Fault]:
+def repeated_fault(route: str) -> st.SearchStrategy[Fault]:
+    """Choose a fault of a route, for one request or for five."""
     return st.sampled_from([1, 5]).flatmap(lambda times: fault(route, times=times))
 
 
-luck = st.none() | st.none() | fault("submit")
-"""What the next paid request meets, if anything."""
+submit_faults = st.none() | st.none() | fault("submit")
+"""The fault that the next paid request meets, most often none."""

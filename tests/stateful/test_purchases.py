@@ -1,7 +1,7 @@
 """Whatever happens: no job is lost, none is paid twice, and what has ended never changes.
 
-Hypothesis plays a user, two chat windows, the network, the service and the clocks, and looks for an
-order of events in which the server breaks its word. `purchases_model` says what really happened.
+Hypothesis plays a user, two chat windows, the network, RunComfy and the clocks, and searches for an
+order of events in which the server fails. `model.py` knows what really happened.
 """
 
 import asyncio
@@ -33,8 +33,8 @@ from tests.support.virtual_time import VirtualTimeLoop
 from .audit import Audit
 from .buyer import Buyer, Clip
 from .model import Book
-from .strategies import clips, forces, luck, moments, nths, several, waits, windows
-from .world import World, said
+from .strategies import clips, forces, moments, nths, repeated_fault, submit_faults, waits, windows
+from .world import World, structure_of
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class Purchases(RuleBasedStateMachine):
         self.buyer = Buyer(self.world, self.book, self.audit)
         self.sound = False
 
-    def do(self, what: Coroutine[Any, Any, T]) -> T:
+    def run(self, what: Coroutine[Any, Any, T]) -> T:
         self.sound = False
         result = self.runner.run(what)
         self.sound = True
@@ -62,63 +62,63 @@ class Purchases(RuleBasedStateMachine):
 
     @initialize()
     def two_windows_open(self) -> None:
-        self.do(self.world.open())
+        self.run(self.world.open())
 
     # What users and agents do.
 
-    @rule(window=windows, clip=clips, wait=waits, force_new=forces, luck=luck)
+    @rule(window=windows, clip=clips, wait=waits, force_new=forces, fault=submit_faults)
     def generate(
-        self, window: int, clip: Clip, wait: int, luck: Fault | None, *, force_new: bool
+        self, window: int, clip: Clip, wait: int, fault: Fault | None, *, force_new: bool
     ) -> None:
-        self.do(self.buyer.generate([window], clip, luck, wait, force_new=force_new))
+        self.run(self.buyer.generate([window], clip, fault, wait, force_new=force_new))
 
-    @rule(clip=clips, wait=waits, luck=luck)
-    def generate_in_both_windows_at_once(self, clip: Clip, wait: int, luck: Fault | None) -> None:
-        self.do(self.buyer.generate([0, 1], clip, luck, wait))
+    @rule(clip=clips, wait=waits, fault=submit_faults)
+    def generate_in_both_windows_at_once(self, clip: Clip, wait: int, fault: Fault | None) -> None:
+        self.run(self.buyer.generate([0, 1], clip, fault, wait))
 
-    @rule(window=windows, clip=clips, after=moments, luck=luck)
+    @rule(window=windows, clip=clips, after=moments, fault=submit_faults)
     def generate_and_give_up(
-        self, window: int, clip: Clip, after: float, luck: Fault | None
+        self, window: int, clip: Clip, after: float, fault: Fault | None
     ) -> None:
-        self.do(self.buyer.generate([window], clip, luck, give_up=after))
+        self.run(self.buyer.generate([window], clip, fault, give_up=after))
 
-    @rule(window=windows, clip=clips, after=moments, abruptly=st.booleans(), luck=luck)
+    @rule(window=windows, clip=clips, after=moments, abruptly=st.booleans(), fault=submit_faults)
     def generate_while_the_window_closes(
-        self, window: int, clip: Clip, after: float, luck: Fault | None, *, abruptly: bool
+        self, window: int, clip: Clip, after: float, fault: Fault | None, *, abruptly: bool
     ) -> None:
         closing: dict[str, Any] = {"give_up": after, "close": True, "abruptly": abruptly}
-        self.do(self.buyer.generate([window], clip, luck, **closing))
+        self.run(self.buyer.generate([window], clip, fault, **closing))
 
     @rule(window=windows, nth=nths, wait=waits)
     @precondition(lambda self: self.world.simulator.accepted)
     def check_status(self, window: int, nth: int, wait: int) -> None:
-        self.do(self._ask("check_status", window, self._nth(nth), wait_seconds=wait))
+        self.run(self._ask("check_status", window, self._nth(nth), wait_seconds=wait))
 
     @rule(window=windows, nth=nths, tool=st.sampled_from(["get_result", "cancel_job"]))
     @precondition(lambda self: self.world.simulator.accepted)
     def get_result_or_cancel_job(self, window: int, nth: int, tool: str) -> None:
-        self.do(self._ask(tool, window, self._nth(nth)))
+        self.run(self._ask(tool, window, self._nth(nth)))
 
     @rule(window=windows, tool=st.sampled_from(["check_status", "get_result", "cancel_job"]))
     def ask_for_no_such_job(self, window: int, tool: str) -> None:
-        assert self.do(self._ask(tool, window, "no-such-job")).is_error
+        assert self.run(self._ask(tool, window, "no-such-job")).is_error
 
     @rule(window=windows)
     def list_jobs(self, window: int) -> None:
-        self.do(self._list(window))
+        self.run(self._list(window))
 
     @rule()
     def buy_on_the_web_page(self) -> None:
-        self.do(self.world.buy_elsewhere(MODEL, ARGUMENTS | {"prompt": "On the web page."}))
+        self.run(self.world.buy_elsewhere(MODEL, ARGUMENTS | {"prompt": "On the web page."}))
 
-    # What befalls them.
+    # What happens to them.
 
-    @rule(fault=st.sampled_from(["status", "result", "cancel"]).flatmap(several))
+    @rule(fault=st.sampled_from(["status", "result", "cancel"]).flatmap(repeated_fault))
     def fault_comes(self, fault: Fault) -> None:
         self.world.simulator.faults.append(fault)
 
     @rule(run=st.sampled_from([0, 8, 60, 5000]), queue=st.sampled_from([0, 9]), fails=st.booleans())
-    def service_changes(self, run: int, queue: int, *, fails: bool) -> None:
+    def runcomfy_changes(self, run: int, queue: int, *, fails: bool) -> None:
         behaviour = self.world.simulator.behaviour
         behaviour.run_seconds, behaviour.queue_seconds = run, queue
         behaviour.outcome = "fail" if fails else "succeed"
@@ -129,28 +129,28 @@ class Purchases(RuleBasedStateMachine):
 
     @rule(window=windows, nth=nths, lie=st.sampled_from(["failed", "cancelled", "in_progress"]))
     @precondition(lambda self: self.audit.ended)
-    def service_contradicts_itself(self, window: int, nth: int, lie: str) -> None:
+    def runcomfy_contradicts_itself(self, window: int, nth: int, lie: str) -> None:
         ended = list(self.audit.ended)
         body = json.dumps({"status": lie, "error": "A lie."}).encode()
         self.world.simulator.faults.insert(0, Fault.answer("result", 200, body=body))
-        self.do(self._ask("get_result", window, ended[nth % len(ended)]))
+        self.run(self._ask("get_result", window, ended[nth % len(ended)]))
 
     @rule(window=windows, nth=nths)
     @precondition(lambda self: self.world.simulator.accepted)
-    def service_forgets_and_is_asked(self, window: int, nth: int) -> None:
+    def runcomfy_forgets_a_job(self, window: int, nth: int) -> None:
         request_id = self._nth(nth)
         self.world.simulator.forget(request_id)
-        answer = self.do(self._ask("get_result", window, request_id))
+        answer = self.run(self._ask("get_result", window, request_id))
         if self.audit.ended.get(request_id) == "completed":
-            assert "this is what was stored" in said(answer)["next_step"]
+            assert "this is what was stored" in structure_of(answer)["next_step"]
 
     @rule(window=windows, abruptly=st.booleans())
     def window_is_opened_anew(self, window: int, *, abruptly: bool) -> None:
-        self.do(self.buyer.reopen(self.world.windows[window], abruptly=abruptly))
+        self.run(self.buyer.reopen(self.world.windows[window], abruptly=abruptly))
 
     @rule(seconds=st.sampled_from([0.4, 1.5, 17.0, 130.0]))
     def time_passes(self, seconds: float) -> None:
-        self.do(anyio.sleep(seconds))
+        self.run(anyio.sleep(seconds))
 
     @rule(minutes=st.sampled_from([-180, -20, 20, 31, 1440]))
     def wall_clock_jumps(self, minutes: int) -> None:
@@ -159,20 +159,20 @@ class Purchases(RuleBasedStateMachine):
     # What must hold.
 
     @invariant()
-    def ledger_and_service_agree(self) -> None:
-        self.do(self.book.settle())
+    def ledger_and_purchases_agree(self) -> None:
+        self.run(self.book.settle())
         rows = self.world.ledger()
-        self.audit.all_are_there([(request_id, status) for request_id, status, _ in rows])
+        self.audit.check_jobs([(request_id, status) for request_id, status, _ in rows])
         for request_id, status, video_url in rows:
-            self.audit.final_is_final(request_id, status, video_url)
+            self.audit.check_final(request_id, status, video_url)
 
     def teardown(self) -> None:
         try:
             if self.sound:
                 for window in (0, 1):
-                    self.do(self._list(window))
+                    self.run(self._list(window))
         finally:
-            self.do(self.world.close())
+            self.run(self.world.close())
             self.runner.close()
             self.folder.cleanup()
 
@@ -181,14 +181,14 @@ class Purchases(RuleBasedStateMachine):
         return accepted[nth % len(accepted)].request_id
 
     async def _ask(self, tool: str, window: int, request_id: str, **given: Any) -> CallToolResult:
-        """Ask about a job that was bought here, in the other window or on the web page."""
+        """Call a tool about a job that was bought in either window or on the web page."""
         by = self.world.windows[window]
         known = {name for name, _, _ in self.world.ledger()}
         answer = await self.world.call(by, tool, {"request_id": request_id} | given)
         assert answer is not None
-        if said(answer) and request_id not in known:
+        if structure_of(answer) and request_id not in known:
             self.audit.adopted.add(request_id)
-        self.audit.hear(by, answer)
+        self.audit.check_answer(by, answer)
         return answer
 
     async def _list(self, window: int) -> None:
@@ -196,10 +196,10 @@ class Purchases(RuleBasedStateMachine):
         answer = await self.world.call(by, "list_jobs", {"limit": 100})
         assert answer is not None
         await self.book.settle()
-        jobs = said(answer)["jobs"]
-        assert said(answer)["total"] == len(jobs)
-        self.audit.all_are_there([(job["request_id"], job["status"]) for job in jobs])
-        self.audit.hear(by, answer)
+        jobs = structure_of(answer)["jobs"]
+        assert structure_of(answer)["total"] == len(jobs)
+        self.audit.check_jobs([(job["request_id"], job["status"]) for job in jobs])
+        self.audit.check_answer(by, answer)
 
 
 def test_no_job_is_lost_or_paid_twice_or_changes_its_end_whatever_happens(

@@ -1,7 +1,7 @@
-"""The world of `test_purchases`: a simulator, and two chat windows that share a state folder.
+"""A simulator, and two chat windows that share a state folder.
 
-Their servers are to each other as two processes are, and each can be closed, in order or abruptly,
-and opened again.
+The windows' servers are to each other like two processes. Each can be closed, in order or
+abruptly, and opened again.
 """
 
 import asyncio
@@ -30,12 +30,14 @@ from tests.support.virtual_time import virtual_now
 
 T = TypeVar("T")
 
-TOKEN = "tell-nobody-5e0c1b"
-LONGEST = {"generate_video": SUBMIT_TIMEOUT_SECONDS + 1, "list_jobs": 11}
-"""How long a call that does not wait may take, in seconds; 21 for those that only ask."""
+TOKEN = "secret-token-5e0c1b"
+SHUTDOWN_SECONDS = 0.8
+"""How long a graceful shutdown may take, so that a process ends within a second."""
+LONGEST_SECONDS = {"generate_video": SUBMIT_TIMEOUT_SECONDS + 1, "list_jobs": 11}
+"""How long a call that does not wait may take; 21 s for the other tools."""
 
 
-class Held(Generic[T]):
+class OpenContext(Generic[T]):
     """A context that stays entered, in a task of its own, from one rule to the next."""
 
     def __init__(self, context: AbstractAsyncContextManager[T]) -> None:
@@ -62,16 +64,16 @@ class Held(Generic[T]):
 
 @dataclass(eq=False)
 class Window:
-    """A chat window: a client at a server of its own. `alive` ends with it."""
+    """A chat window: a client with a server of its own. `alive` is false once it is closed."""
 
     server: SeedanceServer = field(repr=False)
-    held: Held[Client] = field(repr=False)
+    held: OpenContext[Client] = field(repr=False)
     client: Client = field(repr=False)
     alive: bool = True
 
 
 class World:
-    """All that the rules act upon; everything in it lives on one loop in virtual time."""
+    """Everything that the rules act on, all on one loop in virtual time."""
 
     simulator: Simulator
 
@@ -80,7 +82,7 @@ class World:
         self.wall_offset = timedelta(0)
         self.windows: list[Window] = []
         behaviour = Behaviour(workers=3, images="never", balance_usd=1000.0)
-        self._held = Held(running(behaviour, token=TOKEN, clock=anyio.current_time))
+        self._held = OpenContext(running(behaviour, token=TOKEN, clock=anyio.current_time))
 
     async def open(self) -> None:
         self.simulator = await self._held.open()
@@ -95,44 +97,47 @@ class World:
         """Close a window, in order or as if it crashed, and open another in its place."""
         window.alive = False
         if not abruptly:
+            started = anyio.current_time()
             await window.server.finish_calls()
+            assert anyio.current_time() - started < SHUTDOWN_SECONDS
         await window.held.close(abruptly=abruptly)
         self.windows[self.windows.index(window)] = await self._window()
 
     async def call(
-        self, window: Window, tool: str, arguments: dict[str, Any], patience: float | None = None
+        self, window: Window, tool: str, arguments: dict[str, Any], timeout: float | None = None
     ) -> CallToolResult | None:
-        """Call a tool; None where the caller lost patience after so many seconds.
+        """Call a tool, and check that its answer comes in time, is complete and has no token.
 
-        Every answer comes in time, says in its text what its structure says, and keeps the secret.
+        Returns:
+            The answer, None if the caller gave up after `timeout` seconds.
         """
         started, answer = anyio.current_time(), None
-        with anyio.move_on_after(patience or 100):
+        with anyio.move_on_after(timeout or 100):
             answer = await window.client.call_tool(tool, arguments)
         waited = anyio.current_time() - started
-        if patience is None:
-            unsaid = 45 if tool == "check_status" else 0
-            allowed = arguments.get("wait_seconds", unsaid) or LONGEST.get(tool, 21)
+        if timeout is None:
+            default = 45 if tool == "check_status" else 0
+            allowed = arguments.get("wait_seconds", default) or LONGEST_SECONDS.get(tool, 21)
             assert waited <= allowed + 0.2, f"{tool} took {waited:.1f} s"
         if answer is not None:
             written = " ".join(part.text for part in answer.content if part.type == "text")
-            unsaid = [fact for fact in _leaves(said(answer)) if fact not in written]
-            assert not unsaid, f"{tool} does not say {unsaid} in {written!r}"
-            assert TOKEN not in answer.model_dump_json(), f"{tool} told the token"
+            unsaid = [fact for fact in _leaves(structure_of(answer)) if fact not in written]
+            assert not unsaid, f"{tool} omits {unsaid} in {written!r}"
+            assert TOKEN not in answer.model_dump_json(), f"{tool} revealed the token"
         return answer
 
     def wall_clock(self) -> datetime:
         return virtual_now() + self.wall_offset
 
     async def truth(self, request_id: str) -> str:
-        """Ask the simulator behind everybody's back where a job stands."""
-        return (await self._behind("GET", f"/v1/requests/{request_id}/status")).get("status", "?")
+        """Ask the simulator for a job's state, whatever faults are queued."""
+        return (await self._request("GET", f"/v1/requests/{request_id}/status")).get("status", "?")
 
     async def buy_elsewhere(self, model_id: str, arguments: dict[str, Any]) -> str:
-        """Buy a clip on the service's web page, and give its request_id."""
-        return (await self._behind("POST", f"/v1/models/{model_id}", arguments))["request_id"]
+        """Buy a clip on RunComfy's web page, and return its request_id."""
+        return (await self._request("POST", f"/v1/models/{model_id}", arguments))["request_id"]
 
-    async def _behind(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    async def _request(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         faults, self.simulator.faults[:] = list(self.simulator.faults), []
         headers = {"Authorization": f"Bearer {TOKEN}"}
         forgotten = set(self.simulator.forgotten)
@@ -147,7 +152,7 @@ class World:
             self.simulator.behaviour.balance_usd = balance
 
     def ledger(self) -> list[tuple[str | None, str, str | None]]:
-        """Read the ledger from beside: each job's request_id, state and video."""
+        """Read each job's request_id, state and video from the ledger's file."""
         path = (self.state_dir / "ledger.db").absolute()
         if not path.exists():
             return []
@@ -171,7 +176,7 @@ class World:
             transport=_plain(),
             clock=Clock(now=self.wall_clock, random=lambda: 0.5),
         )
-        held = Held(_client(server))
+        held = OpenContext(_client(server))
         return Window(server=server, held=held, client=await held.open())
 
 
@@ -182,17 +187,17 @@ async def _client(server: SeedanceServer) -> AsyncGenerator[Client, None]:
 
 
 def _plain() -> httpx.AsyncHTTPTransport:
-    """Give the network without the certificates, whose reading takes longer than all the rest."""
+    """Return a transport without certificates, whose reading takes longer than all the rest."""
     return httpx.AsyncHTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
-def said(answer: CallToolResult) -> dict[str, Any]:
-    """Give an answer's structure, empty where it has none."""
+def structure_of(answer: CallToolResult) -> dict[str, Any]:
+    """Return an answer's structured content, empty if it has none."""
     return answer.structured_content or {}
 
 
 def _leaves(value: Any) -> list[str]:
-    """Give every fact of a structure, as its text should say it."""
+    """Return every value of a structure as its text should have it."""
     if isinstance(value, dict):
         fields = cast("dict[str, Any]", value).values()
         return [leaf for part in fields for leaf in _leaves(part)]
