@@ -8,8 +8,8 @@ measured. Pure arithmetic.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import erfc, exp, log, sqrt
-from statistics import fmean, pstdev, quantiles
+from math import exp, log
+from statistics import NormalDist, fmean, pstdev, quantiles
 
 PRIOR_MEDIAN_SECONDS = 60.0
 PRIOR_SIGMA = 0.8
@@ -23,18 +23,6 @@ SUPPORT_SIGMAS = 3.2
 """How many standard deviations of a kernel the grid covers."""
 GRID_POINTS = 192
 _QUARTILE_SIGMAS = 0.67
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kernel:
-    """One log-normal kernel: its mean and standard deviation, both of the logarithm."""
-
-    mean: float
-    sigma: float
-
-    def survival(self, seconds: float) -> float:
-        """Return the probability of a longer duration."""
-        return erfc((log(seconds) - self.mean) / self.sigma / sqrt(2)) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +77,11 @@ class Durations:
         They end where hardly any job still runs.
         """
         kernels = self._kernels()
-        longest = exp(max(kernel.mean + SUPPORT_SIGMAS * kernel.sigma for kernel in kernels))
+        longest = exp(max(kernel.mean + SUPPORT_SIGMAS * kernel.stdev for kernel in kernels))
         ratio = (longest / MIN_SECONDS) ** (1 / (GRID_POINTS - 1))
         times = [MIN_SECONDS * ratio**number for number in range(GRID_POINTS)]
-        survivals = [
-            sum(kernel.survival(time) for kernel in kernels) / len(kernels) for time in times
-        ]
+        survivals = [fmean(1 - kernel.cdf(log(time)) for kernel in kernels) for time in times]
+        points = [(0.0, 1.0), *zip(times, survivals, strict=True)]
         return [
             Interval(
                 start=start,
@@ -102,9 +89,7 @@ class Durations:
                 mass=before - after,
                 survival=(before + after) / 2,
             )
-            for (start, before), (end, after) in pairwise(
-                [(0.0, 1.0), *zip(times, survivals, strict=True)]
-            )
+            for (start, before), (end, after) in pairwise(points)
         ]
 
     def _quartiles(self) -> list[float]:
@@ -114,17 +99,17 @@ class Durations:
         # `quantiles` needs two values; doubling the sample provides them and keeps its quartiles.
         return quantiles([*self.measured, *self.measured], n=4, method="inclusive")
 
-    def _kernels(self) -> list[Kernel]:
-        prior = Kernel(mean=log(PRIOR_MEDIAN_SECONDS), sigma=PRIOR_SIGMA)
+    def _kernels(self) -> list[NormalDist]:
+        """Return the kernels, which are of the logarithm of the duration."""
         logs = sorted(log(max(seconds, MIN_SECONDS)) for seconds in self.measured)
         bandwidth = _bandwidth(logs)
         # Wider between durations that lie far apart, since those between them are as likely.
         neighbours = zip(logs[:1] + logs[:-1], logs, logs[1:] + logs[-1:], strict=True)
-        kernels = (
-            Kernel(mean=mean, sigma=max(bandwidth, (after - before) / 2))
+        kernels = [
+            NormalDist(mean, max(bandwidth, (after - before) / 2))
             for before, mean, after in neighbours
-        )
-        return [prior, *kernels]
+        ]
+        return [NormalDist(log(PRIOR_MEDIAN_SECONDS), PRIOR_SIGMA), *kernels]
 
 
 def _bandwidth(logs: Sequence[float]) -> float:
