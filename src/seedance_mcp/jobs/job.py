@@ -140,7 +140,7 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
     | final                   | any                          | the same; late cost and newer links |
     """
     if job.status.final:
-        return _with_newer_links(_with_late_cost(job, seen), seen)
+        return _with_late_news(job, seen)
     match seen:
         case Accepted() | OutcomeLost() if job.request_id:
             return job
@@ -204,21 +204,15 @@ def _ended(job: Job, status: Status, seen: Succeeded | Failed, now: datetime) ->
     )
 
 
-def _with_late_cost(job: Job, seen: Observation) -> Job:
-    """Return a job with the cost that RunComfy did not know when it ended (client)."""
-    if job.cost_usd is None and isinstance(seen, Succeeded | Failed) and seen.cost_usd is not None:
-        return replace(job, cost_usd=seen.cost_usd)
-    return job
-
-
-def _with_newer_links(job: Job, seen: Observation) -> Job:
-    """Return a completed job with RunComfy's current links to the same files.
-
-    Links are signed and expire, so keeping the first ones would put a paid clip out of reach. A
-    different number of outputs is ignored: it would not match the paths in `saved_to`.
-    """
+def _with_late_news(job: Job, seen: Observation) -> Job:
+    """Return an ended job with a late cost and RunComfy's current links to the same files."""
+    # RunComfy may not know the cost when a job ends (client).
+    if job.cost_usd is None and isinstance(seen, Succeeded | Failed):
+        job = replace(job, cost_usd=seen.cost_usd)
     if job.status is not Status.COMPLETED or not isinstance(seen, Succeeded):
         return job
+    # Links are signed and expire: keeping the first ones would put a paid clip out of reach. A
+    # different number of outputs would not match the paths in `saved_to`.
     old, new = job.outputs, seen.outputs
     same = (len(old.videos), len(old.images)) == (len(new.videos), len(new.images))
     return replace(job, outputs=new) if same else job

@@ -104,7 +104,8 @@ class Model:
             kind = _file_kind(prop)
             if kind is None or (arguments is not None and name not in arguments):
                 continue
-            rules = _image_rules(prop) if kind == "image" else ()
+            written = (*prop.get("validations", ()), *_items(prop).get("validations", ()))
+            rules = tuple(map(_image_rule, written)) if kind == "image" else ()
             values = [(name, "")] if arguments is None else values_by_path(name, arguments[name])
             for path, value in values:
                 if isinstance(value, str):
@@ -146,11 +147,6 @@ def _file_kind(prop: Mapping[str, Any]) -> FileKind | None:
             return kind
     # The lite model's images have rules and no format (page).
     return "image" if any("validations" in part for part in parts) else None
-
-
-def _image_rules(prop: Mapping[str, Any]) -> tuple[ImageRule, ...]:
-    rules = (*prop.get("validations", ()), *_items(prop).get("validations", ()))
-    return tuple(map(_image_rule, rules))
 
 
 def _image_rule(rule: Mapping[str, Any]) -> ImageRule:

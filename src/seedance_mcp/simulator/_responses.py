@@ -165,12 +165,9 @@ def _output(request_id: str, url: str, behaviour: Behaviour) -> JSONObject:
 
 
 def _failure(text: str | None, behaviour: Behaviour) -> str | JSONObject | list[JSONObject] | None:
-    if text is None or behaviour.failure_form == "absent":
-        return None
-    if behaviour.failure_form == "string":
-        return text
-    details = {"code": "generation_failed", "message": text}
-    return details if behaviour.failure_form == "object" else [details]
+    details: JSONObject = {"code": "generation_failed", "message": text}
+    forms = {"string": text, "object": details, "list": [details], "absent": None}
+    return forms[behaviour.failure_form]
 
 
 def _date(moment: float | None, behaviour: Behaviour) -> str | float | None:

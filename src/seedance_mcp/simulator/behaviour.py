@@ -30,10 +30,8 @@ class Behaviour:
         outcome: Whether runs succeed; read when a job is accepted. [client]
         failure_text: The error of a failed run. [unknown]
         balance_usd: The balance before any job; may be negative. [client]
-        price_usd: The made-up price of a second of video, or of a whole clip (`price_unit`); read
-            when a job is accepted. [unknown]
-        price_unit: The unit of the catalogue's price: "second", "output", an unknown word, or None.
-            [client, unknown]
+        price_usd: The made-up price of a `price_unit`; read when a job is accepted. [unknown]
+        price_unit: The catalogue's unit: "second", "output", another word, None. [client, unknown]
         price_form: The form of the price in the catalogue. [client number, unknown]
 
         images: When input images are fetched and checked: when the run starts, so that a bad one
@@ -46,8 +44,7 @@ class Behaviour:
         submit_status: The HTTP status of an accepted job. [docs 200, client 202]
         submit_says_status: Whether the answer to a submit also has a `status`. [client]
         unknown_arguments: What happens to arguments that are not in the schema. [unknown]
-        status_words: Other spellings by state, such as "IN_QUEUE", "Completed", "canceled" or an
-            unknown word. [client]
+        status_words: Other spellings, such as "IN_QUEUE", "canceled" or another word. [client]
         status_of_failure: The status of a failed run; its result says "failed". [docs, client]
         queue_position: The form of the position in the queue. [docs present]
         first_position: The position of the next job to run. [unknown]
@@ -55,10 +52,8 @@ class Behaviour:
         outputs: Which fields the output has. [page]
         echo_inputs: Whether a result repeats the inputs, URLs included, as `input`. [client]
         model_id_in_result: Whether a result names its model. [client]
-        early_result: The result before the run has ended: the state, or 400/400005.
-            [page state, client error]
-        result_lag: How many reads of a result still say "in_progress" after the status says that
-            the run has ended. [unknown]
+        early_result: A result before the run's end: the state [page], or 400/400005 [client].
+        result_lag: How many reads of a result say "in_progress" after the run's end. [unknown]
         cost: Whether a result with `?include_cost=true` has a cost. [client]
         cost_lag: How many reads of a finished result lack its cost. [client]
         dates: The form of `created_at` and `finished_at`. [unknown]

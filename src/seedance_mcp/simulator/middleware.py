@@ -108,14 +108,12 @@ class FaultMiddleware:
         async def send_half(message: Message) -> None:
             nonlocal cut
             body: bytes = message.get("body", b"")
-            if cut:
-                return
-            if not body:
+            if body and not cut:
+                cut = True
+                await send({**message, "body": body[: len(body) // 2], "more_body": True})
+                _transport(scope).close()  # not abort(): the first half must arrive
+            elif not cut:
                 await send(message)
-                return
-            cut = True
-            await send({**message, "body": body[: len(body) // 2], "more_body": True})
-            _transport(scope).close()  # not abort(): the first half must arrive
 
         await self.app(scope, receive, send_half)
         if cut:
