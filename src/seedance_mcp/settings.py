@@ -138,6 +138,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings(**source())
     except ValidationError as error:
+        # Chained, pydantic's error would show the value, which may be a token.
         raise _configuration_error(error, given) from None
     token = None if settings.token else _token_from_file(given)
     return settings.model_copy(update={"token": SecretStr(token)}) if token else settings

@@ -143,7 +143,7 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
         return _with_late_news(job, seen)
     match seen:
         case Accepted() | OutcomeLost() if job.request_id:
-            return job
+            return job  # the answer to a submit does not undo what polls have seen since
         case Accepted(request_id=request_id):
             return replace(job, request_id=request_id, status=Status.IN_QUEUE, error=None)
         case OutcomeLost(why=why):

@@ -117,5 +117,6 @@ def _bandwidth(logs: Sequence[float]) -> float:
     if len(logs) < 2:
         return SINGLE_BANDWIDTH
     lower, _, upper = quantiles(logs, n=4)
+    # The quartiles of a normal distribution are 1.34 standard deviations apart.
     spread = min(pstdev(logs), (upper - lower) / 1.34)
     return max(MIN_BANDWIDTH, 0.9 * spread * len(logs) ** -0.2)

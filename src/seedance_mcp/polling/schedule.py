@@ -145,6 +145,7 @@ class Schedule:
         """The least factor on √hazard that reaches the target lag, within the limit of polls."""
         most = self._max_polls()
         low, high = 1e-3, 1e3
+        # A bisection in the logarithm: 30 steps leave a relative error of about 1e-8.
         for _ in range(30):
             middle = sqrt(low * high)
             lag, polls = _lag_and_polls(self._intervals, middle)

@@ -40,6 +40,7 @@ def render(  # noqa: PLR0913  what a clip is made of
     opening, closing = _open(first), _open(last) if last else None
     size = (_even(height * opening.width / opening.height), _even(height))
     count = seconds * FRAMES_PER_SECOND
+    # With faststart the index comes first, so that a player need not have the whole file.
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"

@@ -94,6 +94,7 @@ class Queue:
 
     def _recompute_starts(self) -> None:
         """Compute every start again: each depends on all jobs before it."""
+        # When each worker is free: a heap, so that the first is free soonest.
         self._free_at = [float("-inf")] * self._workers
         self._last_left = float("-inf")
         for entry in self._entries.values():

@@ -90,6 +90,7 @@ async def running(  # noqa: PLR0913  each has a default, and tests name what the
     require_libraries()
     behaviour, models = behaviour or Behaviour(), models or load_models()
     with _bind(host, port) as listener:
+        # HTTP ends first: a request that waits for a clip would wait forever without a renderer.
         async with _renderer(behaviour) as renderer:
             service = Service(behaviour=behaviour, models=models, renderer=renderer, clock=clock)
             simulator = _simulator(service, listener, token)
