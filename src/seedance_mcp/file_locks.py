@@ -36,7 +36,7 @@ _HELD = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class LockFile:
     """An open file, locked by its holder alone until it is closed or the process ends."""
 
@@ -62,8 +62,9 @@ class LockFile:
             opener = partial(os.open, mode=mode)
             file = stack.enter_context(io.FileIO(path, "a+" if create else "r+", opener=opener))
             if _is_locked(file, must_lock=must_lock) and _is_at(file, path):
+                lock = cls(path, file)
                 stack.pop_all()  # the holder closes it
-                return cls(path, file)
+                return lock
         return None
 
     def remove(self) -> None:

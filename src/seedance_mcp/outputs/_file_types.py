@@ -19,12 +19,7 @@ _SIGNATURES = {
 
 
 def extension(kind: str, head: bytes) -> str | None:
-    """Return the extension of a file, with its dot, or None if it is of another kind.
-
-    Args:
-        kind: "video" or "image".
-        head: The file's first `HEAD_BYTES` bytes, or fewer.
-    """
+    """Return the extension, with its dot, of a "video" or "image"; None if it is something else."""
     for suffix, signature in _SIGNATURES[kind].items():
         if re.match(signature, head[:HEAD_BYTES], re.DOTALL):
             return suffix

@@ -34,13 +34,15 @@ import os
 import stat
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from itertools import filterfalse
 from pathlib import Path
 
 from seedance_mcp.errors import DownloadFailed
 
 from ._file_names import fsync_folder, numbered, rename_to_free
 from ._file_types import HEAD_BYTES, extension
-from ._part_metadata import PartMetadata, lock_first_free
+from ._part_metadata import MetadataFile, PartMetadata
 
 MAX_OUTPUT_BYTES = 2 * 1024**3  # as RunComfy's own CLI has it (client)
 _NOUNS = {"video": "MP4", "image": "image"}
@@ -58,18 +60,18 @@ class PartFile:
         name: The output's name without its extension.
         origin: The job, the output and its URL. Bytes of another origin are never resumed.
         kind: "video" or "image", which the bytes must turn out to be.
-
-    Attributes:
-        size: How many bytes are in the file.
     """
 
     def __init__(self, folder: Path, name: str, origin: str, kind: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._name, self._kind = folder, name, kind
-        self._metadata = lock_first_free(numbered(folder, name, ".part"))
-        self._path = self._metadata.part
+        # As readable as the clips beside it.
+        lock = partial(MetadataFile.try_lock, mode=0o666, must_lock=False)
+        self._metadata = next(filter(None, map(lock, numbered(folder, name, ".part.json"))))
+        self._path = self._metadata.path.with_suffix("")
         self._final = self._find_final(origin)
-        self._recorded = False
+        # Set when the ledger has the final file's path: the metadata is then of no more use.
+        self.recorded = False
         if self._content.origin != origin or not _has_one_name(self._path):
             # Unlinked, not truncated: it may be a link to a finished file.
             self._path.unlink(missing_ok=True)
@@ -79,12 +81,11 @@ class PartFile:
         self.size = self._file.seek(0, os.SEEK_END)
 
     def close(self) -> None:
-        """Close both files and remove those that no later attempt needs."""
         self._file.close()
         with suppress(OSError):
             if not self.size or self._final:
                 self._path.unlink(missing_ok=True)
-            if not self._path.exists() and (self._recorded or not self._final):
+            if not self._path.exists() and (self.recorded or not self._final):
                 self._metadata.remove()
         self._metadata.close()
 
@@ -94,12 +95,10 @@ class PartFile:
 
     @property
     def total(self) -> int | None:
-        """The output's length in bytes, None while unknown."""
         return self._content.total
 
     @property
     def is_complete(self) -> bool:
-        """Whether the file has every byte."""
         return self._final is not None or (self.total is not None and 0 < self.size == self.total)
 
     def resume_headers(self) -> dict[str, str]:
@@ -111,10 +110,7 @@ class PartFile:
     def begin(self, start: int | None, *, total: int | None, validator: str | None) -> None:
         """Prepare for the body of a response, which resumes the file or replaces its content.
 
-        Args:
-            start: The body's first byte within the output, None if the response does not say.
-            total: The output's length in bytes, None if the response does not say.
-            validator: What tells this content from another, None if nothing does.
+        `start` is the body's first byte within the output, None if the response does not say.
 
         Raises:
             IncompleteDownload: The body is not the missing part.
@@ -122,11 +118,11 @@ class PartFile:
         """
         old = self._content
         if start == 0:
-            self._restart(PartMetadata(old.origin, validator, total))
+            self._restart(validator, total)
             return
         new = PartMetadata(old.origin, validator or old.validator, total or old.total)
         if start != self.size or replace(old, total=old.total or total) != new:
-            self._restart(PartMetadata(old.origin))
+            self._restart()
             raise IncompleteDownload("it sent another range")
         self._metadata.write(new)
 
@@ -138,7 +134,7 @@ class PartFile:
             DownloadFailed: The output is too large.
         """
         if self.total is not None and self.size + len(chunk) > self.total:
-            self._restart(PartMetadata(self._content.origin))
+            self._restart()
             raise IncompleteDownload("it sent more than announced")
         self._check_size(self.size + len(chunk))
         while chunk:
@@ -147,11 +143,6 @@ class PartFile:
             chunk = chunk[written:]
 
     def end(self) -> None:
-        """Check that the body was complete.
-
-        Raises:
-            IncompleteDownload: It ended too early.
-        """
         if self.total is None:
             self._metadata.content = replace(self._content, total=self.size)
         if not self.is_complete:
@@ -160,7 +151,7 @@ class PartFile:
     def finish(self) -> Path:
         """Rename the complete file to a free name and return its path; it blocks.
 
-        The metadata keeps the name until `mark_recorded`, for a restart after a crash.
+        The metadata keeps the name until it is `recorded`, for a restart after a crash.
 
         Raises:
             DownloadFailed: The file is not of the kind that it should be.
@@ -170,9 +161,7 @@ class PartFile:
         suffix = self._check_content()
         os.fsync(self._file.fileno())
         self._file.close()
-        for path in numbered(self._folder, self._name, suffix):
-            if os.path.lexists(path):
-                continue
+        for path in filterfalse(os.path.lexists, numbered(self._folder, self._name, suffix)):
             # Before the rename: a file under its final name must be found after a crash.
             self._metadata.write(replace(self._content, total=self.size, named=path.name))
             if rename_to_free(self._path, path):
@@ -181,24 +170,17 @@ class PartFile:
         fsync_folder(self._folder)
         return self._final or self._path
 
-    def mark_recorded(self) -> None:
-        """Let `close` remove the metadata, since the ledger has the finished file's path."""
-        self._recorded = True
-
     def _check_content(self) -> str:
-        """Return the extension of the complete file, or discard what is not of its kind."""
+        """Return the complete file's extension, or let `close` discard what is not of its kind."""
         self._file.seek(0)
         suffix = extension(self._kind, self._file.read(HEAD_BYTES))
+        if suffix and self._file.seek(0, os.SEEK_END) == self.size:
+            return suffix
+        self.size = 0
         if suffix is None:
-            self.size = 0
             raise DownloadFailed(f"The download was not an {_NOUNS[self._kind]} and was discarded.")
-        if self._file.seek(0, os.SEEK_END) != self.size:
-            # Possible only where the folder has no locks.
-            self.size = 0
-            raise DownloadFailed(
-                "Another program wrote to the download's file, which was discarded."
-            )
-        return suffix
+        # Possible only where the folder has no locks.
+        raise DownloadFailed("Another program wrote to the download's file, which was discarded.")
 
     def _find_final(self, origin: str) -> Path | None:
         """Return the finished file of a process that died before it recorded the path."""
@@ -214,11 +196,12 @@ class PartFile:
                 return final
         return None
 
-    def _restart(self, content: PartMetadata) -> None:
-        self._check_size(content.total or 0)
+    def _restart(self, validator: str | None = None, total: int | None = None) -> None:
+        self._check_size(total or 0)
+        # Before the metadata: old bytes must never stand under a new validator.
         self._file.truncate(0)
         self.size = 0
-        self._metadata.write(content)
+        self._metadata.write(PartMetadata(self._content.origin, validator, total))
 
     def _check_size(self, size: int) -> None:
         if size > MAX_OUTPUT_BYTES:

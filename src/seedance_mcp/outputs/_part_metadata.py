@@ -4,8 +4,8 @@ It is locked while bytes are added, by a lock that ends with the process. So wha
 left is resumed by one other process, never by two.
 """
 
+import io
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,13 +18,13 @@ MAX_METADATA_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class PartMetadata:
-    """What the bytes of a `.part` file belong to, under the names that are on the disk.
+    """What the bytes of a `.part` file belong to; the fields' names are those on the disk.
 
     Attributes:
         origin: The job, the output and its URL.
-        validator: What tells this content from another at the same URL, None if nothing does.
+        validator: The ETag or date of this content, None if it has none that can be trusted.
         total: The output's length in bytes, None while unknown.
-        named: The finished file's name, None until the output is whole.
+        named: The finished file's name, None until every byte is there.
     """
 
     origin: str
@@ -33,65 +33,30 @@ class PartMetadata:
     named: str | None = None
 
 
-class MetadataFile:
-    """A locked `.part.json` file.
+class MetadataFile(LockFile):
+    """A locked `.part.json` file; its content has no origin if it cannot be read."""
 
-    Args:
-        lock: The file.
-        part: The path of its `.part` file.
-
-    Attributes:
-        content: What is in it; nothing's metadata if it cannot be read.
-    """
-
-    def __init__(self, lock: LockFile, part: Path) -> None:
-        self._lock = lock
-        self.part = part
-        self.content = _read(lock)
+    def __init__(self, path: Path, file: io.FileIO) -> None:
+        super().__init__(path, file)
+        self.content = _read(file)
 
     def write(self, content: PartMetadata) -> None:
-        """Replace the file's content."""
         self.content = content
-        self._lock.file.truncate(0)
-        self._lock.file.write(json.dumps(asdict(content)).encode())
-
-    def remove(self) -> None:
-        """Remove the file; it stays locked until `close`."""
-        self._lock.remove()
-
-    def close(self) -> None:
-        """Close the file and release its lock."""
-        self._lock.close()
+        self.file.truncate(0)
+        self.file.write(json.dumps(asdict(content)).encode())
 
 
-def lock_first_free(parts: Iterator[Path]) -> MetadataFile:
-    """Lock the metadata of the first of some `.part` files that no other download has.
-
-    Args:
-        parts: Their paths, without end.
-
-    Raises:
-        OSError: The folder cannot be written.
-    """
-    for part in parts:
-        path = part.with_name(f"{part.name}.json")
-        # As readable as the clips beside it.
-        if lock := LockFile.try_lock(path, mode=0o666, must_lock=False):
-            return MetadataFile(lock, part)
-    raise AssertionError("the paths have no end")
-
-
-def _read(lock: LockFile) -> PartMetadata:
-    lock.file.seek(0)
+def _read(file: io.FileIO) -> PartMetadata:
+    file.seek(0)
     with suppress(ValueError, TypeError, RecursionError):
-        read: Any = PartMetadata(**json.loads(lock.file.read(MAX_METADATA_BYTES)))
+        read: Any = PartMetadata(**json.loads(file.read(MAX_METADATA_BYTES)))
         if _is_valid(read):
             return read
     return PartMetadata("")
 
 
 def _is_valid(read: Any) -> bool:
-    """Return whether every value has its type; others write into the folder too."""
+    # Other programs write into the folder too, and `named` becomes a path.
     origin, validator, total, named = read.origin, read.validator, read.total, read.named
     return (
         isinstance(origin, str)

@@ -45,14 +45,7 @@ def file_exists(path: Path) -> bool:
 
 
 class Downloader:
-    """Downloads outputs to a folder; it has nothing to close.
-
-    Args:
-        folder: Where files go; created if it is missing.
-        base_url: RunComfy's URL, another place that outputs may come from.
-        transport: How requests are sent; None for the network.
-        clock: Pauses and jitter between attempts.
-    """
+    """Downloads outputs to a folder, which is created if it is missing; it has nothing to close."""
 
     def __init__(
         self,
@@ -72,12 +65,8 @@ class Downloader:
     ) -> Path:
         """Download an output of a job, resuming what an earlier attempt left.
 
-        Args:
-            job: Its date, prompt and request_id become the file's name.
-            output: Which of its outputs.
-            on_bytes: Called for every chunk.
-            on_saved: Records the file. Until it returns True, another attempt finds the file
-                without a request, also after a crash.
+        Until `on_saved` returns True, another attempt finds the file without a request, also after
+        a crash.
 
         Returns:
             The complete file, safe on the disk, under a name that was free.
@@ -95,8 +84,7 @@ class Downloader:
             with closing(PartFile(self._folder, name, origin, output.kind)) as part:
                 await self._fetch(url, part, on_bytes)
                 path = await anyio.to_thread.run_sync(part.finish)
-                if await on_saved(path):
-                    part.mark_recorded()
+                part.recorded = await on_saved(path)
                 return path
         except OSError as error:
             raise DownloadFailed(_disk_error(self._folder, error)) from error
@@ -142,27 +130,20 @@ class Downloader:
     async def _request(
         self, url: httpx.URL, headers: dict[str, str]
     ) -> AsyncGenerator[httpx.Response, None]:
-        for _ in range(MAX_REDIRECTS + 1):
-            # Every hop is checked, so that no redirect leads elsewhere.
-            self._check_origin(url)
-            response = await self._send(url, headers)
-            try:
-                if response.next_request is None:
-                    _check_status(response)
-                    yield response
-                    return
-                url = response.next_request.url
-            finally:
-                await response.aclose()
-        raise DownloadFailed(f"{one_line(url.host)} redirected more than {MAX_REDIRECTS} times.")
-
-    async def _send(self, url: httpx.URL, headers: dict[str, str]) -> httpx.Response:
-        request = self._http.build_request("GET", url, headers=headers)
         try:
-            return await self._http.send(request, stream=True)
+            for _ in range(MAX_REDIRECTS + 1):
+                # Every hop is checked, so that no redirect leads elsewhere.
+                self._check_origin(url)
+                async with self._http.stream("GET", url, headers=headers) as response:
+                    if response.next_request is None:
+                        _check_status(response)
+                        yield response
+                        return
+                    url = response.next_request.url
         except UnicodeError as error:
             # httpx decodes a redirect's host before it returns the response.
             raise DownloadFailed(f"{one_line(url.host)} redirected to an invalid URL.") from error
+        raise DownloadFailed(f"{one_line(url.host)} redirected more than {MAX_REDIRECTS} times.")
 
     def _check_origin(self, url: httpx.URL) -> None:
         is_runcomfy = _RUNCOMFY.fullmatch(url.host) and _origin(url) == ("https", url.host, None)

@@ -11,31 +11,20 @@ logger = logging.getLogger(__name__)
 
 
 class JobLocks:
-    """The locks of jobs, each a file that is locked while its job's files are downloaded.
-
-    Args:
-        folder: Where the files are; created if it is missing.
-    """
+    """The locks of jobs, each a file in a folder that is created if it is missing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @contextmanager
     def try_lock(self, name: str) -> Generator[bool, None, None]:
-        """Lock a job while the context lasts, without waiting.
-
-        Args:
-            name: The job's id, which becomes a file's name.
-
-        Yields:
-            False if another process has the lock. True also where no file can be locked: a full
-            disk must not keep the user from a clip that is paid for.
-        """
+        """Lock a job's id while the context lasts; yield False if another process has the lock."""
         path = self._folder / name
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = LockFile.try_lock(path, must_lock=False)
         except OSError as error:
+            # A full disk must not keep the user from a clip that is paid for.
             logger.warning("%s cannot be locked (%s)", path, error.strerror)
             yield True
             return

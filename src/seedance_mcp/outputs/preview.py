@@ -8,6 +8,7 @@ It needs PyAV (the extra `video`) and Pillow, which are imported by the first pr
 import logging
 from collections.abc import Callable
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -23,30 +24,20 @@ MAX_PREVIEW_SIDE = 640  # pixels
 
 # 8K; decoding a larger frame could take all the memory of a small machine.
 _MAX_FRAME_PIXELS = 8192 * 4320
-# The first that is small enough is used, nearly always the very first.
-_SIDES_AND_QUALITIES = [
-    (side, quality) for side in (MAX_PREVIEW_SIDE, 480, 320, 160) for quality in (80, 60, 40)
-]
 
 
 def middle_frame(path: Path, is_cancelled: Callable[[], bool] | None = None) -> bytes | None:
     """Return a JPEG of the frame in the middle of an MP4; it blocks for a moment.
 
-    Args:
-        path: The clip.
-        is_cancelled: Whether to stop, asked before every frame.
-
-    Returns:
-        At most 60 KB and 640 pixels a side; None if the clip cannot be read, PyAV or Pillow is not
-        installed, or it was cancelled.
+    It has at most 60 KB and 640 pixels a side. None if the clip cannot be read, PyAV or Pillow is
+    not installed, or `is_cancelled`, called before every frame, returned True.
     """
     try:
         import av
 
         # With the format given, FFmpeg does not read playlists, which would open other files.
-        with av.open(
-            str(path), "r", format="mp4", options={"protocol_whitelist": "file"}
-        ) as container:
+        options = {"protocol_whitelist": "file"}
+        with av.open(str(path), "r", format="mp4", options=options) as container:
             frame = _decode_middle(container, is_cancelled)
             return frame and _small_jpeg(_to_image(frame))
     except ImportError:
@@ -84,7 +75,8 @@ def _to_image(frame: "VideoFrame") -> "Image":
 
 def _small_jpeg(image: "Image") -> bytes | None:
     """Return an image as a JPEG of at most `MAX_PREVIEW_BYTES`, None if it never gets so small."""
-    for side, quality in _SIDES_AND_QUALITIES:
+    # Nearly always the very first is small enough.
+    for side, quality in product((MAX_PREVIEW_SIDE, 480, 320, 160), (80, 60, 40)):
         image.thumbnail((side, side))
         jpeg = BytesIO()
         image.save(jpeg, "JPEG", quality=quality, optimize=True)
