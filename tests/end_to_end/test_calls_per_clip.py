@@ -1,4 +1,4 @@
-"""How many calls a clip takes, from the wish to the file, for an agent that does as it is told."""
+"""How many calls a clip takes for an agent that follows `next_step`, up to the file."""
 
 import re
 from pathlib import Path
@@ -17,12 +17,14 @@ NEXT_CALL = re.compile(
 )
 
 
-async def made_blindly(client: ToolClient, *, shown: str) -> list[str]:
-    """Make a clip as an agent does that knows no more than `next_step`, and name its calls.
+async def made_by_next_steps(client: ToolClient, *, shown: str) -> list[str]:
+    """Make a clip as an agent that follows only `next_step`, and return its calls.
+
+    The agent never pauses between two calls.
 
     Args:
-        client: The server, which such an agent never waits before calling again.
-        shown: What its client shows of an answer, `text` or `structure`.
+        client: The client.
+        shown: What the agent sees of an answer, `text` or `structure`.
     """
     calls, result = ["generate_video"], await client.generate()
     while following := NEXT_CALL.search(_next_step(result, shown)):
@@ -67,7 +69,7 @@ async def test_an_agent_that_follows_next_step_has_its_file_after_few_calls(
     behaviour: Behaviour, calls: list[str], shown: str, tmp_path: Path
 ) -> None:
     async with open_client(behaviour, output_dir=tmp_path) as client:
-        assert await made_blindly(client, shown=shown) == calls
+        assert await made_by_next_steps(client, shown=shown) == calls
         assert len(client.simulator.accepted) == 1
 
 
@@ -75,16 +77,16 @@ async def test_an_agent_that_follows_next_step_has_its_file_after_few_calls(
     ("seconds", "calls"),
     [(20, ["generate_video"]), (120, ["generate_video", "check_status", "check_status"])],
 )
-async def test_where_clips_are_saved_unasked_the_file_takes_no_call_of_its_own(
+async def test_with_auto_download_the_file_takes_no_call_of_its_own(
     seconds: float, calls: list[str], tmp_path: Path
 ) -> None:
     behaviour = Behaviour(run_seconds=seconds)
     async with open_client(behaviour, output_dir=tmp_path, auto_download=True) as client:
-        assert await made_blindly(client, shown="text") == calls
+        assert await made_by_next_steps(client, shown="text") == calls
 
 
 @pytest.mark.parametrize("seconds", [20, 120, 1200])
-async def test_through_tasks_one_call_has_the_file_where_clips_are_saved_unasked(
+async def test_with_tasks_and_auto_download_one_call_makes_the_file(
     seconds: float, tmp_path: Path
 ) -> None:
     async with open_client(
@@ -94,11 +96,11 @@ async def test_through_tasks_one_call_has_the_file_where_clips_are_saved_unasked
         output_dir=tmp_path,
         auto_download=True,
     ) as client:
-        assert await made_blindly(client, shown="text") == ["generate_video"]
+        assert await made_by_next_steps(client, shown="text") == ["generate_video"]
         assert len(client.simulator.accepted) == 1
 
 
-async def test_through_tasks_the_file_takes_a_second_call_where_saving_must_be_asked_for(
+async def test_with_tasks_alone_the_file_takes_a_second_call(
     tmp_path: Path,
 ) -> None:
     knowing = [TaskPolling()]
@@ -106,4 +108,4 @@ async def test_through_tasks_the_file_takes_a_second_call_where_saving_must_be_a
     async with open_client(
         behaviour, mode="auto", extensions=knowing, output_dir=tmp_path
     ) as client:
-        assert await made_blindly(client, shown="text") == ["generate_video", "get_result"]
+        assert await made_by_next_steps(client, shown="text") == ["generate_video", "get_result"]

@@ -59,7 +59,7 @@ async def test_a_new_chat_finds_every_job_with_one_call_the_newest_first(tmp_pat
             assert [job["request_id"] for job in only] == [first]
 
 
-async def test_a_list_is_refreshed_side_by_side_and_bounded_in_time(tmp_path: Path) -> None:
+async def test_a_list_polls_its_jobs_concurrently_within_a_time_limit(tmp_path: Path) -> None:
     async with (
         run_simulator(run_seconds=1000) as simulator,
         open_server(simulator, tmp_path) as client,
@@ -101,7 +101,7 @@ async def test_a_call_with_a_local_image_that_was_given_up_gets_its_job_back(
         assert (bought, again["reused"]) == ([again["request_id"]], True)
 
 
-async def test_calls_with_one_local_image_that_race_in_two_servers_buy_one_clip(
+async def test_racing_calls_with_the_same_local_image_in_two_servers_buy_one_clip(
     tmp_path: Path,
 ) -> None:
     answers: list[dict[str, Any]] = []
@@ -121,13 +121,13 @@ async def test_calls_with_one_local_image_that_race_in_two_servers_buy_one_clip(
             await anyio.sleep(1)
             tasks.start_soon(call, other)
         (bought,) = simulator.accepted
-        assert [(told["request_id"], told["reused"]) for told in answers] == [
+        assert [(answer["request_id"], answer["reused"]) for answer in answers] == [
             (bought.request_id, False),
             (bought.request_id, True),
         ]
 
 
-async def test_a_list_by_state_has_the_jobs_that_came_into_it_while_nobody_looked(
+async def test_a_list_by_state_has_jobs_that_reached_it_while_no_server_ran(
     tmp_path: Path,
 ) -> None:
     async with run_simulator(run_seconds=10) as simulator:
@@ -140,7 +140,7 @@ async def test_a_list_by_state_has_the_jobs_that_came_into_it_while_nobody_looke
             ]
 
 
-async def test_a_list_of_what_was_lost_alone_says_what_to_do_about_it(tmp_path: Path) -> None:
+async def test_a_list_of_unknown_jobs_says_what_to_do(tmp_path: Path) -> None:
     async with run_simulator() as simulator, open_server(simulator, tmp_path) as client:
         simulator.faults.append(Fault.drop("submit", after=True))
         lost = structured(await generate(client, wait_seconds=0))
@@ -151,7 +151,7 @@ async def test_a_list_of_what_was_lost_alone_says_what_to_do_about_it(tmp_path: 
         )
 
 
-async def test_an_answered_call_buys_anew_after_a_restart(tmp_path: Path) -> None:
+async def test_a_call_that_was_answered_buys_again_after_a_restart(tmp_path: Path) -> None:
     async with run_simulator(run_seconds=60) as simulator:
         async with open_server(simulator, tmp_path) as client:
             await generate(client, wait_seconds=10)
@@ -161,7 +161,7 @@ async def test_an_answered_call_buys_anew_after_a_restart(tmp_path: Path) -> Non
         assert len(simulator.accepted) == 2
 
 
-async def test_a_result_is_answered_from_the_ledger_when_the_service_cannot(tmp_path: Path) -> None:
+async def test_a_result_comes_from_the_ledger_if_runcomfy_cannot_answer(tmp_path: Path) -> None:
     async with run_simulator() as simulator:
         async with open_server(simulator, tmp_path) as client:
             make_image = structured(await generate(client))
@@ -184,7 +184,7 @@ async def test_a_result_is_answered_from_the_ledger_when_the_service_cannot(tmp_
             assert structured(again)["videos"] == [make_image["video_url"]]
 
 
-async def test_a_job_from_elsewhere_enters_the_ledger_with_the_first_question(
+async def test_a_job_from_elsewhere_enters_the_ledger_at_the_first_poll(
     tmp_path: Path,
 ) -> None:
     async with run_simulator(run_seconds=5) as simulator:

@@ -1,4 +1,4 @@
-"""The price of a clip: told where it is known, in the way of nothing, and its cost told later."""
+"""The price of a clip: an estimate if it is known, which delays nothing, and later the cost."""
 
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 HOUR = 3600
 
 
-def asked_at(client: ToolClient) -> list[float]:
-    """Say when the catalogue was asked."""
+def price_requests(client: ToolClient) -> list[float]:
+    """Return when the price was requested, in seconds."""
     return [seen.at for seen in client.simulator.requests if seen.route == "catalogue"]
 
 
@@ -31,7 +31,7 @@ def asked_at(client: ToolClient) -> list[float]:
     ],
     ids=str,
 )
-async def test_a_clip_is_answered_with_what_it_is_estimated_to_cost_and_later_with_what_it_did(
+async def test_a_clip_has_an_estimate_first_and_its_cost_later(
     price: dict[str, Any], duration: int, usd: float
 ) -> None:
     async with open_client(Behaviour(run_seconds=9, **price)) as client:
@@ -44,35 +44,35 @@ async def test_a_clip_is_answered_with_what_it_is_estimated_to_cost_and_later_wi
         assert f"; cost_usd: {usd}; " in text(result)
 
 
-async def test_the_catalogue_is_asked_once_an_hour_whatever_it_answers() -> None:
+async def test_the_price_is_requested_once_an_hour_whatever_the_answer() -> None:
     async with open_client(Behaviour(workers=9)) as client:
         client.simulator.faults.append(Fault.answer("catalogue", 500))
         for _ in range(3):
             await client.generate(force_new=True, wait_seconds=0)
             await anyio.sleep(HOUR / 2 - 1)
-        assert asked_at(client) == pytest.approx([0], abs=0.1)
+        assert price_requests(client) == pytest.approx([0], abs=0.1)
         await anyio.sleep(HOUR / 2)
         priced = await client.generate(force_new=True)
-        assert len(asked_at(client)) == 2
+        assert len(price_requests(client)) == 2
         assert structured(priced)["estimated_cost_usd"] == 0.2
         client.simulator.behaviour.price_usd = 1
         dear = await client.generate(force_new=True)
-        assert (structured(dear)["estimated_cost_usd"], len(asked_at(client))) == (0.2, 2)
+        assert (structured(dear)["estimated_cost_usd"], len(price_requests(client))) == (0.2, 2)
         await anyio.sleep(HOUR)
-        # Not even the first job of the next hour is held up, so it has the price of the last one.
+        # The first job of the next hour does not wait either, so it has the earlier price.
         known = await client.generate(force_new=True)
-        assert (structured(known)["estimated_cost_usd"], len(asked_at(client))) == (0.2, 3)
+        assert (structured(known)["estimated_cost_usd"], len(price_requests(client))) == (0.2, 3)
         dearer = await client.generate(force_new=True)
-        assert (structured(dearer)["estimated_cost_usd"], len(asked_at(client))) == (5.0, 3)
+        assert (structured(dearer)["estimated_cost_usd"], len(price_requests(client))) == (5.0, 3)
 
 
-async def test_what_is_refused_before_money_or_only_asked_about_asks_for_no_price() -> None:
+async def test_rejected_calls_and_polls_request_no_price() -> None:
     async with open_client() as client:
         await client.generate(duration=7)
         await client.generate(first_frame_image_url="http://a.example/b.png")
         await client.call("list_jobs")
         await client.call("check_status", request_id="r-1", wait_seconds=0)
-        assert asked_at(client) == []
+        assert price_requests(client) == []
 
 
 TROUBLE = [
@@ -91,7 +91,7 @@ FORMS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
-async def test_a_price_that_is_not_understood_changes_nothing_but_the_estimate(
+async def test_a_price_in_an_unknown_form_costs_only_the_estimate(
     form: dict[str, Any],
 ) -> None:
     async with open_client(Behaviour(run_seconds=8, **form)) as client:
@@ -99,7 +99,7 @@ async def test_a_price_that_is_not_understood_changes_nothing_but_the_estimate(
 
 
 @pytest.mark.parametrize("fault", TROUBLE, ids=lambda fault: f"{fault.kind} {fault.status}")
-async def test_a_catalogue_that_is_slow_down_or_garbled_changes_nothing_but_the_estimate(
+async def test_a_slow_or_broken_price_request_costs_only_the_estimate(
     fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_client(Behaviour(run_seconds=8)) as client:
@@ -133,15 +133,15 @@ async def _made_without_an_estimate(client: ToolClient) -> None:
     assert "estimated" not in text(made)
 
 
-async def test_a_server_ends_at_once_though_the_catalogue_has_not_answered() -> None:
+async def test_a_server_ends_at_once_while_a_price_request_hangs() -> None:
     async with open_client() as client:
         client.simulator.faults.append(Fault.delay("catalogue", 10_000, times=9))
         await client.generate(wait_seconds=0)
-        assert len(asked_at(client)) == 1
+        assert len(price_requests(client)) == 1
     assert anyio.current_time() < 2
 
 
-async def test_a_price_that_comes_late_is_in_the_next_answer() -> None:
+async def test_a_late_price_is_in_the_next_answer() -> None:
     async with open_client(Behaviour(run_seconds=60)) as client:
         client.simulator.faults.append(Fault.delay("catalogue", 6))
         at_once = await client.generate(wait_seconds=0)
@@ -166,7 +166,7 @@ async def test_an_estimate_is_kept_with_the_job_and_does_not_follow_the_price(
 
 
 @pytest.mark.parametrize("outcome", ["succeed", "fail"])
-async def test_a_cost_that_was_missing_is_asked_for_again_and_then_kept(outcome: Any) -> None:
+async def test_a_missing_cost_is_requested_again_and_then_kept(outcome: Any) -> None:
     async with open_client(Behaviour(cost_lag=3, outcome=outcome)) as client:
         request_id = structured(await client.generate())["request_id"]
         costs = [

@@ -1,4 +1,4 @@
-"""`SEEDANCE_MAX_COST_USD_PER_DAY`: what 24 hours may cost, held before any money leaves."""
+"""`SEEDANCE_MAX_COST_USD_PER_DAY`: the most that 24 hours may cost, checked before submitting."""
 
 import sqlite3
 from contextlib import closing
@@ -27,7 +27,7 @@ NO_PRICE = (
 
 
 def limit_line(most: str, total: str, estimate: str, when: str) -> str:
-    """Say what a call must be told that would go over the limit."""
+    """Return the error of a call that would exceed the limit."""
     return (
         f"SEEDANCE_MAX_COST_USD_PER_DAY is {most}: the jobs of the last 24 h cost {total} USD,"
         f" and this clip is estimated at {estimate} USD; {when}. Nothing was charged."
@@ -35,7 +35,7 @@ def limit_line(most: str, total: str, estimate: str, when: str) -> str:
 
 
 def at(time: str) -> str:
-    """Say when there is room again."""
+    """Return the part of the error with the time from which the clip is allowed."""
     return f"enough of that is 24 h old at {time} UTC"
 
 
@@ -45,20 +45,20 @@ def posts(simulator: Simulator) -> int:
 
 
 async def bought(client: ToolClient, number: int, **arguments: Any) -> str:
-    """Buy a clip of its own without waiting for it, and give its request_id."""
+    """Buy a clip with a prompt of its own without waiting for it, and return its request_id."""
     made = await client.generate(prompt=f"Clip {number}.", wait_seconds=0, **arguments)
     assert not made.is_error
     return structured(made)["request_id"]
 
 
 def refused(result: CallToolResult) -> str:
-    """Give the one line of an answer that must be an error."""
+    """Return the one line of an answer that must be an error."""
     assert (result.is_error, result.structured_content) == (True, None)
     return text(result)
 
 
-async def test_the_job_that_would_go_over_the_limit_is_refused_until_enough_is_a_day_old() -> None:
-    # Three times 0.2 are more than 0.6 as floats.
+async def test_a_job_that_would_exceed_the_limit_is_rejected_until_enough_is_a_day_old() -> None:
+    # As floats, three times 0.2 is more than 0.6.
     async with open_client(Behaviour(run_seconds=10**6), max_cost_usd_per_day="0.6") as client:
         for number in range(3):
             await bought(client, number)
@@ -78,14 +78,14 @@ async def test_the_job_that_would_go_over_the_limit_is_refused_until_enough_is_a
         assert posts(client.simulator) == 4
 
 
-async def test_a_clip_that_alone_is_over_the_limit_is_never_bought() -> None:
+async def test_a_clip_that_alone_exceeds_the_limit_is_never_bought() -> None:
     async with open_client(max_cost_usd_per_day="0.3") as client:
         await bought(client, 1)
         over = await client.generate(duration=10)
         assert refused(over) == limit_line("0.3", "0.2", "0.4", "this clip alone exceeds it")
 
 
-async def test_a_job_counts_with_what_it_did_cost_as_soon_as_that_is_known() -> None:
+async def test_a_job_counts_with_its_cost_as_soon_as_that_is_known() -> None:
     async with open_client(Behaviour(run_seconds=10), max_cost_usd_per_day="1") as client:
         await bought(client, 0)
         client.simulator.behaviour.price_usd = 0.18
@@ -98,9 +98,7 @@ async def test_a_job_counts_with_what_it_did_cost_as_soon_as_that_is_known() -> 
         )
 
 
-async def test_what_was_cancelled_or_refused_counts_nothing_and_what_failed_or_was_lost_does() -> (
-    None
-):
+async def test_cancelled_and_rejected_jobs_do_not_count_but_failed_and_unknown_ones_do() -> None:
     async with open_client(
         Behaviour(run_seconds=100, outcome="fail", cost="absent"), max_cost_usd_per_day="0.6"
     ) as client:
@@ -125,7 +123,7 @@ async def test_what_was_cancelled_or_refused_counts_nothing_and_what_failed_or_w
     [{"price_form": "string"}, {"price_form": "absent"}, {"price_unit": "token"}],
     ids=str,
 )
-async def test_a_limit_on_a_price_that_is_not_understood_buys_nothing(form: dict[str, Any]) -> None:
+async def test_with_a_limit_a_price_in_an_unknown_form_buys_nothing(form: dict[str, Any]) -> None:
     async with open_client(Behaviour(**form), max_cost_usd_per_day="100") as client:
         for _ in range(2):
             assert refused(await client.generate()) == NO_PRICE
@@ -134,7 +132,7 @@ async def test_a_limit_on_a_price_that_is_not_understood_buys_nothing(form: dict
 
 
 @pytest.mark.parametrize(("wait_seconds", "patience"), [(0, 5), (45, 5), (2, 2)])
-async def test_a_price_that_a_limit_needs_is_waited_for_a_few_seconds_and_asked_for_again(
+async def test_with_a_limit_a_call_waits_seconds_for_the_price_and_the_next_requests_it_again(
     wait_seconds: int, patience: int
 ) -> None:
     async with open_client(max_cost_usd_per_day="100") as client:
@@ -148,7 +146,7 @@ async def test_a_price_that_a_limit_needs_is_waited_for_a_few_seconds_and_asked_
         assert structured(made)["estimated_cost_usd"] == 0.2
 
 
-async def test_calls_that_wait_for_a_price_at_once_ask_for_it_once() -> None:
+async def test_calls_that_wait_for_a_price_together_request_it_once() -> None:
     async with open_client(Behaviour(workers=9), max_cost_usd_per_day="100") as client:
         client.simulator.faults.append(Fault.delay("catalogue", 3))
         async with anyio.create_task_group() as tasks:
@@ -158,7 +156,7 @@ async def test_calls_that_wait_for_a_price_at_once_ask_for_it_once() -> None:
         assert [seen.route for seen in client.simulator.requests].count("catalogue") == 1
 
 
-async def test_a_price_that_comes_while_it_is_waited_for_buys_the_clip() -> None:
+async def test_a_price_that_comes_in_time_buys_the_clip() -> None:
     async with open_client(max_cost_usd_per_day="0.2") as client:
         client.simulator.faults.append(Fault.delay("catalogue", 3))
         made = await client.generate(wait_seconds=0)
@@ -169,7 +167,7 @@ async def test_a_price_that_comes_while_it_is_waited_for_buys_the_clip() -> None
         )
 
 
-async def test_a_call_that_is_owed_its_job_gets_it_over_the_limit_and_without_a_price(
+async def test_a_repeated_call_gets_its_job_over_the_limit_and_without_a_price(
     tmp_path: Path,
 ) -> None:
     async with run_simulator(run_seconds=60) as simulator:
@@ -196,7 +194,7 @@ async def test_the_limit_holds_over_servers_restarts_and_force_new(tmp_path: Pat
 
 
 @pytest.mark.parametrize("older", [False, True])
-async def test_a_job_that_was_begun_before_any_price_was_known_counts_with_the_price_of_now(
+async def test_a_job_without_an_estimate_counts_with_the_current_price(
     *, older: bool, tmp_path: Path
 ) -> None:
     async with run_simulator(run_seconds=10**6) as simulator:
@@ -211,7 +209,7 @@ async def test_a_job_that_was_begun_before_any_price_was_known_counts_with_the_p
             )
 
 
-async def test_a_job_of_a_price_that_cannot_be_known_stops_the_buying_until_its_cost_is(
+async def test_a_job_without_any_price_stops_buying_until_its_cost_is_known(
     tmp_path: Path,
 ) -> None:
     async with run_simulator(cost_lag=2) as simulator:
@@ -238,7 +236,7 @@ def _limited(simulator: Simulator, folder: Path) -> Any:
 
 
 def _make_older(ledger: Path) -> None:
-    """Write a ledger as the program wrote it before it knew of estimates."""
+    """Write a ledger of the version before estimates."""
     newer = ledger.rename(ledger.with_name("newer.db"))
     with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
         for statement in (*MIGRATIONS[0], *MIGRATIONS[1]):

@@ -42,7 +42,7 @@ ERROR_FORMS = ["error_message", "message", "error", "detail", "detail_list"]
     ],
     ids=str,
 )
-async def test_a_clip_is_made_whatever_form_the_service_takes(form: dict[str, Any]) -> None:
+async def test_a_clip_is_made_with_every_form_of_answer(form: dict[str, Any]) -> None:
     async with open_client(Behaviour(**QUEUED, **form)) as client:
         made = await client.generate()
         (job,) = client.simulator.accepted
@@ -94,14 +94,16 @@ async def test_a_failed_job_is_an_error_that_says_why(
             assert f"error: {structured(answer)['error']}" in text(answer)
 
 
-async def test_a_run_that_ended_is_no_clip_until_the_result_says_so() -> None:
+async def test_a_run_that_ended_is_not_completed_before_the_result_says_so() -> None:
     async with open_client(Behaviour(run_seconds=1, result_lag=10_000)) as client:
         made = await client.generate(wait_seconds=20)
         assert (structured(made)["status"], structured(made)["video_url"]) == ("in_progress", None)
 
 
 @pytest.mark.parametrize("early_result", ["state", "error"])
-async def test_a_result_asked_for_early_gives_the_state_and_is_no_error(early_result: Any) -> None:
+async def test_a_result_requested_early_has_the_state_and_is_not_an_error(
+    early_result: Any,
+) -> None:
     async with open_client(Behaviour(run_seconds=60, early_result=early_result)) as client:
         request_id = structured(await client.generate(wait_seconds=0))["request_id"]
         result = await client.call("get_result", request_id=request_id)
@@ -122,7 +124,7 @@ async def test_a_result_asked_for_early_gives_the_state_and_is_no_error(early_re
 
 
 @pytest.mark.parametrize("cancel_form", ["both", "outcome", "status"])
-async def test_a_queued_job_is_cancelled_and_a_running_one_goes_on(cancel_form: Any) -> None:
+async def test_a_queued_job_is_cancelled_and_a_running_one_continues(cancel_form: Any) -> None:
     async with open_client(Behaviour(run_seconds=60, workers=1, cancel_form=cancel_form)) as client:
         running = structured(await client.generate(wait_seconds=0))["request_id"]
         queued = structured(await client.generate(wait_seconds=0, prompt="Another."))["request_id"]
@@ -164,13 +166,13 @@ async def test_a_job_cancelled_elsewhere_is_seen_as_cancelled() -> None:
 @pytest.mark.parametrize("error_form", ERROR_FORMS)
 @pytest.mark.parametrize("error_codes", [True, False])
 @pytest.mark.parametrize("token_error", [400, 401, 403])
-async def test_a_wrong_token_buys_nothing_and_is_told_apart_in_every_form(
+async def test_a_wrong_token_buys_nothing_and_is_recognised_in_every_form(
     *, token_error: Any, error_form: Any, error_codes: bool
 ) -> None:
     behaviour = Behaviour(token_error=token_error, error_form=error_form, error_codes=error_codes)
     async with open_client(behaviour, token="a-token-that-was-revoked") as client:
         number = "400004" if error_codes else str(token_error)
-        # A bare 400 does not say what it is about.
+        # A 400 without a body has no reason.
         nameless = number == "400"
         meaning = "rejected the request" if nameless else "rejected the token"
         made = await client.generate()
@@ -190,7 +192,7 @@ async def test_a_wrong_token_buys_nothing_and_is_told_apart_in_every_form(
         ({"balance_usd": 0, "errors_in_200": True}, "The RunComfy account has no balance left"),
     ],
 )
-async def test_an_empty_balance_is_told_and_buys_nothing(
+async def test_an_empty_balance_is_an_error_and_buys_nothing(
     switches: dict[str, Any], said: str
 ) -> None:
     async with open_client(Behaviour(**switches)) as client:
@@ -201,7 +203,7 @@ async def test_an_empty_balance_is_told_and_buys_nothing(
 
 
 @pytest.mark.parametrize("request_error", [400, 403, 404])
-async def test_an_id_that_the_service_does_not_know_is_an_error_that_says_so(
+async def test_an_id_that_runcomfy_does_not_know_is_an_error_that_says_so(
     request_error: Any,
 ) -> None:
     async with open_client(Behaviour(request_error=request_error)) as client:
@@ -211,7 +213,7 @@ async def test_an_id_that_the_service_does_not_know_is_an_error_that_says_so(
             assert text(result).startswith("RunComfy has no such request for this account (")
 
 
-async def test_a_finished_job_is_answered_from_memory_when_the_service_forgot_it() -> None:
+async def test_a_finished_job_comes_from_the_ledger_if_runcomfy_forgot_it() -> None:
     async with open_client() as client:
         made = structured(await client.generate())
         client.simulator.forget(made["request_id"])
@@ -220,7 +222,7 @@ async def test_a_finished_job_is_answered_from_memory_when_the_service_forgot_it
         assert "this is what was stored when the job ended" in structured(result)["next_step"]
 
 
-async def test_a_job_from_elsewhere_is_followed_and_read_by_its_id_alone() -> None:
+async def test_a_job_from_elsewhere_is_polled_and_read_by_its_id_alone() -> None:
     async with open_client(Behaviour(run_seconds=8)) as client:
         request_id = structured(await client.generate(wait_seconds=0))["request_id"]
         settings: dict[str, Any] = {
@@ -255,7 +257,7 @@ async def test_a_job_from_elsewhere_is_followed_and_read_by_its_id_alone() -> No
     ],
     ids=lambda fault: f"{fault.route}-{fault.kind}-{fault.status}-{fault.times}",
 )
-async def test_faults_while_a_job_runs_are_waited_out(fault: Fault) -> None:
+async def test_failures_while_a_job_runs_are_retried(fault: Fault) -> None:
     async with open_client(Behaviour(run_seconds=10)) as client:
         client.simulator.faults.append(fault)
         made = await client.generate(wait_seconds=120)
@@ -282,7 +284,7 @@ async def test_faults_while_a_job_runs_are_waited_out(fault: Fault) -> None:
     ],
     ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.after}",
 )
-async def test_a_lost_answer_to_the_paid_request_is_unknown_and_never_sent_again(
+async def test_a_paid_request_without_an_answer_is_unknown_and_never_sent_again(
     fault: Fault,
 ) -> None:
     async with open_client() as client:
@@ -298,7 +300,7 @@ async def test_a_lost_answer_to_the_paid_request_is_unknown_and_never_sent_again
         assert structured(forced)["status"] == "completed"
 
 
-async def test_an_identical_call_buys_anew_once_the_first_was_answered() -> None:
+async def test_an_identical_call_buys_again_once_the_first_was_answered() -> None:
     async with open_client(Behaviour(run_seconds=30)) as client:
         first = structured(await client.generate(wait_seconds=0))
         second = structured(await client.generate(wait_seconds=0))
@@ -306,7 +308,7 @@ async def test_an_identical_call_buys_anew_once_the_first_was_answered() -> None
         assert len(client.simulator.accepted) == 2
 
 
-async def test_identical_calls_side_by_side_buy_one_clip_unless_forced() -> None:
+async def test_concurrent_identical_calls_buy_one_clip_unless_forced() -> None:
     async with open_client(Behaviour(run_seconds=5, workers=9)) as client:
         answers: list[dict[str, Any]] = []
 

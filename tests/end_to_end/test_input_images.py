@@ -37,7 +37,7 @@ def checking_server(simulator: Simulator, folder: Path, *, local_files: bool = F
     return Client(build_server(Settings(**settings), local_files=local_files), mode="legacy")
 
 
-async def test_a_image_that_breaks_a_rule_buys_nothing_in_the_services_own_words(
+async def test_an_image_that_breaks_a_rule_buys_nothing_and_quotes_runcomfys_rule(
     tmp_path: Path,
 ) -> None:
     small = image(tmp_path, 300, 400)
@@ -54,7 +54,7 @@ async def test_a_image_that_breaks_a_rule_buys_nothing_in_the_services_own_words
             assert (len(line.splitlines()), simulator.accepted) == (1, [])
 
 
-async def test_a_call_that_was_given_up_gets_its_job_back_though_its_image_is_gone(
+async def test_a_cancelled_call_gets_its_job_back_after_its_image_is_gone(
     tmp_path: Path,
 ) -> None:
     good = image(tmp_path, 400, 400)
@@ -75,7 +75,7 @@ async def test_a_call_that_was_given_up_gets_its_job_back_though_its_image_is_go
         assert (bought, structured(again)["reused"]) == ([structured(again)["request_id"]], True)
 
 
-async def test_a_good_image_passes_and_advice_comes_with_the_answer(tmp_path: Path) -> None:
+async def test_a_valid_image_passes_and_advice_comes_with_the_answer(tmp_path: Path) -> None:
     good = image(tmp_path, 400, 400)
     with anyio.fail_after(TIMEOUT_SECONDS):
         async with running() as simulator, checking_server(simulator, tmp_path) as client:
@@ -95,7 +95,7 @@ async def test_a_good_image_passes_and_advice_comes_with_the_answer(tmp_path: Pa
             assert simulator.accepted[0].arguments["first_frame_image_url"] == url
 
 
-async def test_a_local_image_is_sent_within_the_request_and_kept_as_a_hash(
+async def test_a_local_image_is_sent_in_the_request_and_recorded_as_a_hash(
     tmp_path: Path,
 ) -> None:
     good = image(tmp_path, 640, 480)
@@ -112,7 +112,7 @@ async def test_a_local_image_is_sent_within_the_request_and_kept_as_a_hash(
             assert sent[:2000].encode() not in (tmp_path / "state" / "ledger.db").read_bytes()
 
 
-async def test_a_local_file_is_refused_where_the_caller_may_be_anybody(tmp_path: Path) -> None:
+async def test_a_local_file_is_rejected_if_local_files_are_off(tmp_path: Path) -> None:
     with anyio.fail_after(TIMEOUT_SECONDS):
         async with running() as simulator, checking_server(simulator, tmp_path) as client:
             for value in ("/etc/hostname", "file:///etc/hostname", "data:image/png;base64,AAAA"):
@@ -123,7 +123,7 @@ async def test_a_local_file_is_refused_where_the_caller_may_be_anybody(tmp_path:
             assert simulator.requests == []
 
 
-async def test_a_file_that_is_no_image_never_leaves_this_machine(
+async def test_a_file_that_is_not_an_image_never_leaves_this_machine(
     servers: Servers, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret.png"
@@ -148,7 +148,7 @@ def imported(log: Path) -> set[str]:
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines} & {"PIL", "av"}
 
 
-async def test_a_server_imports_neither_pillow_nor_pyav_until_there_is_a_image_to_open(
+async def test_a_server_imports_pillow_only_to_open_a_local_image_and_pyav_never(
     tmp_path: Path,
 ) -> None:
     good, log = image(tmp_path, 640, 480), tmp_path / "log"

@@ -1,4 +1,4 @@
-"""Whatever the schema rules out is refused in one line, and nothing leaves for the service."""
+"""Calls that the schema excludes are rejected in one line, and send nothing to RunComfy."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ URL = "first_frame_image_url must be the public https URL of an image; it "
     ],
     ids=str,
 )
-async def test_a_wrong_argument_is_refused_by_name_and_costs_nothing(
+async def test_a_wrong_argument_is_rejected_by_name_and_costs_nothing(
     wrong: dict[str, Any], line: str
 ) -> None:
     async with open_client() as client:
@@ -60,7 +60,7 @@ async def test_a_wrong_argument_is_refused_by_name_and_costs_nothing(
 
 
 @pytest.mark.parametrize("missing", ["prompt", "first_frame_image_url"])
-async def test_a_missing_argument_is_refused_by_name(missing: str) -> None:
+async def test_a_missing_argument_is_rejected_by_name(missing: str) -> None:
     arguments = {name: value for name, value in ARGUMENTS.items() if name != missing}
     async with open_client() as client:
         result = await client.call("generate_video", **arguments)
@@ -73,7 +73,7 @@ async def test_a_missing_argument_is_refused_by_name(missing: str) -> None:
     ["", " ", "../../v2/deployments", "a/b", "a?b", "a%2Fb", "a\n", "ä", "x" * 129, "x" * 10**6],
     ids=lambda value: repr(value[:20]),
 )
-async def test_an_id_of_the_wrong_shape_never_reaches_the_service(request_id: str) -> None:
+async def test_an_id_of_the_wrong_shape_never_reaches_runcomfy(request_id: str) -> None:
     async with open_client() as client:
         for tool in ("check_status", "get_result", "cancel_job"):
             result = await client.call(tool, request_id=request_id)

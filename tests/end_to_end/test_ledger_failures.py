@@ -1,4 +1,4 @@
-"""Where the ledger cannot be had nothing is bought, and no clip that is paid for is hidden."""
+"""Without a usable ledger nothing is bought, and clips that are paid for stay reachable."""
 
 import sqlite3
 import stat
@@ -45,7 +45,7 @@ async def test_a_broken_ledger_buys_nothing_and_hides_no_clip(
 async def locked(
     folder: Path, how: str = "EXCLUSIVE", *, after: float, seconds: float
 ) -> AsyncGenerator[None, None]:
-    """Keep the ledger locked, as another program would, for some time from some time on."""
+    """Lock the ledger as another program would, after a while and for a while."""
 
     async def lock() -> None:
         await anyio.sleep(after)
@@ -61,7 +61,7 @@ async def locked(
 
 @pytest.mark.parametrize("how", ["EXCLUSIVE", "DEFERRED"])
 @pytest.mark.parametrize("wait_seconds", [0, 20])
-async def test_an_id_that_cannot_be_written_down_reaches_the_caller_all_the_same(
+async def test_an_id_that_cannot_be_recorded_still_reaches_the_caller(
     wait_seconds: int, how: str, tmp_path: Path
 ) -> None:
     async with (
@@ -80,7 +80,7 @@ async def test_an_id_that_cannot_be_written_down_reaches_the_caller_all_the_same
         assert [job["request_id"] for job in await list_jobs(client)] == [request_id]
 
 
-async def test_an_id_that_nobody_waited_for_is_written_down_once_the_ledger_can_be_had(
+async def test_the_id_of_a_cancelled_call_is_recorded_once_the_ledger_is_free(
     tmp_path: Path,
 ) -> None:
     async with run_simulator(run_seconds=30) as simulator:
@@ -98,7 +98,7 @@ async def test_an_id_that_nobody_waited_for_is_written_down_once_the_ledger_can_
             assert [job["request_id"] for job in await list_jobs(client)] == [bought.request_id]
 
 
-async def test_an_id_that_came_while_the_server_ends_is_written_down_past_a_short_lock(
+async def test_an_id_that_comes_during_shutdown_is_recorded_after_a_short_lock(
     tmp_path: Path,
 ) -> None:
     async with run_simulator(run_seconds=30) as simulator:
@@ -117,7 +117,7 @@ async def test_an_id_that_came_while_the_server_ends_is_written_down_past_a_shor
             ]
 
 
-async def test_a_refused_request_that_cannot_be_forgotten_yet_holds_no_other_up(
+async def test_a_rejected_request_that_cannot_be_removed_yet_delays_no_other_call(
     tmp_path: Path,
 ) -> None:
     async with (
@@ -137,7 +137,7 @@ async def test_a_refused_request_that_cannot_be_forgotten_yet_holds_no_other_up(
         assert [job["request_id"] for job in await list_jobs(client)] == [made["request_id"]]
 
 
-async def test_whoever_waits_for_another_servers_request_is_not_told_that_nothing_was_charged(
+async def test_a_call_that_waits_for_another_server_does_not_claim_that_nothing_was_charged(
     tmp_path: Path,
 ) -> None:
     answers: list[dict[str, Any]] = []
@@ -168,7 +168,7 @@ async def test_whoever_waits_for_another_servers_request_is_not_told_that_nothin
 
 
 @pytest.mark.parametrize("wait_seconds", [0, 10])
-async def test_nobody_waits_for_ever_for_the_request_of_a_process_that_hangs(
+async def test_a_call_waits_only_for_a_time_for_the_request_of_a_process_that_hangs(
     wait_seconds: int, tmp_path: Path
 ) -> None:
     async with run_simulator() as simulator, open_server(simulator, tmp_path) as client:
@@ -203,7 +203,7 @@ async def test_a_job_from_elsewhere_that_came_while_the_ledger_was_locked_is_lis
             assert [job["request_id"] for job in await list_jobs(client)] == [request_id]
 
 
-async def test_a_ledger_that_others_could_read_is_its_owners_alone_from_now_on(
+async def test_a_ledger_that_others_can_read_becomes_private(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "ledger.db").touch(mode=0o644)

@@ -104,7 +104,7 @@ async def test_progress_is_reported_while_runcomfy_does_not_answer(tmp_path: Pat
     service = FinishedJob()
     async with open_server(service, tmp_path) as client:
         await buy(client)
-        service.thinks_seconds = 9
+        service.delay_seconds = 9
         began, seen = anyio.current_time(), Seen()
         await download(client, progress_callback=seeing(seen))
         times = [began, *(time for time, _, _ in seen)]

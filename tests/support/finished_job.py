@@ -1,4 +1,4 @@
-"""RunComfy with one job that is done at once, and the host of what it made; in virtual time."""
+"""RunComfy with one job that is completed at once, and the host of its outputs."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -31,16 +31,16 @@ CLIP = mp4(300_000)
 
 @dataclass
 class File:
-    """What the host has at a path.
+    """An output on the host.
 
     Attributes:
-        body: The file.
-        status: What is answered, without the file where it is no 200.
+        body: Its bytes.
+        status: The status of the answer; other than 200, there is no body.
         wait_seconds: How long the answer takes.
         piece_seconds: How long every piece takes after that.
-        hangs_after: After how many bytes nothing comes any more.
+        hangs_after: After how many bytes the host sends nothing more.
         headers: More headers.
-        error: What breaks on the way.
+        error: The error that the request ends in.
     """
 
     body: bytes = CLIP
@@ -56,7 +56,7 @@ class File:
         for start in range(0, len(self.body), PIECE):
             await anyio.sleep(self.piece_seconds)
             if start == self.hangs_after:
-                # As httpx gives up on a host that sends nothing.
+                # httpx gives up on a silent host after so many seconds.
                 await anyio.sleep(30)
                 raise httpx.ReadTimeout("nothing came")
             yield self.body[start : start + PIECE]
@@ -64,23 +64,23 @@ class File:
 
 @dataclass
 class FinishedJob:
-    """The service and the host.
+    """RunComfy and the host.
 
     Attributes:
-        videos: What the job made, as paths of the host or URLs.
-        images: Likewise.
-        files: What the host has.
-        signature: What a link must be signed with, None where none is.
-        thinks_seconds: How long the service takes for every answer.
-        signed: How many results were given, of which each signs with the next number.
-        asked: Which paths of the host were asked for, with their queries.
+        videos: The job's videos, as paths on the host or URLs.
+        images: The job's images, likewise.
+        files: The host's files, by path.
+        signature: The signature that a link must have, None without signatures.
+        delay_seconds: How long RunComfy takes for every answer.
+        signed: How many results were requested; each signs its links with the next number.
+        asked: The paths that were requested from the host, with their queries.
     """
 
     videos: list[str] = field(default_factory=lambda: ["/a.mp4"])
     images: list[str] = field(default_factory=list[str])
     files: dict[str, File] = field(default_factory=lambda: {"/a.mp4": File()})
     signature: int | None = None
-    thinks_seconds: float = 0.0
+    delay_seconds: float = 0.0
     signed: int = 0
     asked: list[str] = field(default_factory=list[str])
 
@@ -88,7 +88,7 @@ class FinishedJob:
         """Answer one request."""
         if request.url.host == "files.runcomfy.net":
             return await self._file(request)
-        await anyio.sleep(self.thinks_seconds)
+        await anyio.sleep(self.delay_seconds)
         if request.method == "POST":
             return httpx.Response(200, json={"request_id": REQUEST_ID})
         if request.url.path.startswith("/v1/models/"):
@@ -118,7 +118,7 @@ class FinishedJob:
 
     @property
     def counted(self) -> dict[str, int]:
-        """How often each path of the host was asked for."""
+        """How often each path of the host was requested."""
         return dict(Counter(self.asked))
 
 
@@ -126,7 +126,7 @@ class FinishedJob:
 async def open_server(
     service: FinishedJob, folder: Path, *, tasks: ClientExtension | None = None, **settings: Any
 ) -> AsyncGenerator[Client, None]:
-    """Open a server before the service, with a client at it; its folders are in the one given."""
+    """Run a server in virtual time with its folders in `folder`, and connect a client to it."""
     chosen: dict[str, Any] = {
         "token": TOKEN,
         "state_dir": folder / "state",
@@ -149,13 +149,13 @@ async def buy(client: Client) -> None:
 
 
 async def download(client: Client, **options: Any) -> CallToolResult:
-    """Ask for what the job made to be saved."""
+    """Call get_result with download."""
     arguments = {"request_id": REQUEST_ID, "download": True}
     return await client.call_tool("get_result", arguments, **options)
 
 
 def files(folder: Path) -> dict[str, int]:
-    """Name what was saved in a folder of `serving`, with its size; a note's says nothing."""
+    """Return the downloaded files by name, with their sizes; metadata counts as 0 bytes."""
     videos = folder / "videos"
     found = sorted(videos.iterdir()) if videos.is_dir() else []
     return {path.name: 0 if path.suffix == ".json" else path.stat().st_size for path in found}

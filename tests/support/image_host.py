@@ -1,4 +1,4 @@
-"""A web server that gives images in every way that one can, and remembers what it gave."""
+"""A web server that sends images in every possible way, and records what it sent."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -13,17 +13,17 @@ MEGABYTE = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What is at a path.
+    """What the server sends for a path.
 
     Attributes:
-        body: The bytes of it.
-        status: The status of its answers.
+        body: The body.
+        status: The status.
         headers: More headers.
-        ranges: Whether ranges are honoured.
-        length: How the length is said: truly, too large, not at all, or in chunks.
-        hangs: Whether nothing comes after the head.
-        refuses: The status of the answer to a request for a range, 0 where such are taken.
-        chunk: How many bytes a chunk has, where it is sent in chunks.
+        ranges: Whether ranges are supported.
+        length: How the length is sent: "true", "long" (too large), "none" or "chunked".
+        hangs: Whether the server sends nothing after the head.
+        refuses: The status of the answer to a request for a range, 0 for an ordinary answer.
+        chunk: The size of a chunk in bytes.
     """
 
     body: bytes = b""
@@ -38,11 +38,11 @@ class Page:
 
 @dataclass
 class ImageHost:
-    """A server on loopback.
+    """A server on the loopback interface.
 
     Attributes:
-        pages: What is at each path.
-        port: Where it listens.
+        pages: The pages by path.
+        port: The port.
         requests: The head of every request, in order.
         sent: How many bytes of bodies it has sent.
         connections: How many connections were made to it.
@@ -135,14 +135,14 @@ async def serve_images(**pages: Page) -> AsyncGenerator[ImageHost, None]:
 
 
 class RerouteTransport(httpx.AsyncBaseTransport):
-    """Connections whose destinations are written down, and that all lead to one port of loopback.
+    """Connections that all lead to one local port, whatever their destination.
 
     Args:
-        port: Where they lead.
-        real: The connections; without, plain ones.
+        port: The local port.
+        real: The transport to use, a plain one by default.
 
     Attributes:
-        dialled: The address and port of every connection that was asked for.
+        dialled: The address and port of every requested connection.
     """
 
     def __init__(self, port: int, real: httpx.AsyncBaseTransport | None = None) -> None:
@@ -161,10 +161,11 @@ class RerouteTransport(httpx.AsyncBaseTransport):
 
 
 class FakeResolver:
-    """A resolver of the test's own.
+    """A resolver that knows the names of a test.
 
     Args:
-        known: The addresses of each name: at each look-up the next ones, the last ones ever after.
+        known: The addresses of each name, a list per look-up; the last list stays.
+        fault: Makes the error for an unknown name.
 
     Attributes:
         asked: Every name that was looked up, in order.

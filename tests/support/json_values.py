@@ -1,11 +1,11 @@
-"""JSON values of every kind, for whatever reads answers from the network."""
+"""JSON values of every kind, for the code that reads answers from the network."""
 
 from typing import Any
 
 from hypothesis import strategies as st
 
 HUGE = (10**4299, -(10**400), 2**63, 1e308, float("inf"), float("nan"), 0, -1, 400004, "400002")
-"""Numbers that Python's own JSON reader lets through, and that break what is careless."""
+"""Numbers that Python's JSON reader accepts, and that careless code fails on."""
 
 TEXTS = st.text(st.characters(), max_size=12) | st.sampled_from(
     [
@@ -53,7 +53,7 @@ KEYS = st.sampled_from(
 
 
 def json_values() -> st.SearchStrategy[Any]:
-    """Give any JSON value, objects with the service's own keys above all."""
+    """Return a strategy for any JSON value, mostly objects with RunComfy's keys."""
     scalars = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
     scalars |= st.sampled_from(HUGE)
     return st.recursive(
@@ -64,5 +64,5 @@ def json_values() -> st.SearchStrategy[Any]:
 
 
 def json_objects() -> st.SearchStrategy[dict[str, Any]]:
-    """Give any JSON object with the service's own keys."""
+    """Return a strategy for any JSON object with RunComfy's keys."""
     return st.dictionaries(KEYS, json_values(), max_size=6)

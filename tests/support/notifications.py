@@ -1,4 +1,4 @@
-"""Hearing of changes: what a client is told unasked, in the way of either protocol era."""
+"""Listening for resource updates, as clients of either protocol era do."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -30,11 +30,11 @@ async def unsubscribe(client: Client, uri: str) -> None:
 
 
 class UpdateListener:
-    """The names of the resources whose changes a client was told of, in order.
+    """Collects the resource updates that a client receives.
 
     Attributes:
-        uris: The names.
-        any: Set when there is one.
+        uris: The URIs of the updated resources, in order.
+        any: Set at the first update.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class UpdateListener:
         self.any = anyio.Event()
 
     async def __call__(self, message: object) -> None:
-        """Take what a client is sent on its connection, other than what a stream gives it too."""
+        """Take a message; an update that belongs to a stream comes from the stream as well."""
         if not isinstance(message, ResourceUpdatedNotification):
             return
         if SUBSCRIPTION_ID_META_KEY not in (message.params.meta or {}):
@@ -52,12 +52,12 @@ class UpdateListener:
     async def listening(
         self, client: Client, *uris: str, to_the_end: bool = False
     ) -> AsyncGenerator[None, None]:
-        """Hear of resources for as long as this lasts, in the way of the client's era.
+        """Listen for updates of resources in this context, as the client's era does it.
 
         Args:
-            client: Who hears.
-            uris: Of which resources.
-            to_the_end: Whether the server ends before this does.
+            client: The client.
+            uris: The resources.
+            to_the_end: Whether the server ends within the context.
         """
         if client.protocol_version == "2025-11-25":
             for uri in uris:

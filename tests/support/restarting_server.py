@@ -1,4 +1,4 @@
-"""Servers that come and go on one state folder, before a simulator that stays; virtual time."""
+"""Servers that are restarted on one state folder while their simulator runs; in virtual time."""
 
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -22,16 +22,16 @@ def run_simulator(**switches: Any) -> AbstractAsyncContextManager[Simulator, boo
 def open_server(
     simulator: Simulator, folder: Path, **settings: Any
 ) -> AbstractAsyncContextManager[Client, bool | None]:
-    """Open a server on a state folder, with a client at it, as `served` does."""
+    """Run a server on a state folder, and connect a client to it."""
     given: dict[str, Any] = {"token": simulator.token, "base_url": simulator.url, **settings}
     return open_mcp_client(folder, **given)
 
 
 async def generate(client: Client, **arguments: Any) -> CallToolResult:
-    """Call generate_video with arguments that are good unless told otherwise."""
+    """Call generate_video; the default arguments are valid."""
     return await client.call_tool("generate_video", ARGUMENTS | arguments)
 
 
 async def list_jobs(client: Client, **arguments: Any) -> list[dict[str, Any]]:
-    """Give the jobs that list_jobs answers."""
+    """Return the jobs that list_jobs lists."""
     return structured(await client.call_tool("list_jobs", arguments))["jobs"]

@@ -1,4 +1,4 @@
-"""Images of every kind, most of them small, and things that only look like images."""
+"""Images of every kind, most of them small, and files that only look like images."""
 
 import random
 import struct
@@ -13,14 +13,14 @@ SEED = 7
 def make_image(
     kind: str, size: tuple[int, int] = (640, 480), mode: str = "RGB", **how: object
 ) -> bytes:
-    """Make an image with Pillow: plain, so that it is short."""
+    """Return an image of one colour, which makes a short file."""
     sink = BytesIO()
     Image.new(mode, size).save(sink, kind, **how)
     return sink.getvalue()
 
 
 def noise(size: tuple[int, int], kind: str) -> bytes:
-    """Make an image that no format can shorten much, out of tiles, so that it is quick."""
+    """Return an image of noise, which no format compresses; repeated tiles make it quick."""
     tile = Image.frombytes("RGB", (500, 500), random.Random(SEED).randbytes(750_000))
     image = Image.new("RGB", size)
     for left in range(0, size[0], 500):
@@ -39,7 +39,7 @@ def animated(kind: str) -> bytes:
 
 
 def rotated(orientation: int, size: tuple[int, int] = (640, 480)) -> bytes:
-    """Make a JPEG whose camera was held otherwise."""
+    """Return a JPEG with an EXIF orientation."""
     image = Image.new("RGB", size)
     image.paste("white", (0, 0, 100, 100))
     exif = image.getexif()
@@ -50,7 +50,7 @@ def rotated(orientation: int, size: tuple[int, int] = (640, 480)) -> bytes:
 
 
 def png(width: int, height: int, *, length: int = 200) -> bytes:
-    """Make a PNG's head that claims a size, and zeros up to so many bytes in all."""
+    """Return the head of a PNG of this size, padded with zeros to `length` bytes."""
     claim = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     head = (
         b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + claim + struct.pack(">I", zlib.crc32(claim))
@@ -59,7 +59,7 @@ def png(width: int, height: int, *, length: int = 200) -> bytes:
 
 
 def far_jpeg(before: int, size: tuple[int, int] = (640, 480)) -> bytes:
-    """Make a JPEG whose size stands behind so many bytes of a camera's notes."""
+    """Return a JPEG whose size comes after so many bytes of application data."""
     jpeg = make_image("JPEG", size)
     note = b"\xff\xe4" + struct.pack(">H", 60_000) + bytes(59_998)
     return jpeg[:2] + note * (before // 60_000 + 1) + jpeg[2:]
@@ -70,7 +70,7 @@ def lossless_webp() -> bytes:
 
 
 def heic(width: int, height: int, *, brand: bytes = b"heic", turns: int | None = None) -> bytes:
-    """Make as much of a HEIC or AVIF as tells its size: a thumbnail's, and its own."""
+    """Return as much of a HEIC or AVIF as has its size, after the size of a thumbnail."""
 
     def box(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I4s", 8 + len(body), name) + body
@@ -86,4 +86,4 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="480"></svg>'
 HTML = b"<!DOCTYPE html><html><body>Please sign in to see this image.</body></html>"
 
 ENDLESS_MARKERS = b"\xff\xd8" + b"\xff\x01" * 9_900 + b"\xff\xe4\xff\xff" + bytes(90_000)
-"""The head of a JPEG: thousands of markers, then the longest comment, and never a size."""
+"""The head of a JPEG: thousands of markers, then a segment of 64 KB, and never a size."""

@@ -1,4 +1,4 @@
-"""What the package takes from outside, held by a test: the network's answers, time and chance."""
+"""What the package takes from outside, under a test's control: network, time and chance."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,26 +13,26 @@ from seedance_mcp.runcomfy.connections import Connections
 from seedance_mcp.runcomfy.http import RunComfyHttp
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-"""What time it is wherever a test holds the clock."""
+"""The time of a frozen clock."""
 
 TOKEN = "rc-secret-token-123"
-"""A token that stands in no answer by chance."""
+"""A token that occurs in no answer by chance."""
 
 BASE_URL = "https://api.example"
-"""Where the service is."""
+"""The base URL of RunComfy."""
 
 IN_QUEUE = {"status": "in_queue"}
-"""A good answer to a question about a job."""
+"""A valid answer to a poll."""
 
 Step = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response | Awaitable[Any]]
-"""An answer, an exception to raise, or a function of the request that gives or raises one.
+"""An answer, an exception to raise, or a function of the request that returns or raises one.
 
 The function may be asynchronous, for an answer that has to wait for something.
 """
 
 
 class ScriptedNetwork:
-    """The network as a script: every request takes the next step, in order.
+    """A network that follows a script: every request takes the next step.
 
     A request beyond the last step fails the test that sent it. Where the code under test may
     swallow that failure, `check` raises it again.
@@ -73,11 +73,11 @@ class ScriptedNetwork:
 
     @property
     def sent(self) -> list[str]:
-        """Say what was sent, a line a request: the method and the whole URL."""
+        """The method and the whole URL of each request."""
         return [f"{request.method} {request.url}" for request in self.requests]
 
     def check(self) -> None:
-        """Fail unless every step was taken, and no request came after the last one."""
+        """Fail unless there were as many requests as steps."""
         if len(self.requests) > len(self._steps):
             raise AssertionError(self._surplus())
         left = len(self._steps) - len(self.requests)
@@ -89,12 +89,12 @@ class ScriptedNetwork:
 
 @dataclass
 class FrozenTime:
-    """A clock that stands still, pauses that only are written down, and no chance.
+    """A clock that stands still, pauses that are only recorded, and no chance.
 
     Attributes:
-        now: What time it is.
-        chance: What every random number is.
-        pauses: Every pause that was asked for, in seconds, in order.
+        now: The time.
+        chance: Every random number.
+        pauses: The requested pauses in order, in seconds.
     """
 
     now: datetime = NOW
@@ -102,17 +102,17 @@ class FrozenTime:
     pauses: list[float] = field(default_factory=list[float])
 
     async def sleep(self, seconds: float) -> None:
-        """Write a pause down and return at once."""
+        """Record a pause, and return at once."""
         self.pauses.append(seconds)
 
     @property
     def clock(self) -> Clock:
-        """What the package takes, held."""
+        """The frozen clock, as the package takes it."""
         return Clock(now=lambda: self.now, sleep=self.sleep, random=lambda: self.chance)
 
 
 def answer(status_code: int = 200, body: object = IN_QUEUE, **headers: str) -> httpx.Response:
-    """Make an answer with a JSON body; `_` in a header's name stands for `-`."""
+    """Return an answer with a JSON body; `_` in a header's name stands for `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.Response(status_code, json=body, headers=named)
 
@@ -121,7 +121,7 @@ def answer(status_code: int = 200, body: object = IN_QUEUE, **headers: str) -> h
 async def open_runcomfy_http(
     network: ScriptedNetwork, *, time: FrozenTime | None = None, token: str | None = TOKEN
 ) -> AsyncGenerator[RunComfyHttp, None]:
-    """Give an exchange over a scripted network, every step of which must be taken."""
+    """Yield RunComfy's API over a scripted network; every step must be taken."""
     held = time or FrozenTime()
     async with Connections(lambda: httpx.AsyncClient(transport=network.transport)) as connections:
         yield RunComfyHttp(connections, base_url=BASE_URL, token=token, clock=held.clock)

@@ -1,4 +1,4 @@
-"""A client that knows the Tasks extension: it claims tasks, polls them, and asks about them raw."""
+"""A client that knows the Tasks extension: it claims tasks, polls them, and sends raw requests."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -13,33 +13,33 @@ from pydantic import RootModel
 
 TASKS = "io.modelcontextprotocol/tasks"
 MISSING: dict[str, Any] = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
-"""What -32021 says is missing."""
+"""The data of the error -32021: the missing capability."""
 
 
 class TaskAnswer(Result, extra="allow"):
-    """An answer of the shape `task`, as it came."""
+    """An answer with the result type `task`, as received."""
 
     result_type: Literal["task"]
     task_id: str
     poll_interval_ms: int
 
     def wire(self) -> dict[str, Any]:
-        """Give the answer as it came, without what the SDK puts beside it."""
+        """Return the answer as received, without what the SDK adds."""
         return self.model_dump(by_alias=True, exclude={"meta"})
 
 
 class TaskRequest(Request[dict[str, Any], str]):
-    """A request about a task, which the header Mcp-Name repeats over HTTP."""
+    """A request about a task; over HTTP the header Mcp-Name repeats the task's id."""
 
     name_param = "taskId"
 
 
 class Wire(RootModel[dict[str, Any]]):
-    """A result as it came."""
+    """A result as received."""
 
 
 class TaskPolling(ClientExtension):
-    """What waits for tasks as the extension has it, and keeps what it was answered."""
+    """An extension of the client that polls tasks to their end, and keeps every answer."""
 
     identifier = TASKS
 
@@ -62,7 +62,7 @@ class TaskPolling(ClientExtension):
 
 
 async def start_task(client: Client, arguments: dict[str, Any]) -> TaskAnswer:
-    """Call generate_video, which must be answered with a task; nobody waits for it."""
+    """Call generate_video, which must answer with a task, and do not wait for the task."""
     answer = await client.session.call_tool("generate_video", arguments, allow_claimed=True)
     assert isinstance(answer, TaskAnswer), answer
     return answer
@@ -71,7 +71,7 @@ async def start_task(client: Client, arguments: dict[str, Any]) -> TaskAnswer:
 async def ask_about_task(
     session: ClientSession, verb: str, task_id: str, **params: Any
 ) -> dict[str, Any]:
-    """Send a request about a task, and give the result as it came, without `_meta`."""
+    """Send a request about a task, and return its result as received, without `_meta`."""
     request = TaskRequest(method=f"tasks/{verb}", params={"taskId": task_id, **params})
     answer = (await session.send_request(request, Wire)).root
     assert answer.pop("_meta")["io.modelcontextprotocol/serverInfo"]["name"] == "seedance-mcp"
@@ -79,7 +79,7 @@ async def ask_about_task(
 
 
 async def refused_request(session: ClientSession, verb: str, task_id: str) -> tuple[int, str, Any]:
-    """Send a request about a task that must be refused: code, message, data."""
+    """Send a request about a task that must fail, and return code, message and data."""
     params: dict[str, Any] = {"inputResponses": {}} if verb == "update" else {}
     try:
         answer = await ask_about_task(session, verb, task_id, **params)

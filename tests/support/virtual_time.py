@@ -1,11 +1,11 @@
 """An event loop whose time is virtual: waiting costs nothing, and every timer fires in order.
 
-Only when nothing is under way any more does the loop jump to the next timer. So a server, a client
-and a simulator in one process can wait for minutes in a few milliseconds, and every deadline is
-met to the millisecond, however busy the machine.
+The loop jumps to the next timer once nothing is under way. A server, a client and a simulator in
+one process so wait for minutes in a few milliseconds, and every deadline is met to the millisecond,
+however busy the machine is.
 
-For that, a connection to a port that the loop serves itself is a pair of sockets, on which what is
-sent is there at once; over TCP even the loopback interface takes its time. Threads are waited for.
+A connection to a port that the loop serves itself is a pair of sockets, on which data arrives at
+once; TCP takes time even on the loopback interface. The loop does not jump while a thread works.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from anyio.to_thread import current_default_thread_limiter
 TCP_SETTLES_SECONDS = 0.005
 """How long, in real seconds, something sent over TCP on this machine may take to arrive."""
 THREAD_SECONDS = 1.0
-"""How long, in real seconds, until a thread is looked at again."""
+"""How long, in real seconds, until the threads are checked again."""
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -98,5 +98,5 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def virtual_now() -> datetime:
-    """Tell the virtual time as a date."""
+    """Return the virtual time as a date."""
     return EPOCH + timedelta(seconds=anyio.current_time())
