@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from importlib import resources
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, TextIO, cast
+from typing import Any, cast
 
 import anyio
 from PIL import Image
@@ -38,35 +38,35 @@ def demo(options: Namespace) -> None:
         ConfigurationError: An image does not exist, or PyAV is not installed.
         SeedanceError: The job failed; the message is the tool's own.
     """
-    # A terminal whose encoding lacks "…" shows a question mark instead of failing.
-    cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="replace")
-    anyio.run(_make_clip, _tool_arguments(options), Path.cwd(), sys.stdout)
+    # A terminal whose encoding lacks "…" shows a question mark instead of failing. Line buffering
+    # also flushes at the "\r" of `_show`.
+    cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="replace", line_buffering=True)
+    anyio.run(_make_clip, _tool_arguments(options))
 
 
-async def _make_clip(arguments: dict[str, Any], folder: Path, out: TextIO) -> None:
-    _print(out, "A simulated clip: no account is needed and nothing is charged.\n")
+async def _make_clip(arguments: dict[str, Any]) -> None:
+    _print("A simulated clip: no account is needed and nothing is charged.\n")
     behaviour = Behaviour(run_seconds=RUN_SECONDS, queue_seconds=QUEUE_SECONDS, render="eager")
     async with running(behaviour, token=token_hex(16)) as simulator:
-        _print(out, f"simulator       {simulator.url}, in place of RunComfy")
-        async with _server(simulator, folder) as client:
-            _print(out, f"server          a subprocess, MCP {client.protocol_version} over stdio")
-            _print(out, f"tools           {', '.join(await client.tool_names())}")
-            session = _Session(client, out)
+        _print(f"simulator       {simulator.url}, in place of RunComfy")
+        async with _server(simulator, Path.cwd()) as client:
+            _print(f"server          a subprocess, MCP {client.protocol_version} over stdio")
+            _print(f"tools           {', '.join(await client.tool_names())}")
+            session = _Session(client)
             clip = await session.make_clip(arguments)
         # Raised inside, the error would be wrapped in a group by the SDK's task groups.
         if isinstance(clip, SeedanceError):
             raise clip
-        _print(out, f"saved           {clip} ({clip.stat().st_size:,} bytes)\n")
-        _print(out, _summary(session.calls, simulator))
+        _print(f"saved           {clip} ({clip.stat().st_size:,} bytes)\n")
+        _print(_summary(session.calls, simulator))
 
 
 class _Session:
     """The calls that an agent would make for one clip."""
 
-    def __init__(self, client: ServerClient, out: TextIO) -> None:
+    def __init__(self, client: ServerClient) -> None:
         self.calls: list[str] = []
         self._client = client
-        self._out = out
 
     async def make_clip(self, arguments: dict[str, Any]) -> Path | SeedanceError:
         """Make the clip; return its file, or the error that a tool answered."""
@@ -81,8 +81,7 @@ class _Session:
             return error
         if not result["saved_to"]:
             return DownloadFailed(result["next_step"])
-        cost = result["cost_usd"]
-        _print(self._out, f"cost            {cost} USD, made up by the simulator")
+        _print(f"cost            {result['cost_usd']} USD, made up by the simulator")
         return Path(result["saved_to"])
 
     async def _show_rejected_image(self, arguments: dict[str, Any]) -> None:
@@ -91,40 +90,28 @@ class _Session:
             image = Path(folder) / "too-small.png"
             Image.new("RGB", TOO_SMALL).save(image)
             bad = arguments | {"first_frame_image_url": str(image)}
-            answer = await self._client.call("generate_video", bad, lambda _: None)
-        _print(self._out, f"a bad image   refused: {answer.text}")
+            try:
+                await self._client.call("generate_video", bad, lambda _: None)
+            except SeedanceError as error:
+                _print(f"a bad image   refused: {error.message}")
 
     async def _call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        line = _LiveLine(tool, self._out)
         self.calls.append(tool)
-        answer = await self._client.call(tool, arguments, lambda message: line.show(f"… {message}"))
-        if answer.is_error:
-            line.end("an error")
-            raise SeedanceError(answer.text)
-        line.end(f"{answer.structure['status']}, request_id {answer.structure['request_id']}")
-        return answer.structure
+        try:
+            answer = await self._client.call(tool, arguments, lambda text: _show(tool, f"… {text}"))
+        except SeedanceError:
+            _show(tool, "an error", last=True)
+            raise
+        _show(tool, f"{answer['status']}, request_id {answer['request_id']}", last=True)
+        return answer
 
 
-class _LiveLine:
-    """The progress of one call: one line on a terminal, a line for each message elsewhere."""
-
-    def __init__(self, name: str, out: TextIO) -> None:
-        self._name = name
-        self._out = out
-        self._live = out.isatty()
-
-    def show(self, text: str) -> None:
-        """Write a text; on a terminal, over the last one."""
-        line = f"{self._name:<15} {text}"
-        # "\x1b[2K" clears the line.
-        self._out.write(f"\r\x1b[2K{line}" if self._live else f"{line}\n")
-        self._out.flush()
-
-    def end(self, text: str) -> None:
-        """Write the last text of the line."""
-        self.show(text)
-        if self._live:
-            _print(self._out, "")
+def _show(tool: str, text: str, *, last: bool = False) -> None:
+    """Write a call's progress: on a terminal over the text before, elsewhere as a line."""
+    live = sys.stdout.isatty()
+    # "\x1b[2K" clears the line.
+    start, end = "\r\x1b[2K" if live else "", "" if live and not last else "\n"
+    sys.stdout.write(f"{start}{tool:<15} {text}{end}")
 
 
 @asynccontextmanager
@@ -177,6 +164,5 @@ def _summary(calls: list[str], simulator: Simulator) -> str:
     )
 
 
-def _print(out: TextIO, line: str) -> None:
-    out.write(f"{line}\n")
-    out.flush()
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")

@@ -5,8 +5,8 @@ of an assistant waits for, and a signal must be able to end the process during t
 """
 
 import sys
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 
 from seedance_mcp import __version__
@@ -22,29 +22,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line, and end the process with its exit code."""
     options = _parser().parse_args(argv)
     try:
-        options.run(options)
+        match options.command:
+            case "demo":
+                from ._demo import demo as run
+            case "simulate":
+                from ._simulate import simulate as run
+            case _:
+                from ._serve import serve as run
+        run(options)
     except SeedanceError as error:
         sys.exit(f"seedance-mcp: {error.message}")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-
-
-def _serve(options: Namespace) -> None:
-    from ._serve import serve
-
-    serve(options)
-
-
-def _demo(options: Namespace) -> None:
-    from ._demo import demo
-
-    demo(options)
-
-
-def _simulate(options: Namespace) -> None:
-    from ._simulate import simulate
-
-    simulate(options)
 
 
 def _parser() -> ArgumentParser:
@@ -53,38 +42,31 @@ def _parser() -> ArgumentParser:
         description="Make video clips with ByteDance Seedance on RunComfy, as an MCP server.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.set_defaults(run=_serve, transport="stdio", host=None, port=None)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-
-    _add_serve(commands.add_parser)
-    _add_demo(commands.add_parser)
-    _add_simulate(commands.add_parser)
+    parser.set_defaults(transport="stdio", host=None, port=None)
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    _add_serve(commands.add_parser("serve", help="serve MCP, over stdio by default"))
+    _add_demo(commands.add_parser("demo", help="make a simulated clip; needs no account"))
+    _add_simulate(commands.add_parser("simulate", help="run the simulator of RunComfy on its own"))
     return parser
 
 
-def _add_serve(add_parser: Callable[..., ArgumentParser]) -> None:
-    serve = add_parser("serve", help="serve MCP, over stdio by default")
+def _add_serve(serve: ArgumentParser) -> None:
     serve.add_argument("--transport", choices=["stdio", "http"], default="stdio")
     serve.add_argument("--host", help="with http: a loopback address (default: 127.0.0.1)")
     serve.add_argument("--port", type=port, help="with http (default: 8000; 0: a free one)")
-    serve.set_defaults(run=_serve)
 
 
-def _add_demo(add_parser: Callable[..., ArgumentParser]) -> None:
-    demo = add_parser("demo", help="make a simulated clip; needs no account")
+def _add_demo(demo: ArgumentParser) -> None:
     demo.add_argument("--image", type=Path, metavar="FILE", help="the first frame")
     demo.add_argument("--last-image", type=Path, metavar="FILE", help="the last frame")
     demo.add_argument("--prompt", help="what happens in the clip")
     demo.add_argument("--resolution", help="such as 720p")
     demo.add_argument("--duration", type=int, metavar="SECONDS", help="5 or 10")
-    demo.set_defaults(run=_demo)
 
 
-def _add_simulate(add_parser: Callable[..., ArgumentParser]) -> None:
-    simulate = add_parser("simulate", help="run the simulator of RunComfy on its own")
+def _add_simulate(simulate: ArgumentParser) -> None:
     option = simulate.add_argument
     option("--port", type=port, default=8787, help="(default: %(default)s; 0: a free one)")
     option("--workers", type=count, default=1, metavar="N", help="jobs that run at the same time")
     option("--run-seconds", type=seconds, default=12.0, metavar="S", help="how long a job runs")
     option("--token", default="simulated-token", help="the only token it accepts")
-    simulate.set_defaults(run=_simulate)

@@ -39,7 +39,6 @@ def after_status(report: JobReport) -> str:
 
 
 def _after_completion(report: JobReport) -> str:
-    """Return how to get from a finished clip to its file."""
     job = report.job
     download = f"get_result with request_id {job.request_id} and download true"
     made = _made(job)
@@ -94,17 +93,12 @@ def after_cancel(job: Job) -> str:
 
 
 def after_list(jobs: Sequence[Job], stale: int) -> str:
-    """Return how to find a clip again.
-
-    Args:
-        jobs: The listed jobs, the newest first.
-        stale: How many of them may have changed since.
-    """
+    """Return how to find a clip again; `stale` of the jobs may have changed since."""
+    if not jobs:
+        return "No jobs match; call generate_video to make a clip."
     caution = (
         f"RunComfy did not answer for {stale} of these, which may be out of date. " if stale else ""
     )
-    if not jobs:
-        return "No jobs match; call generate_video to make a clip."
     if any(job.request_id and not job.status.final for job in jobs):
         return f"{caution}Call check_status with the request_id of a job that has not ended."
     if any(job.request_id for job in jobs):

@@ -1,9 +1,5 @@
 """The prompt that a user can pick in a client: turn an image and an idea into a clip."""
 
-from dataclasses import dataclass
-from typing import Any
-
-from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -19,6 +15,8 @@ from mcp_types import (
 
 from seedance_mcp.models.model import Model
 from seedance_mcp.text import one_line
+
+from ._lazy_service import Context
 
 ANIMATE_IMAGE = Prompt(
     name="animate_image",
@@ -41,49 +39,20 @@ ANIMATE_IMAGE = Prompt(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Names:
-    """A model's names for its arguments.
-
-    Attributes:
-        text: The argument for the written prompt.
-        image: The argument for the image that the clip begins with.
-        in_list: Whether the image must be given as a list.
-        others: The arguments that may stay at their defaults.
-    """
-
-    text: str
-    image: str
-    in_list: bool
-    others: tuple[str, ...]
-
-
 class Prompts:
-    """Answers the requests about prompts.
-
-    Args:
-        model: The model that clips are made with.
-    """
+    """Answers the requests about prompts, for the model that clips are made with."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._names = _names(model)
+        self._names = _text_and_image(model)
         self.offered = [ANIMATE_IMAGE] if self._names else []
 
-    async def list(
-        self, _: ServerRequestContext[Any], __: PaginatedRequestParams | None
-    ) -> ListPromptsResult:
+    async def list(self, _: Context, __: PaginatedRequestParams | None) -> ListPromptsResult:
         """Return the prompts that the model can serve."""
         return ListPromptsResult(prompts=self.offered)
 
-    async def get(
-        self, _: ServerRequestContext[Any], params: GetPromptRequestParams
-    ) -> GetPromptResult:
-        """Return a prompt with the arguments filled in.
-
-        Raises:
-            MCPError: The prompt is unknown, or an argument is missing.
-        """
+    async def get(self, _: Context, params: GetPromptRequestParams) -> GetPromptResult:
+        """Return a prompt with the arguments filled in."""
         if params.name != ANIMATE_IMAGE.name or self._names is None:
             raise MCPError(INVALID_PARAMS, f"Unknown prompt: {one_line(params.name)}")
         given = params.arguments or {}
@@ -96,29 +65,24 @@ class Prompts:
         return GetPromptResult(description=ANIMATE_IMAGE.description, messages=[message])
 
 
-def _names(model: Model) -> _Names | None:
-    """Read the arguments' names from a model's schema; None where it takes no text or no image."""
+def _text_and_image(model: Model) -> tuple[str, str] | None:
+    """Return the arguments for the prompt and the first image, None if the model lacks either."""
     images = [file.name for file in model.files() if file.kind == "image"]
     files = {file.name for file in model.files()}
     required: list[str] = model.input_schema.get("required", [])
     # Models with a list of images do not require any (client), but this prompt has one.
     image = next((name for name in (*required, *images) if name in images), None)
     text = next((name for name in required if name not in files), None)
-    if image is None or text is None:
-        return None
-    return _Names(
-        text=text,
-        image=image,
-        in_list=model.properties[image].get("type") == "array",
-        others=tuple(name for name in model.properties if name not in {text, image}),
-    )
+    return (text, image) if text and image else None
 
 
-def _animate_image(model: Model, names: _Names, *, image: str, idea: str) -> str:
-    longest = model.properties[names.text].get("maxLength")
+def _animate_image(model: Model, names: tuple[str, str], *, image: str, idea: str) -> str:
+    text_name, image_name = names
+    longest = model.properties[text_name].get("maxLength")
     length = f", at most {longest} characters in all" if longest else ""
-    wrapper = "a list with " if names.in_list else ""
-    others = f" Leave {', '.join(names.others)} out unless the idea asks for it."
+    wrapper = "a list with " if model.properties[image_name].get("type") == "array" else ""
+    optional = ", ".join(name for name in model.properties if name not in names)
+    others = f" Leave {optional} out unless the idea asks for it." if optional else ""
     return f"""\
 Animate this image with Seedance.
 
@@ -134,8 +98,8 @@ into a Seedance prompt: plain sentences in the present tense{length}, in this or
 5. what must not change: faces, clothing, lettering, background, light, style.
 Describe what is visible, not what is absent, and add nothing that the idea does not need.
 
-Show me the prompt. Then call generate_video once, with {names.text}: the prompt you wrote, and
-{names.image}: {wrapper}the image exactly as it is given above.{others if names.others else ""}
+Show me the prompt. Then call generate_video once, with {text_name}: the prompt you wrote, and
+{image_name}: {wrapper}the image exactly as it is given above.{others}
 The job costs money: do what next_step of the answer says, and do not call generate_video again
 for this clip.
 """

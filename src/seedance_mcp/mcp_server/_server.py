@@ -77,7 +77,7 @@ class SeedanceServer(Server[LazyService]):
             on_read_resource=resources.read,
             on_subscribe_resource=resources.subscribe,
             on_unsubscribe_resource=resources.unsubscribe,
-            on_subscriptions_listen=checked_listen(resources.subscriptions.listen),
+            on_subscriptions_listen=partial(checked_listen, resources.subscriptions.listen),
             on_list_prompts=prompts.list,
             on_get_prompt=prompts.get,
             on_completion=Completions(prompts.offered).complete,

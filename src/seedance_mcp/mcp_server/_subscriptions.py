@@ -26,7 +26,7 @@ SEND_TIMEOUT_SECONDS = 1.0
 
 
 class Subscriptions:
-    """Who is notified of which resource."""
+    """Which connection is notified of which resource."""
 
     def __init__(self) -> None:
         self._bus = InMemorySubscriptionBus()

@@ -3,21 +3,13 @@
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp_types import TextContent
 
-
-@dataclass(frozen=True, kw_only=True)
-class ToolAnswer:
-    """The answer to a tool call: its text, its structured content and whether it is an error."""
-
-    text: str
-    structure: dict[str, Any]
-    is_error: bool
+from seedance_mcp.errors import SeedanceError
 
 
 class ServerClient:
@@ -37,17 +29,22 @@ class ServerClient:
 
     async def call(
         self, tool: str, arguments: dict[str, Any], on_progress: Callable[[str], object]
-    ) -> ToolAnswer:
-        """Call a tool, pass each progress message to `on_progress`, and return the answer."""
+    ) -> dict[str, Any]:
+        """Call a tool, pass on each progress message, and return the structured answer.
+
+        Raises:
+            SeedanceError: The answer is an error; the message is its text.
+        """
 
         async def report(progress: float, total: float | None, message: str | None) -> None:
             del progress, total  # The message states the elapsed time; RunComfy sends no total.
             on_progress(message or "")
 
         result = await self._client.call_tool(tool, arguments, progress_callback=report)
-        texts = [part.text for part in result.content if isinstance(part, TextContent)]
-        structure: dict[str, Any] = result.structured_content or {}
-        return ToolAnswer(text="\n".join(texts), structure=structure, is_error=result.is_error)
+        if result.is_error:
+            texts = [part.text for part in result.content if isinstance(part, TextContent)]
+            raise SeedanceError("\n".join(texts))
+        return result.structured_content or {}
 
 
 @asynccontextmanager

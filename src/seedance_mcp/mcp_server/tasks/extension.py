@@ -47,14 +47,8 @@ TaskStatus = Literal["working", "input_required", "completed", "failed", "cancel
 class Task(Result):
     """The fields that every form of a task has.
 
-    Attributes:
-        task_id: Its id.
-        status: Where it stands; `failed` is for protocol errors only.
-        status_message: The same in one line for a person.
-        created_at: When it was begun.
-        last_updated_at: When it was last polled, or when it ended.
-        ttl_ms: How long it is kept after its creation, in milliseconds.
-        poll_interval_ms: When to poll again, in milliseconds; None if it has ended.
+    `failed` is for protocol errors only. `ttl_ms` counts from the creation, and
+    `poll_interval_ms` is None if the task has ended.
     """
 
     task_id: str
@@ -73,13 +67,7 @@ class CreatedTask(Task):
 
 
 class TaskState(Task):
-    """The answer to `tasks/get`.
-
-    Attributes:
-        result: The result of the call; only if the task is completed.
-        error: The error of the call; only if the task failed.
-        input_requests: Questions to the client, by the key of their answer.
-    """
+    """The answer to `tasks/get`; only a completed task has a result, and a failed one an error."""
 
     result_type: Literal["complete"] = "complete"
     result: CallToolResult | None = None
@@ -116,11 +104,9 @@ class Work(Protocol):
 
     async def cancel(self, task_id: str) -> None:
         """Cancel a task, if possible."""
-        ...
 
     async def update(self, task_id: str, answers: Mapping[str, Any]) -> None:
         """Use the client's answers, and ignore those that were not asked for."""
-        ...
 
 
 Context = ServerRequestContext[Any, Any]
@@ -128,13 +114,7 @@ Listen = Callable[[Context, SubscriptionsListenRequestParams], Awaitable[Subscri
 
 
 class Tasks(Extension):
-    """The extension, for a server of the SDK.
-
-    Args:
-        work: Returns the work behind tasks, for one request.
-        tools: The tools whose calls may be answered with a task.
-        required: Those of them whose calls must be.
-    """
+    """The extension: calls of `tools` may be answered with a task, those of `required` must be."""
 
     identifier = TASKS
 
@@ -163,8 +143,10 @@ class Tasks(Extension):
         """Answer a call with a task if the client accepts one."""
         if params.name not in self._tools:
             return await call_next(ctx)
+        capabilities = ctx.session.client_capabilities
+        declared = capabilities and TASKS in (capabilities.extensions or {})
         # The Inspector declares the extension on older connections too.
-        if ctx.protocol_version in REVISIONS and _declares(ctx):
+        if declared and ctx.protocol_version in REVISIONS:
             return await self._work(ctx).begin(params)
         if params.name in self._required:
             require_client_extension(ctx, TASKS)
@@ -185,40 +167,22 @@ class Tasks(Extension):
         return EmptyResult()
 
 
-def checked_listen(listen: Listen) -> Listen:
-    """Return a handler that refuses notifications about tasks to a client without the extension.
+async def checked_listen(
+    listen: Listen, ctx: Context, params: SubscriptionsListenRequestParams
+) -> SubscriptionsListenResult:
+    """Refuse notifications about tasks to a client without the extension.
 
     A client with it is promised none either, and keeps polling: the SDK's bus cannot carry them,
     and its acknowledgement names no task.
-
-    Args:
-        listen: The handler of `subscriptions/listen`.
     """
-
-    async def checked(
-        ctx: Context, params: SubscriptionsListenRequestParams
-    ) -> SubscriptionsListenResult:
-        if "taskIds" in (params.notifications.model_extra or {}):
-            require_client_extension(ctx, TASKS)
-        return await listen(ctx, params)
-
-    return checked
-
-
-def _declares(ctx: Context) -> bool:
-    """Return whether the client of a request declares the extension."""
-    capabilities = ctx.session.client_capabilities
-    return capabilities is not None and TASKS in (capabilities.extensions or {})
+    if "taskIds" in (params.notifications.model_extra or {}):
+        require_client_extension(ctx, TASKS)
+    return await listen(ctx, params)
 
 
 @contextmanager
 def _checked(ctx: Context, task_id: str) -> Generator[None, None, None]:
-    """Check a request about a task, and turn errors of ours into the protocol's.
-
-    Raises:
-        MCPError: The revision has no such request, the client does not declare the extension, the
-            header names another task, or the task is unknown or cannot be looked up.
-    """
+    """Check a request about a task, and turn errors of ours into the protocol's."""
     if ctx.protocol_version not in REVISIONS:
         raise MCPError(METHOD_NOT_FOUND, "Method not found", ctx.method)
     require_client_extension(ctx, TASKS)

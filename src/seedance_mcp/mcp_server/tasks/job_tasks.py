@@ -13,7 +13,6 @@ from typing import Any
 from mcp_types import CallToolRequestParams, CallToolResult, Result
 
 from seedance_mcp.clock import Clock
-from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._lazy_service import Context
 from seedance_mcp.mcp_server._progress import describe
@@ -38,12 +37,7 @@ must not work again.
 
 @dataclass(frozen=True, kw_only=True)
 class TaskForms:
-    """How a job is reported as a task.
-
-    Attributes:
-        clock: The time and jitter.
-        kept: How long a job is kept after it has ended.
-    """
+    """How a job is reported as a task; `kept` is how long the ledger keeps it after its end."""
 
     clock: Clock
     kept: timedelta
@@ -55,36 +49,26 @@ class TaskForms:
     def state(
         self, report: JobReport, result: CallToolResult, schedule: Schedule = DEFAULT_SCHEDULE
     ) -> TaskState:
-        """Return where a job stands.
-
-        Args:
-            report: The job.
-            result: What its call would be answered with now.
-            schedule: When to poll such a job.
-        """
+        """Return where a job stands, with what its call would be answered now if it has ended."""
         fields = self._fields(report, schedule)
         return TaskState(**fields, result=result if fields["status"] == "completed" else None)
 
     def _fields(self, report: JobReport, schedule: Schedule) -> dict[str, Any]:
         job, now = report.job, self.clock.now()
-        downloading = _is_downloading(report, now)
+        status, pause = _task_status(job.status), None
+        if downloading := _is_downloading(report, now):
+            status, pause = "working", SHORTEST_SECONDS
+        elif not job.status.final:
+            pause = schedule.pause(job_timing(job, now), self.clock.random)
         return {
             "task_id": job.request_id,
-            "status": "working" if downloading else _task_status(job.status),
+            "status": status,
             "status_message": _message(report, now, schedule.usual_seconds),
             "created_at": job.created_at,
             "last_updated_at": now if downloading else job.finished_at or now,
             "ttl_ms": self.kept // timedelta(milliseconds=1),
-            "poll_interval_ms": self._interval_ms(job, schedule, downloading=downloading),
+            "poll_interval_ms": None if pause is None else ceil(1000 * pause),
         }
-
-    def _interval_ms(self, job: Job, schedule: Schedule, *, downloading: bool) -> int | None:
-        if downloading:
-            return ceil(1000 * SHORTEST_SECONDS)
-        if job.status.final:
-            return None
-        seen = job_timing(job, self.clock.now())
-        return ceil(1000 * schedule.pause(seen, self.clock.random))
 
 
 class Remarks:
@@ -111,14 +95,7 @@ class Remarks:
 
 @dataclass(frozen=True, kw_only=True)
 class JobTasks:
-    """The jobs of `generate_video` as the work behind tasks, for one request.
-
-    Attributes:
-        caller: The client that made the request.
-        tool: The tool `generate_video`.
-        forms: How a job is reported as a task.
-        remarks: What was remarked when tasks were begun.
-    """
+    """The jobs of `generate_video` as the work behind tasks, for one request."""
 
     caller: Caller
     tool: Tool
@@ -162,13 +139,7 @@ class JobTasks:
 
 
 def job_tasks(tool: Tool, clock: Clock, *, kept: timedelta) -> Tasks:
-    """Return the extension that answers `generate_video` with tasks.
-
-    Args:
-        tool: The tool `generate_video`.
-        clock: The time and jitter.
-        kept: How long a job is kept after it has ended.
-    """
+    """Return the extension that answers a tool like `generate_video` with tasks."""
     forms, remarks = TaskForms(clock=clock, kept=kept), Remarks()
 
     def work(context: Context) -> JobTasks:
@@ -178,21 +149,18 @@ def job_tasks(tool: Tool, clock: Clock, *, kept: timedelta) -> Tasks:
 
 
 def _is_downloading(report: JobReport, now: datetime) -> bool:
-    """Return whether the file of a completed clip is still being downloaded.
-
-    A task that has ended must never work again, so a download that is tried again later does not
-    count.
-    """
+    """Return whether the file of a completed clip is still being downloaded."""
     ended = report.job.finished_at
     if not ended or report.download_progress is None:
         return False
+    # A task that has ended must never work again, so a download tried again later does not count.
     return (now - ended).total_seconds() < DOWNLOAD_TIMEOUT_SECONDS
 
 
 def _task_status(status: Status) -> TaskStatus:
-    """Return a job's status as a task's; a failed job's call was answered, so it is completed."""
     match status:
         case Status.COMPLETED | Status.FAILED:
+            # A failed job's call was answered; a failed task is for errors of the protocol.
             return "completed"
         case Status.CANCELLED:
             return "cancelled"
@@ -201,7 +169,6 @@ def _task_status(status: Status) -> TaskStatus:
 
 
 def _message(report: JobReport, now: datetime, usual_seconds: float | None) -> str:
-    """Return where a job stands, and what else there is to know, in one line for a person."""
     job, progress = report.job, report.download_progress
     parts = [
         describe(job, job.elapsed_seconds(now), usual_seconds),

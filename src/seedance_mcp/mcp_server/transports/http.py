@@ -20,12 +20,7 @@ from .shutdown import until_signal
 
 
 async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:
-    """Serve many clients over Streamable HTTP, on this machine only.
-
-    Args:
-        server: The server.
-        host: A loopback address or `localhost`.
-        port: The port; 0 takes a free one. The address goes to stderr.
+    """Serve many clients over Streamable HTTP; port 0 takes a free one. The URL goes to stderr.
 
     Raises:
         ConfigurationError: The address is not a loopback address, or the port is taken.

@@ -24,20 +24,16 @@ def end_process(error: BaseException | None) -> NoReturn:
     be closed has been closed by the server's lifespan.
     """
     if error is not None:
-        cause = _first(error)
+        cause = error
+        while isinstance(cause, BaseExceptionGroup):
+            # Task groups wrap errors, group in group; the first one is the reason.
+            cause = cast("BaseExceptionGroup[BaseException]", cause).exceptions[0]
         if isinstance(cause, SeedanceError):
             print(f"seedance-mcp: {cause.message}", file=sys.stderr)  # noqa: T201 - stderr, for a person
         else:
             logger.critical("The server broke", exc_info=error)
     sys.stderr.flush()
     os._exit(0 if error is None else 1)
-
-
-def _first(error: BaseException) -> BaseException:
-    """Return the first error inside the groups that task groups wrap around it."""
-    if isinstance(error, BaseExceptionGroup):
-        return _first(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
-    return error
 
 
 @asynccontextmanager

@@ -67,11 +67,7 @@ class _Inbox(anyio.AsyncFile[str]):
             return ""
 
     async def read_all(self, answer: Callable[[SessionMessage], Awaitable[None]]) -> None:
-        """Read lines until stdin ends; a second after that, end the process.
-
-        Args:
-            answer: Sends the answer to an invalid line.
-        """
+        """Read lines until stdin ends; a second after that, end the process."""
         with self._send:
             while line := await super().readline():
                 if (error := _invalid(line)) is None:
@@ -116,7 +112,6 @@ def _has_lone_surrogate(message: dict[str, object]) -> bool:
 
 
 def _id(message: dict[str, object] | None) -> str | int | None:
-    """Return the id of an invalid message, None if it has none that can be sent back."""
     given = (message or {}).get("id")
     if isinstance(given, str):
         # A lone surrogate cannot be encoded.
