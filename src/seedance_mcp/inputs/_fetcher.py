@@ -8,6 +8,7 @@ the certificate against the name. Nothing else is sent: no token, no cookies, no
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from ipaddress import ip_address
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -36,10 +37,8 @@ _NOT_ESCAPED = "%/:?#[]@!$&'()*+,;=~\\"
 
 async def resolve_by_system(host: str, port: int) -> Sequence[str]:
     """Resolve a host as any program on this machine does."""
-    found = await anyio.to_thread.run_sync(
-        lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM),
-        abandon_on_cancel=True,
-    )
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await anyio.to_thread.run_sync(look_up, abandon_on_cancel=True)
     return [str(entry[4][0]) for entry in found]
 
 
@@ -52,13 +51,9 @@ async def open_transport() -> httpx.AsyncBaseTransport:
 
 
 class Fetcher:
-    """Fetches URLs from public addresses.
+    """Fetches URLs from public addresses; `allow_private` allows plain http and any port too.
 
-    Args:
-        transport: The connections. A request's URL has an address; the name is in its `Host` and
-            SNI.
-        resolve: Looks host names up.
-        allow_private: Whether plain http, any port and any address are allowed.
+    The URL of a request to the transport has an address; the name is in its `Host` and SNI.
     """
 
     def __init__(
@@ -71,9 +66,7 @@ class Fetcher:
     async def get(self, url: str, span: str | None) -> httpx.Response:
         """Request a URL, following redirects, each of which is checked like the first URL.
 
-        Args:
-            url: The URL.
-            span: The value of the Range header, None for all bytes.
+        `span` is the value of the Range header, None for all bytes.
 
         Returns:
             The head of an answer of any status; the caller reads the body and closes it.
@@ -111,10 +104,7 @@ class Fetcher:
         await self._addresses(self._parse(url))
 
     def _parse(self, url: str) -> ParsedUrl:
-        parsed = parse_url(url, allow_http=self._allow_private)
-        if not self._allow_private:
-            parsed.check_public()
-        return parsed
+        return parse_url(url, allow_private=self._allow_private)
 
     async def _request(self, url: ParsedUrl, span: str | None) -> httpx.Response:
         """Send a request to the first of the host's addresses that accepts the connection."""
@@ -127,8 +117,10 @@ class Fetcher:
                     _build_request(url, address, span)
                 )
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                _raise_if_untrusted(error)
-                refused = refused and _is_refusal(error)
+                cause = _first_cause(error)
+                if isinstance(cause, ssl.SSLError):
+                    raise Unverifiable("its host's certificate is not trusted") from error
+                refused = refused and isinstance(cause, ConnectionRefusedError)
             except httpx.TransportError as error:
                 raise interrupted(error) from error
             except httpx.InvalidURL:
@@ -169,12 +161,8 @@ def _no_such_host(url: ParsedUrl) -> UnusableImage:
 
 
 def _build_request(parsed: ParsedUrl, address: Address, span: str | None) -> httpx.Request:
-    url = httpx.URL(
-        scheme=parsed.scheme,
-        host=str(address),
-        port=parsed.port,
-        raw_path=parsed.target.encode(),
-    )
+    target = parsed.target.encode()
+    url = httpx.URL(scheme=parsed.scheme, host=str(address), port=parsed.port, raw_path=target)
     headers = {
         "Host": parsed.host_header,
         "User-Agent": "seedance-mcp",
@@ -183,25 +171,14 @@ def _build_request(parsed: ParsedUrl, address: Address, span: str | None) -> htt
         **({"Range": span} if span else {}),
         "Connection": "close",
     }
-    name = parsed.host.removesuffix(".")
-    extensions = {"timeout": _TIMEOUT, "sni_hostname": name}
+    extensions = {"timeout": _TIMEOUT, "sni_hostname": parsed.host.removesuffix(".")}
     return httpx.Request("GET", url, headers=headers, extensions=extensions)
 
 
 def interrupted(error: httpx.TransportError) -> Unverifiable:
     """Return why an answer did not arrive whole."""
-    if isinstance(error, httpx.TimeoutException):
-        return Unverifiable("its host is too slow")
-    return Unverifiable("its host closed the connection early")
-
-
-def _is_refusal(error: BaseException) -> bool:
-    return isinstance(_first_cause(error), ConnectionRefusedError)
-
-
-def _raise_if_untrusted(error: httpx.TransportError) -> None:
-    if isinstance(_first_cause(error), ssl.SSLError):
-        raise Unverifiable("its host's certificate is not trusted") from error
+    too_slow = isinstance(error, httpx.TimeoutException)
+    return Unverifiable(f"its host {'is too slow' if too_slow else 'closed the connection early'}")
 
 
 def _first_cause(error: BaseException) -> BaseException:

@@ -18,14 +18,7 @@ MAX_RATIO_DIFFERENCE = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedFile:
-    """A file that passed preflight.
-
-    Attributes:
-        file: The argument.
-        header: The image's type and size, None where they are unknown.
-        uri: The data: URI to send instead of a local image.
-        warning: What the caller should know about it.
-    """
+    """A file that passed preflight; `uri` is the data: URI to send instead of a local image."""
 
     file: FileArgument
     header: Header | None = None
@@ -35,12 +28,7 @@ class CheckedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedInputs:
-    """The inputs of a call that passed preflight.
-
-    Attributes:
-        arguments: The model's arguments to send, local images as data: URIs.
-        warnings: What the caller should know, a line each.
-    """
+    """The arguments to send, local images as data: URIs, and a line for each warning."""
 
     arguments: JSONObject
     warnings: tuple[str, ...] = ()
@@ -48,11 +36,10 @@ class CheckedInputs:
 
 def type_warning(path: str, header: Header) -> str | None:
     """Return a warning about an image type that RunComfy may refuse."""
-    if header.kind in SAFE_TYPES:
+    kind = header.kind
+    if kind in SAFE_TYPES:
         return None
-    return (
-        f"{path} is of type {header.kind}, which RunComfy may not accept; JPEG and PNG are safest."
-    )
+    return f"{path} is of type {kind}, which RunComfy may not accept; JPEG and PNG are safest."
 
 
 def find_warnings(
@@ -70,7 +57,6 @@ def find_warnings(
 def _without_effect(
     model: Model, arguments: Mapping[str, object], checked: Sequence[CheckedFile]
 ) -> Iterator[str]:
-    """Yield a warning for each file that the other arguments make useless."""
     for name in dict.fromkeys(found.file.name for found in checked):
         note = str(model.properties[name].get("description") or "")
         # RunComfy's own words (page): "... will not take effect when the X is set to Y."

@@ -42,13 +42,9 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """An image's type and size.
+    """An image's type, such as JPEG, and its size in pixels, as stored.
 
-    Attributes:
-        kind: Its type: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC or HEIF.
-        width: Pixels, as stored.
-        height: Pixels, as stored.
-        sideways: Whether its orientation tag swaps width and height, None where it is unknown.
+    It is `sideways` if its orientation tag swaps width and height, None where that is unknown.
     """
 
     kind: str
@@ -69,14 +65,7 @@ class Header:
 
 
 def read_header(data: bytes | bytearray, *, whole: bool) -> Header | None:
-    """Read an image's type and size from the beginning of its file.
-
-    Args:
-        data: The bytes so far.
-        whole: Whether the file ends there.
-
-    Returns:
-        The header, or None where more bytes are needed.
+    """Read an image's type and size from the bytes so far, None where more are needed.
 
     Raises:
         NotAnImage: It is not an image, or a damaged one.
@@ -87,11 +76,10 @@ def read_header(data: bytes | bytearray, *, whole: bool) -> Header | None:
     kind, size_of = _identify(bytes(data[: 4 * MIN_HEADER_BYTES]))
     try:
         width, height = size_of(data)
-    except (struct.error, IndexError):
-        if whole:
-            raise NotAnImage(f"a damaged {kind}") from None
-        return None
-    except ValueError:
+    except (struct.error, IndexError, ValueError) as error:
+        # Only a ValueError is certain: the others may mean that the bytes so far end too early.
+        if not whole and not isinstance(error, ValueError):
+            return None
         raise NotAnImage(f"a damaged {kind}") from None
     if width < 1 or height < 1:
         raise NotAnImage(f"a damaged {kind}")

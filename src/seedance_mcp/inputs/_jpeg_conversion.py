@@ -68,16 +68,9 @@ def convert_to_jpeg(
     max_bytes: int,
     check_cancelled: Callable[[], object],
 ) -> tuple[bytes, Header]:
-    """Convert an image to a JPEG, scaled down only where it would be too large.
+    """Convert an image that `flatten` returned, scaled down only where the JPEG is too large.
 
-    Args:
-        image: An image that `flatten` returned.
-        rules: The rules that the JPEG must keep.
-        max_bytes: How large the JPEG may be.
-        check_cancelled: Called between the steps; raises where the call was cancelled.
-
-    Returns:
-        The JPEG and its header.
+    `check_cancelled` is called between the steps, and raises where the call was cancelled.
 
     Raises:
         UnusableImage: No such JPEG is small enough.
@@ -87,7 +80,9 @@ def convert_to_jpeg(
     while True:
         header = Header(kind="JPEG", width=size[0], height=size[1])
         check_rules(rules, header)
-        scaled = image if size == image.size else _resized(image, size)
+        scaled = image
+        if size != image.size:
+            scaled = image.resize(size, reducing_gap=2.0)  # pyright: ignore[reportUnknownMemberType]
         data = b""
         for quality in _QUALITIES:
             check_cancelled()
@@ -99,10 +94,6 @@ def convert_to_jpeg(
         # The bytes of a JPEG grow with its area, so with the square of its width.
         scale = min(0.95, sqrt(max_bytes / len(data)))
         size = _scale_down(size, scale, rules)
-
-
-def _resized(image: "Image.Image", size: Size) -> "Image.Image":
-    return image.resize(size, reducing_gap=2.0)  # pyright: ignore[reportUnknownMemberType]
 
 
 def _scale_down(size: Size, scale: float, rules: Sequence[ImageRule]) -> Size:

@@ -27,7 +27,7 @@ def _path(value: str) -> Path:
 
 
 def _names(value: str) -> tuple[str, ...]:
-    """Return the paths that a value may mean: a file: URL is often a path that was not escaped."""
+    # A file: URL is often a path that was not escaped, so its text is tried too.
     url = _FILE_URL.match(value)
     if url is None:
         return (value,)
@@ -38,10 +38,7 @@ def _names(value: str) -> tuple[str, ...]:
 
 
 def read_regular_file(value: str) -> bytes:
-    """Read a regular file; to open a pipe or a device could block, or start something.
-
-    Args:
-        value: A path, or a file: URL.
+    """Read the regular file of a path or file: URL; opening a device could start something.
 
     Raises:
         UnusableImage: It is missing, not a regular file, unreadable or over `MAX_FILE_BYTES`.

@@ -9,6 +9,7 @@ import binascii
 import re
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
@@ -84,10 +85,7 @@ def load_local_image(
 ) -> tuple[str, Header]:
     """Load an image of this machine, converted where it could not be sent as it is.
 
-    Args:
-        value: A path, a file: URL or a data: URI.
-        rules: The rules that the image, and what is made of it, must keep.
-        check_cancelled: Called between the steps; raises where the call was cancelled.
+    `check_cancelled` is called between the steps, and raises where the call was cancelled.
 
     Returns:
         The data: URI to send, at most `MAX_URI_CHARACTERS` long, and the header of its image.
@@ -142,7 +140,6 @@ def _data_uri(media_type: str, data: bytes) -> str:
 
 
 def _max_bytes(media_type: str) -> int:
-    """Return how large a file may be for its data: URI to be short enough."""
     return (MAX_URI_CHARACTERS - len(_data_uri(media_type, b""))) // 4 * 3
 
 
@@ -162,15 +159,12 @@ def _decode_uri(uri: str) -> bytes:
 
 
 def _read_known_header(data: bytes) -> Header | None:
-    """Read a header without Pillow, so that an image that is far too large is never opened."""
-    try:
-        return read_header(data, whole=True)
-    except UnsupportedImage:
+    # Without Pillow, so that an image that is far too large is never opened.
+    if re.match(rb"P[1-6]\s", data):  # perhaps a PPM, which only Pillow recognizes
         return None
-    except NotAnImage:
-        if re.match(rb"P[1-6]\s", data):  # perhaps a PPM, which only Pillow recognizes
-            return None
-        raise
+    with suppress(UnsupportedImage):
+        return read_header(data, whole=True)
+    return None
 
 
 def _open(data: bytes, kind: str, rules: Sequence[ImageRule]) -> "Image.Image":
@@ -189,7 +183,7 @@ def _open(data: bytes, kind: str, rules: Sequence[ImageRule]) -> "Image.Image":
 
 
 def _decode(image: "Image.Image", kind: str) -> None:
-    """Decode the first frame: damage must show before money is spent."""
+    # The first frame: damage must show before money is spent.
     try:
         image.load()
     except pillow_errors():

@@ -1,6 +1,7 @@
 """Reads from an image's orientation tag whether it is shown rotated by a quarter turn."""
 
 import struct
+from contextlib import suppress
 from struct import unpack_from
 
 _MAX_EXIF_BYTES = 64 * 1024
@@ -12,12 +13,7 @@ _SIDEWAYS = frozenset({5, 6, 7, 8})
 def is_sideways(kind: str, data: bytes | bytearray) -> bool | None:
     """Return whether an image's width and height are swapped when it is shown.
 
-    Args:
-        kind: Its type, as in `Header`.
-        data: Its beginning, as far as it was read for its size.
-
-    Returns:
-        None where the tag may be further into the file.
+    None where the tag may be further into the file than what was read for its size.
     """
     match kind:
         case "JPEG":
@@ -54,12 +50,10 @@ def _by_exif(data: bytes | bytearray, start: int) -> bool:
     if exif[:4] not in (b"II*\0", b"MM\0*"):
         return False
     order = "<" if exif[:1] == b"I" else ">"
-    try:
+    with suppress(struct.error):
         at = unpack_from(order + "I", exif, 4)[0]
         for number in range(min(_MAX_ENTRIES, unpack_from(order + "H", exif, at)[0])):
             tag, _, _, value = unpack_from(order + "HHIH", exif, at + 2 + 12 * number)
             if tag == _ORIENTATION_TAG:
                 return value in _SIDEWAYS
-    except struct.error:
-        pass
     return False

@@ -29,39 +29,33 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _MUST_BE_ESCAPED = frozenset(' \\"<>')
 
 # IANA's special-purpose registry, and addresses that look public but reach a cloud's internals.
-_BLOCKED_V4 = tuple(
-    IPv4Network(network)
-    for network in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",  # carrier-grade NAT; Alibaba's metadata
-        "127.0.0.0/8",
-        "168.63.129.16/32",  # Azure's wire server
-        "169.254.0.0/16",  # link-local; most clouds' metadata
-        "172.16.0.0/12",
-        "192.0.0.0/24",  # protocol assignments; Oracle's metadata
-        "192.0.2.0/24",
-        "192.31.196.0/24",
-        "192.52.193.0/24",
-        "192.88.99.0/24",  # 6to4 relays
-        "192.168.0.0/16",
-        "192.175.48.0/24",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "224.0.0.0/4",
-        "240.0.0.0/4",
-    )
+_BLOCKED_V4 = (
+    IPv4Network("0.0.0.0/8"),
+    IPv4Network("10.0.0.0/8"),
+    IPv4Network("100.64.0.0/10"),  # carrier-grade NAT; Alibaba's metadata
+    IPv4Network("127.0.0.0/8"),
+    IPv4Network("168.63.129.16/32"),  # Azure's wire server
+    IPv4Network("169.254.0.0/16"),  # link-local; most clouds' metadata
+    IPv4Network("172.16.0.0/12"),
+    IPv4Network("192.0.0.0/24"),  # protocol assignments; Oracle's metadata
+    IPv4Network("192.0.2.0/24"),
+    IPv4Network("192.31.196.0/24"),
+    IPv4Network("192.52.193.0/24"),
+    IPv4Network("192.88.99.0/24"),  # 6to4 relays
+    IPv4Network("192.168.0.0/16"),
+    IPv4Network("192.175.48.0/24"),
+    IPv4Network("198.18.0.0/15"),
+    IPv4Network("198.51.100.0/24"),
+    IPv4Network("203.0.113.0/24"),
+    IPv4Network("224.0.0.0/4"),
+    IPv4Network("240.0.0.0/4"),
 )
 _GLOBAL_V6 = IPv6Network("2000::/3")
-_BLOCKED_V6 = tuple(
-    IPv6Network(network)
-    for network in (
-        "2001::/23",  # protocol assignments; Teredo
-        "2001:db8::/32",
-        "2620:4f:8000::/48",
-        "3fff::/20",
-    )
+_BLOCKED_V6 = (
+    IPv6Network("2001::/23"),  # protocol assignments; Teredo
+    IPv6Network("2001:db8::/32"),
+    IPv6Network("2620:4f:8000::/48"),
+    IPv6Network("3fff::/20"),
 )
 _NAT64 = IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = IPv6Network("2002::/16")
@@ -91,39 +85,23 @@ class ParsedUrl:
 
     @property
     def host_header(self) -> str:
-        """Return the value of the Host header: the port stands in it unless it is the default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
-    def check_public(self) -> None:
-        """Check the scheme and, where the host is an address, that it is public.
-
-        Raises:
-            BlockedAddress: One of them is not.
-        """
-        if self.scheme != "https":
-            raise BlockedAddress(f"it begins with {self.scheme}:")
-        if self.address is not None and not is_public(self.address):
-            raise BlockedAddress(f"its address is not public ({PRIVATE_HINT})")
-
     def check_port(self) -> None:
-        """Check that the port is the scheme's default, so that a fetch cannot scan ports.
-
-        Raises:
-            BlockedAddress: It is another one.
-        """
+        """Check that the port is the scheme's default, so that a fetch cannot scan ports."""
         if self.port != _PORTS[self.scheme]:
             raise BlockedAddress(f"its port is {self.port}; files are fetched from port 443 only")
 
 
-def parse_url(url: str, *, allow_http: bool) -> ParsedUrl:
-    """Parse a URL that RunComfy may fetch.
+def parse_url(url: str, *, allow_private: bool) -> ParsedUrl:
+    """Parse a URL that RunComfy may fetch; plain http and private addresses must be allowed.
 
     Raises:
         BlockedAddress: It is not an http or https URL, two parsers could read it differently, or
-            its host is neither a plain name nor a plain address.
+            its host is neither a plain name nor a plain address, or is a private address.
     """
-    _check_form(url, ("https", "http") if allow_http else ("https",))
+    _check_form(url, ("https", "http") if allow_private else ("https",))
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname
@@ -135,16 +113,19 @@ def parse_url(url: str, *, allow_http: bool) -> ParsedUrl:
     if bracketed and not _BRACKETED.fullmatch(parts.netloc):
         raise BlockedAddress("its host is an address in an unusual form")
     known: Literal["https", "http"] = "https" if parts.scheme == "https" else "http"
-    return ParsedUrl(
+    parsed = ParsedUrl(
         scheme=known,
         host=_parse_address_host(host) if bracketed else _parse_host(host),
         port=_PORTS[known] if port is None else port,
         target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
     )
+    address = parsed.address
+    if not allow_private and address is not None and not is_public(address):
+        raise BlockedAddress(f"its address is not public ({PRIVATE_HINT})")
+    return parsed
 
 
 def _check_form(url: str, schemes: tuple[str, ...]) -> None:
-    """Check what needs no parser: the scheme, the length and the characters."""
     scheme = _SCHEME.match(url)
     if scheme is None:
         raise BlockedAddress("it has no scheme")

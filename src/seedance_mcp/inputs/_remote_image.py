@@ -3,7 +3,7 @@
 import re
 import zlib
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 
 import httpx
 from anyio.lowlevel import checkpoint
@@ -33,38 +33,22 @@ _FINAL_ERRORS = frozenset({400, 401, 402, 403, 404, 410, 414, 451})
 _MAX_LENGTH_DIGITS = 19
 
 
-@asynccontextmanager
-async def open_remote_image(fetcher: Fetcher, url: str) -> AsyncGenerator["RemoteImage", None]:
-    """Open the image behind a URL; nothing is requested before something is read."""
-    image = RemoteImage(fetcher, url)
-    async with aclosing(image.chunks):
-        yield image
-
-
 class RemoteImage:
-    """An image behind a URL, of which no more is read than is needed.
-
-    Attributes:
-        chunks: Its bytes from the first on, decoded.
-        content_type: The host's Content-Type, once something was read.
-    """
+    """An image behind a URL, of which no more is read than is needed."""
 
     def __init__(self, fetcher: Fetcher, url: str) -> None:
-        self.content_type = ""
+        self._content_type = ""
         self._fetcher = fetcher
         self._url = url
         self._content_length: int | None = None
         self._bytes_read = 0
-        self.chunks = self._read_decoded()
+        self._chunks = self._read_decoded()
+
+    async def aclose(self) -> None:
+        await self._chunks.aclose()
 
     async def read_header(self, limit: float) -> Header | None:
-        """Read until the image's type and size are known.
-
-        Args:
-            limit: How many bytes to read at most.
-
-        Returns:
-            The header, or None where it is not within the limit.
+        """Read an image's type and size, None where they are not in its first `limit` bytes.
 
         Raises:
             UnusableImage: It is not an image, or does not exist.
@@ -74,7 +58,7 @@ class RemoteImage:
         try:
             return await self._read_header(limit)
         except NotAnImage as error:
-            kind = f" ({self.content_type})" if self.content_type else ""
+            kind = f" ({self._content_type})" if self._content_type else ""
             raise UnusableImage(f"it is {error}{kind}") from None
         except UnsupportedImage as error:
             raise Unverifiable(f"it is of type {error}, which cannot be measured here") from None
@@ -82,7 +66,7 @@ class RemoteImage:
     async def _read_header(self, limit: float) -> Header | None:
         data, parse_at = bytearray(), 0
         try:
-            async for chunk in self.chunks:
+            async for chunk in self._chunks:
                 # Buffered chunks come without a pause: this lets deadlines and other calls in.
                 await checkpoint()
                 data += chunk
@@ -100,15 +84,11 @@ class RemoteImage:
         return read_header(data, whole=True)
 
     async def count_bytes(self, limit: float) -> tuple[int, bool]:
-        """Return the size in bytes: as the host reports it, else counted up to a limit.
-
-        Returns:
-            The size, and whether counting stopped there.
-        """
+        """Return the size in bytes, and whether counting stopped there, at the limit."""
         if self._content_length is not None:
             return self._content_length, False
         while self._bytes_read < limit:
-            chunk = await anext(self.chunks, None)
+            chunk = await anext(self._chunks, None)
             if chunk is None:
                 return self._bytes_read, False
             await checkpoint()
@@ -126,20 +106,17 @@ class RemoteImage:
             await response.aclose()
             raise
         async with aclosing(self._read_raw(response)) as raw:
-            if encoding in _NOT_ENCODED:
-                async for chunk in raw:
-                    yield chunk
-                return
             try:
-                async with aclosing(_inflated(raw, encoding)) as inflated:
-                    async for chunk in inflated:
+                decoded = raw if encoding in _NOT_ENCODED else _inflated(raw, encoding)
+                async with aclosing(decoded):
+                    async for chunk in decoded:
                         yield chunk
             except zlib.error:
                 raise UnusableImage(f"its host sends it as {encoding}, but it is not") from None
 
     def _read_head(self, response: httpx.Response) -> str:
         """Read an answer's status and headers, and return the content encoding."""
-        self.content_type = one_line(response.headers.get("Content-Type", "").partition(";")[0])
+        self._content_type = one_line(response.headers.get("Content-Type", "").partition(";")[0])
         total = _total_bytes(response)
         if _is_empty(response):
             raise UnusableImage("it is empty")
@@ -181,10 +158,8 @@ class RemoteImage:
 
 
 def _next_parse(length: int) -> int:
-    """Return how many bytes must be there before the header is parsed again, from its beginning.
-
-    Parsing at every chunk would let a host that drips single bytes keep the event loop busy.
-    """
+    # The header is parsed from its beginning each time. Doing so at every chunk would let a host
+    # that drips single bytes keep the event loop busy.
     return 2 * length if length > MAX_STEPPED_BYTES else min(2 * length, length + PARSE_STEP_BYTES)
 
 
@@ -213,7 +188,7 @@ async def _inflated(raw: AsyncGenerator[bytes, None], encoding: str) -> AsyncGen
 
 
 def _wbits(start: bytes, encoding: str) -> int:
-    """Return the wbits for zlib: some hosts send a deflate without its zlib header (RFC 1950)."""
+    # Some hosts send a deflate without its zlib header (RFC 1950).
     headless = encoding == "deflate" and (start[0] & 0x0F != 8 or int.from_bytes(start[:2]) % 31)
     return -15 if headless else 47  # 47 detects gzip or zlib by the header
 

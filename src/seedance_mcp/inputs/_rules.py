@@ -26,16 +26,10 @@ def check_rules(
     *,
     or_more: bool = False,
 ) -> None:
-    """Check an image against the rules, as far as it is known.
-
-    Args:
-        rules: The argument's rules; the first that is broken is reported.
-        header: The size in pixels, None where it is unknown.
-        byte_size: The size in bytes, None where it is unknown.
-        or_more: Whether counting the bytes stopped there.
+    """Check an image against the rules, as far as it is known; `or_more` if it was not counted on.
 
     Raises:
-        RuleViolated: In RunComfy's words, with the measured value.
+        RuleViolated: The first rule that it breaks, in RunComfy's words, with the measured value.
     """
     try:
         _check_as_stored(rules, header, byte_size, or_more=or_more)

@@ -5,7 +5,7 @@ since a host is slow or forbids it, is sent to RunComfy with a warning.
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from math import inf
 
@@ -22,7 +22,7 @@ from ._findings import CheckedFile, CheckedInputs, find_warnings, type_warning
 from ._image_header import Header
 from ._local_image import OneAtATime, is_local, load_local_image
 from ._public_urls import parse_url
-from ._remote_image import open_remote_image
+from ._remote_image import RemoteImage
 from ._rules import check_rules, max_bytes
 
 URL_CHECK_TIMEOUT_SECONDS = 5.0
@@ -40,13 +40,9 @@ _ARTICLES = {"image": "an image", "video": "a video", "audio": "an audio file"}
 class Preflight:
     """Refuses calls whose files RunComfy would refuse, as far as that can be known.
 
-    Args:
-        model: Whose arguments and rules these are.
-        check: Whether hosts are looked up and images are fetched.
-        allow_private: Whether plain http, any port and any address are allowed.
-        local_files: Whether an image may be a path, a file: URL or a data: URI.
-        resolve: Looks host names up.
-        transport: The connections, for tests; by default each check opens and closes its own.
+    Hosts are looked up and images are fetched only with `check`. `allow_private` allows plain http,
+    any port and any address; `local_files` allows paths, file: URLs and data: URIs of images. Each
+    check opens and closes its own connections, unless a test gives it a `transport`.
     """
 
     def __init__(  # noqa: PLR0913 - each a switch or a seam
@@ -68,14 +64,9 @@ class Preflight:
         self._local_images = OneAtATime()
 
     async def check(self, arguments: JSONObject, *, timeout: float = inf) -> CheckedInputs:
-        """Check every file of a call, side by side.
+        """Check every file of a call, side by side, within `timeout` seconds in all.
 
-        Args:
-            arguments: The model's arguments, checked against its schema, with defaults.
-            timeout: How long it may take in all, in seconds.
-
-        Returns:
-            The arguments to send, and the warnings.
+        The arguments must be checked against the model's schema before.
 
         Raises:
             InputError: In one line, which argument is wrong and what was found.
@@ -100,9 +91,7 @@ class Preflight:
                 raise _refusal(file, UnusableImage(reason))
             return
         try:
-            url = parse_url(file.value, allow_http=self._allow_private)
-            if not self._allow_private:
-                url.check_public()
+            parse_url(file.value, allow_private=self._allow_private)
         except BlockedAddress as error:
             raise _refusal(file, error) from None
 
@@ -157,9 +146,8 @@ class Preflight:
                     await fetcher.resolve(file.value)
                     return CheckedFile(file=file)
                 header = await _measure(file, fetcher)
-                return CheckedFile(
-                    file=file, header=header, warning=type_warning(file.path, header)
-                )
+                warning = type_warning(file.path, header)
+                return CheckedFile(file=file, header=header, warning=warning)
         except (BlockedAddress, UnusableImage, RuleViolated) as error:
             raise _refusal(file, error) from None
         except Unverifiable as error:
@@ -178,7 +166,7 @@ class Preflight:
 async def _measure(file: FileArgument, fetcher: Fetcher) -> Header:
     """Fetch as much of an image as its rules need, and check it against them."""
     limit = max_bytes(file.rules)
-    async with open_remote_image(fetcher, file.value) as image:
+    async with aclosing(RemoteImage(fetcher, file.value)) as image:
         header = await image.read_header(min(limit, MAX_HEADER_BYTES))
         check_rules(file.rules, header)
         if limit < inf:
