@@ -34,12 +34,9 @@ _BY_CODE: dict[int, type[Rejection]] = {
     404001: JobNotFound,
 }
 _BY_STATUS: dict[int, type[Rejection]] = {
-    400: RequestRejected,
-    401: TokenRejected,
+    **dict.fromkeys((400, 413, 422), RequestRejected),
+    **dict.fromkeys((401, 403), TokenRejected),
     402: BalanceEmpty,
-    403: TokenRejected,
-    413: RequestRejected,
-    422: RequestRejected,
     429: RateLimited,
 }
 _UNKNOWN_ID = 400001
@@ -55,24 +52,26 @@ _MESSAGES: dict[type[Rejection], str] = {
 }
 
 
+About = Literal["model", "job"]
+"""What a path names: the same error code means an unknown model or an unknown job (docs, seen)."""
+
+
 def read_error(
-    status_code: int,
-    body: Any,
-    *,
-    about: Literal["model", "job"],
-    retry_after: float | None = None,
+    status_code: int, body: Any, *, about: About, retry_after: float | None = None
 ) -> RunComfyError | None:
     """Return the error that an answer reports, or None.
 
     Args:
         status_code: The HTTP status; a 2xx whose body has an `error_code` is an error (client).
         body: The parsed JSON, or None.
-        about: What the request names: 400001 and 404 mean that this is unknown (docs, seen).
+        about: What the request names; 400001 and 404 mean that this is unknown.
         retry_after: The seconds of a Retry-After header, or None.
     """
     code = error_code(body)
     success = httpx.codes.is_success(status_code)
-    if success and not _has_error_code(body):
+    reported = fields(body).get("error_code")
+    # Any other form counts as an error, even one that names no code known here.
+    if success and (not reported or reported == "0"):
         return None
     text = error_text(body)
     detail = f"{code or status_code}: {text}" if text else f"{code or status_code}"
@@ -88,9 +87,14 @@ def read_error(
     return kind(f"{_MESSAGES[kind]} ({detail}).", retry_after=retry_after)
 
 
+def fields(value: Any) -> Mapping[str, Any]:
+    """Return the fields of a JSON object; anything else has none."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
 def error_code(body: Any) -> int | None:
     """Return an answer's `error_code`, a number or digits in a string, or None."""
-    code = cast("dict[str, Any]", body).get("error_code") if isinstance(body, dict) else None
+    code = fields(body).get("error_code")
     if isinstance(code, str) and re.fullmatch(r"[0-9]{3,9}", code, re.ASCII):
         return int(code)
     if isinstance(code, int) and not isinstance(code, bool) and 0 <= code < 10**9:
@@ -102,11 +106,7 @@ def error_text(body: Any, *, depth: int = 4) -> str | None:
     """Return the message of an error answer, one line of at most 300 characters, or None.
 
     It is in `error_message`, `message`, `error` or `detail`: a string, an object that holds one,
-    or a list of field errors (client).
-
-    Args:
-        body: The answer, or a part of it.
-        depth: How many levels to search.
+    or a list of field errors (client). `depth` bounds how many levels are searched.
     """
     if isinstance(body, str):
         return one_line(body, 300) or None
@@ -116,26 +116,19 @@ def error_text(body: Any, *, depth: int = 4) -> str | None:
         parts = cast("list[Any]", body)[:3]
         texts = [text for part in parts if (text := error_text(part, depth=depth - 1))]
         return one_line("; ".join(texts), 300) or None
-    found = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+    found = fields(body)
     for key in ("error_message", "message", "error", "detail", "msg"):
         if text := error_text(found.get(key), depth=depth - 1):
             return one_line(f"{_field_prefix(found)}{text}", 300)
     return None
 
 
-def _kind(
-    code: int | None, status_code: int, about: Literal["model", "job"]
-) -> type[Rejection] | None:
+def _kind(code: int | None, status_code: int, about: About) -> type[Rejection] | None:
     if code == _UNKNOWN_ID or (code is None and status_code == HTTPStatus.NOT_FOUND):
         return JobNotFound if about == "job" else RequestRejected
     # An undocumented code falls under the HTTP status that its first three digits are.
     by_code = _BY_CODE.get(code or 0) or _BY_STATUS.get((code or 0) // 1000)
     return by_code or _BY_STATUS.get(status_code)
-
-
-def _has_error_code(body: Any) -> bool:
-    code = cast("dict[str, Any]", body).get("error_code") if isinstance(body, dict) else None
-    return bool(code) and code != "0"
 
 
 def _field_prefix(field_error: Mapping[str, Any]) -> str:

@@ -26,38 +26,24 @@ from seedance_mcp.jobs.status import (
     Succeeded,
 )
 
-from ._error_codes import error_text
+from ._error_codes import error_text, fields
 
 _MAX_URL_LENGTH = 8192
 _MAX_QUEUE_POSITION = 2**31 - 1
 # As Unix seconds this is the year 5138, as milliseconds 1973.
 _MAX_UNIX_SECONDS = 1e11
 _STATUS_WORDS = {
-    "in_queue": Status.IN_QUEUE,
-    "queued": Status.IN_QUEUE,
-    "pending": Status.IN_QUEUE,
-    "in_progress": Status.IN_PROGRESS,
-    "processing": Status.IN_PROGRESS,
-    "running": Status.IN_PROGRESS,
-    "completed": Status.COMPLETED,
-    "complete": Status.COMPLETED,
-    "done": Status.COMPLETED,
-    "finished": Status.COMPLETED,
-    "succeeded": Status.COMPLETED,
-    "success": Status.COMPLETED,
-    "failed": Status.FAILED,
-    "error": Status.FAILED,
-    "cancelled": Status.CANCELLED,
-    "canceled": Status.CANCELLED,
+    **dict.fromkeys(("in_queue", "queued", "pending"), Status.IN_QUEUE),
+    **dict.fromkeys(("in_progress", "processing", "running"), Status.IN_PROGRESS),
+    **dict.fromkeys(("completed", "complete", "done", "finished"), Status.COMPLETED),
+    **dict.fromkeys(("succeeded", "success"), Status.COMPLETED),
+    **dict.fromkeys(("failed", "error"), Status.FAILED),
+    **dict.fromkeys(("cancelled", "canceled"), Status.CANCELLED),
 }
 
 
 def check_request_id(request_id: str) -> str:
-    """Return an id if it is safe in a URL.
-
-    Raises:
-        InputError: It is not 1 to 128 letters, digits, `-` and `_`.
-    """
+    """Return an id if it is safe in a URL; else raise `InputError`."""
     if not re.fullmatch(REQUEST_ID_PATTERN.strip("^$"), request_id, re.ASCII):
         raise InputError(
             "request_id",
@@ -134,7 +120,7 @@ def read_outputs(output: Any) -> Outputs:
 
     Only `output` is read: answers may echo the inputs, which contain URLs too (client).
     """
-    found = cast("dict[str, Any]", output) if isinstance(output, dict) else {}
+    found = fields(output)
 
     def urls(*keys: str) -> tuple[str, ...]:
         values = (url for key in keys for url in _as_list(found.get(key)))

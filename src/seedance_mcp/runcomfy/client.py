@@ -5,6 +5,7 @@ goes to the configured origin only. Free requests are retried; the paid POST is 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -27,15 +28,11 @@ from .http import SUBMIT_TIMEOUT_SECONDS, HttpAnswer, RunComfyHttp
 CONNECTION_ERRORS = (httpx.NetworkError, httpx.ProtocolError, httpx.ConnectTimeout)
 
 
+@dataclass(eq=False, repr=False)
 class RunComfyClient:
-    """The calls of the Model API.
+    """The calls of the Model API."""
 
-    Args:
-        http: Sends requests and reads answers.
-    """
-
-    def __init__(self, http: RunComfyHttp) -> None:
-        self._http = http
+    _http: RunComfyHttp
 
     async def submit(self, model_id: str, arguments: Mapping[str, Any]) -> str:
         """Buy a clip: the one request that costs money.
@@ -43,7 +40,7 @@ class RunComfyClient:
         It is sent once more only if it certainly never left, because connecting failed.
 
         Args:
-            model_id: The model; its slashes stay literal (page).
+            model_id: Its slashes stay literal (page).
             arguments: The model's input object, which is the whole body (page).
 
         Returns:
@@ -59,6 +56,7 @@ class RunComfyClient:
             try:
                 answer = await self._post_job(model_id, arguments)
             except RunComfyUnavailable as error:
+                # After a PoolTimeout, half of the call's time is gone already.
                 if not error.never_sent or isinstance(error.__cause__, httpx.PoolTimeout):
                     raise
                 answer = await self._post_job(model_id, arguments)
@@ -79,12 +77,7 @@ class RunComfyClient:
         return read_status(_read(answer))
 
     async def result(self, request_id: str) -> Observation:
-        """Read a job's result and cost, or its state if it has not ended.
-
-        Raises:
-            JobNotFound: RunComfy does not know it.
-            RunComfyError: Any other error, after retries if they may help.
-        """
+        """Read a job's result and cost, or its state if it has not ended; raises as `status`."""
         path = _job_path(request_id, "result") + "?include_cost=true"
         answer = await self._http.get(path, about="job")
         if error_code(answer.body) == NOT_READY:
@@ -92,10 +85,7 @@ class RunComfyClient:
         return read_result(_read(answer))
 
     async def cancel(self, request_id: str) -> bool:
-        """Cancel a job; send the request once more if the connection broke.
-
-        Returns:
-            Whether it was cancelled; only queued jobs can be (page).
+        """Cancel a job, and return whether it was cancelled; only queued jobs can be (page).
 
         Raises:
             RunComfyError: RunComfy rejected the request or sent no usable answer.
@@ -104,6 +94,7 @@ class RunComfyClient:
         try:
             answer = await self._http.send("POST", path, about="job")
         except RunComfyUnavailable as error:
+            # Cancelling twice does no harm, unlike submitting twice.
             if not isinstance(error.__cause__, CONNECTION_ERRORS):
                 raise
             answer = await self._http.send("POST", path, about="job")

@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from math import inf
-from types import TracebackType
 from typing import Self
 
 import anyio
@@ -30,9 +29,6 @@ class Connections:
     Each is an httpx client of its own. In a client shared by hundreds of requests, httpx scans all
     connections and waiting requests at every start and end of one, which takes many times as long
     as the requests themselves.
-
-    Args:
-        client: Make an httpx client.
     """
 
     def __init__(self, client: Callable[[], httpx.AsyncClient]) -> None:
@@ -45,11 +41,8 @@ class Connections:
     async def acquire(self, *, timeout: float) -> AsyncGenerator[httpx.AsyncClient, None]:
         """Yield a connection for one request, preferably the one used last.
 
-        Args:
-            timeout: How long to wait for a free one, in seconds.
-
         Raises:
-            httpx.PoolTimeout: None became free in time.
+            httpx.PoolTimeout: None became free within `timeout` seconds.
         """
         with anyio.move_on_after(timeout) as waiting:
             await self._slots.acquire()
@@ -74,16 +67,10 @@ class Connections:
                 await client.aclose()
 
     async def __aenter__(self) -> Self:
-        """Return the pool; connections open on demand."""
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the idle connections; by now no request is under way."""
+    async def __aexit__(self, *error: object) -> None:
+        # By now no request is under way, so every connection is idle.
         for client, _ in self._idle:
             await client.aclose()
 
@@ -92,10 +79,6 @@ async def open_connections(base_url: str, transport: Transport | None) -> Connec
     """Return connections to an origin, with the proxy and certificates of the environment.
 
     Both are used only for https: over plain http a proxy could read the token.
-
-    Args:
-        base_url: The origin.
-        transport: A replacement for the network, or None.
 
     Raises:
         ConfigurationError: The environment's proxy or certificates are unusable.

@@ -20,7 +20,7 @@ from seedance_mcp.errors import (
 )
 from seedance_mcp.retry import MAX_RETRY_SECONDS, RETRY_ATTEMPTS, retry_delay
 
-from ._error_codes import read_error
+from ._error_codes import About, read_error
 from .connections import Connections
 from .throttle import Throttle
 
@@ -39,9 +39,6 @@ TRANSPORT_ERRORS = (httpx.TransportError, httpx.DecodingError)
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """The errors that come before the first byte of a request can have left."""
 
-About = Literal["model", "job"]
-"""What a path names: the same error code means an unknown model or an unknown job."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class HttpAnswer:
@@ -57,31 +54,22 @@ class HttpAnswer:
     error: RunComfyError | None
 
 
+@dataclass(eq=False, repr=False)
 class RunComfyHttp:
     """Requests to one origin with one token.
 
-    Args:
+    Attributes:
         connections: Opened and closed by the caller.
         base_url: The origin, without a slash at the end.
         token: The bearer token; without one every request raises `TokenMissing`.
-        clock: For delays and jitter between retries, and for a Retry-After date.
         throttle: The rate limit of repeatable requests, or None.
     """
 
-    def __init__(
-        self,
-        connections: Connections,
-        *,
-        base_url: str,
-        token: str | None,
-        clock: Clock,
-        throttle: Throttle | None = None,
-    ) -> None:
-        self._connections = connections
-        self._base_url = base_url
-        self._token = token
-        self._clock = clock
-        self._throttle = throttle
+    connections: Connections
+    base_url: str
+    token: str | None
+    clock: Clock
+    throttle: Throttle | None = None
 
     async def get(self, path: str, *, about: About) -> HttpAnswer:
         """Send a safe request, and retry it with backoff while that may help.
@@ -103,18 +91,18 @@ class RunComfyHttp:
                 delay = self._retry_delay(attempt, answer.error)
                 if delay is None:
                     return answer
-            await self._clock.sleep(delay)
+            await self.clock.sleep(delay)
         return await self._get_once(path, about)
 
     async def _get_once(self, path: str, about: About) -> HttpAnswer:
-        if self._throttle is None:
+        if self.throttle is None:
             return await self.send("GET", path, about=about)
-        await self._throttle.acquire()
+        await self.throttle.acquire()
         answer = await self.send("GET", path, about=about)
         if isinstance(answer.error, RateLimited):
-            self._throttle.back_off(min(answer.error.retry_after or 0.0, MAX_RETRY_SECONDS))
+            self.throttle.back_off(min(answer.error.retry_after or 0.0, MAX_RETRY_SECONDS))
         else:
-            self._throttle.speed_up()
+            self.throttle.speed_up()
         return answer
 
     async def send(
@@ -134,22 +122,23 @@ class RunComfyHttp:
             RunComfyUnavailable: No answer came.
             TokenMissing: No token is set.
         """
-        if not self._token:
+        if not self.token:
             raise TokenMissing
         deadline = anyio.current_time() + timeout
         try:
             # A request that left later than this would have too little time for its answer.
-            async with self._connections.acquire(timeout=timeout / 2) as http:
-                request = http.build_request(
-                    method,
-                    f"{self._base_url}{path}",
-                    json=body,
-                    headers={"Authorization": f"Bearer {self._token}"},
-                    timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS),
-                )
+            async with self.connections.acquire(timeout=timeout / 2) as http:
                 # httpx bounds each read, not their sum, so a slow trickle could go on forever.
                 with anyio.fail_after(deadline - anyio.current_time()):
-                    response, raw = await _send_bounded(http, request)
+                    async with http.stream(
+                        method,
+                        f"{self.base_url}{path}",
+                        json=body,
+                        headers={"Authorization": f"Bearer {self.token}"},
+                        timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS),
+                        follow_redirects=False,
+                    ) as response:
+                        raw = await _read_bounded(response)
         except TimeoutError as error:
             raise RunComfyUnavailable(
                 f"RunComfy did not answer within {timeout:.0f} s.", transient=True
@@ -161,10 +150,10 @@ class RunComfyHttp:
                 never_sent=isinstance(error, NEVER_SENT),
             ) from error
         # RunComfy may echo the token; it must not reach a message or a log.
-        return self._answer(response, _redact(_parse(raw), self._token), about)
+        return self._answer(response, _redact(_parse(raw), self.token), about)
 
     def _answer(self, response: httpx.Response, body: Any, about: About) -> HttpAnswer:
-        retry_after = _retry_after(response.headers.get("Retry-After"), self._clock.now())
+        retry_after = _retry_after(response.headers.get("Retry-After"), self.clock.now())
         error = read_error(response.status_code, body, about=about, retry_after=retry_after)
         return HttpAnswer(status_code=response.status_code, body=body, error=error)
 
@@ -173,18 +162,8 @@ class RunComfyHttp:
         transient = isinstance(error, RunComfyUnavailable) and error.transient
         if error is None or not (transient or isinstance(error, RateLimited)):
             return None
-        delay = retry_delay(attempt, self._clock.random, retry_after=error.retry_after)
+        delay = retry_delay(attempt, self.clock.random, retry_after=error.retry_after)
         return delay if delay <= MAX_RETRY_SECONDS else None
-
-
-async def _send_bounded(
-    http: httpx.AsyncClient, request: httpx.Request
-) -> tuple[httpx.Response, bytes]:
-    response = await http.send(request, stream=True, follow_redirects=False)
-    try:
-        return response, await _read_bounded(response)
-    finally:
-        await response.aclose()
 
 
 async def _read_bounded(response: httpx.Response) -> bytes:

@@ -1,6 +1,8 @@
 """A rate limit on requests to RunComfy, shared by all of this process."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 
 import anyio
@@ -16,19 +18,15 @@ SAME_LIMIT_SECONDS = 1.0
 report the same limit."""
 
 
+@dataclass(eq=False, repr=False)
 class Throttle:
-    """A rate limiter that a 429 slows down and every other answer speeds up.
+    """A rate limiter that a 429 slows down and every other answer speeds up."""
 
-    Args:
-        sleep: Pause for some seconds.
-    """
-
-    def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
-        self._sleep = sleep
-        self._rate = MAX_REQUESTS_PER_SECOND
-        self._next_slot = 0.0
-        self._slowed_at = -inf
-        self._lock = anyio.Lock(fast_acquire=True)
+    _sleep: Callable[[float], Awaitable[None]]
+    _rate: float = field(default=MAX_REQUESTS_PER_SECOND, init=False)
+    _next_slot: float = field(default=0.0, init=False)
+    _slowed_at: float = field(default=-inf, init=False)
+    _lock: anyio.Lock = field(default_factory=partial(anyio.Lock, fast_acquire=True), init=False)
 
     async def acquire(self) -> None:
         """Wait for a slot, first come, first served; cancelling the wait uses no slot."""
