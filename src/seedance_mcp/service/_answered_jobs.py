@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import anyio
 from anyio.abc import TaskGroup
@@ -16,24 +17,20 @@ ANSWER_SECONDS = 1.0
 """How long an answer may take to reach the client's pipe on a busy machine."""
 
 
+@dataclass(eq=False, repr=False)
 class AnsweredJobs:
     """Which jobs an answer has named.
 
     This process knows at once. The ledger is told a moment later, when the answer has left: a
     process killed in between has told its client nothing, and an identical call gets the job back.
-
-    Args:
-        store: The ledger.
-        tasks: Runs the writes.
-        answers_left: Returns whether every answer so far has left for the client.
     """
 
-    def __init__(self, store: Store, tasks: TaskGroup, answers_left: Callable[[], bool]) -> None:
-        self.job_ids: set[str] = set()
-        self._store = store
-        self._tasks = tasks
-        self._answers_left = answers_left
-        self._ending = anyio.Event()
+    _store: Store
+    _tasks: TaskGroup
+    # Returns whether every answer so far has left for the client.
+    _answers_left: Callable[[], bool]
+    job_ids: set[str] = field(default_factory=set[str], init=False)
+    _ending: anyio.Event = field(default_factory=anyio.Event, init=False)
 
     def note(self, *jobs: Job) -> None:
         """Note that an answer which names these jobs' request ids is being sent."""

@@ -7,6 +7,7 @@ first, since another one may have finished them.
 
 import logging
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -15,7 +16,7 @@ from anyio.abc import TaskGroup
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import DownloadFailed, LinkRefused
 from seedance_mcp.jobs.job import Job
-from seedance_mcp.jobs.status import Output, Status
+from seedance_mcp.jobs.status import Status
 from seedance_mcp.outputs.download import Downloader, file_exists
 from seedance_mcp.outputs.job_locks import JobLocks
 
@@ -37,8 +38,6 @@ class _Download:
 
     Attributes:
         job: The job, with the files that were saved so far.
-        progress: How far it is.
-        scope: Cancels it.
         done: Set when it has ended, one way or the other.
         failure: The first failure, None if there was none.
         first_automatic: Whether this is the first attempt of an automatic download.
@@ -52,37 +51,23 @@ class _Download:
     first_automatic: bool = False
 
 
+@dataclass(eq=False, repr=False)
 class BackgroundDownloads:
-    """Downloads the files of one owner's jobs.
+    """Downloads the files of one owner's jobs."""
 
-    Args:
-        downloader: Downloads one file.
-        tracker: Records where the files are.
-        locks: Keep other processes from downloading the same job.
-        tasks: Runs the downloads.
-        clock: The time and pauses.
-        automatic: Whether every job is downloaded as soon as it is seen to be completed.
-    """
-
-    def __init__(  # noqa: PLR0913 - the parts that the factory puts together
-        self,
-        downloader: Downloader,
-        tracker: JobTracker,
-        locks: JobLocks,
-        tasks: TaskGroup,
-        clock: Clock,
-        *,
-        automatic: bool,
-    ) -> None:
-        self._downloader = downloader
-        self._tracker = tracker
-        self._locks = locks
-        self._tasks = tasks
-        self._clock = clock
-        self._automatic = automatic
-        self._ending = False
-        self._under_way: dict[str, _Download] = {}
-        self._failures: dict[str, tuple[int, float]] = {}
+    _downloader: Downloader
+    _tracker: JobTracker
+    _locks: JobLocks
+    _tasks: TaskGroup
+    _clock: Clock
+    # Whether every job is downloaded as soon as it is seen to be completed.
+    _automatic: bool
+    _ending: bool = field(default=False, init=False)
+    _under_way: dict[str, _Download] = field(default_factory=dict[str, _Download], init=False)
+    # How often the last attempts at a job's files failed in a row, and when the last one did.
+    _failures: dict[str, tuple[int, float]] = field(
+        default_factory=dict[str, tuple[int, float]], init=False
+    )
 
     async def download(
         self, report: JobReport, *, deadline: float, watch: WatchDownload
@@ -93,9 +78,6 @@ class BackgroundDownloads:
             report: A job; nothing is downloaded unless it is completed.
             deadline: When to return, done or not, on the event loop's clock, in seconds.
             watch: Called with the progress.
-
-        Returns:
-            The report with where the files are, why some are not there, or how far it is.
         """
         job = await self._current(report.job)
         if job.status is not Status.COMPLETED or _is_saved(job):
@@ -110,12 +92,7 @@ class BackgroundDownloads:
         return _with_outcome(replace(report, job=download.job), download)
 
     async def wait_for_automatic(self, report: JobReport, *, deadline: float) -> JobReport:
-        """Wait for the first automatic download of a job, if one is under way.
-
-        Args:
-            report: The job.
-            deadline: As for `download`.
-        """
+        """Wait for the first automatic download of a job, if one is under way."""
         download = self._under_way.get(report.job.id)
         if download is None or not download.first_automatic:
             return report
@@ -161,15 +138,12 @@ class BackgroundDownloads:
             logger.exception("The download of %s broke", job.request_id)
             download.failure = DownloadFailed("The download broke inside this server; see its log.")
         finally:
-            self._note_outcome(job, download.failure)
+            del self._under_way[job.id]
+            times, _ = self._failures.pop(job.id, (0, 0.0))
+            if failure := download.failure:
+                logger.warning("%s was not downloaded: %s", job.request_id, failure.message)
+                self._failures[job.id] = times + 1, anyio.current_time()
             download.done.set()
-
-    def _note_outcome(self, job: Job, failure: DownloadFailed | None) -> None:
-        del self._under_way[job.id]
-        times, _ = self._failures.pop(job.id, (0, 0.0))
-        if failure:
-            logger.warning("%s was not downloaded: %s", job.request_id, failure.message)
-            self._failures[job.id] = times + 1, anyio.current_time()
 
     async def _download_when_locked(self, download: _Download) -> None:
         """Download a job's files once no other process does."""
@@ -184,19 +158,25 @@ class BackgroundDownloads:
     async def _download_each(self, download: _Download) -> None:
         """Download every file that is missing; a failure does not keep the others from coming."""
         download.job = await self._current(download.job)
-        outputs = download.job.outputs.each
         size = 0
-        for place, (output, path) in enumerate(zip(outputs, download.job.saved, strict=True)):
+        for place, path in enumerate(download.job.saved):
             if path and file_exists(Path(path)):
                 continue
-            counter = _Counter(download=download, before=size, last=output is outputs[-1])
             try:
-                size += await self._download_one(download, place, counter)
+                size += await self._download_one(download, place, size)
             except DownloadFailed as failure:
                 download.failure = download.failure or failure
 
-    async def _download_one(self, download: _Download, place: int, counter: "_Counter") -> int:
-        """Download one file, record where it is, and return its size in bytes."""
+    async def _download_one(self, download: _Download, place: int, before: int) -> int:
+        """Download one file after `before` bytes of others, and return its size in bytes."""
+        outputs = download.job.outputs.each
+        output = outputs[place]
+
+        async def count(size: int, total: int | None) -> None:
+            # The sizes of the files to come are unknown, so there is no sum before the last one.
+            if total is not None:
+                total = before + total if output is outputs[-1] else None
+            download.progress = DownloadProgress(size=before + size, total=total)
 
         async def record(path: Path) -> bool:
             saved = download.job.saved
@@ -204,45 +184,18 @@ class BackgroundDownloads:
             download.job = replace(download.job, saved_to=tuple(saved))
             return await self._tracker.record_files(download.job)
 
-        async def fetch(output: Output) -> Path:
-            return await self._downloader.download(
-                download.job, output, on_bytes=counter, on_saved=record
-            )
-
-        output = download.job.outputs.each[place]
+        fetch = partial(self._downloader.download, on_bytes=count, on_saved=record)
         try:
-            path = await fetch(output)
+            path = await fetch(download.job, output)
         except LinkRefused:
             # RunComfy signs links anew, and another call may have read a newer one.
             newest = (await self._current(download.job)).outputs.each[place]
             if newest == output:
                 raise
-            path = await fetch(newest)
+            path = await fetch(download.job, newest)
         size = path.stat().st_size
-        await counter(size, size)
+        await count(size, size)
         return size
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Counter:
-    """Adds up the bytes of a job's files, which come one after the other.
-
-    Attributes:
-        download: Gets the sum as its progress.
-        before: The bytes of the files before this one.
-        last: Whether this is the last file; only then is the total known.
-    """
-
-    download: _Download
-    before: int
-    last: bool
-
-    async def __call__(self, size: int, total: int | None) -> None:
-        """Take note that `size` bytes of the file are there, of `total`."""
-        known = self.last and total is not None
-        self.download.progress = DownloadProgress(
-            size=self.before + size, total=self.before + (total or 0) if known else None
-        )
 
 
 def _with_outcome(report: JobReport, download: _Download) -> JobReport:

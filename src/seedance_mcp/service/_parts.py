@@ -20,23 +20,7 @@ from ._waiting import Waiter
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """The parts of a service.
-
-    Attributes:
-        model: The model that makes the clips.
-        preflight: Checks the files of a call.
-        prices: What a clip is estimated to cost.
-        limits: The configured spending limits.
-        store: The ledger.
-        tracker: One owner's jobs in the ledger.
-        submissions: The paid requests under way.
-        answered: Which jobs an answer has named.
-        remote: Jobs as RunComfy sees them.
-        schedules: When to poll, and how long jobs usually take.
-        waiter: Waits for jobs.
-        downloads: Downloads what jobs made.
-        clock: The time.
-    """
+    """The parts of a service."""
 
     model: Model
     preflight: Preflight

@@ -6,10 +6,10 @@ Pollers share nothing but the connections and the throttle of the RunComfy clien
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
 
 import anyio
+from anyio.streams.memory import MemoryObjectSendStream
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import RateLimited, Rejection, RunComfyError
@@ -19,37 +19,30 @@ from seedance_mcp.polling.schedule import job_timing
 from ._schedules import Schedules
 from .reports import JobReport
 
-if TYPE_CHECKING:
-    from anyio.streams.memory import MemoryObjectSendStream
-
 logger = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, repr=False)
 class Poller:
     """Polls one job for all who wait for it.
 
-    Args:
-        report: What its first caller knows about the job, which has a request id.
-        poll: Asks RunComfy where the job stands, and records the answer.
-        schedules: When to poll.
-        clock: The time, pauses and jitter.
+    Attributes:
+        last: The last report; at first, what the first caller knows. The job has a request id.
+        streams: Where reports go, one a caller.
+        polling: Whether RunComfy has been asked and has not answered yet.
+        scope: Cancels it.
     """
 
-    def __init__(
-        self,
-        report: JobReport,
-        poll: Callable[[Job], Awaitable[Job]],
-        schedules: Schedules,
-        clock: Clock,
-    ) -> None:
-        self.streams: set[MemoryObjectSendStream[JobReport]] = set()
-        self.last = report
-        self.polling = False
-        self.scope = anyio.CancelScope()
-        self._poll = poll
-        self._schedules = schedules
-        self._clock = clock
-        self._positions: list[tuple[float, int]] = []
+    last: JobReport
+    _poll: Callable[[Job], Awaitable[Job]]
+    _schedules: Schedules
+    _clock: Clock
+    streams: set[MemoryObjectSendStream[JobReport]] = field(
+        default_factory=set[MemoryObjectSendStream[JobReport]], init=False
+    )
+    polling: bool = field(default=False, init=False)
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope, init=False)
+    _positions: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]], init=False)
 
     async def run(self) -> None:
         """Poll until the job has ended, RunComfy refuses to answer, or all callers have left."""
@@ -70,28 +63,22 @@ class Poller:
             seen = job_timing(self.last.job, self._clock.now(), until_start=self._until_start())
             pause = schedule.pause(seen, self._clock.random)
             await self._clock.sleep(max(retry_after, pause))
-            report, retry_after, over = await self._poll_once(self.last)
+            self.polling = True
+            try:
+                job = await self._poll(self.last.job)
+            except RunComfyError as error:
+                # The job is paid for and its id is known: a failed poll must not lose it.
+                report = replace(self.last, stale_reason=error.message)
+                retry_after = error.retry_after or 0.0
+                over = isinstance(error, Rejection) and not isinstance(error, RateLimited)
+            else:
+                report = replace(self.last, job=job, stale_reason=None)
+                retry_after, over = 0.0, job.status.final
+            finally:
+                self.polling = False
             self.last = replace(report, usual_seconds=schedule.usual_seconds)
             for stream in self.streams:
                 stream.send_nowait(self.last)
-
-    async def _poll_once(self, report: JobReport) -> tuple[JobReport, float, bool]:
-        """Poll once.
-
-        Returns:
-            The new report, the least pause before the next poll in seconds, and whether this was
-            the last poll.
-        """
-        self.polling = True
-        try:
-            job = await self._poll(report.job)
-        except RunComfyError as error:
-            # The job is paid for and its id is known: a failed poll must not lose it.
-            over = isinstance(error, Rejection) and not isinstance(error, RateLimited)
-            return replace(report, stale_reason=error.message), error.retry_after or 0.0, over
-        finally:
-            self.polling = False
-        return replace(report, job=job, stale_reason=None), 0.0, job.status.final
 
     def _until_start(self) -> float | None:
         """Return the seconds until the job runs, estimated from its movement in the queue."""

@@ -26,11 +26,6 @@ PRICE_TIMEOUT_SECONDS = 5.0
 class PriceList:
     """The price of the model.
 
-    Args:
-        client: RunComfy's Model API.
-        model: The model.
-        tasks: Runs the requests.
-
     Attributes:
         price: The last price read; None if there was none, or none that can be used.
     """

@@ -34,7 +34,6 @@ async def purchase(
     """Buy a clip, or find the job of an identical earlier call.
 
     Args:
-        parts: The service.
         arguments: The model's arguments, checked and completed.
         wait_seconds: The budget of the whole call; 0 for one that does not wait.
         deadline: When it is used up, on the event loop's clock, in seconds.
@@ -47,9 +46,17 @@ async def purchase(
         SeedanceError: Nothing was bought, and why.
     """
     owner = await parts.tracker.owner()
-    if not force_new and (repeated := await _find_repeated(parts, arguments, owner)):
-        return repeated
-    checked = await parts.preflight.check(arguments, timeout=_preflight_timeout(wait_seconds))
+    if not force_new:
+        # Before the preflight: the images of a repeated call may be gone by now. A local image is
+        # recorded as the data that is sent, so only `begin`, after the preflight, can compare it.
+        new = _new_job(parts, arguments, owner)
+        job = await parts.store.find_reusable(new, delivered_ids=parts.answered.job_ids)
+        if job:
+            return JobReport(job=job, reused=True), parts.submissions.find(job)
+    timeout = PREFLIGHT_TIMEOUT_SECONDS
+    if wait_seconds:
+        timeout = max(wait_seconds / 2, wait_seconds - SUBMIT_RESERVE_SECONDS)
+    checked = await parts.preflight.check(arguments, timeout=timeout)
     limits = await parts.prices.limits(parts.limits, deadline)
     new = parts.prices.with_estimate(_new_job(parts, checked.arguments, owner))
     job, submission = new, None
@@ -60,23 +67,8 @@ async def purchase(
         )
         if job.id == new.id:
             submission = parts.submissions.submit(job)
-    if job.id == new.id:
-        return JobReport(job=job, warnings=checked.warnings), submission
-    report = JobReport(job=job, reused=True, warnings=checked.warnings)
-    return report, parts.submissions.find(job)
-
-
-async def _find_repeated(
-    parts: Parts, arguments: JSONObject, owner: str
-) -> tuple[JobReport, Submission | None] | None:
-    """Find the job of an identical call, even if its images are no longer there.
-
-    A local image is recorded as the data that is sent, so it is compared after the preflight.
-    """
-    job = await parts.store.find_reusable(
-        _new_job(parts, arguments, owner), delivered_ids=parts.answered.job_ids
-    )
-    return (JobReport(job=job, reused=True), parts.submissions.find(job)) if job else None
+    report = JobReport(job=job, reused=job.id != new.id, warnings=checked.warnings)
+    return report, submission or parts.submissions.find(job)
 
 
 def _new_job(parts: Parts, arguments: JSONObject, owner: str) -> Job:
@@ -87,10 +79,3 @@ def _new_job(parts: Parts, arguments: JSONObject, owner: str) -> Job:
         owner=owner,
         created_at=parts.clock.now(),
     )
-
-
-def _preflight_timeout(wait_seconds: float) -> float:
-    """Return how long the preflight may take, in seconds."""
-    if not wait_seconds:
-        return PREFLIGHT_TIMEOUT_SECONDS
-    return max(wait_seconds / 2, wait_seconds - SUBMIT_RESERVE_SECONDS)

@@ -1,7 +1,8 @@
 """Jobs as RunComfy sees them: their status, their results, and cancelling them."""
 
-from collections.abc import Callable, Collection, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import anyio
 
@@ -35,22 +36,14 @@ REMOTE_TIMEOUT_SECONDS = 20.0
 OUTPUT_TIMEOUT_SECONDS = 300.0
 """How long a run that succeeded may take to list its output."""
 
-MOST_PARALLEL_POLLS = 5
-"""How many jobs of a list are polled side by side."""
 
-
+@dataclass(eq=False, repr=False)
 class RemoteJobs:
-    """Asks RunComfy about jobs, and records the answers.
+    """Asks RunComfy about jobs, and records the answers."""
 
-    Args:
-        client: RunComfy's Model API.
-        tracker: Records the answers.
-    """
-
-    def __init__(self, client: RunComfyClient, tracker: JobTracker) -> None:
-        self._client = client
-        self._tracker = tracker
-        self._without_output_since: dict[str, float] = {}
+    _client: RunComfyClient
+    _tracker: JobTracker
+    _without_output_since: dict[str, float] = field(default_factory=dict[str, float], init=False)
 
     async def poll(self, job: Job) -> Job:
         """Return where a job stands; when its run has ended, with its result.
@@ -65,11 +58,7 @@ class RemoteJobs:
         return await self._tracker.observe(job, seen)
 
     async def status(self, request_id: str, timeout: float) -> JobReport:
-        """Return where a job stands now, or as last known if RunComfy does not answer.
-
-        Args:
-            request_id: RunComfy's id; another machine may have begun the job.
-            timeout: In seconds.
+        """Return where a job stands now, or as last known if RunComfy does not answer in time.
 
         Raises:
             RunComfyError: RunComfy does not know the job, or did not answer and the ledger does
@@ -79,25 +68,20 @@ class RemoteJobs:
         if job.status.final:
             return JobReport(job=job)
         try:
-            with unavailable_after(timeout):
+            with _unavailable_after(timeout):
                 return JobReport(job=await self.poll(job))
         except (RunComfyUnavailable, RateLimited) as error:
             # Another call may have learned more in the meantime.
             known = await self._tracker.find(request_id)
             if known is None:
                 raise
-            stale_reason = None if known.status.final else error.message
-            return JobReport(job=known, stale_reason=stale_reason)
+            return JobReport(job=known, stale_reason=None if known.status.final else error.message)
 
     async def result(self, request_id: str) -> JobReport:
-        """Return a job with its result, from the ledger if RunComfy has forgotten it.
-
-        Raises:
-            RunComfyError: As for `status`.
-        """
+        """Return a job with its result, from the ledger if RunComfy has forgotten it."""
         deadline = anyio.current_time() + REMOTE_TIMEOUT_SECONDS
         try:
-            with unavailable_after(REMOTE_TIMEOUT_SECONDS):
+            with _unavailable_after(REMOTE_TIMEOUT_SECONDS):
                 seen = await self._client.result(request_id)
         except RunComfyError as error:
             known = await self._tracker.find(request_id)
@@ -109,16 +93,12 @@ class RemoteJobs:
         return JobReport(job=await self._tracker.observe(await self._find(request_id), seen))
 
     async def cancel(self, request_id: str) -> Job:
-        """Cancel a job that is queued, and return it; one that runs is returned as it is.
-
-        Raises:
-            RunComfyError: RunComfy refused, or gave no usable answer.
-        """
+        """Cancel a job that is queued, and return it; one that runs is returned as it is."""
         job = await self._find(request_id)
         if job.status.final:
             return job
         deadline = anyio.current_time() + REMOTE_TIMEOUT_SECONDS
-        with unavailable_after(REMOTE_TIMEOUT_SECONDS):
+        with _unavailable_after(REMOTE_TIMEOUT_SECONDS):
             cancelled = await self._client.cancel(request_id)
         if cancelled:
             return await self._tracker.observe(job, Cancelled())
@@ -127,25 +107,6 @@ class RemoteJobs:
         except RunComfyError:
             # Only a job that runs, or ran, is not cancellable (page).
             return await self._tracker.observe(job, Running())
-
-    async def refresh(self, jobs: Collection[Job], on_answer: Callable[[str], None]) -> None:
-        """Poll jobs that have not ended, some side by side.
-
-        Args:
-            jobs: The jobs.
-            on_answer: Called with our id of every job that RunComfy answered for.
-        """
-        limiter = anyio.CapacityLimiter(MOST_PARALLEL_POLLS)
-
-        async def poll(job: Job) -> None:
-            async with limiter:
-                with suppress(RunComfyError):
-                    await self.poll(job)
-                    on_answer(job.id)
-
-        async with anyio.create_task_group() as tasks:
-            for job in jobs:
-                tasks.start_soon(poll, job)
 
     async def _find(self, request_id: str) -> Job:
         return await self._tracker.find(request_id) or self._tracker.adopt(request_id)
@@ -176,12 +137,8 @@ class RemoteJobs:
 
 
 @contextmanager
-def unavailable_after(timeout: float) -> Generator[None, None, None]:
-    """Give up after some seconds, as if RunComfy had not answered.
-
-    Raises:
-        RunComfyUnavailable: The time is up.
-    """
+def _unavailable_after(timeout: float) -> Generator[None, None, None]:
+    """Give up after some seconds, as if RunComfy had not answered."""
     try:
         with anyio.fail_after(timeout):
             yield

@@ -1,6 +1,7 @@
 """When to poll each kind of job, learned from the jobs in the ledger."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from seedance_mcp.clock import Clock
@@ -19,20 +20,17 @@ REFRESH_AFTER = timedelta(minutes=1)
 """How long a schedule is used before the ledger is read again."""
 
 
+@dataclass(eq=False, repr=False)
 class Schedules:
-    """The polling schedule of each kind of job; a kind is a model with its settings.
+    """The polling schedule of each kind of job; a kind is a model with its settings."""
 
-    Args:
-        store: The ledger.
-        models: The models by id, which say which of their arguments are settings.
-        clock: The time.
-    """
-
-    def __init__(self, store: Store, models: Mapping[str, Model], clock: Clock) -> None:
-        self._store = store
-        self._models = models
-        self._clock = clock
-        self._learned: dict[str, tuple[datetime, Schedule]] = {}
+    _store: Store
+    # By id; a model says which of its arguments are settings.
+    _models: Mapping[str, Model]
+    _clock: Clock
+    _learned: dict[str, tuple[datetime, Schedule]] = field(
+        default_factory=dict[str, tuple[datetime, Schedule]], init=False
+    )
 
     async def of(self, job: Job) -> Schedule:
         """Return when to poll a job, learned from how long its kind took before."""

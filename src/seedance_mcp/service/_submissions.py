@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
@@ -38,16 +39,11 @@ WRITE_GRACE_SECONDS = 0.3
 """How long writing an answer may take when the process ends."""
 
 
-def _shielded() -> anyio.CancelScope:
-    return anyio.CancelScope(shield=True)
-
-
 @dataclass(kw_only=True)
 class Submission:
     """A paid request under way, shared by every call that waits for its answer.
 
     Attributes:
-        job: The job as it is now.
         answered: Set when the request was answered, or will not be.
         request_scope: Shields the request from the end of the server, since its answer holds an
             id that is paid for.
@@ -57,36 +53,24 @@ class Submission:
 
     job: Job
     answered: anyio.Event = field(default_factory=anyio.Event)
-    request_scope: anyio.CancelScope = field(default_factory=_shielded)
-    write_scope: anyio.CancelScope = field(default_factory=_shielded)
+    request_scope: anyio.CancelScope = field(
+        default_factory=partial(anyio.CancelScope, shield=True)
+    )
+    write_scope: anyio.CancelScope = field(default_factory=partial(anyio.CancelScope, shield=True))
     error: SeedanceError | None = None
 
 
+@dataclass(eq=False, repr=False)
 class Submissions:
-    """The paid requests of this process.
+    """The paid requests of this process."""
 
-    Args:
-        client: RunComfy's Model API.
-        store: The ledger, which answers are written to.
-        changes: Announces what is written.
-        tasks: Runs the requests, so that a cancelled call loses no answer.
-        clock: The time and pauses.
-    """
-
-    def __init__(
-        self,
-        client: RunComfyClient,
-        store: Store,
-        changes: ChangeFeed,
-        tasks: TaskGroup,
-        clock: Clock,
-    ) -> None:
-        self._client = client
-        self._store = store
-        self._changes = changes
-        self._tasks = tasks
-        self._clock = clock
-        self._under_way: dict[str, Submission] = {}
+    _client: RunComfyClient
+    _store: Store
+    _changes: ChangeFeed
+    # Runs the requests: in the scope of a call, cancelling it would lose a paid answer.
+    _tasks: TaskGroup
+    _clock: Clock
+    _under_way: dict[str, Submission] = field(default_factory=dict[str, Submission], init=False)
 
     def submit(self, job: Job) -> Submission:
         """Send the paid request of a job that is in the ledger."""
@@ -102,7 +86,7 @@ class Submissions:
         """Wait for the answer to a job's paid request.
 
         Args:
-            job: A job.
+            job: The job to return if there is nothing newer.
             submission: Its request; None if it was answered before, or another process sent it.
             deadline: When to stop waiting, on the event loop's clock, in seconds.
 

@@ -5,8 +5,8 @@ job that is paid for must reach the caller even when the disk has filled up sinc
 """
 
 import logging
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from uuid import uuid4
 
 from seedance_mcp.clock import Clock
@@ -17,9 +17,6 @@ from seedance_mcp.ledger.store import Store
 
 from .reports import OnJobChange
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
 logger = logging.getLogger(__name__)
 
 MOST_POLL_TIMES = 10_000
@@ -29,27 +26,21 @@ MOST_ANNOUNCED_JOBS = 5_000
 """How many jobs' announced states are kept; a forgotten one may be announced twice."""
 
 
+@dataclass(eq=False, repr=False)
 class ChangeFeed:
     """The changes of jobs that this process sees, each announced once.
 
     Several calls may see the same change, each knowing an older state of the job, so a change is
     told by what was last seen in this process.
-
-    Args:
-        on_change: Called with every job that changed.
     """
 
-    def __init__(self, on_change: OnJobChange) -> None:
-        self._on_change = on_change
-        self._last: dict[str, tuple[Any, ...]] = {}
+    _on_change: OnJobChange
+    _last: dict[str, tuple[object, ...]] = field(
+        default_factory=dict[str, tuple[object, ...]], init=False
+    )
 
     def announce(self, before: Job, now: Job) -> None:
-        """Announce a job if it differs from what was last seen of it.
-
-        Args:
-            before: The job as the caller knew it; compared with if nothing was seen here yet.
-            now: The job as it is.
-        """
+        """Announce a job if it differs from what was seen here last, or else from `before`."""
         key = now.request_id or now.id
         last = self._last.pop(key, None) or _visible(before)
         self._last[key] = _visible(now)
@@ -59,35 +50,22 @@ class ChangeFeed:
             self._on_change(now)
 
 
-def _visible(job: Job) -> tuple[Any, ...]:
+def _visible(job: Job) -> tuple[object, ...]:
     """Return the parts of a job that change and that a reader sees."""
-    return (
-        job.request_id,
-        job.status,
-        job.queue_position,
-        job.outputs,
-        job.cost_usd,
-        job.error,
-        job.saved_to,
-    )
+    state = (job.request_id, job.status, job.queue_position, job.error)
+    return (*state, job.outputs, job.cost_usd, job.saved_to)
 
 
+@dataclass(eq=False, repr=False)
 class JobTracker:
-    """One owner's jobs, recorded in the ledger, or kept in memory while it fails.
+    """One owner's jobs, recorded in the ledger, or kept in memory while it fails."""
 
-    Args:
-        store: The ledger.
-        token: The owner's RunComfy token, None if there is none.
-        clock: The time.
-        changes: Announces what is observed.
-    """
-
-    def __init__(self, store: Store, token: str | None, clock: Clock, changes: ChangeFeed) -> None:
-        self._store = store
-        self._token = token
-        self._clock = clock
-        self._changes = changes
-        self._polled_at: dict[str, datetime] = {}
+    _store: Store
+    # The owner's RunComfy token: `repr=False` keeps it out of messages and logs.
+    _token: str | None
+    _clock: Clock
+    _changes: ChangeFeed
+    _polled_at: dict[str, datetime] = field(default_factory=dict[str, datetime], init=False)
 
     async def owner(self) -> str:
         """Return the owner's name in the ledger.
@@ -116,25 +94,14 @@ class JobTracker:
         """Return a record for a job that another machine began.
 
         Its first observation adds it to the ledger.
-
-        Raises:
-            TokenMissing: There is no token.
         """
         if not self._token:
             raise TokenMissing
-        return Job(
-            id=uuid4().hex,
-            request_id=request_id,
-            created_at=self._clock.now(),
-            status=Status.IN_QUEUE,
-        )
+        now = self._clock.now()
+        return Job(id=uuid4().hex, request_id=request_id, created_at=now, status=Status.IN_QUEUE)
 
     async def observe(self, job: Job, seen: Observation) -> Job:
-        """Advance a job by an observation, in the ledger if it can be written.
-
-        Returns:
-            The job as it is now.
-        """
+        """Return a job advanced by an observation, in the ledger if it can be written."""
         seen = self._with_poll_time(job, seen)
         if job.owner and job.request_id and advance(job, seen, self._clock.now()) == job:
             return job

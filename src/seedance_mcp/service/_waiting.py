@@ -1,8 +1,8 @@
 """Waiting for jobs on behalf of callers, until they end or the caller's time is up."""
 
-from collections.abc import Awaitable, Callable, Collection, Generator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Collection, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from math import inf
 
 import anyio
@@ -10,6 +10,7 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from seedance_mcp.clock import Clock
+from seedance_mcp.errors import RunComfyError
 from seedance_mcp.jobs.job import Job
 
 from ._poller import Poller
@@ -21,102 +22,36 @@ from .reports import JobReport, WatchJob
 REFRESH_TIMEOUT_SECONDS = 10.0
 """How long refreshing a list of jobs may take."""
 
+MOST_PARALLEL_POLLS = 5
+"""How many jobs of a list are polled side by side."""
+
 LEDGER_TIMEOUT_SECONDS = 0.1
 """How long a locked ledger may delay an answer whose time is up."""
 
 
-class Pollers:
-    """The pollers of this process, at most one a job.
-
-    Args:
-        poll: Asks RunComfy where a job stands, and records the answer.
-        schedules: When to poll.
-        tasks: Runs the pollers. In the scope of one caller, its end would be every other's.
-        clock: The time, pauses and jitter.
-    """
-
-    def __init__(
-        self,
-        poll: Callable[[Job], Awaitable[Job]],
-        schedules: Schedules,
-        tasks: TaskGroup,
-        clock: Clock,
-    ) -> None:
-        self._poll = poll
-        self._schedules = schedules
-        self._tasks = tasks
-        self._clock = clock
-        self._pollers: dict[str, Poller] = {}
-
-    def last(self, request_id: str) -> JobReport | None:
-        """Return the last report of a job that is being polled, None if it is not."""
-        poller = self._pollers.get(request_id)
-        return poller.last if poller else None
-
-    @contextmanager
-    def join(
-        self, report: JobReport
-    ) -> Generator[tuple[Poller, MemoryObjectReceiveStream[JobReport]], None, None]:
-        """Yield a job's poller and a stream of its reports, which ends with the polling.
-
-        Args:
-            report: What the caller knows about the job. What others have seen since comes first.
-        """
-        request_id = report.job.request_id or ""
-        poller = self._pollers.get(request_id)
-        if poller is None:
-            poller = Poller(report, self._poll, self._schedules, self._clock)
-            self._pollers[request_id] = poller
-            self._tasks.start_soon(self._run, request_id, poller)
-        send, receive = anyio.create_memory_object_stream[JobReport](inf)
-        poller.streams.add(send)
-        send.send_nowait(poller.last)
-        try:
-            with send, receive:
-                yield poller, receive
-        finally:
-            poller.streams.discard(send)
-            if not poller.streams:
-                poller.scope.cancel()
-                self._forget(request_id, poller)
-
-    async def _run(self, request_id: str, poller: Poller) -> None:
-        await poller.run()
-        self._forget(request_id, poller)
-
-    def _forget(self, request_id: str, poller: Poller) -> None:
-        if self._pollers.get(request_id) is poller:
-            del self._pollers[request_id]
-
-
+@dataclass(eq=False, repr=False)
 class Waiter:
-    """Waits for jobs.
+    """Waits for jobs, each of which has at most one poller."""
 
-    Args:
-        remote: Refreshes lists of jobs.
-        pollers: Poll a job once for all who wait for it.
-        tracker: What the ledger knows about jobs.
-    """
-
-    def __init__(self, remote: RemoteJobs, pollers: Pollers, tracker: JobTracker) -> None:
-        self._remote = remote
-        self._pollers = pollers
-        self._tracker = tracker
-        self._waits: set[anyio.CancelScope] = set()
-        self._ending = False
+    _remote: RemoteJobs
+    _tracker: JobTracker
+    _schedules: Schedules
+    # Runs the pollers: in the scope of one caller, its end would be every other's.
+    _tasks: TaskGroup
+    _clock: Clock
+    _pollers: dict[str, Poller] = field(default_factory=dict[str, Poller], init=False)
+    _waits: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope], init=False)
+    _ending: bool = field(default=False, init=False)
 
     async def wait(self, report: JobReport, deadline: float, watch: WatchJob) -> JobReport:
         """Wait until a job has ended or the deadline has passed; failed polls are repeated.
 
         Args:
-            report: A job with a request id, and why it may be stale.
+            report: A job with a request id.
             deadline: When to stop, on the event loop's clock, in seconds.
-            watch: Called with every new report.
-
-        Returns:
-            The last report.
+            watch: Called with every new report; the last one is returned.
         """
-        with self._pollers.join(report) as (poller, reports):
+        with self._join(report) as (poller, reports):
             with self._until(deadline):
                 async for seen in reports:
                     report = replace(report, job=seen.job, stale_reason=seen.stale_reason)
@@ -132,17 +67,28 @@ class Waiter:
 
     def last(self, request_id: str) -> JobReport | None:
         """Return the last report of a job that another caller waits for, None if none does."""
-        return self._pollers.last(request_id)
+        poller = self._pollers.get(request_id)
+        return poller.last if poller else None
 
     async def refresh(self, jobs: Collection[Job]) -> set[str]:
-        """Poll jobs once each, for a limited time.
+        """Poll jobs once each, some side by side, for a limited time.
 
         Returns:
             Our ids of those without an answer, which may be stale.
         """
         unanswered = {job.id for job in jobs}
+        limiter = anyio.CapacityLimiter(MOST_PARALLEL_POLLS)
+
+        async def poll(job: Job) -> None:
+            async with limiter:
+                with suppress(RunComfyError):
+                    await self._remote.poll(job)
+                    unanswered.discard(job.id)
+
         with self._until(anyio.current_time() + REFRESH_TIMEOUT_SECONDS):
-            await self._remote.refresh(jobs, unanswered.discard)
+            async with anyio.create_task_group() as tasks:
+                for job in jobs:
+                    tasks.start_soon(poll, job)
         return unanswered
 
     def shut_down(self) -> None:
@@ -159,3 +105,36 @@ class Waiter:
                 yield
             finally:
                 self._waits.discard(scope)
+
+    @contextmanager
+    def _join(
+        self, report: JobReport
+    ) -> Generator[tuple[Poller, MemoryObjectReceiveStream[JobReport]], None, None]:
+        """Yield a job's poller and a stream of its reports, which ends with the polling."""
+        request_id = report.job.request_id or ""
+        poller = self._pollers.get(request_id)
+        if poller is None:
+            poller = Poller(report, self._remote.poll, self._schedules, self._clock)
+            self._pollers[request_id] = poller
+            self._tasks.start_soon(self._run, request_id, poller)
+        send, receive = anyio.create_memory_object_stream[JobReport](inf)
+        poller.streams.add(send)
+        # What others have seen comes first: this caller may know an older state.
+        send.send_nowait(poller.last)
+        try:
+            with send, receive:
+                yield poller, receive
+        finally:
+            poller.streams.discard(send)
+            if not poller.streams:
+                poller.scope.cancel()
+                self._forget(request_id, poller)
+
+    async def _run(self, request_id: str, poller: Poller) -> None:
+        await poller.run()
+        self._forget(request_id, poller)
+
+    def _forget(self, request_id: str, poller: Poller) -> None:
+        # Another caller may have started a new poller of the same job by now.
+        if self._pollers.get(request_id) is poller:
+            del self._pollers[request_id]

@@ -29,7 +29,7 @@ from ._remote import RemoteJobs
 from ._schedules import Schedules
 from ._submissions import Submissions
 from ._tracking import ChangeFeed, JobTracker
-from ._waiting import Pollers, Waiter
+from ._waiting import Waiter
 from .reports import OnJobChange
 from .service import Service
 
@@ -39,9 +39,6 @@ class ServiceOptions:
     """What a service is made from.
 
     Attributes:
-        settings: The configuration.
-        model: The model that makes the clips.
-        clock: The time, pauses and jitter.
         transport: How HTTP requests leave; None for the network.
         local_files: Whether images may be files of this machine.
         answers_left: Returns whether every answer so far has left for the client.
@@ -95,7 +92,7 @@ def _service(
         answered=AnsweredJobs(store, tasks, options.answers_left),
         remote=remote,
         schedules=schedules,
-        waiter=Waiter(remote, Pollers(remote.poll, schedules, tasks, clock), tracker),
+        waiter=Waiter(remote, tracker, schedules, tasks, clock),
         downloads=_downloads(options, tracker, tasks),
         clock=clock,
     )
@@ -133,9 +130,7 @@ def _downloads(
     )
     # The folder keeps its name from earlier versions, which may run beside this one.
     locks = JobLocks(settings.state_dir / "saving")
-    return BackgroundDownloads(
-        one, tracker, locks, tasks, options.clock, automatic=settings.auto_download
-    )
+    return BackgroundDownloads(one, tracker, locks, tasks, options.clock, settings.auto_download)
 
 
 def _token(settings: Settings) -> str | None:

@@ -31,10 +31,9 @@ class DownloadProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class JobReport:
-    """A job, and what a caller should know about it.
+    """A job as last seen, and what a caller should know about it.
 
     Attributes:
-        job: The job as last seen.
         stale_reason: Why it may have changed since, in one line; None if it is fresh.
         usual_seconds: How long such a job usually takes in all; None while unknown.
         reused: Whether an identical earlier call began it.
@@ -54,12 +53,7 @@ class JobReport:
 
 @dataclass(frozen=True, kw_only=True)
 class JobListing:
-    """The newest jobs of an owner.
-
-    Attributes:
-        page: The jobs, and how many there are in all.
-        stale: How many of them may have changed since, because RunComfy did not answer.
-    """
+    """The newest jobs; `stale` of them may have changed since: RunComfy did not answer."""
 
     page: Page
     stale: int
