@@ -132,32 +132,29 @@ class Fetcher:
     async def _addresses(self, url: ParsedUrl) -> Sequence[Address]:
         if url.address is not None:
             return [url.address]
+        names: Sequence[str] = ()
         try:
             names = await self._resolve(url.host, url.port)
-        except UnicodeError as error:
-            raise _no_such_host(url) from error
+        except UnicodeError:
+            pass  # a name that IDNA cannot encode: it does not exist
         except OSError as error:
-            if isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_HOST:
-                raise _no_such_host(url) from error
-            raise Unverifiable("its host could not be resolved") from error
+            if not isinstance(error, socket.gaierror) or error.errno not in _NO_SUCH_HOST:
+                raise Unverifiable("its host could not be resolved") from error
         # A scoped address such as fe80::1%eth0 names an interface, which a URL cannot.
         found = list(dict.fromkeys(ip_address(name.partition("%")[0]) for name in names))
         if not found:
-            raise _no_such_host(url)
+            host = one_line(url.host)
+            raise UnusableImage(f"its host {host} does not exist ({_CHECK_HINT})")
         if not self._allow_private and not all(map(is_public, found)):
             raise BlockedAddress(f"its host has an address that is not public ({PRIVATE_HINT})")
         return found
 
 
 def _escaped(url: str) -> str:
-    """Escape a redirect's path and query, as browsers do, but never its host."""
+    # The path and the query, as browsers do, but never the host.
     parts = urlsplit(url)
     path, query = (quote(part, safe=_NOT_ESCAPED) for part in (parts.path, parts.query))
     return parts._replace(path=path, query=query, fragment="").geturl()
-
-
-def _no_such_host(url: ParsedUrl) -> UnusableImage:
-    return UnusableImage(f"its host {one_line(url.host)} does not exist ({_CHECK_HINT})")
 
 
 def _build_request(parsed: ParsedUrl, address: Address, span: str | None) -> httpx.Request:

@@ -204,7 +204,7 @@ def _total_bytes(response: httpx.Response) -> int | None:
 
 
 def _is_empty(response: httpx.Response) -> bool:
-    """Return whether a range was refused because the file has no bytes."""
+    # A range of a file without bytes is refused; then the total is 0.
     return response.status_code == _NO_SUCH_RANGE and _total_bytes(response) == 0
 
 
