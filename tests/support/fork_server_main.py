@@ -6,24 +6,30 @@ import json
 import os
 import socket
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 import anyio
 import httpx
 
+from .client import ARGUMENTS
+
 
 def main(control: socket.socket) -> None:
-    from seedance_mcp import settings
+    from seedance_mcp.cli import _serve
     from seedance_mcp.cli import main as cli
-    from seedance_mcp.mcp_server import app as server
     from seedance_mcp.mcp_server.transports import http, stdio
-    from seedance_mcp.service import factory
 
-    del http, stdio, factory
-    server.build_server(settings.load_settings({})).streamable_http_app()
+    del _serve, http, stdio
+    anyio.run(_make_a_call)
     anyio.run(_use_http_once)
+    # A child has only the thread that forks, so that no other one may hold a lock by then.
+    while threading.active_count() > 1:
+        time.sleep(0.001)
     # What is frozen is not collected in the children, whose memory so stays shared.
     gc.freeze()
     control.send(b"ready")
@@ -44,8 +50,25 @@ def main(control: socket.socket) -> None:
         control.send(json.dumps(answer).encode())
 
 
+async def _make_a_call() -> None:
+    """Import what a server imports at its start and at its first call."""
+    from mcp import Client
+
+    from seedance_mcp.mcp_server.app import build_server
+    from seedance_mcp.settings import load_settings
+
+    with TemporaryDirectory() as folder:
+        variables = {"RUNCOMFY_API_TOKEN": "made-up", "SEEDANCE_STATE_DIR": folder}
+        settings = load_settings(variables | {"SEEDANCE_CHECK_IMAGES": "false"})
+        transport = httpx.MockTransport(lambda _: httpx.Response(401))
+        server = build_server(settings, transport=transport)
+        server.streamable_http_app()
+        async with Client(server) as client:
+            assert (await client.call_tool("generate_video", ARGUMENTS)).is_error
+
+
 async def _use_http_once() -> None:
-    """Import what a process's first request imports, with a request that is refused."""
+    """Import what a process's first connection imports."""
     async with httpx.AsyncClient() as client:
         with contextlib.suppress(httpx.ConnectError):
             await client.get("http://127.0.0.1:1/")
