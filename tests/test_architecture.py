@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import seedance_mcp
+from tests.support.timeouts import TIMEOUT_SECONDS
 
 ROOT = Path(seedance_mcp.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
@@ -107,7 +108,7 @@ def run(code: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=TIMEOUT_SECONDS,
     )
     return done.stdout + done.stderr
 

@@ -24,7 +24,9 @@ async def test_the_simulator_says_where_it_is_and_serves_until_it_is_stopped(
             told = (await process.stdout.receive()).decode()
             (url,) = re.findall(r"export RUNCOMFY_API_BASE_URL=(http://127\.0\.0\.1:\d+)", told)
             assert "export RUNCOMFY_API_TOKEN=made-up-token" in told
-            async with httpx.AsyncClient(base_url=url) as http:
+            async with httpx.AsyncClient(
+                base_url=url, timeout=TIMEOUT_SECONDS, trust_env=False
+            ) as http:
                 path = "/v1/models/bytedance/seedance-1-0/lite/image-to-video"
                 assert (await http.get(path)).status_code == 400
                 headers = {"Authorization": "Bearer made-up-token"}

@@ -71,7 +71,7 @@ async def test_an_id_that_cannot_be_recorded_still_reaches_the_caller(
         await list_jobs(client)
         simulator.faults.append(Fault.delay("submit", 3))
         made: dict[str, Any] = {}
-        async with locked(tmp_path, how, after=1, seconds=40):
+        async with locked(tmp_path, how, after=1, seconds=24):
             made |= structured(await generate(client, wait_seconds=wait_seconds))
             assert anyio.current_time() < 22
         request_id = simulator.accepted[0].request_id

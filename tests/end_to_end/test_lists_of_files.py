@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 from mcp import Client
 from mcp_types import TextContent
@@ -19,6 +18,7 @@ from tests.support.client import structured, text
 from tests.support.list_model import LIST_MODEL
 from tests.support.preflight import data_uri, write_image
 from tests.support.sample_images import make_image
+from tests.support.timeouts import TIMEOUT_SECONDS, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ async def connect(
 ) -> AsyncGenerator[tuple[Client, Simulator], None]:
     """Connect a client to a server that offers the model with lists."""
     behaviour = behaviour or Behaviour(run_seconds=0.1)
-    with anyio.fail_after(20):
+    with anyio.fail_after(TIMEOUT_SECONDS):
         async with running(behaviour, models=MODELS) as simulator:
             settings: dict[str, Any] = {
                 "token": simulator.token,
@@ -155,8 +155,7 @@ async def test_a_repeated_call_gets_its_job_back(tmp_path: Path) -> None:
         arguments = {"prompt": PROMPT, "images": images}
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.call_tool, "generate_video", arguments)
-            while not simulator.accepted:
-                await anyio.lowlevel.checkpoint()
+            await wait_until(lambda: bool(simulator.accepted))
             tasks.cancel_scope.cancel()
         again = await client.call_tool("generate_video", arguments | {"wait_seconds": 0})
     (job,) = simulator.accepted

@@ -13,6 +13,7 @@ from seedance_mcp.outputs._part_file import MAX_OUTPUT_BYTES
 from seedance_mcp.outputs.download import file_exists
 from tests.support.clip_host import LAST_MODIFIED, ClipHost, Reply, mp4, serve_clip
 from tests.support.download_scene import JOB, NAME, PAID, Scene
+from tests.support.timeouts import TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +32,7 @@ async def download(
     async with serve_clip(content, **validators) as host:
         host.replies += replies
         scene = Scene(folder, host.url)
-        with anyio.fail_after(20):
+        with anyio.fail_after(TIMEOUT_SECONDS):
             return await scene.download(), scene, host
 
 
@@ -317,7 +318,7 @@ async def test_a_cancelled_download_keeps_its_part(tmp_path: Path) -> None:
         host.replies.append(Reply(stall_after=HALF))
         scene.base_url = host.url
         tasks.start_soon(scene.download)
-        with anyio.fail_after(10):
+        with anyio.fail_after(TIMEOUT_SECONDS):
             while scene.progress[-1:] != [(HALF, 300_000)]:
                 await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()

@@ -11,6 +11,7 @@ from anyio.abc import Process
 
 from tests.support.clip_host import Reply, mp4, serve_clip
 from tests.support.download_scene import NAME, PAID, Scene
+from tests.support.timeouts import TIMEOUT_SECONDS
 
 pytestmark = [
     pytest.mark.anyio,
@@ -37,7 +38,7 @@ async def downloader(
         command, stderr=None, cwd=Path(__file__).parents[2]
     ) as process:
         try:
-            with anyio.fail_after(60):
+            with anyio.fail_after(TIMEOUT_SECONDS):
                 yield process
         finally:
             if process.returncode is None:

@@ -14,6 +14,7 @@ from PIL import Image
 from seedance_mcp.outputs.preview import MAX_PREVIEW_BYTES, middle_frame
 from seedance_mcp.simulator._clip import render
 from tests.support.clip_host import mp4
+from tests.support.timeouts import TIMEOUT_SECONDS
 
 SECOND = 24
 
@@ -143,6 +144,10 @@ def test_without_pyav_or_pillow_there_is_no_preview(tmp_path: Path, missing: str
         f"print(middle_frame(pathlib.Path({str(path)!r})))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=TIMEOUT_SECONDS,
     )
     assert done.stdout == "None\n"

@@ -63,7 +63,7 @@ async def test_strangers_are_turned_away_by_their_host_and_origin(
     with anyio.fail_after(TIMEOUT_SECONDS):
         async with (
             servers.http(environment(tmp_path)) as (url, _),
-            httpx.AsyncClient() as http,
+            httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http,
         ):
             port = httpx.URL(url).port
             for headers, status in [

@@ -102,7 +102,7 @@ async def test_over_http_the_header_must_name_the_task(servers: Servers, tmp_pat
         with anyio.fail_after(TIMEOUT_SECONDS):
             async with (
                 servers.http(account(simulator, tmp_path)) as (url, _),
-                httpx.AsyncClient() as http,
+                httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http,
             ):
                 params: dict[str, Any] = {"name": "generate_video", "arguments": ARGUMENTS}
                 made = await post(http, url, "tools/call", params, "generate_video")
@@ -128,7 +128,7 @@ async def test_over_http_every_request_declares_for_itself(
     with anyio.fail_after(TIMEOUT_SECONDS):
         async with (
             servers.http(environment(tmp_path)) as (url, _),
-            httpx.AsyncClient() as http,
+            httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http,
         ):
             params = {"taskId": "any-task", "_meta": MODERN_META}
             seen = await post(http, url, "tasks/get", params, "any-task")

@@ -13,6 +13,7 @@ from PIL import Image, ImageStat
 from seedance_mcp.models.model import load_models
 from seedance_mcp.simulator.behaviour import Behaviour
 from tests.support.simulator_caller import DUSK, MODEL, ManualClock, data_uri, image, open_caller
+from tests.support.timeouts import TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -109,7 +110,7 @@ async def test_every_route_of_the_api_requires_the_token(header: str | None) -> 
     ]
     async with (
         open_caller() as caller,
-        httpx.AsyncClient(base_url=caller.simulator.url) as stranger,
+        httpx.AsyncClient(base_url=caller.simulator.url, timeout=TIMEOUT_SECONDS) as stranger,
     ):
         for method, path in routes:
             headers = {"authorization": header} if header else {}
@@ -192,7 +193,7 @@ async def test_a_clip_is_served_at_its_url_without_a_token(tmp_path: Path) -> No
         frame.write_bytes(image(320, 400))
         request_id = await caller.job(first_frame_image_url=caller.simulator.publish(frame))
         url = (await caller.result(request_id))["output"]["video"]
-        async with httpx.AsyncClient(timeout=60) as stranger:
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as stranger:
             answer = await stranger.get(url)
             part = await stranger.get(url, headers={"range": "bytes=4-7"})
         assert answer.headers["content-type"] == "video/mp4"
@@ -259,7 +260,7 @@ async def test_an_eagerly_rendered_clip_is_ready_when_its_run_ends() -> None:
 async def test_accepted_jobs_are_listed_in_process_and_over_http() -> None:
     async with (
         open_caller() as caller,
-        httpx.AsyncClient(base_url=caller.simulator.url) as stranger,
+        httpx.AsyncClient(base_url=caller.simulator.url, timeout=TIMEOUT_SECONDS) as stranger,
     ):
         request_id = await caller.job(prompt="A pier")
         (job,) = caller.simulator.accepted

@@ -7,6 +7,7 @@ import pytest
 
 from seedance_mcp.simulator.faults import Fault, Garbage
 from tests.support.simulator_caller import MODEL, image, open_caller
+from tests.support.timeouts import TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +42,10 @@ async def test_a_dropped_connection_carries_no_bytes() -> None:
 
 
 async def test_other_connections_outlive_a_dropped_one() -> None:
-    async with open_caller() as caller, httpx.AsyncClient(base_url=caller.simulator.url) as other:
+    async with (
+        open_caller() as caller,
+        httpx.AsyncClient(base_url=caller.simulator.url, timeout=TIMEOUT_SECONDS) as other,
+    ):
         await other.get("/_simulator/accepted")
         caller.simulator.faults.append(Fault.drop("balance"))
         with pytest.raises(BROKEN):

@@ -10,6 +10,7 @@ import pytest
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running, serve
 from tests.support.simulator_caller import ManualClock, data_uri, image, open_caller
+from tests.support.timeouts import PROMPT_SECONDS, TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -30,8 +31,11 @@ async def test_a_port_in_use_is_an_os_error() -> None:
 
 
 async def test_it_stops_at_once_during_answers_and_rendering() -> None:
-    with anyio.fail_after(10):
-        async with httpx.AsyncClient() as http, anyio.create_task_group() as tasks:
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with (
+            httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http,
+            anyio.create_task_group() as tasks,
+        ):
             async with running(Behaviour(), clock=ManualClock()) as simulator:
                 headers = {"authorization": f"Bearer {simulator.token}"}
                 model = "bytedance/seedance-1-0/lite/image-to-video"
@@ -53,13 +57,13 @@ async def test_it_stops_at_once_during_answers_and_rendering() -> None:
                 while not job.rendering:
                     await anyio.lowlevel.checkpoint()
                 leaving = time.monotonic()
-            assert time.monotonic() - leaving < 5
+            assert time.monotonic() - leaving < PROMPT_SECONDS
             assert not job.rendered.is_set()
 
 
 async def _get_and_lose(http: httpx.AsyncClient, url: str) -> None:
     with pytest.raises(httpx.HTTPError):
-        await http.get(url, timeout=30)
+        await http.get(url, timeout=TIMEOUT_SECONDS)
 
 
 async def test_an_error_in_the_body_is_raised_unchanged() -> None:
@@ -71,7 +75,7 @@ async def test_an_error_in_the_body_is_raised_unchanged() -> None:
 async def test_connections_are_refused_after_the_end() -> None:
     async with running() as simulator:
         pass
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
         with pytest.raises(httpx.ConnectError):
             await http.get(f"{simulator.url}/v1/models")
 
@@ -87,7 +91,7 @@ async def test_only_published_files_are_served_and_under_any_name(tmp_path: Path
     odd, secret = tmp_path / "mein Bild #1 ü?.png", tmp_path / "secret.png"
     odd.write_bytes(image())
     secret.write_bytes(image())
-    async with open_caller() as caller, httpx.AsyncClient() as stranger:
+    async with open_caller() as caller, httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as stranger:
         url = caller.simulator.publish(odd)
         answer = await stranger.get(url)
         assert answer.content == image()
@@ -101,8 +105,11 @@ async def test_only_published_files_are_served_and_under_any_name(tmp_path: Path
 
 async def test_the_command_serves_until_it_is_cancelled_and_announces_itself() -> None:
     announced: list[Simulator] = []
-    with anyio.fail_after(10):
-        async with anyio.create_task_group() as tasks, httpx.AsyncClient() as http:
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with (
+            anyio.create_task_group() as tasks,
+            httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http,
+        ):
 
             async def serving() -> None:
                 await serve(port=0, workers=2, run_seconds=60, token="t", announce=announced.append)
@@ -123,6 +130,10 @@ async def test_the_command_serves_until_it_is_cancelled_and_announces_itself() -
 def test_importing_the_simulator_imports_no_rendering_library() -> None:
     program = "import sys, seedance_mcp.simulator; print({'av', 'PIL', 'mcp'} & sys.modules.keys())"
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=TIMEOUT_SECONDS,
     )
     assert done.stdout.strip() == "set()"

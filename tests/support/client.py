@@ -19,6 +19,7 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
 
+from .small_clip import render_small_clip
 from .virtual_time import virtual_now
 
 IMAGE_URL = "https://images.example/lake.jpg"
@@ -80,7 +81,7 @@ async def open_client(
     """
     behaviour = behaviour or Behaviour()
     behaviour.images = "never"
-    async with running(behaviour, clock=anyio.current_time) as simulator:
+    async with running(behaviour, clock=anyio.current_time, render=render_small_clip) as simulator:
         account = {"token": simulator.token, "base_url": simulator.url}
         async with open_mcp_client(
             state_dir,

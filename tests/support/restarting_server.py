@@ -12,11 +12,13 @@ from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
 
 from .client import ARGUMENTS, open_mcp_client, structured
+from .small_clip import render_small_clip
 
 
 def run_simulator(**switches: Any) -> AbstractAsyncContextManager[Simulator, bool | None]:
     """Run a simulator in virtual time."""
-    return running(Behaviour(images="never", **switches), clock=anyio.current_time)
+    behaviour = Behaviour(images="never", **switches)
+    return running(behaviour, clock=anyio.current_time, render=render_small_clip)
 
 
 def open_server(

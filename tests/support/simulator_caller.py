@@ -14,6 +14,8 @@ from PIL import Image
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
 
+from .timeouts import TIMEOUT_SECONDS
+
 MODEL = "bytedance/seedance-1-0/lite/image-to-video"
 DAWN = (230, 150, 60)
 DUSK = (30, 40, 160)
@@ -66,11 +68,11 @@ async def open_caller(
 ) -> AsyncGenerator[Caller, None]:
     """Run a simulator that by default fetches no images, and yield a caller."""
     behaviour = behaviour or Behaviour(images="never")
-    with anyio.fail_after(20):
+    with anyio.fail_after(TIMEOUT_SECONDS):
         async with (
             running(behaviour, clock=clock or ManualClock(), sleep=sleep) as simulator,
             httpx.AsyncClient(
-                timeout=60,
+                timeout=TIMEOUT_SECONDS,
                 base_url=simulator.url,
                 headers={"authorization": f"Bearer {simulator.token}"},
                 transport=httpx.AsyncHTTPTransport(verify=False),

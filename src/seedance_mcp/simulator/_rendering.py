@@ -41,11 +41,12 @@ def require_libraries(find: Callable[[str], object] = find_spec) -> None:
 
 @dataclass(kw_only=True)
 class Renderer:
-    """Checks images and renders clips into `folder`, each once."""
+    """Checks images and renders clips into `folder`, each once, with `render` or `_clip.render`."""
 
     behaviour: Behaviour
     folder: Path
     tasks: TaskGroup
+    render: Callable[..., None] | None = None
 
     async def check_images(
         self, model: Model, arguments: JSONObject
@@ -105,7 +106,7 @@ class Renderer:
         last = others[0] if others and height != NO_LAST_FRAME_HEIGHT else None
 
         def render() -> None:
-            _clip.render(
+            (self.render or _clip.render)(
                 self._file(job),
                 first,
                 last,

@@ -76,11 +76,12 @@ async def running(  # noqa: PLR0913  each has a default, and tests name what the
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
     models: Mapping[str, Model] | None = None,
+    render: Callable[..., None] | None = None,
 ) -> AsyncGenerator[Simulator, None]:
     """Run a simulator in this asyncio event loop while the context lasts.
 
     `clock` is monotonic, in seconds, and moves the queue. Port 0 means any free one. The models,
-    by id, are the bundled ones unless given.
+    by id, are the bundled ones unless given; so is `render`, which writes a clip.
 
     Raises:
         ConfigurationError: The libraries that render clips are not installed.
@@ -91,7 +92,7 @@ async def running(  # noqa: PLR0913  each has a default, and tests name what the
     behaviour, models = behaviour or Behaviour(), models or load_models()
     with _bind(host, port) as listener:
         # HTTP ends first: a request that waits for a clip would wait forever without a renderer.
-        async with _renderer(behaviour) as renderer:
+        async with _renderer(behaviour, render) as renderer:
             service = Service(behaviour=behaviour, models=models, renderer=renderer, clock=clock)
             simulator = _simulator(service, listener, token)
             async with _serve_http(listener, _application(simulator, service, sleep)):
@@ -125,13 +126,15 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def _renderer(behaviour: Behaviour) -> AsyncGenerator[Renderer, None]:
+async def _renderer(
+    behaviour: Behaviour, render: Callable[..., None] | None
+) -> AsyncGenerator[Renderer, None]:
     """Yield a renderer, and stop its work and remove its clips at the end."""
     failure: Exception | None = None
     with tempfile.TemporaryDirectory(prefix="seedance-simulator-") as folder:
         async with anyio.create_task_group() as tasks:
             try:
-                yield Renderer(behaviour=behaviour, folder=Path(folder), tasks=tasks)
+                yield Renderer(behaviour=behaviour, folder=Path(folder), tasks=tasks, render=render)
             except Exception as error:  # noqa: BLE001  raised again below
                 failure = error
             tasks.cancel_scope.cancel()
