@@ -2,8 +2,6 @@
 
 from argparse import ArgumentTypeError
 
-HIGHEST_PORT = 65_535
-
 
 def count(text: str) -> int:
     """Parse a whole number from 1."""
@@ -24,6 +22,6 @@ def seconds(text: str) -> float:
 def port(text: str) -> int:
     """Parse a TCP port; 0 asks for a free one."""
     number = int(text)
-    if not 0 <= number <= HIGHEST_PORT:
-        raise ArgumentTypeError(f"expected a port from 0 to {HIGHEST_PORT}, got {text}")
+    if not 0 <= number <= 65_535:
+        raise ArgumentTypeError(f"expected a port from 0 to 65535, got {text}")
     return number

@@ -16,12 +16,7 @@ from seedance_mcp.service.reports import JobListing, JobReport
 from seedance_mcp.spending.pricing import to_usd
 from seedance_mcp.text import one_line
 
-from ._next_steps import after_cancel, after_list, after_result, after_status
-
-StatusWord = Literal[
-    "submitting", "unknown", "in_queue", "in_progress", "completed", "failed", "cancelled"
-]
-
+from ._next_steps import after_list, after_result, after_status
 
 # Left out if unknown, so that it is a plain number: every byte of `tools/list` counts.
 _Estimate = Annotated[
@@ -56,7 +51,7 @@ class JobAnswer(Answer):
 
     request_id: str | None
     model_id: str | None
-    status: StatusWord
+    status: Status
     queue_position: int | None
     elapsed_seconds: float
     video_url: str | None
@@ -72,7 +67,7 @@ class ResultAnswer(Answer):
     """What a job made and cost."""
 
     request_id: str
-    status: StatusWord
+    status: Status
     videos: list[str]
     images: list[str]
     cost_usd: float | None
@@ -88,7 +83,7 @@ class CancellationAnswer(Answer):
 
     request_id: str
     outcome: Literal["cancelled", "not_cancellable"]
-    status: StatusWord
+    status: Status
     next_step: str
 
 
@@ -96,7 +91,7 @@ class ListedJob(BaseModel):
     """A job in a list; its `request_id` is null while unknown."""
 
     request_id: str | None
-    status: StatusWord
+    status: Status
     prompt: str
     model_id: str | None
     created_at: str
@@ -124,7 +119,7 @@ def job_answer(report: JobReport, now: datetime) -> JobAnswer:
     return JobAnswer(
         request_id=job.request_id,
         model_id=job.model_id,
-        status=job.status.value,
+        status=job.status,
         queue_position=job.queue_position,
         elapsed_seconds=round(job.elapsed_seconds(now), 1),
         video_url=next(iter(job.outputs.videos), None),
@@ -142,7 +137,7 @@ def result_answer(report: JobReport) -> ResultAnswer:
     job = report.job
     return ResultAnswer(
         request_id=job.request_id or "",
-        status=job.status.value,
+        status=job.status,
         videos=list(job.outputs.videos),
         images=list(job.outputs.images),
         cost_usd=job.cost_usd,
@@ -151,16 +146,6 @@ def result_answer(report: JobReport) -> ResultAnswer:
         saved_to=_paths(job),
         error=report.download_error or job.error,
         next_step=after_result(report),
-    )
-
-
-def cancellation_answer(job: Job) -> CancellationAnswer:
-    """Return the answer about whether a job was cancelled."""
-    return CancellationAnswer(
-        request_id=job.request_id or "",
-        outcome="cancelled" if job.status is Status.CANCELLED else "not_cancellable",
-        status=job.status.value,
-        next_step=after_cancel(job),
     )
 
 
@@ -177,7 +162,7 @@ def listing_answer(listing: JobListing) -> JobListAnswer:
 def _listed(job: Job) -> ListedJob:
     return ListedJob(
         request_id=job.request_id,
-        status=job.status.value,
+        status=job.status,
         prompt=one_line(str(job.arguments.get("prompt", "")), 80),
         model_id=job.model_id,
         created_at=job.created_at.isoformat(timespec="seconds"),
@@ -187,12 +172,10 @@ def _listed(job: Job) -> ListedJob:
 
 
 def _paths(job: Job) -> str | None:
-    """Return where a job's files were saved, None if nowhere."""
     return ", ".join(filter(None, job.saved_to)) or None
 
 
 def _facts(facts: JSONObject) -> str:
-    """Return facts on one line, without those that are null or empty."""
     texts = {name: _plain(value) for name, value in facts.items()}
     return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
 

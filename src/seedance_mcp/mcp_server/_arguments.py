@@ -15,17 +15,10 @@ _PATTERNS = {REQUEST_ID_PATTERN: " of 1 to 128 letters, digits, - or _, as gener
 
 
 def check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> JSONObject:
-    """Check the raw arguments of a call.
+    """Return the raw arguments with every default filled in, in the order of the tool's schema.
 
     Several clients send numbers, booleans and lists as strings; such a string is taken as the
     value that it means.
-
-    Args:
-        schema: The tool's input schema.
-        arguments: What the client sent.
-
-    Returns:
-        The arguments with every default filled in, in the schema's order.
 
     Raises:
         InputError: In one line, which argument is wrong and what is allowed.

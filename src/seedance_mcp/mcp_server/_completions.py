@@ -2,16 +2,8 @@
 
 from collections.abc import Sequence
 
+import mcp_types as types
 from mcp.shared.exceptions import MCPError
-from mcp_types import (
-    INVALID_PARAMS,
-    CompleteRequestParams,
-    CompleteResult,
-    Completion,
-    Prompt,
-    PromptReference,
-    ResourceTemplateReference,
-)
 
 from seedance_mcp.errors import LedgerError, TokenMissing
 from seedance_mcp.text import one_line
@@ -28,44 +20,43 @@ MOST_VALUES = 100
 """How many values MCP allows in one answer."""
 
 
-class Completions:
-    """Completes arguments of the template of jobs, and of prompts."""
-
-    def __init__(self, prompts: Sequence[Prompt]) -> None:
-        self._prompts = prompts
-
-    async def complete(self, context: Context, params: CompleteRequestParams) -> CompleteResult:
-        """Return the values of a `request_id`; for other arguments there are none."""
-        name = params.argument.name
-        if name not in self._arguments(params.ref):
-            raise MCPError(INVALID_PARAMS, f"Unknown argument: {one_line(name)}")
-        ids = Completion(values=[], total=0, has_more=False)
-        if name == REQUEST_ID:
-            ids = await _request_ids(context.lifespan_context, params.argument.value)
-        return CompleteResult(completion=ids)
-
-    def _arguments(self, ref: ResourceTemplateReference | PromptReference) -> list[str]:
-        if isinstance(ref, ResourceTemplateReference):
-            if ref.uri == JOB_TEMPLATE:
-                return [REQUEST_ID]
-            raise MCPError(INVALID_PARAMS, f"Unknown resource template: {one_line(ref.uri)}")
-        for prompt in self._prompts:
-            if prompt.name == ref.name:
-                return [argument.name for argument in prompt.arguments or []]
-        raise MCPError(INVALID_PARAMS, f"Unknown prompt: {one_line(ref.name)}")
+async def complete(
+    prompts: Sequence[types.Prompt], context: Context, params: types.CompleteRequestParams
+) -> types.CompleteResult:
+    """Return the values of a `request_id`; for other arguments there are none."""
+    name = params.argument.name
+    if name not in _arguments(prompts, params.ref):
+        raise MCPError(types.INVALID_PARAMS, f"Unknown argument: {one_line(name)}")
+    ids = types.Completion(values=[], total=0, has_more=False)
+    if name == REQUEST_ID:
+        ids = await _request_ids(context.lifespan_context, params.argument.value)
+    return types.CompleteResult(completion=ids)
 
 
-async def _request_ids(opener: LazyService, beginning: str) -> Completion:
+def _arguments(
+    prompts: Sequence[types.Prompt], ref: types.ResourceTemplateReference | types.PromptReference
+) -> list[str]:
+    if isinstance(ref, types.ResourceTemplateReference):
+        if ref.uri == JOB_TEMPLATE:
+            return [REQUEST_ID]
+        raise MCPError(types.INVALID_PARAMS, f"Unknown resource template: {one_line(ref.uri)}")
+    for prompt in prompts:
+        if prompt.name == ref.name:
+            return [argument.name for argument in prompt.arguments or []]
+    raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {one_line(ref.name)}")
+
+
+async def _request_ids(opener: LazyService, beginning: str) -> types.Completion:
     """Return the newest ids with a beginning, none if the ledger cannot be read."""
     try:
         service = await opener.get()
         page = await service.store.recent(await service.tracker.owner(), limit=MOST_JOBS)
     except (LedgerError, TokenMissing):
-        return Completion(values=[], total=0, has_more=False)
+        return types.Completion(values=[], total=0, has_more=False)
     ids = [job.request_id for job in page.jobs if job.request_id]
     matching = [request_id for request_id in ids if request_id.startswith(beginning)]
     all_seen = page.total <= MOST_JOBS
-    return Completion(
+    return types.Completion(
         values=matching[:MOST_VALUES],
         total=len(matching) if all_seen else None,
         has_more=len(matching) > MOST_VALUES or not all_seen,

@@ -1,35 +1,25 @@
 """The prompt that a user can pick in a client: turn an image and an idea into a clip."""
 
+import mcp_types as types
 from mcp.shared.exceptions import MCPError
-from mcp_types import (
-    INVALID_PARAMS,
-    GetPromptRequestParams,
-    GetPromptResult,
-    ListPromptsResult,
-    PaginatedRequestParams,
-    Prompt,
-    PromptArgument,
-    PromptMessage,
-    TextContent,
-)
 
 from seedance_mcp.models.model import Model
 from seedance_mcp.text import one_line
 
 from ._lazy_service import Context
 
-ANIMATE_IMAGE = Prompt(
+ANIMATE_IMAGE = types.Prompt(
     name="animate_image",
     title="Animate an image",
     description="Write a good Seedance prompt for an image and an idea, and make the clip.",
     arguments=[
-        PromptArgument(
+        types.PromptArgument(
             name="image",
             title="Image",
             description="The image to begin with: a public https URL, or a file.",
             required=True,
         ),
-        PromptArgument(
+        types.PromptArgument(
             name="idea",
             title="Idea",
             description="What should happen in the clip, in your own words.",
@@ -47,22 +37,26 @@ class Prompts:
         self._names = _text_and_image(model)
         self.offered = [ANIMATE_IMAGE] if self._names else []
 
-    async def list(self, _: Context, __: PaginatedRequestParams | None) -> ListPromptsResult:
+    async def list(
+        self, _: Context, __: types.PaginatedRequestParams | None
+    ) -> types.ListPromptsResult:
         """Return the prompts that the model can serve."""
-        return ListPromptsResult(prompts=self.offered)
+        return types.ListPromptsResult(prompts=self.offered)
 
-    async def get(self, _: Context, params: GetPromptRequestParams) -> GetPromptResult:
+    async def get(self, _: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
         """Return a prompt with the arguments filled in."""
         if params.name != ANIMATE_IMAGE.name or self._names is None:
-            raise MCPError(INVALID_PARAMS, f"Unknown prompt: {one_line(params.name)}")
+            raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {one_line(params.name)}")
         given = params.arguments or {}
         for argument in ANIMATE_IMAGE.arguments or []:
             if not given.get(argument.name, "").strip():
                 problem = f"{argument.name} is required: {argument.description}"
-                raise MCPError(INVALID_PARAMS, problem)
+                raise MCPError(types.INVALID_PARAMS, problem)
         text = _animate_image(self._model, self._names, image=given["image"], idea=given["idea"])
-        message = PromptMessage(role="user", content=TextContent(type="text", text=text))
-        return GetPromptResult(description=ANIMATE_IMAGE.description, messages=[message])
+        message = types.PromptMessage(
+            role="user", content=types.TextContent(type="text", text=text)
+        )
+        return types.GetPromptResult(description=ANIMATE_IMAGE.description, messages=[message])
 
 
 def _text_and_image(model: Model) -> tuple[str, str] | None:

@@ -6,22 +6,8 @@ asking RunComfy once. As for the tools, an owner sees only their own jobs.
 
 import json
 
+import mcp_types as types
 from mcp.shared.exceptions import MCPError
-from mcp_types import (
-    INTERNAL_ERROR,
-    INVALID_PARAMS,
-    EmptyResult,
-    ListResourcesResult,
-    ListResourceTemplatesResult,
-    PaginatedRequestParams,
-    ReadResourceRequestParams,
-    ReadResourceResult,
-    Resource,
-    ResourceTemplate,
-    SubscribeRequestParams,
-    TextResourceContents,
-    UnsubscribeRequestParams,
-)
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from seedance_mcp.errors import JobNotFound, SeedanceError
@@ -49,10 +35,12 @@ class Resources:
         self.subscriptions = Subscriptions()
         self._model = model
 
-    async def list(self, _: Context, __: PaginatedRequestParams | None) -> ListResourcesResult:
+    async def list(
+        self, _: Context, __: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
         """Return the resources with a fixed URI."""
         model_id = self._model.model_id
-        model = Resource(
+        model = types.Resource(
             uri=MODEL_URI,
             name="model",
             title="The model's schema",
@@ -62,44 +50,48 @@ class Resources:
             ),
             mime_type=JSON_TYPE,
         )
-        jobs = Resource(
+        jobs = types.Resource(
             uri=JOBS_URI,
             name="jobs",
             title="Recent jobs",
             description="The newest jobs with their request_ids, from earlier chats too.",
             mime_type=JSON_TYPE,
         )
-        return ListResourcesResult(resources=[model, jobs])
+        return types.ListResourcesResult(resources=[model, jobs])
 
     async def list_templates(
-        self, _: Context, __: PaginatedRequestParams | None
-    ) -> ListResourceTemplatesResult:
+        self, _: Context, __: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
         """Return the template of the resources that are jobs."""
-        job = ResourceTemplate(
+        job = types.ResourceTemplate(
             uri_template=JOB_TEMPLATE,
             name="job",
             title="A job",
             description="Where a job stands, as check_status answers without waiting.",
             mime_type=JSON_TYPE,
         )
-        return ListResourceTemplatesResult(resource_templates=[job])
+        return types.ListResourceTemplatesResult(resource_templates=[job])
 
-    async def read(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
+    async def read(
+        self, context: Context, params: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult:
         """Return a resource as JSON."""
         try:
             facts = await self._facts(context, params.uri)
         except JobNotFound:
             raise _not_found(context, params.uri) from None
         except SeedanceError as error:
-            raise MCPError(INTERNAL_ERROR, error.line) from error
+            raise MCPError(types.INTERNAL_ERROR, error.line) from error
         if facts is None:
             raise _not_found(context, params.uri)
         text = json.dumps(facts, ensure_ascii=False)
-        return ReadResourceResult(
-            contents=[TextResourceContents(uri=params.uri, mime_type=JSON_TYPE, text=text)]
+        return types.ReadResourceResult(
+            contents=[types.TextResourceContents(uri=params.uri, mime_type=JSON_TYPE, text=text)]
         )
 
-    async def subscribe(self, context: Context, params: SubscribeRequestParams) -> EmptyResult:
+    async def subscribe(
+        self, context: Context, params: types.SubscribeRequestParams
+    ) -> types.EmptyResult:
         """Notify a client of 2025-11-25 of a known resource's changes from now on."""
         known = params.uri in {JOBS_URI, MODEL_URI}
         if request_id := request_id_of(params.uri):
@@ -107,16 +99,18 @@ class Resources:
                 service = await context.lifespan_context.get()
                 known = await service.tracker.find(request_id) is not None
             except SeedanceError as error:
-                raise MCPError(INTERNAL_ERROR, error.line) from error
+                raise MCPError(types.INTERNAL_ERROR, error.line) from error
         if not known:
             raise _not_found(context, params.uri)
         self.subscriptions.subscribe(context.session, params.uri)
-        return EmptyResult()
+        return types.EmptyResult()
 
-    async def unsubscribe(self, context: Context, params: UnsubscribeRequestParams) -> EmptyResult:
+    async def unsubscribe(
+        self, context: Context, params: types.UnsubscribeRequestParams
+    ) -> types.EmptyResult:
         """Stop notifying a client of 2025-11-25 of a resource's changes."""
         self.subscriptions.unsubscribe(context.session, params.uri)
-        return EmptyResult()
+        return types.EmptyResult()
 
     async def _facts(self, context: Context, uri: str) -> JSONObject | None:
         """Return what a resource holds, None for an unknown one."""
@@ -135,5 +129,5 @@ class Resources:
 
 def _not_found(context: Context, uri: str) -> MCPError:
     modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
-    code = INVALID_PARAMS if modern else LEGACY_NOT_FOUND
+    code = types.INVALID_PARAMS if modern else LEGACY_NOT_FOUND
     return MCPError(code, f"Resource not found: {one_line(uri)}", {"uri": uri})

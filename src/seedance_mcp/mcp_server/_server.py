@@ -6,22 +6,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import mcp_types as types
 from mcp.server.context import HandlerResult
 from mcp.server.extension import Extension, compose_tool_call_handler
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
-from mcp_types import (
-    INVALID_PARAMS,
-    CallToolRequestParams,
-    ListToolsResult,
-    PaginatedRequestParams,
-    ServerCapabilities,
-)
 
 from seedance_mcp import __version__
 from seedance_mcp.text import one_line
 
-from ._completions import Completions
+from ._completions import complete
 from ._lazy_service import Context, LazyService
 from ._prompts import Prompts
 from ._resources import Resources
@@ -80,13 +74,13 @@ class SeedanceServer(Server[LazyService]):
             on_subscriptions_listen=partial(checked_listen, resources.subscriptions.listen),
             on_list_prompts=prompts.list,
             on_get_prompt=prompts.get,
-            on_completion=Completions(prompts.offered).complete,
+            on_completion=partial(complete, prompts.offered),
         )
         self._subscriptions = resources.subscriptions
         self._open_service = open_service
         self._tools = {tool.definition.name: tool for tool in tools}
         self._answer = compose_tool_call_handler([extension], self._ordinary_answer)
-        self.add_request_handler("tools/call", CallToolRequestParams, self._call_tool)
+        self.add_request_handler("tools/call", types.CallToolRequestParams, self._call_tool)
         for method in extension.methods():
             self.add_request_handler(method.method, method.params_type, method.handler)
         self.extensions[extension.identifier] = extension.settings()
@@ -96,7 +90,7 @@ class SeedanceServer(Server[LazyService]):
         self.answers_left: Callable[[], bool] = lambda: True
         """Returns whether every answer has left; replaced by a transport that can know."""
 
-    def get_capabilities(self, *args: Any, **kwargs: Any) -> ServerCapabilities:
+    def get_capabilities(self, *args: Any, **kwargs: Any) -> types.ServerCapabilities:
         """Return the capabilities; unlike the SDK's, without lists that change."""
         capabilities = super().get_capabilities(*args, **kwargs)
         for lists in (capabilities.tools, capabilities.prompts, capabilities.resources):
@@ -129,12 +123,16 @@ class SeedanceServer(Server[LazyService]):
                     self._openers.discard(opener)
                     opener.shut_down(SUBMIT_GRACE_SECONDS)
 
-    async def _list_tools(self, _: Context, __: PaginatedRequestParams | None) -> ListToolsResult:
-        return ListToolsResult(tools=[tool.definition for tool in self._tools.values()])
+    async def _list_tools(
+        self, _: Context, __: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=[tool.definition for tool in self._tools.values()])
 
-    async def _call_tool(self, context: Context, params: CallToolRequestParams) -> HandlerResult:
+    async def _call_tool(
+        self, context: Context, params: types.CallToolRequestParams
+    ) -> HandlerResult:
         if params.name not in self._tools:
-            raise MCPError(INVALID_PARAMS, f"Unknown tool: {one_line(params.name)}")
+            raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {one_line(params.name)}")
         self._calls += 1
         try:
             return await self._answer(context, params)
@@ -145,6 +143,6 @@ class SeedanceServer(Server[LazyService]):
                 self._idle = anyio.Event()
 
     async def _ordinary_answer(
-        self, context: Context, params: CallToolRequestParams
+        self, context: Context, params: types.CallToolRequestParams
     ) -> HandlerResult:
         return await self._tools[params.name].call(params.arguments or {}, Caller.of(context))

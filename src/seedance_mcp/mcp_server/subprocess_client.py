@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+import mcp_types as types
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
-from mcp_types import TextContent
 
 from seedance_mcp.errors import SeedanceError
 
@@ -42,7 +42,7 @@ class ServerClient:
 
         result = await self._client.call_tool(tool, arguments, progress_callback=report)
         if result.is_error:
-            texts = [part.text for part in result.content if isinstance(part, TextContent)]
+            texts = [part.text for part in result.content if isinstance(part, types.TextContent)]
             raise SeedanceError("\n".join(texts))
         return result.structured_content or {}
 

@@ -10,26 +10,12 @@ from datetime import datetime
 from re import fullmatch
 from typing import Any, Literal, Protocol
 
+import mcp_types as types
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.mcpserver import require_client_extension
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
-from mcp_types import (
-    HEADER_MISMATCH,
-    INTERNAL_ERROR,
-    INVALID_PARAMS,
-    METHOD_NOT_FOUND,
-    CallToolRequestParams,
-    CallToolResult,
-    EmptyResult,
-    ErrorData,
-    InputRequest,
-    RequestParams,
-    Result,
-    SubscriptionsListenRequestParams,
-    SubscriptionsListenResult,
-)
 
 from seedance_mcp.errors import JobNotFound, SeedanceError
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
@@ -44,7 +30,7 @@ REVISIONS = frozenset({"2026-07-28"})
 TaskStatus = Literal["working", "input_required", "completed", "failed", "cancelled"]
 
 
-class Task(Result):
+class Task(types.Result):
     """The fields that every form of a task has.
 
     `failed` is for protocol errors only. `ttl_ms` counts from the creation, and
@@ -70,12 +56,12 @@ class TaskState(Task):
     """The answer to `tasks/get`; only a completed task has a result, and a failed one an error."""
 
     result_type: Literal["complete"] = "complete"
-    result: CallToolResult | None = None
-    error: ErrorData | None = None
-    input_requests: dict[str, InputRequest] | None = None
+    result: types.CallToolResult | None = None
+    error: types.ErrorData | None = None
+    input_requests: dict[str, types.InputRequest] | None = None
 
 
-class TaskParams(RequestParams):
+class TaskParams(types.RequestParams):
     """The parameters of `tasks/get` and `tasks/cancel`."""
 
     task_id: str
@@ -94,7 +80,7 @@ class Work(Protocol):
     if it cannot be looked up.
     """
 
-    async def begin(self, params: CallToolRequestParams) -> Result:
+    async def begin(self, params: types.CallToolRequestParams) -> types.Result:
         """Begin what a call asks for, and return a `CreatedTask` or the result."""
         ...
 
@@ -110,7 +96,9 @@ class Work(Protocol):
 
 
 Context = ServerRequestContext[Any, Any]
-Listen = Callable[[Context, SubscriptionsListenRequestParams], Awaitable[SubscriptionsListenResult]]
+Listen = Callable[
+    [Context, types.SubscriptionsListenRequestParams], Awaitable[types.SubscriptionsListenResult]
+]
 
 
 class Tasks(Extension):
@@ -138,7 +126,7 @@ class Tasks(Extension):
         ]
 
     async def intercept_tool_call(
-        self, params: CallToolRequestParams, ctx: Context, call_next: CallNext
+        self, params: types.CallToolRequestParams, ctx: Context, call_next: CallNext
     ) -> HandlerResult:
         """Answer a call with a task if the client accepts one."""
         if params.name not in self._tools:
@@ -156,20 +144,20 @@ class Tasks(Extension):
         with _checked(ctx, params.task_id):
             return await self._work(ctx).state(params.task_id)
 
-    async def _cancel(self, ctx: Context, params: TaskParams) -> EmptyResult:
+    async def _cancel(self, ctx: Context, params: TaskParams) -> types.EmptyResult:
         with _checked(ctx, params.task_id):
             await self._work(ctx).cancel(params.task_id)
-        return EmptyResult()
+        return types.EmptyResult()
 
-    async def _update(self, ctx: Context, params: UpdateParams) -> EmptyResult:
+    async def _update(self, ctx: Context, params: UpdateParams) -> types.EmptyResult:
         with _checked(ctx, params.task_id):
             await self._work(ctx).update(params.task_id, params.input_responses)
-        return EmptyResult()
+        return types.EmptyResult()
 
 
 async def checked_listen(
-    listen: Listen, ctx: Context, params: SubscriptionsListenRequestParams
-) -> SubscriptionsListenResult:
+    listen: Listen, ctx: Context, params: types.SubscriptionsListenRequestParams
+) -> types.SubscriptionsListenResult:
     """Refuse notifications about tasks to a client without the extension.
 
     A client with it is promised none either, and keeps polling: the SDK's bus cannot carry them,
@@ -184,18 +172,20 @@ async def checked_listen(
 def _checked(ctx: Context, task_id: str) -> Generator[None, None, None]:
     """Check a request about a task, and turn errors of ours into the protocol's."""
     if ctx.protocol_version not in REVISIONS:
-        raise MCPError(METHOD_NOT_FOUND, "Method not found", ctx.method)
+        raise MCPError(types.METHOD_NOT_FOUND, "Method not found", ctx.method)
     require_client_extension(ctx, TASKS)
     # The SDK compares the header only for the protocol's own methods; over stdio there is none.
     named = ctx.request and decode_header_value(ctx.request.headers.get(MCP_NAME_HEADER))
     if ctx.request and named != task_id:
-        raise MCPError(HEADER_MISMATCH, "The Mcp-Name header must be the taskId of the request.")
+        raise MCPError(
+            types.HEADER_MISMATCH, "The Mcp-Name header must be the taskId of the request."
+        )
     unknown = f"Unknown task: {one_line(task_id)}"
     if not fullmatch(REQUEST_ID_PATTERN, task_id):
-        raise MCPError(INVALID_PARAMS, unknown)
+        raise MCPError(types.INVALID_PARAMS, unknown)
     try:
         yield
     except JobNotFound as error:
-        raise MCPError(INVALID_PARAMS, unknown) from error
+        raise MCPError(types.INVALID_PARAMS, unknown) from error
     except SeedanceError as error:
-        raise MCPError(INTERNAL_ERROR, error.line) from error
+        raise MCPError(types.INTERNAL_ERROR, error.line) from error

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
-from mcp_types import CallToolRequestParams, CallToolResult, Result
+import mcp_types as types
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.status import Status
@@ -47,7 +47,7 @@ class TaskForms:
         return CreatedTask(**self._fields(report, schedule))
 
     def state(
-        self, report: JobReport, result: CallToolResult, schedule: Schedule = DEFAULT_SCHEDULE
+        self, report: JobReport, result: types.CallToolResult, schedule: Schedule = DEFAULT_SCHEDULE
     ) -> TaskState:
         """Return where a job stands, with what its call would be answered now if it has ended."""
         fields = self._fields(report, schedule)
@@ -102,7 +102,7 @@ class JobTasks:
     forms: TaskForms
     remarks: Remarks
 
-    async def begin(self, params: CallToolRequestParams) -> Result:
+    async def begin(self, params: types.CallToolRequestParams) -> types.Result:
         """Buy a clip and return its task, or an ordinary result if there is nothing to wait for."""
         tool = replace(self.tool, handle=self._begin)
         return await tool.call(params.arguments or {}, self.caller)
@@ -125,7 +125,7 @@ class JobTasks:
         del answers
         await self.state(task_id)
 
-    async def _begin(self, call: Call) -> Result:
+    async def _begin(self, call: Call) -> types.Result:
         report = await start(call, wait_seconds=0)
         if report.job.request_id is None or report.job.status.final:
             return await report_job(call, report)

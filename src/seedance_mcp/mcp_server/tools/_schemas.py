@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, cast
 
-from mcp_types import ToolAnnotations
+import mcp_types as types
 from pydantic import BaseModel
 
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
@@ -15,11 +15,7 @@ def model_schema(model: Model, additions: Mapping[str, JSONObject]) -> JSONObjec
     """Return the input schema of the tool that makes clips with a model.
 
     `validations` are left out, since several MCP clients reject unknown keywords. Every empty
-    description is filled from the model's file.
-
-    Args:
-        model: The model.
-        additions: Our own properties, which follow the model's.
+    description is filled from the model's file. The additions, our own properties, come last.
     """
     schema: JSONObject = _without_validations(model.input_schema)
     properties: dict[str, JSONObject] = schema["properties"]
@@ -70,9 +66,9 @@ def output_schema(answer: type[BaseModel]) -> JSONObject:
     return {key: plain[key] for key in ("type", "properties", "required")}
 
 
-def hints(*, read_only: bool, destructive: bool, idempotent: bool) -> ToolAnnotations:
+def hints(*, read_only: bool, destructive: bool, idempotent: bool) -> types.ToolAnnotations:
     """Return all four hints; every tool talks to RunComfy, which is the open world."""
-    return ToolAnnotations(
+    return types.ToolAnnotations(
         read_only_hint=read_only,
         destructive_hint=destructive,
         idempotent_hint=idempotent,

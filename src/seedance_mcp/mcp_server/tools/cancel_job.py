@@ -1,9 +1,10 @@
 """The tool `cancel_job`: cancel a job that is queued."""
 
-from mcp_types import CallToolResult
-from mcp_types import Tool as ToolDefinition
+import mcp_types as types
 
-from seedance_mcp.mcp_server._answers import CancellationAnswer, cancellation_answer
+from seedance_mcp.jobs.status import Status
+from seedance_mcp.mcp_server._answers import CancellationAnswer
+from seedance_mcp.mcp_server._next_steps import after_cancel
 
 from ._schemas import hints, job_schema, output_schema
 from .tool import Call, Tool, to_result
@@ -11,7 +12,7 @@ from .tool import Call, Tool, to_result
 
 def cancel_job() -> Tool:
     """Return the tool."""
-    definition = ToolDefinition(
+    definition = types.Tool(
         name="cancel_job",
         title="Cancel job",
         description="Cancel a job that is queued. A running job cannot be cancelled.",
@@ -22,7 +23,13 @@ def cancel_job() -> Tool:
     return Tool(definition=definition, handle=_handle)
 
 
-async def _handle(call: Call) -> CallToolResult:
+async def _handle(call: Call) -> types.CallToolResult:
     job = await call.service.cancel(**call.arguments)
     await call.deliver(job)
-    return to_result(cancellation_answer(job))
+    answer = CancellationAnswer(
+        request_id=job.request_id or "",
+        outcome="cancelled" if job.status is Status.CANCELLED else "not_cancellable",
+        status=job.status,
+        next_step=after_cancel(job),
+    )
+    return to_result(answer)

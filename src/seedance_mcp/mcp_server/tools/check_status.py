@@ -1,7 +1,6 @@
 """The tool `check_status`: read where a job stands, and wait for it to end."""
 
-from mcp_types import CallToolResult
-from mcp_types import Tool as ToolDefinition
+import mcp_types as types
 
 from seedance_mcp.mcp_server._answers import JobAnswer, job_answer
 from seedance_mcp.mcp_server._progress import reported
@@ -12,7 +11,7 @@ from .tool import Call, Tool, to_result
 
 def check_status(*, wait_seconds: int) -> Tool:
     """Return the tool, whose calls wait for `wait_seconds` by default."""
-    definition = ToolDefinition(
+    definition = types.Tool(
         name="check_status",
         title="Check status",
         description="Read where a job stands, waiting up to wait_seconds for its end. Free.",
@@ -23,7 +22,7 @@ def check_status(*, wait_seconds: int) -> Tool:
     return Tool(definition=definition, handle=_handle)
 
 
-async def _handle(call: Call) -> CallToolResult:
+async def _handle(call: Call) -> types.CallToolResult:
     async with reported(call.caller.notify, call.service.clock) as watch:
         report = await call.service.status(**call.arguments, watch=watch)
     await call.deliver(report.job)

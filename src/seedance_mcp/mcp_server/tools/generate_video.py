@@ -1,7 +1,6 @@
 """The tool `generate_video`: buy a clip and wait for it."""
 
-from mcp_types import CallToolResult
-from mcp_types import Tool as ToolDefinition
+import mcp_types as types
 
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import JobAnswer, job_answer
@@ -15,7 +14,7 @@ from .tool import Call, Tool, to_result
 
 def generate_video(model: Model, *, wait_seconds: int) -> Tool:
     """Return the tool that makes clips with a model; by default a call waits `wait_seconds`."""
-    definition = ToolDefinition(
+    definition = types.Tool(
         name="generate_video",
         title="Generate video",
         description=(
@@ -39,7 +38,7 @@ def generate_video(model: Model, *, wait_seconds: int) -> Tool:
     return Tool(definition=definition, handle=_handle)
 
 
-async def _handle(call: Call) -> CallToolResult:
+async def _handle(call: Call) -> types.CallToolResult:
     report = await start(call, wait_seconds=call.arguments["wait_seconds"])
     return await report_job(call, report)
 
@@ -59,7 +58,7 @@ async def start(call: Call, *, wait_seconds: float) -> JobReport:
         )
 
 
-async def report_job(call: Call, report: JobReport) -> CallToolResult:
+async def report_job(call: Call, report: JobReport) -> types.CallToolResult:
     """Return the result of a call of `generate_video` from what is known about its job."""
     await call.deliver(report.job)
     failed = report.job.status in {Status.FAILED, Status.UNKNOWN}

@@ -4,9 +4,8 @@ from base64 import b64encode
 from pathlib import Path
 
 import anyio
+import mcp_types as types
 from anyio import to_thread
-from mcp_types import CallToolResult, ContentBlock, ImageContent, ResourceLink
-from mcp_types import Tool as ToolDefinition
 
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import ResultAnswer, result_answer
@@ -26,7 +25,7 @@ PREVIEW_TIMEOUT_SECONDS = 4.0
 
 def get_result() -> Tool:
     """Return the tool."""
-    definition = ToolDefinition(
+    definition = types.Tool(
         name="get_result",
         title="Get result",
         description=(
@@ -44,13 +43,13 @@ def get_result() -> Tool:
     return Tool(definition=definition, handle=_handle)
 
 
-async def _handle(call: Call) -> CallToolResult:
+async def _handle(call: Call) -> types.CallToolResult:
     request_id, download = call.arguments["request_id"], call.arguments["download"]
     report = await (_download(call) if download else call.service.result(request_id))
     await call.deliver(report.job)
     job = report.job
-    blocks: list[ContentBlock] = [
-        ResourceLink(name=f"{job.request_id}-{number}.mp4", uri=url, mime_type="video/mp4")
+    blocks: list[types.ContentBlock] = [
+        types.ResourceLink(name=f"{job.request_id}-{number}.mp4", uri=url, mime_type="video/mp4")
         for number, url in enumerate(job.outputs.videos, 1)
     ]
     if download and job.outputs.videos and job.saved[0]:
@@ -67,7 +66,7 @@ async def _download(call: Call) -> JobReport:
         return await call.service.downloads.download(report, deadline=deadline, watch=progress)
 
 
-async def _preview(path: Path) -> list[ContentBlock]:
+async def _preview(path: Path) -> list[types.ContentBlock]:
     """Return the middle frame of a clip, if PyAV is installed to decode it."""
     late = anyio.Event()
     image = None
@@ -81,4 +80,4 @@ async def _preview(path: Path) -> list[ContentBlock]:
     if image is None:
         return []
     data = b64encode(image).decode()
-    return [ImageContent(type="image", data=data, mime_type="image/jpeg")]
+    return [types.ImageContent(type="image", data=data, mime_type="image/jpeg")]

@@ -1,7 +1,6 @@
 """The tool `list_jobs`: list the newest jobs."""
 
-from mcp_types import CallToolResult
-from mcp_types import Tool as ToolDefinition
+import mcp_types as types
 
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import JobListAnswer, listing_answer
@@ -13,7 +12,7 @@ from .tool import Call, Tool, to_result
 
 def list_jobs() -> Tool:
     """Return the tool."""
-    definition = ToolDefinition(
+    definition = types.Tool(
         name="list_jobs",
         title="List jobs",
         description=(
@@ -49,7 +48,7 @@ def _input_schema() -> JSONObject:
     }
 
 
-async def _handle(call: Call) -> CallToolResult:
+async def _handle(call: Call) -> types.CallToolResult:
     status = call.arguments.get("status")
     listing = await call.service.list_jobs(
         status=Status(status) if status else None, limit=call.arguments["limit"]

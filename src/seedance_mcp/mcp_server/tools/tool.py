@@ -9,8 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mcp_types import CallToolResult, ContentBlock, Result, TextContent
-from mcp_types import Tool as ToolDefinition
+import mcp_types as types
 
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.jobs.job import Job
@@ -43,13 +42,6 @@ class Caller:
             request=context.request,
         )
 
-    async def is_connected(self) -> bool:
-        """Return whether the client can still be answered, as far as the transport knows.
-
-        In revision 2025-11-25 an HTTP connection that drops does not cancel the call.
-        """
-        return self.request is None or not await self.request.is_disconnected()
-
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
@@ -61,7 +53,9 @@ class Call:
 
     async def deliver(self, *jobs: Job) -> None:
         """Note that these jobs are named in the answer, unless the client has disconnected."""
-        if await self.caller.is_connected():
+        request = self.caller.request
+        # In revision 2025-11-25 an HTTP connection that drops does not cancel the call.
+        if request is None or not await request.is_disconnected():
             self.service.answered.note(*jobs)
 
 
@@ -69,10 +63,10 @@ class Call:
 class Tool:
     """What `tools/list` says about a tool, and what answers its calls."""
 
-    definition: ToolDefinition
-    handle: Callable[[Call], Awaitable[Result]]
+    definition: types.Tool
+    handle: Callable[[Call], Awaitable[types.Result]]
 
-    async def call(self, arguments: Mapping[str, Any], caller: Caller) -> Result:
+    async def call(self, arguments: Mapping[str, Any], caller: Caller) -> types.Result:
         """Check the raw arguments of a call and answer it, with `is_error` for every error."""
         try:
             checked = check_arguments(self.definition.input_schema, arguments)
@@ -89,14 +83,14 @@ class Tool:
 
 
 def to_result(
-    answer: Answer, blocks: Sequence[ContentBlock] = (), *, is_error: bool = False
-) -> CallToolResult:
+    answer: Answer, blocks: Sequence[types.ContentBlock] = (), *, is_error: bool = False
+) -> types.CallToolResult:
     """Return an answer as text and as structure, followed by links and images."""
-    text = TextContent(type="text", text=answer.text())
-    return CallToolResult(
+    text = types.TextContent(type="text", text=answer.text())
+    return types.CallToolResult(
         content=[text, *blocks], structured_content=answer.structure(), is_error=is_error
     )
 
 
-def _error(line: str) -> CallToolResult:
-    return CallToolResult(content=[TextContent(type="text", text=line)], is_error=True)
+def _error(line: str) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(type="text", text=line)], is_error=True)

@@ -11,9 +11,9 @@ from math import inf
 from typing import IO, Any, cast
 
 import anyio
+import mcp_types as types
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
-from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
 from pydantic import ValidationError
 
 from seedance_mcp.mcp_server._server import SeedanceServer
@@ -78,41 +78,36 @@ class _Inbox(anyio.AsyncFile[str]):
         end_process(None)
 
 
-def _invalid(line: str) -> JSONRPCError | None:
+def _invalid(line: str) -> types.JSONRPCError | None:
     """Return the answer to an invalid line; None for a message."""
     try:
-        jsonrpc_message_adapter.validate_json(line, by_name=False)
+        types.jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValidationError as error:
         why = error.errors(include_input=False, include_url=False)[0]["msg"]
     else:
         return None
     message = _leniently_read(line)
-    if message is not None and _has_lone_surrogate(message):
-        why = "a text in it contains a lone surrogate"
-    line = f"The line is not valid JSON-RPC: {one_line(why, 200)}. Nothing was done or charged."
-    return JSONRPCError(
-        jsonrpc="2.0", id=_id(message), error=ErrorData(code=PARSE_ERROR, message=line)
-    )
-
-
-def _leniently_read(line: str) -> dict[str, object] | None:
-    try:
-        message: object = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return cast("dict[str, object]", message) if isinstance(message, dict) else None
-
-
-def _has_lone_surrogate(message: dict[str, object]) -> bool:
     try:
         json.dumps(message, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        return True
-    return False
+        why = "a text in it contains a lone surrogate"
+    line = f"The line is not valid JSON-RPC: {one_line(why, 200)}. Nothing was done or charged."
+    return types.JSONRPCError(
+        jsonrpc="2.0", id=_id(message), error=types.ErrorData(code=types.PARSE_ERROR, message=line)
+    )
 
 
-def _id(message: dict[str, object] | None) -> str | int | None:
-    given = (message or {}).get("id")
+def _leniently_read(line: str) -> dict[str, object]:
+    """Return what a line holds, empty unless it is a JSON object."""
+    try:
+        message: object = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, object]", message) if isinstance(message, dict) else {}
+
+
+def _id(message: dict[str, object]) -> str | int | None:
+    given = message.get("id")
     if isinstance(given, str):
         # A lone surrogate cannot be encoded.
         return given if given.isprintable() else None
