@@ -18,6 +18,7 @@ from seedance_mcp.models.model import load_models
 from seedance_mcp.settings import Settings
 from tests.support.server_process import environment
 from tests.support.timeouts import TIMEOUT_SECONDS
+from tests.support.wording import TOOLS
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +46,7 @@ async def test_the_server_of_the_example_configuration_starts_and_lists_its_tool
     with anyio.fail_after(TIMEOUT_SECONDS):
         async with Client(parameters) as client:
             tools = [tool.name for tool in (await client.list_tools()).tools]
-    assert tools == ["generate_video", "check_status", "get_result", "cancel_job", "list_jobs"]
+    assert tools == TOOLS
 
 
 def test_the_readme_shows_the_example_configuration() -> None:

@@ -1,4 +1,4 @@
-"""The demo, as a newcomer runs it: a whole clip in the current folder, and nothing left behind."""
+"""The demo, as a newcomer runs it: a whole clip in the current folder, and nothing else left."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import anyio
 import av
 import pytest
 
-from tests.support.server_process import COMMAND, environment
+from tests.support.server_process import COMMAND, Servers, environment
 from tests.support.timeouts import TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +19,7 @@ IMAGES = Path(__file__).parents[2] / "src" / "seedance_mcp" / "simulator" / "sam
 
 
 def measured(path: Path) -> tuple[str, str | None, float, int, int, float]:
-    """Measure a clip: codec, pixel format, frames a second, width, height, seconds."""
+    """Return codec, pixel format, frames per second, width, height and seconds of a clip."""
     with av.open(str(path)) as clip:
         (video,) = clip.streams.video
         seconds = len(list(clip.decode(video))) / float(video.average_rate or 1)
@@ -30,58 +30,74 @@ def measured(path: Path) -> tuple[str, str | None, float, int, int, float]:
 
 
 def files(folder: Path) -> list[str]:
-    """Name the files of a folder."""
+    """Return the names of the files in a folder."""
     return [path.name for path in folder.iterdir() if path.is_file()]
 
 
-def processes_with(text: str) -> list[str]:
-    """Find the processes that have a text in their environment (Linux)."""
+def processes_in(folder: Path) -> list[str]:
+    """Return the processes that have a folder in their environment (Linux)."""
     found: list[str] = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            if text.encode() in (folder / "environ").read_bytes():
-                found.append((folder / "cmdline").read_text().replace("\0", " "))
+            if str(folder).encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text().replace("\0", " "))
         except OSError:
             continue
     return found
 
 
-async def test_the_demo_ends_with_a_clip_that_plays(tmp_path: Path) -> None:
-    with anyio.fail_after(TIMEOUT_SECONDS):
-        run = await anyio.run_process(
-            [*COMMAND, "demo"], cwd=tmp_path, env=environment(tmp_path), check=False
-        )
-    told = run.stdout.decode()
+async def make_demo(folder: Path, *options: str) -> str:
+    """Run the demo in a folder, and return what it prints."""
+    run = await anyio.run_process(
+        [*COMMAND, "demo", *options], cwd=folder, env=environment(folder), check=False
+    )
     assert (run.returncode, run.stderr) == (0, b"")
-    (path,) = (tmp_path / name for name in files(tmp_path))
+    return run.stdout.decode()
+
+
+async def test_the_demo_ends_with_a_clip_that_plays_with_or_without_options(
+    tmp_path: Path,
+) -> None:
+    options = ["--image", str(IMAGES / "lake.jpg"), "--resolution", "480p", "--duration", "5"]
+    last = ["--last-image", str(IMAGES / "lake-dusk.jpg"), "--prompt", "Night falls."]
+    printed: dict[str, str] = {}
+    for name in ("plain", "options"):
+        (tmp_path / name).mkdir()
+
+    async def make(name: str, *options: str) -> None:
+        printed[name] = await make_demo(tmp_path / name, *options)
+
+    # Most of a demo is waiting, so both run at the same time.
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(make, "plain")
+            tasks.start_soon(make, "options", *options, *last)
+    check_plain_demo(tmp_path / "plain", printed["plain"])
+    (name,) = files(tmp_path / "options")
+    assert (name in printed["options"], "-night-falls-" in name) == (True, True)
+    assert measured(tmp_path / "options" / name) == ("h264", "yuv420p", 24, 854, 480, 5)
+
+
+def check_plain_demo(folder: Path, printed: str) -> None:
+    """Check the clip and the output of a demo without options."""
+    (path,) = (folder / name for name in files(folder))
     assert re.fullmatch(r"\d{4}-\d\d-\d\d-the-mist-drifts-[a-z-]+-[0-9a-f]{8}\.mp4", path.name)
-    assert re.search(rf"^saved +{re.escape(str(path))} ", told, re.MULTILINE)
+    assert re.search(rf"^saved +{re.escape(str(path))} ", printed, re.MULTILINE)
     assert measured(path) == ("h264", "yuv420p", 24, 854, 480, 5)
-    assert told.startswith("A simulated clip: no account is needed and nothing is charged.\n")
+    assert printed.startswith("A simulated clip: no account is needed and nothing is charged.\n")
     assert (
-        "tools           generate_video, check_status, get_result, cancel_job, list_jobs\n" in told
+        "tools           generate_video, check_status, get_result, cancel_job, list_jobs\n"
+        in printed
     )
     assert (
         "a bad image   refused: first_frame_image_url: The uploaded image width and height must"
         " not be less than 300 pixels. It is 240 x 160 pixels. Nothing was charged.\n"
-    ) in told
-    assert "generate_video  … in queue, position 0, " in told
-    assert "generate_video  … in progress, " in told
-    assert "this client called generate_video and get_result over stdio" in told
-    assert "the server sent 1 paid POST and then" in told
-    assert "examples/claude_config.json" in told
-
-
-async def test_the_demo_takes_images_resolution_and_duration(tmp_path: Path) -> None:
-    options = ["--image", str(IMAGES / "lake.jpg"), "--resolution", "480p", "--duration", "5"]
-    last = ["--last-image", str(IMAGES / "lake-dusk.jpg"), "--prompt", "Night falls."]
-    with anyio.fail_after(TIMEOUT_SECONDS):
-        run = await anyio.run_process(
-            [*COMMAND, "demo", *options, *last], cwd=tmp_path, env=environment(tmp_path)
-        )
-    (name,) = files(tmp_path)
-    assert (name.encode() in run.stdout, "-night-falls-" in name) == (True, True)
-    assert measured(tmp_path / name) == ("h264", "yuv420p", 24, 854, 480, 5)
+    ) in printed
+    assert "generate_video  … in queue, position 0, " in printed
+    assert "generate_video  … in progress, " in printed
+    assert "this client called generate_video and get_result over stdio" in printed
+    assert "the server sent 1 paid POST and then" in printed
+    assert "examples/claude_config.json" in printed
 
 
 @pytest.mark.parametrize(
@@ -97,32 +113,29 @@ async def test_the_demo_takes_images_resolution_and_duration(tmp_path: Path) -> 
         ),
     ],
 )
-async def test_a_wrong_wish_ends_the_demo_with_one_line(
-    options: list[str], line: str, tmp_path: Path
+async def test_a_wrong_option_ends_the_demo_with_one_line(
+    servers: Servers, options: list[str], line: str, tmp_path: Path
 ) -> None:
     with anyio.fail_after(TIMEOUT_SECONDS):
-        run = await anyio.run_process(
-            [*COMMAND, "demo", *options], cwd=tmp_path, env=environment(tmp_path), check=False
-        )
+        run = await servers.command(["demo", *options], environment(tmp_path), cwd=tmp_path)
     assert (run.returncode, run.stderr.decode()) == (1, line)
     assert files(tmp_path) == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the test looks for processes in /proc")
 async def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
-    mark = f"DEMO_MARK={tmp_path}"
-    env = environment(tmp_path, DEMO_MARK=str(tmp_path))
+    # The demo keeps the folders of its server in the folder for temporary files.
+    env = environment(tmp_path, TMPDIR=str(tmp_path))
     with anyio.fail_after(TIMEOUT_SECONDS):
         command = [*COMMAND, "demo"]
         async with await anyio.open_process(
             command, cwd=tmp_path, env=env, start_new_session=True
         ) as process:
             assert process.stdout
-            told = b""
-            while b"in queue" not in told:
-                told += await process.stdout.receive()
-            assert processes_with(mark)
+            printed = b""
+            while b"in queue" not in printed:
+                printed += await process.stdout.receive()
+            assert len(processes_in(tmp_path)) == 2
             os.killpg(process.pid, signal.SIGINT)
             assert await process.wait() == 130
-    assert processes_with(mark) == []
-    assert processes_with("seedance-demo-") == []
+    assert processes_in(tmp_path) == []

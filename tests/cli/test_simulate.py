@@ -8,22 +8,23 @@ import anyio
 import httpx
 import pytest
 
-from tests.support.server_process import COMMAND, environment
+from tests.support.server_process import COMMAND, Servers, environment
 from tests.support.timeouts import TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_simulator_says_where_it_is_and_serves_until_it_is_stopped(
+async def test_the_simulator_prints_its_url_and_serves_until_ctrl_c(
     tmp_path: Path,
 ) -> None:
     command = [*COMMAND, "simulate", "--port", "0", "--token", "made-up-token"]
     with anyio.fail_after(TIMEOUT_SECONDS):
         async with await anyio.open_process(command, env=environment(tmp_path)) as process:
             assert process.stdout
-            told = (await process.stdout.receive()).decode()
-            (url,) = re.findall(r"export RUNCOMFY_API_BASE_URL=(http://127\.0\.0\.1:\d+)", told)
-            assert "export RUNCOMFY_API_TOKEN=made-up-token" in told
+            printed = ""
+            while "export RUNCOMFY_API_TOKEN=made-up-token\n" not in printed:
+                printed += (await process.stdout.receive()).decode()
+            (url,) = re.findall(r"export RUNCOMFY_API_BASE_URL=(http://127\.0\.0\.1:\d+)", printed)
             async with httpx.AsyncClient(
                 base_url=url, timeout=TIMEOUT_SECONDS, trust_env=False
             ) as http:
@@ -36,9 +37,10 @@ async def test_the_simulator_says_where_it_is_and_serves_until_it_is_stopped(
             assert await process.wait() == 130
 
 
-async def test_a_port_out_of_range_is_rejected_in_one_line(tmp_path: Path) -> None:
-    command = [*COMMAND, "simulate", "--port", "70000"]
+async def test_a_port_out_of_range_is_rejected_in_one_line(
+    servers: Servers, tmp_path: Path
+) -> None:
     with anyio.fail_after(TIMEOUT_SECONDS):
-        run = await anyio.run_process(command, env=environment(tmp_path), check=False)
+        run = await servers.command(["simulate", "--port", "70000"], environment(tmp_path))
     assert run.returncode == 2
     assert b"Traceback" not in run.stderr

@@ -26,10 +26,10 @@ from tests.support.server_process import (
     environment,
 )
 from tests.support.timeouts import NEVER_SECONDS, PROMPT_SECONDS, TIMEOUT_SECONDS, wait_until
+from tests.support.wording import TOOLS
 
 pytestmark = pytest.mark.anyio
 
-TOOLS = ["generate_video", "check_status", "get_result", "cancel_job", "list_jobs"]
 GOOD: dict[str, dict[str, str]] = {"generate_video": ARGUMENTS, "list_jobs": {}}
 
 

@@ -48,12 +48,17 @@ class ForkServer(Servers):
     def fork(self, env: Mapping[str, str]) -> ForkedServer:
         """Start a server over stdio that the caller closes."""
         with self.stderr.open("ab") as stderr:
-            pid, stdin, stdout = self._fork([], env, stderr.fileno())
+            pid, stdin, stdout = self._fork([], env, stderr.fileno(), ROOT)
         return ForkedServer(pid, self._wait_for, stdin=stdin, stdout=stdout)
 
     @asynccontextmanager
     async def start(
-        self, arguments: Sequence[str], env: Mapping[str, str], *, stderr: IO[bytes] | int
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        stderr: IO[bytes] | int,
+        cwd: Path | None = None,
     ) -> AsyncGenerator[Process, None]:
         """Start the command."""
         reading = None
@@ -64,7 +69,7 @@ class ForkServer(Servers):
         else:
             assert not isinstance(stderr, int)
             writing = os.dup(stderr.fileno())
-        pid, stdin, stdout = self._fork(arguments, env, writing)
+        pid, stdin, stdout = self._fork(arguments, env, writing, cwd or ROOT)
         os.close(writing)
         async with ForkedProcess(
             pid, self._wait_for, stdin=stdin, stdout=stdout, stderr=reading
@@ -78,14 +83,14 @@ class ForkServer(Servers):
         return code
 
     def _fork(
-        self, arguments: Sequence[str], env: Mapping[str, str], stderr: int
+        self, arguments: Sequence[str], env: Mapping[str, str], stderr: int, cwd: Path
     ) -> tuple[int, int, int]:
         """Start the command, and return its pid and our ends of its stdin and stdout."""
         # Reading the authorities' certificates is half of a start, and nothing here is encrypted.
         env = {"SSL_CERT_DIR": str(self.stderr.parent), **env}
         stdin, to_stdin = os.pipe()
         from_stdout, stdout = os.pipe()
-        message = json.dumps({"arguments": arguments, "env": env}).encode()
+        message = json.dumps({"arguments": arguments, "env": env, "cwd": str(cwd)}).encode()
         socket.send_fds(self._control, [message], [stdin, stdout, stderr])
         pid: int = json.loads(self._control.recv(1024))
         os.close(stdin)

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from tempfile import TemporaryDirectory
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import anyio
 import httpx
@@ -44,7 +44,7 @@ def main(control: socket.socket) -> None:
         else:
             answer = os.fork()
             if not answer:
-                _become(cli.main, control, files, **order)
+                _become(cli.main, control, files, order)
             for file in files:
                 os.close(file)
         control.send(json.dumps(answer).encode())
@@ -78,8 +78,7 @@ def _become(
     command: Callable[[Sequence[str]], None],
     control: socket.socket,
     files: list[int],
-    arguments: Sequence[str],
-    env: Mapping[str, str],
+    order: Mapping[str, Any],
 ) -> NoReturn:
     """Run the command as a process of its own, and end as one."""
     code = 70
@@ -88,9 +87,15 @@ def _become(
         for standard, file in enumerate(files):
             os.dup2(file, standard)
             os.close(file)
+        # Python's own streams still take their files for those of the fork server.
+        sys.stdin, sys.stdout, sys.stderr = (
+            os.fdopen(number, mode, buffering=1, encoding="utf-8", closefd=False)
+            for number, mode in enumerate("rww")
+        )
         os.environ.clear()
-        os.environ.update(env)
-        command(arguments)
+        os.environ.update(order["env"])
+        os.chdir(order["cwd"])
+        command(order["arguments"])
         code = 0
     except SystemExit as end:
         if isinstance(end.code, str):

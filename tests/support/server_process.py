@@ -109,7 +109,12 @@ class Servers(ABC):
 
     @abstractmethod
     def start(
-        self, arguments: Sequence[str], env: Mapping[str, str], *, stderr: IO[bytes] | int
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        stderr: IO[bytes] | int,
+        cwd: Path | None = None,
     ) -> AbstractAsyncContextManager[Process]:
         """Start the command.
 
@@ -117,6 +122,7 @@ class Servers(ABC):
             arguments: The command's arguments.
             env: Its whole environment.
             stderr: A file, `PIPE` or `DEVNULL`.
+            cwd: Its working directory, this process's by default.
         """
 
     @asynccontextmanager
@@ -138,10 +144,10 @@ class Servers(ABC):
             yield line.removeprefix("Serving on ").strip(), process
 
     async def command(
-        self, arguments: Sequence[str], env: Mapping[str, str]
+        self, arguments: Sequence[str], env: Mapping[str, str], *, cwd: Path | None = None
     ) -> CompletedProcess[bytes]:
         """Run a command that ends by itself, without stdin."""
-        async with self.start(arguments, env, stderr=PIPE) as process:
+        async with self.start(arguments, env, stderr=PIPE, cwd=cwd) as process:
             assert process.stdin
             assert process.stdout
             assert process.stderr
@@ -162,11 +168,16 @@ class FreshServers(Servers):
 
     @asynccontextmanager
     async def start(
-        self, arguments: Sequence[str], env: Mapping[str, str], *, stderr: IO[bytes] | int
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        stderr: IO[bytes] | int,
+        cwd: Path | None = None,
     ) -> AsyncGenerator[Process, None]:
         """Start the command."""
         command = [*self._wrapper, *COMMAND, *arguments]
-        async with await anyio.open_process(command, env=env, stderr=stderr) as process:
+        async with await anyio.open_process(command, env=env, stderr=stderr, cwd=cwd) as process:
             try:
                 yield process
             finally:
