@@ -55,6 +55,7 @@ async def _request_ids(opener: LazyService, beginning: str) -> types.Completion:
         return types.Completion(values=[], total=0, has_more=False)
     ids = [job.request_id for job in page.jobs if job.request_id]
     matching = [request_id for request_id in ids if request_id.startswith(beginning)]
+    # Older jobs may match too, and then the number of matches is unknown.
     all_seen = page.total <= MOST_JOBS
     return types.Completion(
         values=matching[:MOST_VALUES],

@@ -51,6 +51,7 @@ class LazyService:
             tasks.start_soon(self._keep_open)
             yield
             self._closing.set()
+            # Until it is open, `_keep_open` waits or opens, and `_closing` does not end that.
             if self._service is None:
                 tasks.cancel_scope.cancel()
 

@@ -82,8 +82,6 @@ class Resources:
             raise _not_found(context, params.uri) from None
         except SeedanceError as error:
             raise MCPError(types.INTERNAL_ERROR, error.line) from error
-        if facts is None:
-            raise _not_found(context, params.uri)
         text = json.dumps(facts, ensure_ascii=False)
         return types.ReadResourceResult(
             contents=[types.TextResourceContents(uri=params.uri, mime_type=JSON_TYPE, text=text)]
@@ -112,13 +110,12 @@ class Resources:
         self.subscriptions.unsubscribe(context.session, params.uri)
         return types.EmptyResult()
 
-    async def _facts(self, context: Context, uri: str) -> JSONObject | None:
-        """Return what a resource holds, None for an unknown one."""
+    async def _facts(self, context: Context, uri: str) -> JSONObject:
         if uri == MODEL_URI:
             return {"model_id": self._model.model_id, "input_schema": self._model.input_schema}
         request_id = request_id_of(uri)
         if request_id is None and uri != JOBS_URI:
-            return None
+            raise _not_found(context, uri)
         service = await context.lifespan_context.get()
         if request_id is None:
             listing = await service.list_jobs(status=None, limit=MOST_LISTED_JOBS)

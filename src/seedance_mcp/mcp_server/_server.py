@@ -79,6 +79,7 @@ class SeedanceServer(Server[LazyService]):
         self._subscriptions = resources.subscriptions
         self._open_service = open_service
         self._tools = {tool.definition.name: tool for tool in tools}
+        # Only the SDK's high-level server takes extensions, so this one registers its parts.
         self._answer = compose_tool_call_handler([extension], self._ordinary_answer)
         self.add_request_handler("tools/call", types.CallToolRequestParams, self._call_tool)
         for method in extension.methods():
@@ -102,7 +103,8 @@ class SeedanceServer(Server[LazyService]):
         """Let every waiting call answer with what it knows, and wait until the answers are sent."""
         for opener in self._openers:
             opener.shut_down(SUBMIT_GRACE_SECONDS)
-        self._subscriptions.shut_down()
+        # A stream of `subscriptions/listen` would otherwise never end.
+        self._subscriptions.listen.close()
         with anyio.move_on_after(SUBMIT_GRACE_SECONDS + ANSWER_GRACE_SECONDS):
             if self._calls:
                 await self._idle.wait()
@@ -139,6 +141,7 @@ class SeedanceServer(Server[LazyService]):
         finally:
             self._calls -= 1
             if not self._calls:
+                # An event cannot be cleared, and more calls may come before the server ends.
                 self._idle.set()
                 self._idle = anyio.Event()
 

@@ -45,10 +45,6 @@ class Subscriptions:
         """Stop notifying a connection of a resource's changes."""
         self._sessions.pop((id(session.client_params), uri), None)
 
-    def shut_down(self) -> None:
-        """End every stream of `subscriptions/listen`."""
-        self.listen.close()
-
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[OnJobChange, None]:
         """Yield a callback for jobs that have changed; notifications are sent by a task."""

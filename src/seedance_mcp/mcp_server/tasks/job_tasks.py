@@ -104,6 +104,7 @@ class JobTasks:
 
     async def begin(self, params: types.CallToolRequestParams) -> types.Result:
         """Buy a clip and return its task, or an ordinary result if there is nothing to wait for."""
+        # The tool checks the arguments and reports errors as in an ordinary call.
         tool = replace(self.tool, handle=self._begin)
         return await tool.call(params.arguments or {}, self.caller)
 

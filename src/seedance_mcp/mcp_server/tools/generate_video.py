@@ -61,5 +61,6 @@ async def start(call: Call, *, wait_seconds: float) -> JobReport:
 async def report_job(call: Call, report: JobReport) -> types.CallToolResult:
     """Return the result of a call of `generate_video` from what is known about its job."""
     await call.deliver(report.job)
+    # An unknown outcome counts as failed: it may have cost money, so the user must hear of it.
     failed = report.job.status in {Status.FAILED, Status.UNKNOWN}
     return to_result(job_answer(report, call.service.clock.now()), is_error=failed)

@@ -68,6 +68,7 @@ async def _download(call: Call) -> JobReport:
 
 async def _preview(path: Path) -> list[types.ContentBlock]:
     """Return the middle frame of a clip, if PyAV is installed to decode it."""
+    # A thread cannot be cancelled; this makes an abandoned one stop decoding by itself.
     late = anyio.Event()
     image = None
     with anyio.move_on_after(PREVIEW_TIMEOUT_SECONDS):
