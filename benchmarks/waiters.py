@@ -120,8 +120,8 @@ async def measured(way: Way, settings: Settings, model: Model) -> Seen:
     """Buy all jobs, wait for them and measure."""
     server = build_server(settings)
     seen = Seen()
-    async with server.lifespan(server) as opener:
-        service = await opener.get()
+    async with server.lifespan(server) as lazy_service:
+        service = await lazy_service.get()
 
         def saw(job: Job) -> None:
             if job.status.final:

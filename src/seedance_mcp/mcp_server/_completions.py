@@ -46,10 +46,10 @@ def _arguments(
     raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {one_line(ref.name)}")
 
 
-async def _request_ids(opener: LazyService, beginning: str) -> types.Completion:
+async def _request_ids(lazy_service: LazyService, beginning: str) -> types.Completion:
     """Return the newest ids with a beginning, none if the ledger cannot be read."""
     try:
-        service = await opener.get()
+        service = await lazy_service.get()
         page = await service.store.recent(await service.tracker.owner(), limit=MOST_JOBS)
     except (LedgerError, TokenMissing):
         return types.Completion(values=[], total=0, has_more=False)

@@ -85,7 +85,7 @@ class SeedanceServer(Server[LazyService]):
         for method in extension.methods():
             self.add_request_handler(method.method, method.params_type, method.handler)
         self.extensions[extension.identifier] = extension.settings()
-        self._openers: set[LazyService] = set()
+        self._lazy_services: set[LazyService] = set()
         self._calls = 0
         self._idle = anyio.Event()
         self.answers_left: Callable[[], bool] = lambda: True
@@ -101,8 +101,8 @@ class SeedanceServer(Server[LazyService]):
 
     async def finish_calls(self) -> None:
         """Let every waiting call answer with what it knows, and wait until the answers are sent."""
-        for opener in self._openers:
-            opener.shut_down(SUBMIT_GRACE_SECONDS)
+        for lazy_service in self._lazy_services:
+            lazy_service.shut_down(SUBMIT_GRACE_SECONDS)
         # A stream of `subscriptions/listen` would otherwise never end.
         self._subscriptions.listen.close()
         with anyio.move_on_after(SUBMIT_GRACE_SECONDS + ANSWER_GRACE_SECONDS):
@@ -114,16 +114,16 @@ class SeedanceServer(Server[LazyService]):
     async def _running(self, _: Server[LazyService]) -> AsyncGenerator[LazyService, None]:
         async with self._subscriptions.running() as on_change:
             # The transport has set `answers_left` by now; it does so before it runs the server.
-            opener = LazyService(
+            lazy_service = LazyService(
                 partial(self._open_service, answers_left=self.answers_left, on_change=on_change)
             )
-            async with opener.running():
-                self._openers.add(opener)
+            async with lazy_service.running():
+                self._lazy_services.add(lazy_service)
                 try:
-                    yield opener
+                    yield lazy_service
                 finally:
-                    self._openers.discard(opener)
-                    opener.shut_down(SUBMIT_GRACE_SECONDS)
+                    self._lazy_services.discard(lazy_service)
+                    lazy_service.shut_down(SUBMIT_GRACE_SECONDS)
 
     async def _list_tools(
         self, _: Context, __: types.PaginatedRequestParams | None

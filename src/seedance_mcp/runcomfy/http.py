@@ -1,7 +1,8 @@
 """HTTP requests to RunComfy: send, read, translate httpx's errors, retry what is safe."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -125,8 +126,8 @@ class RunComfyHttp:
         if not self.token:
             raise TokenMissing
         deadline = anyio.current_time() + timeout
-        try:
-            # A request that left later than this would have too little time for its answer.
+        # A request that left later than half of that would have too little time for its answer.
+        with _translated(timeout):
             async with self.connections.acquire(timeout=timeout / 2) as http:
                 # httpx bounds each read, not their sum, so a slow trickle could go on forever.
                 with anyio.fail_after(deadline - anyio.current_time()):
@@ -139,16 +140,6 @@ class RunComfyHttp:
                         follow_redirects=False,
                     ) as response:
                         raw = await _read_bounded(response)
-        except TimeoutError as error:
-            raise RunComfyUnavailable(
-                f"RunComfy did not answer within {timeout:.0f} s.", transient=True
-            ) from error
-        except TRANSPORT_ERRORS as error:
-            raise RunComfyUnavailable(
-                f"RunComfy did not answer ({type(error).__name__}).",
-                transient=True,
-                never_sent=isinstance(error, NEVER_SENT),
-            ) from error
         # RunComfy may echo the token; it must not reach a message or a log.
         return self._answer(response, _redact(_parse(raw), self.token), about)
 
@@ -164,6 +155,23 @@ class RunComfyHttp:
             return None
         delay = retry_delay(attempt, self.clock.random, retry_after=error.retry_after)
         return delay if delay <= MAX_RETRY_SECONDS else None
+
+
+@contextmanager
+def _translated(timeout: float) -> Generator[None, None, None]:
+    """Raise `RunComfyUnavailable` for every way in which httpx gets no answer."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise RunComfyUnavailable(
+            f"RunComfy did not answer within {timeout:.0f} s.", transient=True
+        ) from error
+    except TRANSPORT_ERRORS as error:
+        raise RunComfyUnavailable(
+            f"RunComfy did not answer ({type(error).__name__}).",
+            transient=True,
+            never_sent=isinstance(error, NEVER_SENT),
+        ) from error
 
 
 async def _read_bounded(response: httpx.Response) -> bytes:

@@ -135,7 +135,7 @@ class JobTasks:
         return self.forms.created(report, await call.service.schedules.of(report.job))
 
     async def _call(self) -> Call:
-        service = await self.caller.opener.get()
+        service = await self.caller.lazy_service.get()
         return Call(service=service, arguments={}, caller=self.caller)
 
 

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 class Caller:
     """The client that made a request; `request` is the HTTP request, None over stdio."""
 
-    opener: LazyService
+    lazy_service: LazyService
     notify: Notify
     request: Any
 
@@ -37,7 +37,7 @@ class Caller:
     def of(cls, context: Context) -> "Caller":
         """Return the client in a context of the SDK."""
         return cls(
-            opener=context.lifespan_context,
+            lazy_service=context.lifespan_context,
             notify=context.session.report_progress,
             request=context.request,
         )
@@ -70,7 +70,7 @@ class Tool:
         """Check the raw arguments of a call and answer it, with `is_error` for every error."""
         try:
             checked = check_arguments(self.definition.input_schema, arguments)
-            service = await caller.opener.get()
+            service = await caller.lazy_service.get()
             return await self.handle(Call(service=service, arguments=checked, caller=caller))
         except SeedanceError as error:
             return _error(error.line)
