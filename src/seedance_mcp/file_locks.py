@@ -79,7 +79,7 @@ class LockFile:
 
 @contextmanager
 def folder_lock(folder: Path) -> Generator[None, None, None]:
-    """Hold a folder's lock, blocking until it is free; where there is none, hold nothing."""
+    """Hold a folder's lock, blocking until it is free; without locks, hold nothing."""
     descriptor = None
     with suppress(OSError):  # Windows cannot open a folder
         descriptor = os.open(folder, os.O_RDONLY)

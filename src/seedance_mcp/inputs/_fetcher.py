@@ -21,7 +21,7 @@ from ._errors import BlockedAddress, UnusableImage, Unverifiable
 from ._public_urls import PRIVATE_HINT, Address, ParsedUrl, is_public, parse_url
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Returns the addresses of a host and port, and raises OSError where there are none."""
+"""Returns the addresses of a host and port, and raises OSError if there are none."""
 
 MAX_REDIRECTS = 3
 MAX_ADDRESSES_TRIED = 3

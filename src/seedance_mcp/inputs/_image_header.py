@@ -44,7 +44,7 @@ Size = tuple[int, int]
 class Header:
     """An image's type, such as JPEG, and its size in pixels, as stored.
 
-    It is `sideways` if its orientation tag swaps width and height, None where that is unknown.
+    It is `sideways` if its orientation tag swaps width and height, None if unknown.
     """
 
     kind: str

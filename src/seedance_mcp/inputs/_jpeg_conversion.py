@@ -70,7 +70,7 @@ def convert_to_jpeg(
 ) -> tuple[bytes, Header]:
     """Convert an image that `flatten` returned, scaled down only where the JPEG is too large.
 
-    `check_cancelled` is called between the steps, and raises where the call was cancelled.
+    `check_cancelled` is called between the steps, and raises if the call was cancelled.
 
     Raises:
         UnusableImage: No such JPEG is small enough.

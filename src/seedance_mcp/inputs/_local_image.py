@@ -83,9 +83,9 @@ def is_local(value: str) -> bool:
 def load_local_image(
     value: str, rules: Sequence[ImageRule], check_cancelled: Callable[[], object]
 ) -> tuple[str, Header]:
-    """Load an image of this machine, converted where it could not be sent as it is.
+    """Load an image of this machine, converted if it cannot be sent as it is.
 
-    `check_cancelled` is called between the steps, and raises where the call was cancelled.
+    `check_cancelled` is called between the steps, and raises if the call was cancelled.
 
     Returns:
         The data: URI to send, at most `MAX_URI_CHARACTERS` long, and the header of its image.

@@ -80,7 +80,7 @@ class ParsedUrl:
 
     @property
     def address(self) -> Address | None:
-        """Return the host as an address, None where it is a name."""
+        """Return the host as an address, None if it is a name."""
         return _parse_address(self.host)
 
     @property

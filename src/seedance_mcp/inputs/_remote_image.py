@@ -209,7 +209,7 @@ def _is_empty(response: httpx.Response) -> bool:
 
 
 def _first_byte(response: httpx.Response) -> int:
-    """Return the offset of an answer's first byte, -1 where it is unknown."""
+    """Return the offset of an answer's first byte, -1 if unknown."""
     if response.status_code != _PARTIAL:
         return 0
     span = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))

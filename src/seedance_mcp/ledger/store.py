@@ -36,7 +36,7 @@ class Page:
 class Store(ABC):
     """A ledger that several processes may share.
 
-    Every method is one atomic transaction and raises `LedgerError` where it cannot be made.
+    Every method is one atomic transaction and raises `LedgerError` if it cannot be made.
     Finished jobs are kept for `history`.
     """
 
@@ -54,7 +54,7 @@ class Store(ABC):
 
     @abstractmethod
     def _is_alive(self, process: str) -> bool:
-        """Return whether a process that wrote rows still runs; True where that is unknown."""
+        """Return whether a process that wrote rows still runs; True if that is unknown."""
 
     @abstractmethod
     def close(self) -> None:

@@ -85,7 +85,7 @@ def _unstringified(value: Any, prop: Mapping[str, Any]) -> Any:
 
 
 def _parsed_list(text: str) -> list[Any] | None:
-    """Return the list that a string holds as JSON, None where it holds none."""
+    """Return the list that a string holds as JSON, None if it holds none."""
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError):

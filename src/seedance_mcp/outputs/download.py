@@ -157,7 +157,7 @@ class Downloader:
 def _parse(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
-        # httpx decodes the host only here, and raises where it is not valid IDNA.
+        # httpx decodes the host only here, and raises if it is not valid IDNA.
         _origin(parsed)
     except (httpx.InvalidURL, UnicodeError) as error:
         raise DownloadFailed("The clip's URL is invalid.") from error

@@ -138,7 +138,7 @@ class RemoteJobs:
 
 @contextmanager
 def _unavailable_after(timeout: float) -> Generator[None, None, None]:
-    """Give up after some seconds, as if RunComfy had not answered."""
+    """Time out after some seconds, as if RunComfy had not answered."""
     try:
         with anyio.fail_after(timeout):
             yield

@@ -108,7 +108,7 @@ class Submissions:
         return submission.job
 
     def shut_down(self, grace_seconds: float) -> None:
-        """Give the requests under way some seconds to be answered."""
+        """Cancel the requests that are not answered within some seconds."""
         for submission in self._under_way.values():
             submission.request_scope.deadline = anyio.current_time() + grace_seconds
             submission.write_scope.deadline = (

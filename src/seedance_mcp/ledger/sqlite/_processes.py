@@ -30,7 +30,7 @@ class LiveProcesses:
         self._lock = lock
 
     def is_alive(self, process: str) -> bool:
-        """Return whether a process still runs; True where that cannot be found out."""
+        """Return whether a process still runs; True if that is unknown."""
         if process == self.process:
             return True
         try:
