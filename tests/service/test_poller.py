@@ -48,6 +48,24 @@ async def test_many_waiting_calls_poll_no_more_than_one(callers: int, apart: flo
     assert counts[1] == counts[0]
 
 
+async def test_a_report_to_one_caller_has_nothing_that_was_remarked_to_another() -> None:
+    async with open_client(Behaviour(run_seconds=30)) as client:
+        frames = {"last_frame_image_url": "https://example.com/b.png", "resolution": "1080p"}
+        reports: list[dict[str, Any]] = []
+
+        async def buy() -> None:
+            reports.append(structured(await client.generate(wait_seconds=60, **frames)))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(buy)
+            await anyio.sleep(5)
+            request_id = client.simulator.accepted[0].request_id
+            beside = await client.call("check_status", request_id=request_id, wait_seconds=60)
+            reports.append(structured(beside))
+        assert [report["status"] for report in reports] == ["completed", "completed"]
+        assert sorted(len(report["warnings"]) for report in reports) == [0, 1]
+
+
 async def test_polling_ends_when_the_last_waiting_call_leaves() -> None:
     async with open_client(Behaviour(run_seconds=60)) as client:
         request_id, told = await begun(client), list[Any]()

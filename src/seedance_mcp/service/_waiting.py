@@ -114,7 +114,9 @@ class Waiter:
         request_id = report.job.request_id or ""
         poller = self._pollers.get(request_id)
         if poller is None:
-            poller = Poller(report, self._remote.poll, self._schedules, self._clock)
+            # Warnings and reuse belong to this caller alone.
+            known = JobReport(job=report.job, stale_reason=report.stale_reason)
+            poller = Poller(known, self._remote.poll, self._schedules, self._clock)
             self._pollers[request_id] = poller
             self._tasks.start_soon(self._run, request_id, poller)
         send, receive = anyio.create_memory_object_stream[JobReport](inf)
