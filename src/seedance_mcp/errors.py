@@ -4,9 +4,10 @@
     ├── InputError               the caller: an argument is missing, misspelt or not allowed
     ├── ConfigurationError       the user: a setting is missing or wrong
     │   └── TokenMissing         no RunComfy token is set
+    ├── ServerStopping           the server shuts down, and has done nothing for this call
     ├── SpendingLimitReached     the guard against runaway agents: too many jobs within an hour
     │   ├── CostLimitReached     too much money within a day
-    │   └── PriceUnknown         the price of a job is unknown, so the day's limit cannot be kept
+    │   └── PriceUnknown         the price of a job is unknown, so the day's limit cannot be held
     ├── LedgerError              the disk or another program: the ledger is unreadable or unwritable
     ├── RunComfyError            RunComfy answered with an error, or not at all
     │   ├── Rejection            a definite no: nothing was accepted
@@ -72,8 +73,15 @@ class TokenMissing(ConfigurationError):
         )
 
 
+class ServerStopping(SeedanceError):
+    """The server shuts down, and has done nothing for this call."""
+
+    def __init__(self) -> None:
+        super().__init__("The server is shutting down; repeat the call once it is running again.")
+
+
 class SpendingLimitReached(SeedanceError):
-    """As many jobs were started within the hour as are allowed."""
+    """A spending limit does not allow another job."""
 
 
 class CostLimitReached(SpendingLimitReached):

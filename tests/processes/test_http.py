@@ -104,6 +104,19 @@ async def test_a_port_that_is_taken_is_named(servers: Servers, tmp_path: Path) -
     )
 
 
+async def test_certificates_that_cannot_be_used_end_the_start_with_one_line(
+    servers: Servers, tmp_path: Path
+) -> None:
+    env = environment(tmp_path, SSL_CERT_FILE=str(tmp_path / "no-such-file"))
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with servers.http(env) as (_, process):
+            assert process.stderr
+            said = b"".join([part async for part in process.stderr]).decode()
+            assert await process.wait() == 1
+    (line,) = said.splitlines()
+    assert line.startswith("seedance-mcp: The proxy or the certificates that the environment names")
+
+
 async def test_a_call_whose_connection_dropped_gets_its_job_back(
     servers: Servers,
     tmp_path: Path,

@@ -172,7 +172,7 @@ def _daily_line(crowd: Crowd) -> str:
     allowed = _oldest(crowd) + timedelta(days=1, microseconds=999_999)
     return (
         "SEEDANCE_MAX_COST_USD_PER_DAY is 1.1: the jobs of the last 24 h cost 1 USD, and this"
-        " clip is estimated at 0.2 USD; enough of that is 24 h old at"
+        " clip is estimated at 0.2 USD; there will be room at"
         f" {allowed:%Y-%m-%d %H:%M:%S} UTC. Nothing was charged."
     )
 

@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 import anyio
@@ -270,6 +271,21 @@ async def test_a_proxy_that_cannot_be_used_ends_the_start_with_one_line(
             assert await pipes.process.wait() == 1
     (line,) = log.read_text("utf-8").splitlines()
     assert line.startswith("seedance-mcp: The proxy or the certificates that the environment names")
+
+
+async def test_the_first_call_is_answered_with_the_reason_that_ends_the_start(
+    servers: Servers, tmp_path: Path
+) -> None:
+    env = environment(tmp_path, SSL_CERT_FILE=str(tmp_path / "no-such-file"))
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with servers.stdio(env, stderr=DEVNULL) as pipes:
+            await pipes.initialize()
+            result = (await pipes.request(1, "tools/call", {"name": "list_jobs"}))["result"]
+            assert await pipes.process.wait() == 1
+    assert result["isError"] is True
+    text = result["content"][0]["text"]
+    assert text.startswith("The proxy or the certificates that the environment names")
+    assert text.endswith("Nothing was charged.")
 
 
 async def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(

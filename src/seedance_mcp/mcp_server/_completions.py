@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from seedance_mcp.errors import LedgerError, TokenMissing
+from seedance_mcp.errors import SeedanceError
 from seedance_mcp.text import one_line
 
 from ._lazy_service import Context, LazyService
@@ -51,7 +51,7 @@ async def _request_ids(lazy_service: LazyService, beginning: str) -> types.Compl
     try:
         service = await lazy_service.get()
         page = await service.store.recent(await service.tracker.owner(), limit=MOST_JOBS)
-    except (LedgerError, TokenMissing):
+    except SeedanceError:
         return types.Completion(values=[], total=0, has_more=False)
     ids = [job.request_id for job in page.jobs if job.request_id]
     matching = [request_id for request_id in ids if request_id.startswith(beginning)]

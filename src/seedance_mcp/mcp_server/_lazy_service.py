@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 import anyio
 from mcp.server.context import ServerRequestContext
 
+from seedance_mcp.errors import SeedanceError, ServerStopping
+
 if TYPE_CHECKING:
     from seedance_mcp.service.service import Service
 
 OPEN_AFTER_SECONDS = 1.0
-"""When the service is opened although no call needs it yet: once `initialize` is answered."""
+"""When the service is opened although no call needs it yet: by then `initialize` is answered."""
+
+SUBMIT_GRACE_SECONDS = 0.4
+"""How long a paid request may still take when the server ends, of the second that it has."""
 
 
 class LazyService:
@@ -19,48 +24,72 @@ class LazyService:
 
     Opening it imports half of the package and reads the certificates, which takes longer than
     everything else that a start needs.
+
+    Args:
+        open_service: Opens the service.
+        on_failure: Called if it cannot be opened; every call is answered with the reason.
     """
 
-    def __init__(self, open_service: Callable[[], AbstractAsyncContextManager["Service"]]) -> None:
+    def __init__(
+        self,
+        open_service: Callable[[], AbstractAsyncContextManager["Service"]],
+        on_failure: Callable[[SeedanceError], None],
+    ) -> None:
         self._open_service = open_service
-        self._service: Service | None = None
+        self._on_failure = on_failure
+        self._outcome: Service | SeedanceError = ServerStopping()
+        self._settled = anyio.Event()
         self._needed = anyio.Event()
-        self._opened = anyio.Event()
         self._closing = anyio.Event()
 
     async def get(self) -> "Service":
-        """Return the service, once it is open."""
-        while self._service is None:
-            self._needed.set()
-            await self._opened.wait()
-        return self._service
+        """Return the service, once it is open.
 
-    def shut_down(self, grace_seconds: float) -> None:
-        """Let every waiting call answer now, and paid requests finish within some seconds."""
-        if self._service is not None:
-            self._service.shut_down(grace_seconds)
+        Raises:
+            ConfigurationError: It cannot be opened.
+            ServerStopping: The server shuts down.
+        """
+        self._needed.set()
+        await self._settled.wait()
+        if isinstance(self._outcome, SeedanceError):
+            raise self._outcome
+        return self._outcome
+
+    def shut_down(self) -> None:
+        """Let every waiting call answer now, and paid requests finish within a moment."""
+        # Calls that still wait for the service are refused, as nothing was done for them yet.
+        self._settled.set()
+        if not isinstance(self._outcome, SeedanceError):
+            self._outcome.shut_down(SUBMIT_GRACE_SECONDS)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
-        """Keep the service open, once it is, for as long as the context lasts.
-
-        Raises:
-            ConfigurationError: The service cannot be opened; it is wrapped in an exception group.
-        """
+        """Keep the service open, once it is, for as long as the context lasts."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_open)
             yield
             self._closing.set()
-            # Until it is open, `_keep_open` waits or opens, and `_closing` does not end that.
-            if self._service is None:
+            if not self._settled.is_set():
                 tasks.cancel_scope.cancel()
 
     async def _keep_open(self) -> None:
         with anyio.move_on_after(OPEN_AFTER_SECONDS):
             await self._needed.wait()
-        async with self._open_service() as self._service:
-            self._opened.set()
-            await self._closing.wait()
+        try:
+            async with self._open_service() as service:
+                if not self._settled.is_set():
+                    self._outcome = service
+                    self._settled.set()
+                try:
+                    await self._closing.wait()
+                finally:
+                    # Also when a task of the service broke: its paid requests get their grace.
+                    service.shut_down(SUBMIT_GRACE_SECONDS)
+                    self._outcome = ServerStopping()
+        except SeedanceError as error:
+            self._outcome = error
+            self._settled.set()
+            self._on_failure(error)
 
 
 Context = ServerRequestContext[LazyService]

@@ -13,10 +13,11 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
 from seedance_mcp import __version__
+from seedance_mcp.errors import SeedanceError
 from seedance_mcp.text import one_line
 
 from ._completions import complete
-from ._lazy_service import Context, LazyService
+from ._lazy_service import SUBMIT_GRACE_SECONDS, Context, LazyService
 from ._prompts import Prompts
 from ._resources import Resources
 from .tasks.extension import checked_listen
@@ -31,9 +32,6 @@ INSTRUCTIONS = (
     " with check_status until it is completed, then call get_result. After a time-out, resume with"
     " check_status and do not repeat the call; list_jobs finds a request_id that never arrived."
 )
-
-SUBMIT_GRACE_SECONDS = 0.4
-"""How long a paid request may still take when the server ends, of the second that it has."""
 
 ANSWER_GRACE_SECONDS = 0.25
 """How long writing and answering may take after that."""
@@ -90,6 +88,9 @@ class SeedanceServer(Server[LazyService]):
         self._idle = anyio.Event()
         self.answers_left: Callable[[], bool] = lambda: True
         """Returns whether every answer has left; replaced by a transport that can know."""
+        self.failure: SeedanceError | None = None
+        """Why the service could not be opened; the transport then ends the process."""
+        self.failed = anyio.Event()
 
     def get_capabilities(self, *args: Any, **kwargs: Any) -> types.ServerCapabilities:
         """Return the capabilities; unlike the SDK's, without lists that change."""
@@ -102,7 +103,7 @@ class SeedanceServer(Server[LazyService]):
     async def finish_calls(self) -> None:
         """Let every waiting call answer with what it knows, and wait until the answers are sent."""
         for lazy_service in self._lazy_services:
-            lazy_service.shut_down(SUBMIT_GRACE_SECONDS)
+            lazy_service.shut_down()
         # A stream of `subscriptions/listen` would otherwise never end.
         self._subscriptions.listen.close()
         with anyio.move_on_after(SUBMIT_GRACE_SECONDS + ANSWER_GRACE_SECONDS):
@@ -115,7 +116,8 @@ class SeedanceServer(Server[LazyService]):
         async with self._subscriptions.running() as on_change:
             # The transport has set `answers_left` by now; it does so before it runs the server.
             lazy_service = LazyService(
-                partial(self._open_service, answers_left=self.answers_left, on_change=on_change)
+                partial(self._open_service, answers_left=self.answers_left, on_change=on_change),
+                self._fail,
             )
             async with lazy_service.running():
                 self._lazy_services.add(lazy_service)
@@ -123,7 +125,11 @@ class SeedanceServer(Server[LazyService]):
                     yield lazy_service
                 finally:
                     self._lazy_services.discard(lazy_service)
-                    lazy_service.shut_down(SUBMIT_GRACE_SECONDS)
+                    lazy_service.shut_down()
+
+    def _fail(self, error: SeedanceError) -> None:
+        self.failure = error
+        self.failed.set()
 
     async def _list_tools(
         self, _: Context, __: types.PaginatedRequestParams | None

@@ -62,10 +62,9 @@ async def open_service(options: ServiceOptions) -> AsyncGenerator[Service, None]
         ConfigurationError: The proxy or the certificates of the environment cannot be used.
     """
     settings, clock = options.settings, options.clock
-    connections = await open_connections(settings.base_url, options.transport)
-    store = SqliteStore(settings.state_dir, clock, history=timedelta(days=settings.history_days))
-    async with connections:
-        with closing(store):
+    history = timedelta(days=settings.history_days)
+    async with await open_connections(settings.base_url, options.transport) as connections:
+        with closing(SqliteStore(settings.state_dir, clock, history=history)) as store:
             async with anyio.create_task_group() as tasks:
                 yield _service(options, _client(options, connections), store, tasks)
 

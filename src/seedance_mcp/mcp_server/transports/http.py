@@ -23,7 +23,8 @@ async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:
     """Serve many clients over Streamable HTTP; port 0 takes a free one. The URL goes to stderr.
 
     Raises:
-        ConfigurationError: The address is not a loopback address, or the port is taken.
+        ConfigurationError: The address is not a loopback address, the port is taken, or the
+            service cannot be opened.
     """
     listening = _listen(host, port)
     name = f"[{host}]" if ":" in host else host
@@ -48,6 +49,8 @@ async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:
         async with until_signal(server):
             await anyio.sleep_forever()
         http.should_exit = True
+    if server.failure:
+        raise server.failure
 
 
 class _HttpServer(uvicorn.Server):

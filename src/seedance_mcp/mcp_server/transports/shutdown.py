@@ -38,23 +38,32 @@ def end_process(error: BaseException | None) -> NoReturn:
 
 @asynccontextmanager
 async def until_signal(server: SeedanceServer) -> AsyncGenerator[anyio.CancelScope, None]:
-    """Cancel what runs inside at SIGINT or SIGTERM, after its waiting calls have answered."""
+    """Cancel what runs inside, after its waiting calls have answered.
+
+    That is at SIGINT or SIGTERM, or when the server's service could not be opened.
+    """
     with anyio.CancelScope() as scope:
-        if sys.platform == "win32":
-            # There are no such signals; clients close stdin or kill the process.
-            yield scope
-            return
+
+        async def cancel() -> None:
+            await server.finish_calls()
+            scope.cancel()
 
         async def cancel_at_signal() -> None:
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 ready.set()
                 async for _ in signals:
-                    await server.finish_calls()
-                    scope.cancel()
+                    await cancel()
+
+        async def cancel_at_failure() -> None:
+            await server.failed.wait()
+            await cancel()
 
         ready = anyio.Event()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(cancel_at_signal)
-            await ready.wait()
+            tasks.start_soon(cancel_at_failure)
+            # On Windows there are no such signals; clients close stdin or kill the process.
+            if sys.platform != "win32":
+                tasks.start_soon(cancel_at_signal)
+                await ready.wait()
             yield scope
             tasks.cancel_scope.cancel()

@@ -45,7 +45,7 @@ async def _serve(server: SeedanceServer, reading: Any, writing: Any) -> None:
     except Exception as error:  # noqa: BLE001 - the process ends here
         end_process(error)
     if serving.cancelled_caught:
-        end_process(None)
+        end_process(server.failure)
 
 
 class _Inbox(anyio.AsyncFile[str]):
