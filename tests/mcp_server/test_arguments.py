@@ -104,6 +104,7 @@ def test_a_long_name_is_cut_to_one_line() -> None:
         ("prompt", 5, f"must be {TEXT}."),
         ("prompt", None, f"must be {TEXT}."),
         ("prompt", ["A lake"], f"must be {TEXT}."),
+        ("prompt", [""], f"must be {TEXT}."),
         ("prompt", "", f"must not be empty: {TEXT}."),
         ("prompt", " \n\t\u3000", f"must not be empty: {TEXT}."),
         ("prompt", "a" * 1901, "may have at most 1,900 characters; it has 1,901."),
@@ -175,8 +176,8 @@ def test_a_malformed_request_id_is_refused_in_plain_words() -> None:
     with pytest.raises(InputError) as refused:
         check_arguments(schema, {"request_id": "../../v2/deployments"})
     assert refused.value.message == (
-        "request_id must be a string of 1 to 128 letters, digits, - or _, as generate_video gave"
-        " it."
+        "request_id must be a string of 1 to 128 letters, digits, - or _, as returned by"
+        " generate_video."
     )
 
 

@@ -131,10 +131,18 @@ def _check_form(url: str, schemes: tuple[str, ...]) -> None:
         raise BlockedAddress("it has no scheme")
     if scheme[0].lower() not in schemes:
         raise BlockedAddress(f"it begins with {scheme[0]}:")
-    if len(url) > MAX_URL_CHARACTERS:
-        raise BlockedAddress(f"it has {len(url):,} characters; at most {MAX_URL_CHARACTERS:,} work")
     if not url.isprintable() or not url.isascii() or set(url) & _MUST_BE_ESCAPED:
         raise BlockedAddress("it has characters that a URL must escape")
+
+
+def check_length(url: str) -> None:
+    """Check the length of a caller's URL; a redirect may lead to a longer one.
+
+    Raises:
+        BlockedAddress: It is too long.
+    """
+    if len(url) > MAX_URL_CHARACTERS:
+        raise BlockedAddress(f"it has {len(url):,} characters; at most {MAX_URL_CHARACTERS:,} work")
 
 
 def is_public(address: Address) -> bool:

@@ -21,7 +21,7 @@ from ._fetcher import Fetcher, Resolve, open_transport, resolve_by_system
 from ._findings import CheckedFile, CheckedInputs, find_warnings, type_warning
 from ._image_header import Header
 from ._local_image import OneAtATime, is_local, load_local_image
-from ._public_urls import parse_url
+from ._public_urls import check_length, parse_url
 from ._remote_image import RemoteImage
 from ._rules import check_rules, max_bytes
 
@@ -92,6 +92,7 @@ class Preflight:
             return
         try:
             parse_url(file.value, allow_private=self._allow_private)
+            check_length(file.value)
         except BlockedAddress as error:
             raise _refusal(file, error) from None
 

@@ -11,7 +11,9 @@ from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
 from seedance_mcp.models.model import JSONObject, values_by_path
 from seedance_mcp.text import one_line
 
-_PATTERNS = {REQUEST_ID_PATTERN: " of 1 to 128 letters, digits, - or _, as generate_video gave it"}
+_PATTERNS = {
+    REQUEST_ID_PATTERN: " of 1 to 128 letters, digits, - or _, as returned by generate_video"
+}
 
 
 def check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> JSONObject:
@@ -99,7 +101,8 @@ def _parsed_list(text: str) -> list[Any] | None:
 
 def _problem(name: str, value: Any, prop: Mapping[str, Any]) -> str | None:
     """Return what is wrong with a value, as a sentence without its full stop."""
-    for path, part in values_by_path(name, value):
+    parts = values_by_path(name, value) if prop.get("type") == "array" else [(name, value)]
+    for path, part in parts:
         if isinstance(part, str) and not part.strip():
             return f"{path} must not be empty: {_allowed(prop if path == name else _items(prop))}"
         if isinstance(part, str) and any("\ud800" <= c <= "\udfff" for c in part):

@@ -3,7 +3,7 @@
 import errno
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import cached_property
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -130,19 +130,22 @@ class Downloader:
     async def _request(
         self, url: httpx.URL, headers: dict[str, str]
     ) -> AsyncGenerator[httpx.Response, None]:
-        try:
-            for _ in range(MAX_REDIRECTS + 1):
-                # Every hop is checked, so that no redirect leads elsewhere.
-                self._check_origin(url)
-                async with self._http.stream("GET", url, headers=headers) as response:
-                    if response.next_request is None:
-                        _check_status(response)
-                        yield response
-                        return
-                    url = response.next_request.url
-        except UnicodeError as error:
-            # httpx decodes a redirect's host before it returns the response.
-            raise DownloadFailed(f"{one_line(url.host)} redirected to an invalid URL.") from error
+        for _ in range(MAX_REDIRECTS + 1):
+            # Every hop is checked, so that no redirect leads elsewhere.
+            self._check_origin(url)
+            async with AsyncExitStack() as stack:
+                stream = self._http.stream("GET", url, headers=headers)
+                try:
+                    response = await stack.enter_async_context(stream)
+                except UnicodeError as error:
+                    # httpx decodes a redirect's host before it returns the response.
+                    why = f"{one_line(url.host)} redirected to an invalid URL."
+                    raise DownloadFailed(why) from error
+                if response.next_request is None:
+                    _check_status(response)
+                    yield response
+                    return
+                url = response.next_request.url
         raise DownloadFailed(f"{one_line(url.host)} redirected more than {MAX_REDIRECTS} times.")
 
     def _check_origin(self, url: httpx.URL) -> None:
