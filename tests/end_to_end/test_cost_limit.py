@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 DAY = 24 * 3600
 NO_PRICE = (
-    "SEEDANCE_MAX_COST_USD_PER_DAY cannot be kept: RunComfy's catalogue has no usable price"
+    "SEEDANCE_MAX_COST_USD_PER_DAY cannot be enforced: RunComfy's catalogue has no usable price"
     " for bytedance/seedance-1-0/lite/image-to-video; try again later, or ask the user to"
     " unset it. Nothing was charged."
 )
@@ -36,7 +36,7 @@ def limit_line(most: str, total: str, estimate: str, when: str) -> str:
 
 def at(time: str) -> str:
     """Return the part of the error with the time from which the clip is allowed."""
-    return f"enough of that is 24 h old at {time} UTC"
+    return f"there will be room at {time} UTC"
 
 
 def posts(simulator: Simulator) -> int:
@@ -221,9 +221,9 @@ async def test_a_job_without_any_price_stops_buying_until_its_cost_is_known(
         async with _limited(simulator, tmp_path) as client:
             line = refused(await generate(client))
             assert line == (
-                "SEEDANCE_MAX_COST_USD_PER_DAY cannot be kept: the cost of the job of 2026-01-01"
-                f" 00:00:00 UTC is unknown; call get_result with request_id {request_id} to read"
-                " it, or ask the user to unset it. Nothing was charged."
+                "SEEDANCE_MAX_COST_USD_PER_DAY cannot be enforced: the cost of the job of"
+                f" 2026-01-01 00:00:00 UTC is unknown; call get_result with request_id {request_id}"
+                " to read it, or ask the user to unset it. Nothing was charged."
             )
             for _ in range(2):
                 await client.call_tool("get_result", {"request_id": request_id})

@@ -137,7 +137,7 @@ def test_ten_jobs_at_a_tenth_of_a_dollar_exactly_fill_a_limit_of_one_dollar() ->
     assert refusal(tenth, [tenth] * 2, "0.3") is None
     assert refusal(tenth, [tenth] * 9, "0.999999") == (
         "SEEDANCE_MAX_COST_USD_PER_DAY is 0.999999: the jobs of the last 24 h cost 0.9 USD, and"
-        " this clip is estimated at 0.1 USD; enough of that is 24 h old at 2026-05-02 12:00:00 UTC."
+        " this clip is estimated at 0.1 USD; there will be room at 2026-05-02 12:00:00 UTC."
         " Nothing was charged."
     )
 
@@ -184,7 +184,7 @@ def test_an_unknown_price_refuses_every_job(new: Job, begun: list[Job], line: st
     with pytest.raises(PriceUnknown) as refused:
         check_daily_limit(new, begun, limits)
     assert refused.value.line == (
-        f"SEEDANCE_MAX_COST_USD_PER_DAY cannot be kept: {line} Nothing was charged."
+        f"SEEDANCE_MAX_COST_USD_PER_DAY cannot be enforced: {line} Nothing was charged."
     )
 
 
@@ -206,7 +206,7 @@ def test_a_job_is_allowed_within_the_limit_and_otherwise_told_when_it_will_be(
 
     line = refusal(new, begun, format_usd(most))
     assert (line is None) == fits(NOON)
-    if line and (said := re.search(r"24 h old at (.+) UTC\.", line)):
+    if line and (said := re.search(r"room at (.+) UTC\.", line)):
         at = datetime.fromisoformat(said[1]).replace(tzinfo=UTC)
         assert fits(at)
         assert not fits(at - timedelta(seconds=1))

@@ -1,6 +1,7 @@
 """The types of command-line arguments, each with a message that states what is allowed."""
 
 from argparse import ArgumentTypeError
+from contextlib import suppress
 
 
 def count(text: str) -> int:
@@ -12,16 +13,18 @@ def count(text: str) -> int:
 
 def seconds(text: str) -> float:
     """Parse a finite number of seconds, 0 or more."""
-    number = float(text)
-    # The comparison is false for NaN, too.
-    if not 0 <= number < float("inf"):
-        raise ArgumentTypeError(f"expected a number of seconds from 0, got {text}")
-    return number
+    with suppress(ValueError):
+        number = float(text)
+        # The comparison is false for NaN, too.
+        if 0 <= number < float("inf"):
+            return number
+    raise ArgumentTypeError(f"expected a number of seconds from 0, got {text}")
 
 
 def port(text: str) -> int:
     """Parse a TCP port; 0 asks for a free one."""
-    number = int(text)
-    if not 0 <= number <= 65_535:
-        raise ArgumentTypeError(f"expected a port from 0 to 65535, got {text}")
-    return number
+    with suppress(ValueError):
+        number = int(text)
+        if 0 <= number <= 65_535:
+            return number
+    raise ArgumentTypeError(f"expected a port from 0 to 65535, got {text}")

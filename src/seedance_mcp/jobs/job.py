@@ -164,8 +164,8 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
             assert_never(seen)
 
 
-# A file inside the arguments is always a data: URI, of megabytes perhaps. Recognizing the URI and
-# not the argument holds for every model, and for lists.
+# The content of a file inside the arguments is always a data: URI, perhaps of megabytes. Looking
+# for the URI and not for the argument holds for every model, and for lists.
 _DATA_URI = re.compile(r"data:(image/|[^,\s]{0,200};base64,)", re.IGNORECASE)
 _MAX_STORED_CHARACTERS = 10_000
 

@@ -21,7 +21,7 @@ def after_status(report: JobReport) -> str:
             return (
                 "RunComfy may have accepted this request and may charge for it; it was not sent"
                 " again. Ask the user to check the requests in their RunComfy account, and set"
-                " force_new only to pay for another clip."
+                " force_new only if they agree to pay for another clip."
             )
         case Status.IN_QUEUE | Status.IN_PROGRESS if stale_reason:
             return (
@@ -33,7 +33,10 @@ def after_status(report: JobReport) -> str:
         case Status.COMPLETED:
             return _after_completion(report)
         case Status.FAILED:
-            return "Tell the user why it failed, and change the input before you try again."
+            return (
+                "Tell the user why it failed; change the input if that was the cause, before"
+                " another attempt."
+            )
         case Status.CANCELLED:
             return "The job has ended; call generate_video to make another clip."
 

@@ -33,7 +33,7 @@ class Connections:
 
     def __init__(self, client: Callable[[], httpx.AsyncClient]) -> None:
         self._client = client
-        # Made now, so that a wrong configuration fails at the start.
+        # Made now, so that a wrong configuration fails when the service opens.
         self._idle = [(client(), inf)]
         self._slots = anyio.Semaphore(MAX_CONNECTIONS, fast_acquire=True)
 

@@ -4,7 +4,8 @@
     2. a repeated call   gets the job of the earlier call, and nothing is bought
     3. preflight         refuses files that the model will not take
     4. the price         is estimated for the limits; unknown, a daily limit refuses the job
-    5. the ledger        refuses a job over a limit, else the job is on disk from here on
+    5. the ledger        refuses a job over a limit, or finds the job of a repeated call whose
+                         images are local; else the job is on disk from here on
     6. the paid request  is sent once, in a task that outlives the call
 
 Whatever stops the sequence before step 6 costs nothing.

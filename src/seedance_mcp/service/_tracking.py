@@ -58,7 +58,7 @@ def _visible(job: Job) -> tuple[object, ...]:
 
 @dataclass(eq=False, repr=False)
 class JobTracker:
-    """One owner's jobs, recorded in the ledger, or kept in memory while it fails."""
+    """One owner's jobs, recorded in the ledger if it can be written."""
 
     _store: Store
     # The owner's RunComfy token: `repr=False` keeps it out of messages and logs.
@@ -109,7 +109,7 @@ class JobTracker:
             owned = job if job.owner else replace(job, owner=await self.owner())
             became = await self._store.observe(owned, seen, self._clock.now())
         except LedgerError as error:
-            logger.error("%s The state of %s is kept in memory.", error.message, job.request_id)
+            logger.error("%s The state of %s is not written.", error.message, job.request_id)
             became = advance(job, seen, self._clock.now())
         self._changes.announce(job, became)
         return became

@@ -58,8 +58,8 @@ def check_daily_limit(new: Job, started: Sequence[Job], limits: SpendingLimits) 
     estimate = new.estimated_microdollars
     if estimate is None:
         raise PriceUnknown(
-            "SEEDANCE_MAX_COST_USD_PER_DAY cannot be kept: RunComfy's catalogue has no usable price"
-            f" for {new.model_id}; try again later, or ask the user to unset it."
+            "SEEDANCE_MAX_COST_USD_PER_DAY cannot be enforced: RunComfy's catalogue has no usable"
+            f" price for {new.model_id}; try again later, or ask the user to unset it."
         )
     costs = [_cost(job, limits.price) for job in started]
     total = sum(costs)
@@ -80,7 +80,7 @@ def _when_allowed(started: Sequence[Job], costs: Sequence[int], allowed: int) ->
         if total <= allowed:
             # Rounded up to the next second, so that the clip is allowed at the time given.
             at = job.created_at + DAY + timedelta(microseconds=999_999)
-            return f"enough of that is 24 h old at {at:%Y-%m-%d %H:%M:%S} UTC"
+            return f"there will be room at {at:%Y-%m-%d %H:%M:%S} UTC"
     return "this clip alone exceeds it"
 
 
@@ -89,7 +89,7 @@ def _cost(job: Job, price: Price | None) -> int:
     if cost is None:
         remedy = f"call get_result with request_id {job.request_id} to read it"
         raise PriceUnknown(
-            "SEEDANCE_MAX_COST_USD_PER_DAY cannot be kept: the cost of the job of"
+            "SEEDANCE_MAX_COST_USD_PER_DAY cannot be enforced: the cost of the job of"
             f" {job.created_at:%Y-%m-%d %H:%M:%S} UTC is unknown;"
             f" {remedy if job.request_id else 'wait'}, or ask the user to unset it."
         )

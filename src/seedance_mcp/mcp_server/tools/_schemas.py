@@ -31,7 +31,7 @@ def job_schema(**additions: JSONObject) -> JSONObject:
     """Return the input schema of a tool that takes a `request_id`, and some properties more."""
     request_id: JSONObject = {
         "title": "Request ID",
-        "description": "The request_id that generate_video answered.",
+        "description": "The request_id of a job, from generate_video or list_jobs.",
         "type": "string",
         "pattern": REQUEST_ID_PATTERN,
     }
@@ -46,7 +46,7 @@ def wait_property(default: int) -> JSONObject:
     """Return the property `wait_seconds`."""
     return {
         "title": "Wait Seconds",
-        "description": f"How long this call may wait, in seconds; 0 does not. Default {default}.",
+        "description": f"How many seconds this call may wait; 0 for no wait. Default {default}.",
         "type": "integer",
         "minimum": 0,
         "maximum": 900,
