@@ -62,7 +62,8 @@ def build_server(
 @asynccontextmanager
 async def _open_service(**options: Any) -> AsyncGenerator["Service", None]:
     # These imports take longer than everything else that a start needs, so a thread does them.
-    await to_thread.run_sync(import_module, "seedance_mcp.service.factory")
+    # A server that ends meanwhile does not wait for it.
+    await to_thread.run_sync(import_module, "seedance_mcp.service.factory", abandon_on_cancel=True)
     from seedance_mcp.service.factory import ServiceOptions, open_service
 
     async with open_service(ServiceOptions(**options)) as service:

@@ -1,5 +1,6 @@
 """The pool of connections to RunComfy, each of which carries one request at a time."""
 
+import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from math import inf
@@ -84,11 +85,14 @@ async def open_connections(base_url: str, transport: Transport | None) -> Connec
         ConfigurationError: The environment's proxy or certificates are unusable.
     """
     trust_env = base_url.startswith("https:")
+    # Where nothing is encrypted: http leads only to this machine, and a transport is a test's.
+    certificates: ssl.SSLContext | bool = False
     try:
-        # Reading the certificates takes 50 ms, so it is done once and in a thread.
-        certificates = (
-            trust_env and transport is None and await to_thread.run_sync(httpx.create_ssl_context)
-        )
+        if trust_env and transport is None:
+            # Reading the certificates takes 50 ms, so it is done once and in a thread.
+            certificates = await to_thread.run_sync(
+                httpx.create_ssl_context, abandon_on_cancel=True
+            )
         return Connections(
             lambda: httpx.AsyncClient(
                 transport=transport,

@@ -18,7 +18,7 @@ from ._tracking import JobTracker
 from ._waiting import Waiter
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Parts:
     """The parts of a service."""
 

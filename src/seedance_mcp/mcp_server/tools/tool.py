@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import mcp_types as types
 
 from seedance_mcp.errors import SeedanceError
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from seedance_mcp.service.service import Service
 
 logger = logging.getLogger(__name__)
+
+MIN_WAIT_SECONDS = 1.0
+"""What is left for a call that waits, however long opening the service took."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +74,12 @@ class Tool:
         """Check the raw arguments of a call and answer it, with `is_error` for every error."""
         try:
             checked = check_arguments(self.definition.input_schema, arguments)
+            began = anyio.current_time()
             service = await caller.lazy_service.get()
+            if wait_seconds := checked.get("wait_seconds"):
+                # The budget of a call includes opening the service.
+                left = wait_seconds - (anyio.current_time() - began)
+                checked["wait_seconds"] = max(left, MIN_WAIT_SECONDS)
             return await self.handle(Call(service=service, arguments=checked, caller=caller))
         except SeedanceError as error:
             return _error(error.line)
