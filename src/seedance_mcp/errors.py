@@ -138,7 +138,7 @@ class RunComfyUnavailable(RunComfyError):
 
     Attributes:
         transient: Whether a retry may help: a connection error, a timeout, 502 to 504.
-        never_sent: Whether the request certainly did not leave, because connecting failed.
+        never_sent: Whether the request certainly did not leave, because no connection was made.
     """
 
     def __init__(

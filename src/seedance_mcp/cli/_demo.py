@@ -159,8 +159,9 @@ def _summary(calls: list[str], simulator: Simulator) -> str:
         f"What it took: this client called {' and '.join(calls)} over stdio; the server sent"
         f" {len(simulator.accepted)} paid POST and then {seen} over HTTP.\n"
         "The clip is SIMULATED: a slow zoom into your image, not made by Seedance.\n"
-        "To make a real one, copy the token from your RunComfy profile into\n"
-        "examples/claude_config.json, and paste that into your assistant's configuration.\n"
+        "To make a real one, add this to your assistant's configuration, with the token from your\n"
+        'RunComfy profile: {"mcpServers": {"seedance": {"command": "uvx", "args":'
+        ' ["seedance-mcp"],\n"env": {"RUNCOMFY_API_TOKEN": "your-runcomfy-token"}}}}\n'
     )
 
 

@@ -24,7 +24,7 @@ from ._responses import (
     status_body,
     submit_body,
 )
-from ._service import Service
+from ._service import SimulatedAccount
 from .faults import RouteName
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -34,7 +34,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Api:
     """The routes of a service; `url` is the base of the URLs in answers."""
 
-    service: Service
+    service: SimulatedAccount
     token: str
     url: str
     files: Mapping[str, Path]

@@ -1,4 +1,4 @@
-"""The simulated service without HTTP: accept, show and cancel jobs, and keep the balance."""
+"""The simulated account without HTTP: accept, show and cancel jobs, and keep the balance."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from .jobs import Job
 
 
 @dataclass(kw_only=True)
-class Service:
+class SimulatedAccount:
     """The account, its jobs in the order of acceptance, and the models.
 
     Attributes:
@@ -51,7 +51,7 @@ class Service:
         return self.models[model_id]
 
     def job(self, request_id: str) -> Job:
-        """Return a job that the service still knows."""
+        """Return a job that the simulator still knows."""
         job = self._find(request_id)
         if job is None or request_id in self.forgotten:
             raise ApiError(Reason.REQUEST, f"No such request: {request_id}")

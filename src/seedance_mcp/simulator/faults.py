@@ -1,8 +1,8 @@
 """Failures of the network and of gateways, injected on demand.
 
 A test queues a `Fault`, and the next request to its route takes it. With `after` it happens when
-the service has acted on the request, so that a paid job is accepted although its caller sees an
-error; otherwise before the service sees the request.
+RunComfy has acted on the request, so that a paid job is accepted although its caller sees an
+error; otherwise before RunComfy sees the request.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class Fault:
     """A queued fault; the constructors below make each kind.
 
     Attributes:
-        after: Whether it happens after the service has acted on the request.
+        after: Whether it happens after RunComfy has acted on the request.
         times: How many more requests to `route` it affects.
         seconds: The length of a delay; the attributes below it are the answer's.
     """
@@ -43,7 +43,7 @@ class Fault:
 
     @classmethod
     def drop(cls, route: RouteName, *, after: bool = False, times: int = 1) -> "Fault":
-        """Close the connection without an answer; with `after`, the service has acted by then."""
+        """Close the connection without an answer; with `after`, RunComfy has acted by then."""
         return cls(route=route, kind="drop", after=after, times=times)
 
     @classmethod

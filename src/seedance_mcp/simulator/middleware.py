@@ -93,7 +93,7 @@ class FaultMiddleware:
             await response(scope, receive, send)
 
     async def _run(self, scope: Scope, receive: Receive) -> list[Message]:
-        """Let the service act on the request, and return its answer unsent."""
+        """Act on the request, and return its answer unsent."""
         messages: list[Message] = []
 
         async def hold(message: Message) -> None:

@@ -19,7 +19,7 @@ from seedance_mcp.models.model import Model, load_models
 
 from ._api import Api
 from ._rendering import Renderer, require_libraries
-from ._service import Service
+from ._service import SimulatedAccount
 from .behaviour import Behaviour, Seconds
 from .faults import Fault
 from .jobs import Job
@@ -38,7 +38,7 @@ class Simulator:
         token: The only valid token.
         behaviour: Its switches, which may be changed.
         accepted: Every accepted, and so paid, job in order.
-        forgotten: The ids of requests that the service no longer knows.
+        forgotten: The ids of requests that the simulator no longer knows.
         faults: The queued faults; append to it.
         requests: Every request so far, in order.
         files: The published images by name.
@@ -62,7 +62,7 @@ class Simulator:
         return f"{self.url}/files/{quote(name)}"
 
     def forget(self, request_id: str) -> None:
-        """Make the service forget a request, as RunComfy does at some time; its clip stays."""
+        """Make the simulator forget a request, as RunComfy does at some time; its clip stays."""
         self.forgotten.add(request_id)
 
 
@@ -93,7 +93,9 @@ async def running(  # noqa: PLR0913  each has a default, and tests name what the
     with _bind(host, port) as listener:
         # HTTP ends first: a request that waits for a clip would wait forever without a renderer.
         async with _renderer(behaviour, render) as renderer:
-            service = Service(behaviour=behaviour, models=models, renderer=renderer, clock=clock)
+            service = SimulatedAccount(
+                behaviour=behaviour, models=models, renderer=renderer, clock=clock
+            )
             simulator = _simulator(service, listener, token)
             async with _serve_http(listener, _application(simulator, service, sleep)):
                 yield simulator
@@ -142,7 +144,7 @@ async def _renderer(
         raise failure  # outside the task group, which would wrap it in an ExceptionGroup
 
 
-def _simulator(service: Service, listener: socket.socket, token: str) -> Simulator:
+def _simulator(service: SimulatedAccount, listener: socket.socket, token: str) -> Simulator:
     host, port = listener.getsockname()
     return Simulator(
         url=f"http://{host}:{port}",
@@ -154,7 +156,7 @@ def _simulator(service: Service, listener: socket.socket, token: str) -> Simulat
 
 
 def _application(
-    simulator: Simulator, service: Service, sleep: Callable[[float], Awaitable[object]]
+    simulator: Simulator, service: SimulatedAccount, sleep: Callable[[float], Awaitable[object]]
 ) -> FaultMiddleware:
     api = Api(service=service, token=simulator.token, url=simulator.url, files=simulator.files)
     return FaultMiddleware(

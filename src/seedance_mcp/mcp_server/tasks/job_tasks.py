@@ -27,7 +27,7 @@ from .extension import CreatedTask, Tasks, TaskState, TaskStatus
 MESSAGE_LENGTH = 500
 MOST_REMARKS = 1000
 
-DOWNLOAD_TIMEOUT_SECONDS = 60.0
+TASK_DOWNLOAD_SECONDS = 60.0
 """How long after a clip's end its task still works while the clip is downloaded automatically.
 
 No longer than a failed download pauses before it is tried again: a task that was reported as ended
@@ -155,7 +155,7 @@ def _is_downloading(report: JobReport, now: datetime) -> bool:
     if not ended or report.download_progress is None:
         return False
     # A task that has ended must never work again, so a download tried again later does not count.
-    return (now - ended).total_seconds() < DOWNLOAD_TIMEOUT_SECONDS
+    return (now - ended).total_seconds() < TASK_DOWNLOAD_SECONDS
 
 
 def _task_status(status: Status) -> TaskStatus:
