@@ -126,7 +126,7 @@ async def measured(way: Way, settings: Settings, model: Model) -> Seen:
         def saw(job: Job) -> None:
             if job.status.final:
                 seen.ends.append((job.request_id or "", time.monotonic()))
-            service.answered.note(job)
+            service.named.note(job)
 
         wall, cpu = time.monotonic(), time.process_time()
         async with anyio.create_task_group() as tasks:

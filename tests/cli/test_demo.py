@@ -97,7 +97,7 @@ def check_plain_demo(folder: Path, printed: str) -> None:
     assert "generate_video  … in progress, " in printed
     assert "this client called generate_video and get_result over stdio" in printed
     assert "the server sent 1 paid POST and then" in printed
-    assert "examples/claude_config.json" in printed
+    assert "RUNCOMFY_API_TOKEN" in printed
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import anyio
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import JSONObject
 
-from ._parts import Parts
+from ._components import Components
 from ._submissions import Submission
 from .reports import JobReport
 
@@ -30,7 +30,12 @@ SUBMIT_RESERVE_SECONDS = 2.0
 
 
 async def purchase(
-    parts: Parts, arguments: JSONObject, *, wait_seconds: float, deadline: float, force_new: bool
+    service: Components,
+    arguments: JSONObject,
+    *,
+    wait_seconds: float,
+    deadline: float,
+    force_new: bool,
 ) -> tuple[JobReport, Submission | None]:
     """Buy a clip, or find the job of an identical earlier call.
 
@@ -46,37 +51,37 @@ async def purchase(
     Raises:
         SeedanceError: Nothing was bought, and why.
     """
-    owner = await parts.tracker.owner()
+    owner = await service.tracker.owner()
     if not force_new:
         # Before the preflight: the images of a repeated call may be gone by now. A local image is
         # recorded as the data that is sent, so only `begin`, after the preflight, can compare it.
-        new = _new_job(parts, arguments, owner)
-        job = await parts.store.find_reusable(new, delivered_ids=parts.answered.job_ids)
+        new = _new_job(service, arguments, owner)
+        job = await service.store.find_reusable(new, delivered_ids=service.named.job_ids)
         if job:
-            return JobReport(job=job, reused=True), parts.submissions.find(job)
+            return JobReport(job=job, reused=True), service.submissions.find(job)
     timeout = PREFLIGHT_TIMEOUT_SECONDS
     if wait_seconds:
         timeout = max(wait_seconds / 2, wait_seconds - SUBMIT_RESERVE_SECONDS)
-    checked = await parts.preflight.check(arguments, timeout=timeout)
-    limits = await parts.prices.limits(parts.limits, deadline)
-    new = parts.prices.with_estimate(_new_job(parts, checked.arguments, owner))
+    checked = await service.preflight.check(arguments, timeout=timeout)
+    limits = await service.prices.limits(service.limits, deadline)
+    new = service.prices.with_estimate(_new_job(service, checked.arguments, owner))
     job, submission = new, None
     # A cancelled call must not come between the ledger and the paid request.
     with anyio.CancelScope(shield=True):
-        job = await parts.store.begin(
-            new, force_new=force_new, delivered_ids=parts.answered.job_ids, limits=limits
+        job = await service.store.begin(
+            new, force_new=force_new, delivered_ids=service.named.job_ids, limits=limits
         )
         if job.id == new.id:
-            submission = parts.submissions.submit(job)
+            submission = service.submissions.submit(job)
     report = JobReport(job=job, reused=job.id != new.id, warnings=checked.warnings)
-    return report, submission or parts.submissions.find(job)
+    return report, submission or service.submissions.find(job)
 
 
-def _new_job(parts: Parts, arguments: JSONObject, owner: str) -> Job:
+def _new_job(service: Components, arguments: JSONObject, owner: str) -> Job:
     return Job(
         id=uuid4().hex,
-        model_id=parts.model.model_id,
+        model_id=service.model.model_id,
         arguments=arguments,
         owner=owner,
-        created_at=parts.clock.now(),
+        created_at=service.clock.now(),
     )

@@ -22,8 +22,8 @@ from seedance_mcp.runcomfy.throttle import Throttle
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import SpendingLimits
 
-from ._answered_jobs import AnsweredJobs
 from ._downloads import BackgroundDownloads
+from ._jobs_named_in_answers import NamedJobs
 from ._price_list import PriceList
 from ._remote import RemoteJobs
 from ._schedules import Schedules
@@ -88,7 +88,7 @@ def _service(
         store=store,
         tracker=tracker,
         submissions=Submissions(client, store, changes, tasks, clock),
-        answered=AnsweredJobs(store, tasks, options.answers_left),
+        named=NamedJobs(store, tasks, options.answers_left),
         remote=remote,
         schedules=schedules,
         waiter=Waiter(remote, tracker, schedules, tasks, clock),

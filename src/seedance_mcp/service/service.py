@@ -13,7 +13,7 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import OPEN, Status
 from seedance_mcp.models.model import JSONObject
 
-from ._parts import Parts
+from ._components import Components
 from ._purchases import purchase
 from ._remote import REMOTE_TIMEOUT_SECONDS
 from .reports import JobListing, JobReport, WatchJob
@@ -22,7 +22,7 @@ MOST_REFRESHED_JOBS = 20
 """How many open jobs are polled before jobs are listed."""
 
 
-class Service(Parts):
+class Service(Components):
     """The jobs of one owner."""
 
     async def buy(
@@ -117,7 +117,7 @@ class Service(Parts):
 
     def shut_down(self, grace_seconds: float) -> None:
         """Let every waiting call answer now, and paid requests finish within some seconds."""
-        self.answered.shut_down()
+        self.named.shut_down()
         self.downloads.shut_down()
         self.submissions.shut_down(grace_seconds)
         self.waiter.shut_down()

@@ -60,7 +60,7 @@ class Call:
         request = self.caller.request
         # In revision 2025-11-25 an HTTP connection that drops does not cancel the call.
         if request is None or not await request.is_disconnected():
-            self.service.answered.note(*jobs)
+            self.service.named.note(*jobs)
 
 
 @dataclass(frozen=True, kw_only=True)

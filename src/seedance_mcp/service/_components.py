@@ -8,8 +8,8 @@ from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import Model
 from seedance_mcp.spending.limits import SpendingLimits
 
-from ._answered_jobs import AnsweredJobs
 from ._downloads import BackgroundDownloads
+from ._jobs_named_in_answers import NamedJobs
 from ._price_list import PriceList
 from ._remote import RemoteJobs
 from ._schedules import Schedules
@@ -19,7 +19,7 @@ from ._waiting import Waiter
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Parts:
+class Components:
     """The parts of a service."""
 
     model: Model
@@ -29,7 +29,7 @@ class Parts:
     store: Store
     tracker: JobTracker
     submissions: Submissions
-    answered: AnsweredJobs
+    named: NamedJobs
     remote: RemoteJobs
     schedules: Schedules
     waiter: Waiter

@@ -18,7 +18,7 @@ ANSWER_SECONDS = 1.0
 
 
 @dataclass(eq=False, repr=False)
-class AnsweredJobs:
+class NamedJobs:
     """Which jobs an answer has named.
 
     This process knows at once. The ledger is told a moment later, when the answer has left: a
