@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.server_process import COMMAND, Servers, environment
 from tests.support.timeouts import TIMEOUT_SECONDS
+from tests.support.wording import NOT_A_RESOLUTION
 
 pytestmark = pytest.mark.anyio
 
@@ -106,10 +107,7 @@ def check_plain_demo(folder: Path, printed: str) -> None:
         (["--image", "no-such.jpg"], "seedance-mcp: No such image: no-such.jpg.\n"),
         (
             ["--resolution", "480"],
-            (
-                'seedance-mcp: resolution must be one of "480p", "720p", "1080p" (did you mean'
-                ' "480p"?). Nothing was charged.\n'
-            ),
+            (f"seedance-mcp: {NOT_A_RESOLUTION} Nothing was charged.\n"),
         ),
     ],
 )

@@ -9,6 +9,7 @@ from mcp_types import CallToolResult
 from seedance_mcp.simulator.behaviour import Behaviour
 from tests.support.client import ToolClient, open_client, structured, text
 from tests.support.task_client import TaskPolling
+from tests.support.wording import TELL_SAVED
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -34,7 +35,7 @@ async def made_by_next_steps(client: ToolClient, *, shown: str) -> list[str]:
         calls.append(tool)
         assert len(calls) < 10, calls
     assert _is_clip(structured(result)["saved_to"])
-    assert _next_step(result, shown).startswith("Tell the user where the video was saved")
+    assert _next_step(result, shown).startswith(TELL_SAVED)
     return calls
 
 

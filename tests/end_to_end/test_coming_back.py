@@ -12,6 +12,13 @@ from seedance_mcp.simulator.faults import Fault
 from tests.support.client import structured, text
 from tests.support.restarting_server import generate, list_jobs, open_server, run_simulator
 from tests.support.sample_images import make_image
+from tests.support.wording import (
+    DID_NOT_ANSWER,
+    JOBS_LIMIT_REACHED,
+    NO_BALANCE,
+    NO_SUCH_REQUEST,
+    STORED,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -72,7 +79,7 @@ async def test_a_list_polls_its_jobs_concurrently_within_a_time_limit(tmp_path: 
         assert anyio.current_time() - started_at == pytest.approx(10, abs=0.1)
         assert len(structured(result)["jobs"]) == 12
         assert structured(result)["next_step"].startswith(
-            "RunComfy did not answer for 2 of these, which may be out of date. "
+            f"{DID_NOT_ANSWER} for 2 of these, which may be out of date. "
         )
 
 
@@ -174,11 +181,8 @@ async def test_a_result_comes_from_the_ledger_if_runcomfy_cannot_answer(tmp_path
                 0.2,
             )
             said = structured(result)["next_step"]
-            assert said.startswith("RunComfy has no such request for this account (404001: ")
-            assert said.endswith(
-                "), so this is what was stored when the job ended: check whether the video URL"
-                " still works."
-            )
+            assert said.startswith(f"{NO_SUCH_REQUEST} (404001: ")
+            assert said.endswith(f"), so {STORED}: check whether the video URL still works.")
             simulator.faults.append(Fault.answer("result", 500, times=9))
             again = await client.call_tool("get_result", {"request_id": request_id})
             assert structured(again)["videos"] == [make_image["video_url"]]
@@ -216,7 +220,7 @@ async def test_the_hourly_limit_holds_over_restarts_and_force_new(tmp_path: Path
         async with open_server(simulator, tmp_path, max_jobs_per_hour=2) as client:
             result = await generate(client, force_new=True)
         assert result.is_error
-        assert text(result).startswith("SEEDANCE_MAX_JOBS_PER_HOUR is reached: 2 jobs were started")
+        assert text(result).startswith(f"{JOBS_LIMIT_REACHED} 2 jobs were started")
         assert text(result).endswith(" in about 60 min. Nothing was charged.")
         assert len(simulator.accepted) == 2
 
@@ -240,7 +244,7 @@ async def test_a_call_that_waits_on_another_servers_request_hears_that_it_was_re
                 tasks.start_soon(call, one)
                 await anyio.sleep(1)
                 tasks.start_soon(call, other)
-        assert heard[0].startswith("The RunComfy account has no balance left (400002")
+        assert heard[0].startswith(f"{NO_BALANCE} (400002")
         assert heard[1] == (
             "RunComfy rejected the same request, just sent by another server on this machine;"
             " call generate_video again to see why. Nothing was charged."

@@ -10,6 +10,7 @@ from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from tests.support.client import ToolClient, open_client, structured, text
 from tests.support.restarting_server import generate, open_server, run_simulator
+from tests.support.wording import DO_NOT_REPEAT
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -123,8 +124,7 @@ async def _made_without_an_estimate(client: ToolClient) -> None:
         "error": None,
         "reused": False,
         "warnings": [],
-        "next_step": f"Call check_status with request_id {job.request_id};"
-        " do not call generate_video again.",
+        "next_step": f"Call check_status with request_id {job.request_id}; {DO_NOT_REPEAT}.",
     }
     made = await client.call("check_status", request_id=job.request_id)
     assert anyio.current_time() == pytest.approx(8, abs=1.5)

@@ -15,28 +15,16 @@ from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import Simulator
 from tests.support.client import ToolClient, open_client, structured, text
 from tests.support.restarting_server import generate, open_server, run_simulator
+from tests.support.wording import COST_LIMIT_UNUSABLE, allowed_from, cost_limit_exceeded
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 DAY = 24 * 3600
 NO_PRICE = (
-    "SEEDANCE_MAX_COST_USD_PER_DAY cannot be enforced: RunComfy's catalogue has no usable price"
-    " for bytedance/seedance-1-0/lite/image-to-video; try again later, or ask the user to"
-    " unset it. Nothing was charged."
+    f"{COST_LIMIT_UNUSABLE} RunComfy's catalogue has no usable price for"
+    " bytedance/seedance-1-0/lite/image-to-video; try again later, or ask the user to unset"
+    " it. Nothing was charged."
 )
-
-
-def limit_line(most: str, total: str, estimate: str, when: str) -> str:
-    """Return the error of a call that would exceed the limit."""
-    return (
-        f"SEEDANCE_MAX_COST_USD_PER_DAY is {most}: the jobs of the last 24 h cost {total} USD,"
-        f" and this clip is estimated at {estimate} USD; {when}. Nothing was charged."
-    )
-
-
-def at(time: str) -> str:
-    """Return the part of the error with the time from which the clip is allowed."""
-    return f"there will be room at {time} UTC"
 
 
 def posts(simulator: Simulator) -> int:
@@ -64,16 +52,20 @@ async def test_a_job_that_would_exceed_the_limit_is_rejected_until_enough_is_a_d
             await bought(client, number)
             await anyio.sleep(600)
         over = await client.generate(wait_seconds=0)
-        assert refused(over) == limit_line("0.6", "0.6", "0.2", at("2026-01-02 00:00:00"))
+        assert refused(over) == cost_limit_exceeded(
+            "0.6", "0.6", "0.2", allowed_from("2026-01-02 00:00:00")
+        )
         twice = await client.generate(duration=10, wait_seconds=0)
-        assert refused(twice) == limit_line("0.6", "0.6", "0.4", at("2026-01-02 00:10:00"))
+        assert refused(twice) == cost_limit_exceeded(
+            "0.6", "0.6", "0.4", allowed_from("2026-01-02 00:10:00")
+        )
         assert posts(client.simulator) == 3
         await anyio.sleep(DAY - 1 - anyio.current_time())
         assert (await client.generate(wait_seconds=0)).is_error
         await anyio.sleep(1)
         await bought(client, 4)
-        assert refused(await client.generate()) == limit_line(
-            "0.6", "0.6", "0.2", at("2026-01-02 00:10:00")
+        assert refused(await client.generate()) == cost_limit_exceeded(
+            "0.6", "0.6", "0.2", allowed_from("2026-01-02 00:10:00")
         )
         assert posts(client.simulator) == 4
 
@@ -82,7 +74,9 @@ async def test_a_clip_that_alone_exceeds_the_limit_is_never_bought() -> None:
     async with open_client(max_cost_usd_per_day="0.3") as client:
         await bought(client, 1)
         over = await client.generate(duration=10)
-        assert refused(over) == limit_line("0.3", "0.2", "0.4", "this clip alone exceeds it")
+        assert refused(over) == cost_limit_exceeded(
+            "0.3", "0.2", "0.4", "this clip alone exceeds it"
+        )
 
 
 async def test_a_job_counts_with_its_cost_as_soon_as_that_is_known() -> None:
@@ -93,8 +87,8 @@ async def test_a_job_counts_with_its_cost_as_soon_as_that_is_known() -> None:
         assert (
             structured(await client.call("check_status", request_id=dear))["status"] == "completed"
         )
-        assert refused(await client.generate()) == limit_line(
-            "1", "1.1", "0.2", at("2026-01-02 00:00:00")
+        assert refused(await client.generate()) == cost_limit_exceeded(
+            "1", "1.1", "0.2", allowed_from("2026-01-02 00:00:00")
         )
 
 
@@ -113,8 +107,8 @@ async def test_cancelled_and_rejected_jobs_do_not_count_but_failed_and_unknown_o
         ended = await client.call("check_status", request_id=failed, wait_seconds=200)
         assert structured(ended)["status"] == "failed"
         await bought(client, 2)
-        assert refused(await client.generate()) == limit_line(
-            "0.6", "0.6", "0.2", at("2026-01-02 00:00:00")
+        assert refused(await client.generate()) == cost_limit_exceeded(
+            "0.6", "0.6", "0.2", allowed_from("2026-01-02 00:00:00")
         )
 
 
@@ -162,8 +156,8 @@ async def test_a_price_that_comes_in_time_buys_the_clip() -> None:
         made = await client.generate(wait_seconds=0)
         assert anyio.current_time() == pytest.approx(3, abs=0.1)
         assert structured(made)["estimated_cost_usd"] == 0.2
-        assert refused(await client.generate()) == limit_line(
-            "0.2", "0.2", "0.2", at("2026-01-02 00:00:03")
+        assert refused(await client.generate()) == cost_limit_exceeded(
+            "0.2", "0.2", "0.2", allowed_from("2026-01-02 00:00:03")
         )
 
 
@@ -204,8 +198,8 @@ async def test_a_job_without_an_estimate_counts_with_the_current_price(
         if older:
             _make_older(tmp_path / "ledger.db")
         async with _limited(simulator, tmp_path) as client:
-            assert refused(await generate(client, prompt="Another.")) == limit_line(
-                "0.4", "0.4", "0.2", at("2026-01-02 00:00:00")
+            assert refused(await generate(client, prompt="Another.")) == cost_limit_exceeded(
+                "0.4", "0.4", "0.2", allowed_from("2026-01-02 00:00:00")
             )
 
 
@@ -221,9 +215,9 @@ async def test_a_job_without_any_price_stops_buying_until_its_cost_is_known(
         async with _limited(simulator, tmp_path) as client:
             line = refused(await generate(client))
             assert line == (
-                "SEEDANCE_MAX_COST_USD_PER_DAY cannot be enforced: the cost of the job of"
-                f" 2026-01-01 00:00:00 UTC is unknown; call get_result with request_id {request_id}"
-                " to read it, or ask the user to unset it. Nothing was charged."
+                f"{COST_LIMIT_UNUSABLE} the cost of the job of 2026-01-01 00:00:00 UTC is"
+                f" unknown; call get_result with request_id {request_id} to read it, or ask"
+                " the user to unset it. Nothing was charged."
             )
             for _ in range(2):
                 await client.call_tool("get_result", {"request_id": request_id})

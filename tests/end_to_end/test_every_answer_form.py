@@ -9,6 +9,7 @@ import pytest
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from tests.support.client import open_client, structured, text
+from tests.support.wording import DO_NOT_REPEAT, NO_BALANCE, NO_SUCH_REQUEST, NOT_SENT_AGAIN, STORED
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -118,8 +119,7 @@ async def test_a_result_requested_early_has_the_state_and_is_not_an_error(
             "finished_at": None,
             "saved_to": None,
             "error": None,
-            "next_step": f"Call check_status with request_id {request_id};"
-            " do not call generate_video again.",
+            "next_step": f"Call check_status with request_id {request_id}; {DO_NOT_REPEAT}.",
         }
 
 
@@ -187,9 +187,9 @@ async def test_a_wrong_token_buys_nothing_and_is_recognised_in_every_form(
 @pytest.mark.parametrize(
     ("switches", "said"),
     [
-        ({"balance_usd": 0}, "The RunComfy account has no balance left (400002"),
-        ({"balance_usd": -3, "balance_error": 402}, "The RunComfy account has no balance left"),
-        ({"balance_usd": 0, "errors_in_200": True}, "The RunComfy account has no balance left"),
+        ({"balance_usd": 0}, f"{NO_BALANCE} (400002"),
+        ({"balance_usd": -3, "balance_error": 402}, NO_BALANCE),
+        ({"balance_usd": 0, "errors_in_200": True}, NO_BALANCE),
     ],
 )
 async def test_an_empty_balance_is_an_error_and_buys_nothing(
@@ -210,7 +210,7 @@ async def test_an_id_that_runcomfy_does_not_know_is_an_error_that_says_so(
         for tool in ("check_status", "get_result", "cancel_job"):
             result = await client.call(tool, request_id="0000-unknown")
             assert result.is_error
-            assert text(result).startswith("RunComfy has no such request for this account (")
+            assert text(result).startswith(f"{NO_SUCH_REQUEST} (")
 
 
 async def test_a_finished_job_comes_from_the_ledger_if_runcomfy_forgot_it() -> None:
@@ -219,7 +219,7 @@ async def test_a_finished_job_comes_from_the_ledger_if_runcomfy_forgot_it() -> N
         client.simulator.forget(made["request_id"])
         result = await client.call("get_result", request_id=made["request_id"])
         assert (result.is_error, structured(result)["videos"]) == (False, [made["video_url"]])
-        assert "this is what was stored when the job ended" in structured(result)["next_step"]
+        assert STORED in structured(result)["next_step"]
 
 
 async def test_a_job_from_elsewhere_is_polled_and_read_by_its_id_alone() -> None:
@@ -292,7 +292,7 @@ async def test_a_paid_request_without_an_answer_is_unknown_and_never_sent_again(
         made = await client.generate(wait_seconds=300)
         assert made.is_error
         assert structured(made)["status"] == "unknown"
-        assert "may charge for it; it was not sent again" in structured(made)["next_step"]
+        assert NOT_SENT_AGAIN in structured(made)["next_step"]
         again = await client.generate(wait_seconds=300)
         assert (structured(again)["status"], structured(again)["reused"]) == ("unknown", True)
         assert client.paths() == ["image-to-video"]

@@ -5,19 +5,29 @@ from typing import Any
 import pytest
 
 from tests.support.client import ARGUMENTS, open_client, structured, text
+from tests.support.wording import (
+    NO_TOKEN,
+    NOT_A_BOOLEAN,
+    NOT_A_DURATION,
+    NOT_A_PROMPT,
+    NOT_A_RESOLUTION,
+    NOT_A_WAIT,
+    NOT_AN_IMAGE_URL,
+    PROMPT_TOO_LONG,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
-URL = "first_frame_image_url must be the public https URL of an image; it "
+URL = f"first_frame_image_url {NOT_AN_IMAGE_URL}it "
 
 
 @pytest.mark.parametrize(
     ("wrong", "line"),
     [
-        ({"prompt": None}, "prompt must be a string of at most 1,900 characters."),
-        ({"prompt": "x" * 1901}, "prompt may have at most 1,900 characters; it has 1,901."),
+        ({"prompt": None}, f"prompt {NOT_A_PROMPT}"),
+        ({"prompt": "x" * 1901}, f"prompt {PROMPT_TOO_LONG}"),
         ({"prompt": " \n"}, "prompt must not be empty: a string of at most 1,900 characters."),
-        ({"prompt": ["a"]}, "prompt must be a string of at most 1,900 characters."),
+        ({"prompt": ["a"]}, f"prompt {NOT_A_PROMPT}"),
         (
             {"promt": "x"},
             (
@@ -33,16 +43,16 @@ URL = "first_frame_image_url must be the public https URL of an image; it "
                 " last_frame_image_url, resolution, duration, wait_seconds, force_new."
             ),
         ),
-        ({"duration": 7}, "duration must be one of 5, 10."),
-        ({"duration": "7"}, "duration must be one of 5, 10."),
-        ({"duration": True}, "duration must be one of 5, 10."),
+        ({"duration": 7}, f"duration {NOT_A_DURATION}"),
+        ({"duration": "7"}, f"duration {NOT_A_DURATION}"),
+        ({"duration": True}, f"duration {NOT_A_DURATION}"),
         (
             {"resolution": "480"},
-            'resolution must be one of "480p", "720p", "1080p" (did you mean "480p"?).',
+            NOT_A_RESOLUTION,
         ),
-        ({"wait_seconds": 901}, "wait_seconds must be a whole number from 0 to 900."),
-        ({"wait_seconds": -1}, "wait_seconds must be a whole number from 0 to 900."),
-        ({"force_new": "yes"}, "force_new must be true or false."),
+        ({"wait_seconds": 901}, f"wait_seconds {NOT_A_WAIT}"),
+        ({"wait_seconds": -1}, f"wait_seconds {NOT_A_WAIT}"),
+        ({"force_new": "yes"}, f"force_new {NOT_A_BOOLEAN}"),
         ({"first_frame_image_url": "http://a.example/b.png"}, URL + "begins with http:."),
         ({"first_frame_image_url": "/etc/passwd"}, URL + "has no scheme."),
         ({"first_frame_image_url": "file:///etc/passwd"}, URL + "begins with file:."),
@@ -117,6 +127,5 @@ async def test_without_a_token_every_tool_says_how_to_set_one(
     async with open_client(token=None) as client:
         result = await client.call(tool, **arguments)
         assert result.is_error
-        assert text(result).startswith("No RunComfy token is set. For Claude, put")
-        assert "export RUNCOMFY_API_TOKEN=<token>" in text(result)
+        assert text(result) == NO_TOKEN
         assert client.simulator.requests == []

@@ -19,6 +19,7 @@ from tests.support.list_model import LIST_MODEL
 from tests.support.preflight import data_uri, write_image
 from tests.support.sample_images import make_image
 from tests.support.timeouts import TIMEOUT_SECONDS, wait_until
+from tests.support.wording import ONLY_URLS_DOCUMENTED
 
 pytestmark = pytest.mark.anyio
 
@@ -64,9 +65,7 @@ async def test_a_list_of_a_url_a_file_and_a_data_uri_makes_a_clip(tmp_path: Path
         result = await client.call_tool("generate_video", arguments)
         (job,) = simulator.accepted
     assert structured(result)["status"] == "completed"
-    assert structured(result)["warnings"] == [
-        "images[1] and images[2] are sent as data; RunComfy documents only https URLs."
-    ]
+    assert structured(result)["warnings"] == [f"images[1] and images[2] are {ONLY_URLS_DOCUMENTED}"]
     assert job.arguments["images"] == [images[0], data_uri(IMAGE), data_uri(IMAGE)]
     assert job.images == [IMAGE] * 3
     ledger = (tmp_path / "state" / "ledger.db").read_bytes()

@@ -15,6 +15,7 @@ from tests.support.image_host import FakeResolver, Page, RerouteTransport, serve
 from tests.support.list_model import LIST_MODEL
 from tests.support.preflight import JPEG, data_uri, write_image
 from tests.support.sample_images import HTML, make_image, png
+from tests.support.wording import NOT_AN_IMAGE_URL, ONLY_URLS_DOCUMENTED
 
 pytestmark = pytest.mark.anyio
 
@@ -51,16 +52,14 @@ async def test_every_image_of_a_list_is_checked(tmp_path: Path) -> None:
         checked, network = await check(host.port, images=[url, path, data_uri(JPEG)])
     uri = data_uri(JPEG, "image/jpeg")
     assert checked.arguments == {"prompt": "A lake", "images": [url, uri, uri]}
-    assert checked.warnings == (
-        "images[1] and images[2] are sent as data; RunComfy documents only https URLs.",
-    )
+    assert checked.warnings == (f"images[1] and images[2] are {ONLY_URLS_DOCUMENTED}",)
     assert network.dialled == [f"{PUBLIC}:443"]
 
 
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (HTML, " must be the public https URL of an image; it is an HTML page."),
+        (HTML, f" {NOT_AN_IMAGE_URL}it is an HTML page."),
         (
             png(300, 400),
             (

@@ -21,6 +21,7 @@ from tests.support.preflight import (
     write_image,
 )
 from tests.support.sample_images import animated, make_image, noise, rotated
+from tests.support.wording import ONLY_URLS_DOCUMENTED
 
 pytestmark = pytest.mark.anyio
 
@@ -145,7 +146,7 @@ async def test_a_rotated_photo_is_turned_upright_only_when_it_is_converted(
 async def test_two_local_frames_get_one_warning(tmp_path: Path) -> None:
     path = write_image(tmp_path, JPEG)
     checked = await check_local(path, last=path)
-    line = f"{FIRST} and {LAST} are sent as data; RunComfy documents only https URLs."
+    line = f"{FIRST} and {LAST} are {ONLY_URLS_DOCUMENTED}"
     assert checked.warnings == (line,)
     assert checked.arguments[FIRST] == checked.arguments[LAST]
     assert re.match("data:image/jpeg;base64,", checked.arguments[FIRST])

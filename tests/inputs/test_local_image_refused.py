@@ -8,6 +8,7 @@ import pytest
 from seedance_mcp.inputs._local_file import MAX_FILE_BYTES
 from tests.support.preflight import FIRST, JPEG, data_uri, refusal, write_image
 from tests.support.sample_images import HTML, SVG, heic, make_image, png
+from tests.support.wording import NOT_AN_IMAGE_URL
 
 pytestmark = pytest.mark.anyio
 
@@ -128,12 +129,10 @@ async def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     ],
 )
 async def test_where_local_files_are_not_allowed_they_are_refused(value: str, begins: str) -> None:
-    assert await refusal(value, local_files=False) == (
-        f"{FIRST} must be the public https URL of an image; it {begins}."
-    )
+    assert await refusal(value, local_files=False) == (f"{FIRST} {NOT_AN_IMAGE_URL}it {begins}.")
 
 
 async def test_another_scheme_is_refused_as_a_url() -> None:
     assert await refusal("ftp://images.example/lake.jpg") == (
-        f"{FIRST} must be the public https URL of an image; it begins with ftp:."
+        f"{FIRST} {NOT_AN_IMAGE_URL}it begins with ftp:."
     )

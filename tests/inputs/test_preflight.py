@@ -19,10 +19,10 @@ from seedance_mcp.inputs.preflight import Preflight
 from tests.support.image_host import FakeResolver, ImageHost, Page, RerouteTransport, serve_images
 from tests.support.preflight import FIRST, LAST, MODEL, check_urls
 from tests.support.sample_images import HTML, make_image
+from tests.support.wording import NOT_AN_IMAGE_URL, NOT_CHECKED
 
 pytestmark = pytest.mark.anyio
 
-LATE = "could not be checked: its host took over 5 s."
 JPEG = Page(body=make_image("JPEG"))
 
 
@@ -33,7 +33,8 @@ async def test_two_slow_hosts_are_given_5_seconds_together() -> None:
         began = anyio.current_time()
         checked = await check_urls(host.url("/first"), host.url("/last"))
         took = anyio.current_time() - began
-    assert checked.warnings == (f"{FIRST} {LATE}", f"{LAST} {LATE}")
+    late = f"{NOT_CHECKED}its host took over 5 s."
+    assert checked.warnings == (f"{FIRST} {late}", f"{LAST} {late}")
     assert took == pytest.approx(5.0, abs=0.1)
 
 
@@ -45,7 +46,7 @@ async def test_a_refused_frame_ends_the_wait_for_the_other() -> None:
             await check_urls(host.url("/first"), host.url("/last"))
         took = anyio.current_time() - began
     assert refused.value.line == (
-        f"{LAST} must be the public https URL of an image; it is an HTML page. Nothing was charged."
+        f"{LAST} {NOT_AN_IMAGE_URL}it is an HTML page. Nothing was charged."
     )
     assert took < 1
 
@@ -100,7 +101,7 @@ def certificate(folder: Path, name: str) -> Path:
         ("images.example", ()),
         (
             "other.example",
-            (f"{FIRST} could not be checked: its host's certificate is not trusted.",),
+            (f"{FIRST} {NOT_CHECKED}its host's certificate is not trusted.",),
         ),
     ],
 )

@@ -21,6 +21,7 @@ from tests.support.image_host import Page, serve_images
 from tests.support.preflight import FIRST, LAST, MODEL, SENT_AS_DATA, write_image
 from tests.support.sample_images import ENDLESS_MARKERS, make_image, noise
 from tests.support.timeouts import PROMPT_SECONDS, TIMEOUT_SECONDS, wait_until
+from tests.support.wording import NOT_CHECKED
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +43,7 @@ async def test_a_slow_check_leaves_time_to_submit_and_becomes_a_warning(
         began = anyio.current_time()
         result = await client.generate(first_frame_image_url=host.url(), wait_seconds=wait_seconds)
         ended = anyio.current_time()
-    line = f"{FIRST} could not be checked: its host took over {took:g} s."
+    line = f"{FIRST} {NOT_CHECKED}its host took over {took:g} s."
     assert (result.is_error, structured(result)["warnings"]) == (False, [line])
     assert ended - began == pytest.approx(wait_seconds or 5, abs=0.2)
 
@@ -99,7 +100,7 @@ async def test_the_timeout_holds_while_bytes_arrive_without_a_pause() -> None:
         given = {"prompt": "A lake", FIRST: host.url()}
         checked = await preflight(local_files=False).check(given, timeout=0.2)
         took = time.perf_counter() - began
-    assert checked.warnings == (f"{FIRST} could not be checked: its host took over 0.2 s.",)
+    assert checked.warnings == (f"{FIRST} {NOT_CHECKED}its host took over 0.2 s.",)
     assert took < PROMPT_SECONDS
 
 

@@ -23,6 +23,7 @@ from tests.support.hostile_urls import (
 )
 from tests.support.image_host import FakeResolver, Page, RerouteTransport, serve_images
 from tests.support.sample_images import make_image
+from tests.support.wording import NOT_CHECKED
 
 pytestmark = pytest.mark.anyio
 
@@ -204,4 +205,4 @@ async def test_a_name_that_cannot_be_resolved_now_gets_a_warning(fault: OSError)
     resolve = FakeResolver({}, lambda: fault)
     async with serve_images() as host:
         line = await found("https://images.example/a", RerouteTransport(host.port), resolve)
-    assert line == f"{FIRST} could not be checked: its host could not be resolved."
+    assert line == f"{FIRST} {NOT_CHECKED}its host could not be resolved."

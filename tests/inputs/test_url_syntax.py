@@ -5,11 +5,12 @@ import pytest
 from seedance_mcp.errors import InputError
 from seedance_mcp.inputs.preflight import Preflight
 from tests.support.preflight import FIRST, LAST, MODEL
+from tests.support.wording import NOT_AN_IMAGE_URL
 
 pytestmark = pytest.mark.anyio
 
 GOOD = {"prompt": "A lake", FIRST: "https://images.example/lake.jpg"}
-WRONG = f"{FIRST} must be the public https URL of an image; it "
+WRONG = f"{FIRST} {NOT_AN_IMAGE_URL}it "
 ESCAPE = "has characters that a URL must escape."
 
 
@@ -90,5 +91,5 @@ async def test_a_last_frame_is_checked_like_a_first_one() -> None:
         await preflight.check(GOOD | {LAST: "/a.jpg"})
     assert (refused.value.argument, refused.value.message) == (
         LAST,
-        f"{LAST} must be the public https URL of an image; it has no scheme.",
+        f"{LAST} {NOT_AN_IMAGE_URL}it has no scheme.",
     )

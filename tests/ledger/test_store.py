@@ -33,6 +33,7 @@ from seedance_mcp.ledger.sqlite._queries import SqliteRows
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.spending.limits import SpendingLimits
 from tests.support.broken_ledgers import BROKEN
+from tests.support.wording import JOBS_LIMIT_REACHED
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -206,8 +207,8 @@ async def test_the_hourly_limit_counts_started_jobs_and_says_when_the_next_is_al
         with pytest.raises(SpendingLimitReached) as refused:
             await begin(store, fourth, limits=three)
         assert refused.value.line == (
-            "SEEDANCE_MAX_JOBS_PER_HOUR is reached: 3 jobs were started within the hour; the next"
-            " is allowed at 13:00:00 UTC, in about 30 min. Nothing was charged."
+            f"{JOBS_LIMIT_REACHED} 3 jobs were started within the hour; the next is allowed at"
+            " 13:00:00 UTC, in about 30 min. Nothing was charged."
         )
         stranger = replace(fourth, id="stranger", owner="p")
         assert await begin(store, stranger, limits=three) == stranger

@@ -14,6 +14,7 @@ from seedance_mcp.mcp_server._arguments import check_arguments
 from seedance_mcp.mcp_server.app import build_tools
 from seedance_mcp.models.model import load_models
 from tests.support.list_model import LIST_MODEL
+from tests.support.wording import NOT_A_BOOLEAN, NOT_A_DURATION, NOT_A_WAIT, PROMPT_TOO_LONG
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 TOOLS = build_tools(MODEL, wait_seconds=45)
@@ -107,8 +108,8 @@ def test_a_long_name_is_cut_to_one_line() -> None:
         ("prompt", [""], f"must be {TEXT}."),
         ("prompt", "", f"must not be empty: {TEXT}."),
         ("prompt", " \n\t\u3000", f"must not be empty: {TEXT}."),
-        ("prompt", "a" * 1901, "may have at most 1,900 characters; it has 1,901."),
-        ("prompt", "🎬" * 1901, "may have at most 1,900 characters; it has 1,901."),
+        ("prompt", "a" * 1901, PROMPT_TOO_LONG),
+        ("prompt", "🎬" * 1901, PROMPT_TOO_LONG),
         (
             "prompt",
             "A \ud83c lake",
@@ -126,19 +127,19 @@ def test_a_long_name_is_cut_to_one_line() -> None:
             f"must be {RESOLUTIONS}; leave it out instead of sending null.",
         ),
         ("resolution", " ", f"must not be empty: {RESOLUTIONS}."),
-        ("duration", 7, "must be one of 5, 10."),
-        ("duration", "7", "must be one of 5, 10."),
-        ("duration", "five", "must be one of 5, 10."),
-        ("duration", "\N{ARABIC-INDIC DIGIT FIVE}", "must be one of 5, 10."),
-        ("duration", 5.5, "must be one of 5, 10."),
-        ("duration", True, "must be one of 5, 10."),
-        ("duration", float("nan"), "must be one of 5, 10."),
-        ("duration", 10**4200, "must be one of 5, 10."),
-        ("wait_seconds", -1, "must be a whole number from 0 to 900."),
-        ("wait_seconds", "901", "must be a whole number from 0 to 900."),
-        ("wait_seconds", False, "must be a whole number from 0 to 900."),
-        ("force_new", 1, "must be true or false."),
-        ("force_new", "yes", "must be true or false."),
+        ("duration", 7, NOT_A_DURATION),
+        ("duration", "7", NOT_A_DURATION),
+        ("duration", "five", NOT_A_DURATION),
+        ("duration", "\N{ARABIC-INDIC DIGIT FIVE}", NOT_A_DURATION),
+        ("duration", 5.5, NOT_A_DURATION),
+        ("duration", True, NOT_A_DURATION),
+        ("duration", float("nan"), NOT_A_DURATION),
+        ("duration", 10**4200, NOT_A_DURATION),
+        ("wait_seconds", -1, NOT_A_WAIT),
+        ("wait_seconds", "901", NOT_A_WAIT),
+        ("wait_seconds", False, NOT_A_WAIT),
+        ("force_new", 1, NOT_A_BOOLEAN),
+        ("force_new", "yes", NOT_A_BOOLEAN),
     ],
 )
 def test_a_wrong_value_is_refused_with_what_is_allowed(

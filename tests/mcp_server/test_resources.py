@@ -20,6 +20,7 @@ from seedance_mcp.simulator.faults import Fault
 from tests.support.client import ToolClient, open_client, open_mcp_client, structured
 from tests.support.notifications import subscribe
 from tests.support.restarting_server import generate, open_server, run_simulator
+from tests.support.wording import OUT_OF_DATE
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -90,7 +91,7 @@ async def test_reading_while_runcomfy_hangs_is_bounded_and_returns_the_last_know
         seen = await read(client.mcp, uri)
         assert anyio.current_time() - started <= 20.1
         assert seen["status"] == "in_queue"
-        assert "so this may be out of date" in seen["next_step"]
+        assert OUT_OF_DATE in seen["next_step"]
 
 
 @both_eras

@@ -30,6 +30,7 @@ from tests.support.task_client import (
     start_task,
 )
 from tests.support.virtual_time import virtual_now
+from tests.support.wording import DID_NOT_ANSWER, NO_TOKEN, READS_COST
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -74,8 +75,9 @@ async def test_a_task_takes_one_tool_call_and_polls_at_the_advised_interval() ->
             "error": None,
             "reused": False,
             "warnings": [],
-            "next_step": f"Call get_result with request_id {job.request_id} and download true: it"
-            " saves the video, whose URL may expire, and reads what it cost.",
+            "next_step": (
+                f"Call get_result with request_id {job.request_id} and download true: {READS_COST}"
+            ),
         }
         assert text(result).startswith(f"request_id: {job.request_id}; ")
         assert [created.task_id for created in polling.created] == [job.request_id]
@@ -259,9 +261,9 @@ async def test_a_refused_call_is_an_ordinary_error_and_no_task() -> None:
 
 async def test_without_a_token_the_answer_is_an_error_and_no_task() -> None:
     async with knowing(token=None) as client:
-        assert text(await client.generate()).startswith("No RunComfy token is set.")
+        assert text(await client.generate()) == NO_TOKEN
         code, message, _ = await refused_request(client.mcp.session, "get", "any-task")
-        assert (code, message.startswith("No RunComfy token is set.")) == (-32603, True)
+        assert (code, message) == (-32603, NO_TOKEN)
 
 
 async def test_an_unknown_outcome_is_an_ordinary_result_and_no_task() -> None:
@@ -362,9 +364,9 @@ async def test_an_outage_of_runcomfy_fails_no_task() -> None:
         state = await asked(client, "get", task_id)
         assert state["status"] == "working"
         assert state["statusMessage"].startswith("in queue, ")
-        assert "RunComfy did not answer" in state["statusMessage"]
+        assert DID_NOT_ANSWER in state["statusMessage"]
         code, message, _ = await refused_request(client.mcp.session, "get", "begun-elsewhere")
-        assert (code, "RunComfy did not answer" in message) == (-32603, True)
+        assert (code, DID_NOT_ANSWER in message) == (-32603, True)
 
 
 def knowing_server(

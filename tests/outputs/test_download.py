@@ -12,8 +12,9 @@ import pytest
 from seedance_mcp.outputs._part_file import MAX_OUTPUT_BYTES
 from seedance_mcp.outputs.download import file_exists
 from tests.support.clip_host import LAST_MODIFIED, ClipHost, Reply, mp4, serve_clip
-from tests.support.download_scene import JOB, NAME, PAID, Scene
+from tests.support.download_scene import JOB, NAME, Scene
 from tests.support.timeouts import TIMEOUT_SECONDS
+from tests.support.wording import INCOMPLETE, PAID_FOR
 
 pytestmark = pytest.mark.anyio
 
@@ -160,8 +161,8 @@ async def test_after_four_failed_attempts_the_part_is_kept_for_the_next_call(
         host.replies += [Reply(drop_after=HALF), *[Reply(drop_after=0)] * 3]
         scene = Scene(tmp_path, host.url)
         assert await scene.download() == (
-            "127.0.0.1 did not send the whole clip (RemoteProtocolError); call again to resume the"
-            f" download. {PAID}"
+            f"127.0.0.1 {INCOMPLETE} (RemoteProtocolError); call again to resume the download."
+            f" {PAID_FOR}"
         )
         assert scene.files == {f"{NAME}.part": HALF, f"{NAME}.part.json": 0}
         assert await scene.download() == f"{NAME}.mp4"
@@ -173,7 +174,7 @@ async def test_after_four_failed_attempts_the_part_is_kept_for_the_next_call(
 async def leave_half(scene: Scene, host: ClipHost) -> None:
     """Leave half of a clip in the folder."""
     host.replies += [Reply(drop_after=HALF), *[Reply(drop_after=0)] * 3]
-    assert "did not send the whole clip" in await scene.download()
+    assert INCOMPLETE in await scene.download()
     host.requests.clear()
 
 
@@ -325,10 +326,10 @@ async def test_a_cancelled_download_keeps_its_part(tmp_path: Path) -> None:
     assert scene.files == {f"{NAME}.part": HALF, f"{NAME}.part.json": 0}
 
 
-NO_MP4 = f"The download was not an MP4 and was discarded. {PAID}"
+NO_MP4 = f"The download was not an MP4 and was discarded. {PAID_FOR}"
 LESS = (
-    "127.0.0.1 did not send the whole clip (it sent less than announced); call again to resume the"
-    f" download. {PAID}"
+    f"127.0.0.1 {INCOMPLETE} (it sent less than announced); call again to resume the download."
+    f" {PAID_FOR}"
 )
 
 
@@ -354,7 +355,7 @@ async def test_a_refused_link_says_what_to_do(tmp_path: Path, status: int) -> No
     result, scene, host = await download(tmp_path, Reply(status=status))
     assert result == (
         f"127.0.0.1 refused the download ({status}): the link may have expired; call get_result"
-        f" for a new one. {PAID}"
+        f" for a new one. {PAID_FOR}"
     )
     assert len(host.requests) == 1
     assert scene.files == {}
@@ -363,7 +364,7 @@ async def test_a_refused_link_says_what_to_do(tmp_path: Path, status: int) -> No
 @pytest.mark.parametrize("status", [204, 304, 400, 418, 501])
 async def test_an_unexpected_status_is_reported(tmp_path: Path, status: int) -> None:
     result, _, host = await download(tmp_path, Reply(status=status))
-    assert result == f"127.0.0.1 answered {status} instead of sending the clip. {PAID}"
+    assert result == f"127.0.0.1 answered {status} instead of sending the clip. {PAID_FOR}"
     assert len(host.requests) == 1
 
 
@@ -372,13 +373,12 @@ async def test_an_unreachable_host_is_tried_four_times(tmp_path: Path) -> None:
         pass
     scene = Scene(tmp_path, host.url)
     assert await scene.download() == (
-        "127.0.0.1 did not send the whole clip (ConnectError); call again to resume the"
-        f" download. {PAID}"
+        f"127.0.0.1 {INCOMPLETE} (ConnectError); call again to resume the download. {PAID_FOR}"
     )
     assert scene.time.pauses == [0.375, 0.75, 1.5]
 
 
-TOO_LARGE = f"The clip is larger than 2 GiB, the limit for downloads. {PAID}"
+TOO_LARGE = f"The clip is larger than 2 GiB, the limit for downloads. {PAID_FOR}"
 
 
 async def test_a_clip_that_announces_too_many_bytes_is_not_started(tmp_path: Path) -> None:
@@ -428,7 +428,8 @@ async def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> No
     result, _, host = await download(folder)
     why = os.strerror(errno.ENOTDIR)
     assert result == (
-        f"Cannot write to {folder} ({why}): set SEEDANCE_OUTPUT_DIR to a writable folder. {PAID}"
+        f"Cannot write to {folder} ({why}): set SEEDANCE_OUTPUT_DIR to a writable folder."
+        f" {PAID_FOR}"
     )
     assert host.requests == []
 

@@ -5,8 +5,9 @@ import httpx
 import pytest
 
 from tests.support.clip_host import mp4
-from tests.support.download_scene import NAME, PAID, Scene
+from tests.support.download_scene import NAME, Scene
 from tests.support.scripted_network import ScriptedNetwork, Step
+from tests.support.wording import PAID_FOR
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +48,7 @@ def refused(origin: str) -> str:
     """Return the error's line for an origin that nothing is downloaded from."""
     return (
         "Clips are downloaded only from https hosts under runcomfy.net or runcomfy.com and from"
-        f" RUNCOMFY_API_BASE_URL, not from {origin}. {PAID}"
+        f" RUNCOMFY_API_BASE_URL, not from {origin}. {PAID_FOR}"
     )
 
 
@@ -131,7 +132,7 @@ async def test_other_origins_are_never_requested(tmp_path: Path, url: str) -> No
     ],
 )
 async def test_an_invalid_url_is_rejected(tmp_path: Path, url: str) -> None:
-    assert await download(tmp_path, url) == (f"The clip's URL is invalid. {PAID}", [])
+    assert await download(tmp_path, url) == (f"The clip's URL is invalid. {PAID_FOR}", [])
 
 
 START = "https://runcomfy.net/a.mp4"
@@ -156,7 +157,7 @@ async def test_three_redirects_are_followed_without_cookies(tmp_path: Path) -> N
 
 async def test_a_fourth_redirect_is_not_followed(tmp_path: Path) -> None:
     result, sent = await download(tmp_path, START, *[redirect_to("/b.mp4")] * 4)
-    assert result == f"runcomfy.net redirected more than 3 times. {PAID}"
+    assert result == f"runcomfy.net redirected more than 3 times. {PAID_FOR}"
     assert len(sent) == 4
 
 
@@ -184,5 +185,5 @@ async def test_a_redirect_to_another_origin_is_not_followed(
 
 async def test_a_redirect_to_an_invalid_host_is_not_followed(tmp_path: Path) -> None:
     result, sent = await download(tmp_path, START, redirect_to("https://xn--/a.mp4"))
-    assert result == f"runcomfy.net redirected to an invalid URL. {PAID}"
+    assert result == f"runcomfy.net redirected to an invalid URL. {PAID_FOR}"
     assert len(sent) == 1

@@ -10,8 +10,9 @@ import pytest
 from anyio.abc import Process
 
 from tests.support.clip_host import Reply, mp4, serve_clip
-from tests.support.download_scene import NAME, PAID, Scene
+from tests.support.download_scene import NAME, Scene
 from tests.support.timeouts import TIMEOUT_SECONDS
+from tests.support.wording import PAID_FOR
 
 pytestmark = [
     pytest.mark.anyio,
@@ -126,7 +127,7 @@ async def test_a_full_disk_is_reported_and_the_part_is_resumed_later(tmp_path: P
             lines = await output_of(process)
         assert lines[-2] == (
             f"{tmp_path} has no space left for the clip: free some, or set SEEDANCE_OUTPUT_DIR."
-            f" {PAID}"
+            f" {PAID_FOR}"
         )
         scene = Scene(tmp_path, host.url)
         assert scene.files == {f"{NAME}.part": MIB, f"{NAME}.part.json": 0}

@@ -27,6 +27,7 @@ from tests.support.crash_scene import (
 )
 from tests.support.fork_server import ForkServer
 from tests.support.timeouts import NEVER_SECONDS, wait_until
+from tests.support.wording import MAYBE_CHARGED
 
 pytestmark = pytest.mark.anyio
 
@@ -41,11 +42,7 @@ UNKNOWN: dict[str, Any] = {
     "error": None,
     "reused": True,
     "warnings": [],
-    "next_step": (
-        "RunComfy may have accepted this request and may charge for it; it was not sent again. Ask"
-        " the user to check the requests in their RunComfy account, and set force_new only to pay"
-        " for another clip."
-    ),
+    "next_step": (MAYBE_CHARGED),
 }
 """The answer to a repeated call whose job may have been bought, without the elapsed time."""
 

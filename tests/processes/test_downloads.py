@@ -17,6 +17,7 @@ from seedance_mcp.simulator.server import Simulator, running
 from tests.support.client import ARGUMENTS
 from tests.support.server_process import Pipes, Servers, account
 from tests.support.timeouts import NEVER_SECONDS, PROMPT_SECONDS, TIMEOUT_SECONDS
+from tests.support.wording import NOT_COMPLETE_YET
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +79,7 @@ async def test_a_server_that_is_ended_while_it_downloads_answers_and_another_goe
             assert time.monotonic() - started_at < PROMPT_SECONDS
             assert answer["isError"] is False
             assert answer["structuredContent"]["next_step"] == (
-                f"It is not complete yet (0 bytes): call get_result with request_id {request_id}"
+                f"{NOT_COMPLETE_YET} (0 bytes): call get_result with request_id {request_id}"
                 " and download true to continue."
             )
             saved = (await other.request(2, "tools/call", download(request_id)))["result"]

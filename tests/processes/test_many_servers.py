@@ -20,6 +20,7 @@ from tests.support.client import IMAGE_URL
 from tests.support.fork_server import ForkServer
 from tests.support.forked_server import ForkedServer
 from tests.support.server_process import account
+from tests.support.wording import JOBS_LIMIT_REACHED, allowed_from, cost_limit_exceeded
 
 pytestmark = pytest.mark.anyio
 
@@ -163,18 +164,14 @@ def _oldest(crowd: Crowd) -> datetime:
 def _hourly_line(crowd: Crowd) -> str:
     allowed = _oldest(crowd) + timedelta(hours=1)
     return (
-        f"SEEDANCE_MAX_JOBS_PER_HOUR is reached: {LIMIT} jobs were started within the hour; the"
-        f" next is allowed at {allowed:%H:%M:%S} UTC, in about 60 min. Nothing was charged."
+        f"{JOBS_LIMIT_REACHED} {LIMIT} jobs were started within the hour; the next is allowed"
+        f" at {allowed:%H:%M:%S} UTC, in about 60 min. Nothing was charged."
     )
 
 
 def _daily_line(crowd: Crowd) -> str:
     allowed = _oldest(crowd) + timedelta(days=1, microseconds=999_999)
-    return (
-        "SEEDANCE_MAX_COST_USD_PER_DAY is 1.1: the jobs of the last 24 h cost 1 USD, and this"
-        " clip is estimated at 0.2 USD; there will be room at"
-        f" {allowed:%Y-%m-%d %H:%M:%S} UTC. Nothing was charged."
-    )
+    return cost_limit_exceeded("1.1", "1", "0.2", allowed_from(f"{allowed:%Y-%m-%d %H:%M:%S}"))
 
 
 def _lines(result: dict[str, Any]) -> list[str]:

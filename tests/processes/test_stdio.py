@@ -27,7 +27,7 @@ from tests.support.server_process import (
     environment,
 )
 from tests.support.timeouts import NEVER_SECONDS, PROMPT_SECONDS, TIMEOUT_SECONDS, wait_until
-from tests.support.wording import TOOLS
+from tests.support.wording import NO_TOKEN, TOOLS
 
 pytestmark = pytest.mark.anyio
 
@@ -313,9 +313,4 @@ async def test_no_token_is_needed_to_start_and_every_tool_says_how_to_set_it(
                 params = {"name": tool, "arguments": GOOD.get(tool, {"request_id": "abc"})}
                 result = (await pipes.request(number, "tools/call", params))["result"]
                 assert result["isError"] is True
-                assert result["content"][0]["text"] == (
-                    'No RunComfy token is set. For Claude, put "env": {"RUNCOMFY_API_TOKEN":'
-                    ' "<token>"} into this server\'s entry in the configuration file; in a shell,'
-                    " export RUNCOMFY_API_TOKEN=<token>. Then restart the server. Create a"
-                    " token in your RunComfy profile. Nothing was charged."
-                )
+                assert result["content"][0]["text"] == (NO_TOKEN)

@@ -34,6 +34,16 @@ from tests.support.scripted_network import (
     answer,
     open_runcomfy_http,
 )
+from tests.support.wording import (
+    DID_NOT_ANSWER,
+    NO_BALANCE,
+    NO_SUCH_REQUEST,
+    NO_USABLE_ANSWER,
+    NOT_A_JSON_OBJECT,
+    REQUEST_REJECTED,
+    TOKEN_REJECTED,
+    TOO_MANY_REQUESTS,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -102,30 +112,30 @@ async def test_an_early_result_says_where_the_job_stands(
 
 
 REFUSALS: list[tuple[int, Any, type[RunComfyError], str]] = [
-    (400, {"error_code": 400004}, TokenRejected, "RunComfy rejected the token (400004)."),
-    (401, None, TokenRejected, "RunComfy rejected the token (401)."),
+    (400, {"error_code": 400004}, TokenRejected, f"{TOKEN_REJECTED} (400004)."),
+    (401, None, TokenRejected, f"{TOKEN_REJECTED} (401)."),
     (
         402,
         {"detail": "Top up"},
         BalanceEmpty,
-        "The RunComfy account has no balance left (402: Top up).",
+        f"{NO_BALANCE} (402: Top up).",
     ),
     (
         404,
         {"error_code": 404001, "message": "Expired"},
         JobNotFound,
-        "RunComfy has no such request for this account (404001: Expired).",
+        f"{NO_SUCH_REQUEST} (404001: Expired).",
     ),
     (
         400,
         {"error_code": 400001},
         JobNotFound,
-        "RunComfy has no such request for this account (400001).",
+        f"{NO_SUCH_REQUEST} (400001).",
     ),
-    (422, {"detail": "No"}, RequestRejected, "RunComfy rejected the request (422: No)."),
-    (500, {"error": "Oops"}, RunComfyUnavailable, "RunComfy sent no usable answer (500: Oops)."),
-    (302, None, RunComfyUnavailable, "RunComfy sent no usable answer (302)."),
-    (200, [1], UnreadableAnswer, "RunComfy's answer is not a JSON object."),
+    (422, {"detail": "No"}, RequestRejected, f"{REQUEST_REJECTED} (422: No)."),
+    (500, {"error": "Oops"}, RunComfyUnavailable, f"{NO_USABLE_ANSWER} (500: Oops)."),
+    (302, None, RunComfyUnavailable, f"{NO_USABLE_ANSWER} (302)."),
+    (200, [1], UnreadableAnswer, NOT_A_JSON_OBJECT),
 ]
 
 
@@ -152,7 +162,7 @@ async def test_a_rate_limited_poll_reports_when_to_retry() -> None:
         with pytest.raises(RateLimited) as refused:
             await RunComfyClient(http).status(ID)
     assert (refused.value.message, refused.value.retry_after) == (
-        "RunComfy received too many requests (429: Slow down).",
+        f"{TOO_MANY_REQUESTS} (429: Slow down).",
         30.0,
     )
 
@@ -186,7 +196,7 @@ async def test_a_cancel_whose_connection_broke_is_sent_once_more(fault: Exceptio
 
     name = type(fault).__name__
     assert await called(cancel, fault, fault) == (
-        (RunComfyUnavailable, f"RunComfy did not answer ({name})."),
+        (RunComfyUnavailable, f"{DID_NOT_ANSWER} ({name})."),
         [CANCEL] * 2,
     )
 
@@ -194,7 +204,7 @@ async def test_a_cancel_whose_connection_broke_is_sent_once_more(fault: Exceptio
 @pytest.mark.parametrize("kind", [httpx.ReadTimeout, httpx.WriteTimeout])
 async def test_a_cancel_that_timed_out_is_not_sent_again(kind: type[Exception]) -> None:
     assert await called(cancel, kind("slow")) == (
-        (RunComfyUnavailable, f"RunComfy did not answer ({kind.__name__})."),
+        (RunComfyUnavailable, f"{DID_NOT_ANSWER} ({kind.__name__})."),
         [CANCEL],
     )
 

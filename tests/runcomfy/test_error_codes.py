@@ -12,14 +12,22 @@ from seedance_mcp.errors import (
     TokenRejected,
 )
 from seedance_mcp.runcomfy._error_codes import NOT_READY, error_code, error_text, read_error
+from tests.support.wording import (
+    NO_BALANCE,
+    NO_SUCH_REQUEST,
+    NO_USABLE_ANSWER,
+    REQUEST_REJECTED,
+    TOKEN_REJECTED,
+    TOO_MANY_REQUESTS,
+)
 
 MEANING: dict[type[RunComfyError], str] = {
-    RequestRejected: "RunComfy rejected the request",
-    BalanceEmpty: "The RunComfy account has no balance left",
-    TokenRejected: "RunComfy rejected the token",
-    JobNotFound: "RunComfy has no such request for this account",
-    RateLimited: "RunComfy received too many requests",
-    RunComfyUnavailable: "RunComfy sent no usable answer",
+    RequestRejected: REQUEST_REJECTED,
+    BalanceEmpty: NO_BALANCE,
+    TokenRejected: TOKEN_REJECTED,
+    JobNotFound: NO_SUCH_REQUEST,
+    RateLimited: TOO_MANY_REQUESTS,
+    RunComfyUnavailable: NO_USABLE_ANSWER,
 }
 About = Literal["model", "job"]
 

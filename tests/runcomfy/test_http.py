@@ -25,6 +25,7 @@ from tests.support.scripted_network import (
     answer,
     open_runcomfy_http,
 )
+from tests.support.wording import DID_NOT_ANSWER, NO_USABLE_ANSWER, REQUEST_REJECTED
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +73,7 @@ async def test_a_safe_request_is_retried_if_runcomfy_was_busy(status_code: int) 
 async def test_a_safe_request_fails_after_four_attempts_with_growing_delays() -> None:
     fault = httpx.ReadTimeout("slow")
     assert await got(fault, fault, fault, fault) == (
-        "RunComfy did not answer (ReadTimeout).",
+        f"{DID_NOT_ANSWER} (ReadTimeout).",
         [0.375, 0.75, 1.5],
     )
 
@@ -80,7 +81,7 @@ async def test_a_safe_request_fails_after_four_attempts_with_growing_delays() ->
 async def test_the_last_error_is_returned_when_attempts_run_out() -> None:
     seen, pauses = await got(*(answer(503, {"detail": str(n)}) for n in range(4)))
     assert isinstance(seen, HttpAnswer)
-    assert str(seen.error) == "RunComfy sent no usable answer (503: 3)."
+    assert str(seen.error) == f"{NO_USABLE_ANSWER} (503: 3)."
     assert pauses == [0.375, 0.75, 1.5]
 
 
@@ -182,7 +183,7 @@ async def test_a_connection_error_says_its_kind_and_whether_the_request_left(
     error = raised.value
     assert (type(error), error.message, error.transient, error.never_sent, error.retry_after) == (
         RunComfyUnavailable,
-        f"RunComfy did not answer ({kind.__name__}).",
+        f"{DID_NOT_ANSWER} ({kind.__name__}).",
         True,
         kind in {httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout},
         None,
@@ -208,5 +209,5 @@ async def test_a_rejection_is_returned_as_an_answer() -> None:
     assert (seen.status_code, type(seen.error), str(seen.error)) == (
         400,
         RequestRejected,
-        "RunComfy rejected the request (400003: Bad).",
+        f"{REQUEST_REJECTED} (400003: Bad).",
     )

@@ -24,6 +24,15 @@ from tests.support.scripted_network import (
     answer,
     open_runcomfy_http,
 )
+from tests.support.wording import (
+    DID_NOT_ANSWER,
+    NO_BALANCE,
+    NO_USABLE_ANSWER,
+    NOT_A_JSON_OBJECT,
+    REQUEST_REJECTED,
+    TOKEN_REJECTED,
+    TOO_MANY_REQUESTS,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -75,30 +84,30 @@ async def test_any_success_with_a_request_id_is_an_accepted_job(
 
 
 LOST: list[tuple[Step, str]] = [
-    (httpx.ReadTimeout("slow"), "RunComfy did not answer (ReadTimeout)."),
-    (httpx.WriteTimeout("slow"), "RunComfy did not answer (WriteTimeout)."),
-    (httpx.WriteError("reset"), "RunComfy did not answer (WriteError)."),
-    (httpx.ReadError("reset"), "RunComfy did not answer (ReadError)."),
-    (httpx.CloseError("reset"), "RunComfy did not answer (CloseError)."),
-    (httpx.RemoteProtocolError("bad"), "RunComfy did not answer (RemoteProtocolError)."),
-    (httpx.ProxyError("no"), "RunComfy did not answer (ProxyError)."),
-    (httpx.DecodingError("not gzip"), "RunComfy did not answer (DecodingError)."),
+    (httpx.ReadTimeout("slow"), f"{DID_NOT_ANSWER} (ReadTimeout)."),
+    (httpx.WriteTimeout("slow"), f"{DID_NOT_ANSWER} (WriteTimeout)."),
+    (httpx.WriteError("reset"), f"{DID_NOT_ANSWER} (WriteError)."),
+    (httpx.ReadError("reset"), f"{DID_NOT_ANSWER} (ReadError)."),
+    (httpx.CloseError("reset"), f"{DID_NOT_ANSWER} (CloseError)."),
+    (httpx.RemoteProtocolError("bad"), f"{DID_NOT_ANSWER} (RemoteProtocolError)."),
+    (httpx.ProxyError("no"), f"{DID_NOT_ANSWER} (ProxyError)."),
+    (httpx.DecodingError("not gzip"), f"{DID_NOT_ANSWER} (DecodingError)."),
     *(
-        (answer(code, BOUGHT), f"RunComfy sent no usable answer ({code}).")
+        (answer(code, BOUGHT), f"{NO_USABLE_ANSWER} ({code}).")
         for code in (301, 302, 307, 308, 408, 409, 500, 502, 503, 504, 520)
     ),
     (
         answer(302, {}, Location=f"https://evil.example/{MODEL}"),
-        "RunComfy sent no usable answer (302).",
+        f"{NO_USABLE_ANSWER} (302).",
     ),
     (
         answer(200, {"error_code": 500001, "message": "Oops"}),
-        "RunComfy sent no usable answer (500001: Oops).",
+        f"{NO_USABLE_ANSWER} (500001: Oops).",
     ),
-    (httpx.Response(204), "RunComfy's answer is not a JSON object."),
-    (httpx.Response(200, content=b"<html>"), "RunComfy's answer is not a JSON object."),
-    (httpx.Response(200, content=b"[" * 9**6), "RunComfy's answer is not a JSON object."),
-    (answer(200, [BOUGHT]), "RunComfy's answer is not a JSON object."),
+    (httpx.Response(204), NOT_A_JSON_OBJECT),
+    (httpx.Response(200, content=b"<html>"), NOT_A_JSON_OBJECT),
+    (httpx.Response(200, content=b"[" * 9**6), NOT_A_JSON_OBJECT),
+    (answer(200, [BOUGHT]), NOT_A_JSON_OBJECT),
     (answer(200, {}), "RunComfy accepted the request without a request_id."),
     (answer(200, {"request_id": None}), "RunComfy accepted the request without a request_id."),
     (answer(200, {"request_id": "../x"}), "RunComfy sent an invalid request_id."),
@@ -141,7 +150,7 @@ async def test_a_paid_request_that_cannot_leave_fails_as_never_sent(fault: Excep
     error = await bought(ScriptedNetwork(fault, fault))
 
     assert isinstance(error, RunComfyUnavailable)
-    assert error.message == f"RunComfy did not answer ({type(fault).__name__})."
+    assert error.message == f"{DID_NOT_ANSWER} ({type(fault).__name__})."
     assert error.never_sent
 
 
@@ -155,24 +164,24 @@ async def test_a_second_paid_request_whose_answer_was_lost_is_not_followed_by_a_
 
 
 REFUSED: list[tuple[int, Any, type[SeedanceError], str]] = [
-    (400, {"message": "No"}, RequestRejected, "RunComfy rejected the request (400: No)."),
-    (400, BOUGHT, RequestRejected, "RunComfy rejected the request (400)."),
-    (413, None, RequestRejected, "RunComfy rejected the request (413)."),
-    (422, {"detail": "Bad"}, RequestRejected, "RunComfy rejected the request (422: Bad)."),
-    (404, None, RequestRejected, "RunComfy rejected the request (404)."),
-    (400, {"error_code": 400001}, RequestRejected, "RunComfy rejected the request (400001)."),
-    (200, {"error_code": 400001}, RequestRejected, "RunComfy rejected the request (400001)."),
-    (401, None, TokenRejected, "RunComfy rejected the token (401)."),
-    (403, None, TokenRejected, "RunComfy rejected the token (403)."),
-    (400, {"error_code": 400004}, TokenRejected, "RunComfy rejected the token (400004)."),
-    (402, None, BalanceEmpty, "The RunComfy account has no balance left (402)."),
+    (400, {"message": "No"}, RequestRejected, f"{REQUEST_REJECTED} (400: No)."),
+    (400, BOUGHT, RequestRejected, f"{REQUEST_REJECTED} (400)."),
+    (413, None, RequestRejected, f"{REQUEST_REJECTED} (413)."),
+    (422, {"detail": "Bad"}, RequestRejected, f"{REQUEST_REJECTED} (422: Bad)."),
+    (404, None, RequestRejected, f"{REQUEST_REJECTED} (404)."),
+    (400, {"error_code": 400001}, RequestRejected, f"{REQUEST_REJECTED} (400001)."),
+    (200, {"error_code": 400001}, RequestRejected, f"{REQUEST_REJECTED} (400001)."),
+    (401, None, TokenRejected, f"{TOKEN_REJECTED} (401)."),
+    (403, None, TokenRejected, f"{TOKEN_REJECTED} (403)."),
+    (400, {"error_code": 400004}, TokenRejected, f"{TOKEN_REJECTED} (400004)."),
+    (402, None, BalanceEmpty, f"{NO_BALANCE} (402)."),
     (
         400,
         {"error_code": 400002},
         BalanceEmpty,
-        "The RunComfy account has no balance left (400002).",
+        f"{NO_BALANCE} (400002).",
     ),
-    (429, None, RateLimited, "RunComfy received too many requests (429)."),
+    (429, None, RateLimited, f"{TOO_MANY_REQUESTS} (429)."),
 ]
 
 

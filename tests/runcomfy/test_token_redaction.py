@@ -3,6 +3,7 @@ import pytest
 
 from seedance_mcp.errors import TokenMissing
 from tests.support.scripted_network import TOKEN, ScriptedNetwork, answer, open_runcomfy_http
+from tests.support.wording import TOKEN_REJECTED
 
 pytestmark = pytest.mark.anyio
 
@@ -47,4 +48,4 @@ async def test_a_token_echoed_in_an_error_is_redacted(token: str, form: str) -> 
     network = ScriptedNetwork(plain if form == "plain" else coded)
     async with open_runcomfy_http(network, token=token) as http:
         seen = await http.get("/", about="job")
-    assert str(seen.error) == ("RunComfy rejected the token (401: The token [token] expired).")
+    assert str(seen.error) == (f"{TOKEN_REJECTED} (401: The token [token] expired).")

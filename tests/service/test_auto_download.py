@@ -8,6 +8,7 @@ import pytest
 from tests.support.client import ARGUMENTS, structured
 from tests.support.finished_job import HOST, NAME, REQUEST_ID, File, FinishedJob, open_server
 from tests.support.task_client import TaskPolling, ask_about_task, start_task
+from tests.support.wording import PAID_FOR, TELL_SAVED
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -37,8 +38,7 @@ async def test_waiting_calls_answer_with_saved_to_within_their_budget(
         assert anyio.current_time() == pytest.approx(62, abs=1)
         assert later["saved_to"] == str(tmp_path / "videos" / f"{NAME}.mp4")
         assert later["next_step"] == (
-            f"Tell the user where the video was saved; get_result with request_id {REQUEST_ID}"
-            " reads what it cost."
+            f"{TELL_SAVED}; get_result with request_id {REQUEST_ID} reads what it cost."
         )
         assert service.counted == {"/a.mp4": 1}
 
@@ -52,7 +52,7 @@ async def test_a_failed_automatic_download_is_reported_at_once_with_the_clip(
         assert anyio.current_time() < 10
         assert (result.is_error, structured(result)["video_url"]) == (False, f"{HOST}/a.mp4")
         (warning,) = structured(result)["warnings"]
-        assert warning.endswith(" The clip is paid for and can be fetched again.")
+        assert warning.endswith(f" {PAID_FOR}")
         assert structured(result)["next_step"].startswith(f"C{AGAIN}")
 
 

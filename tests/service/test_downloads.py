@@ -9,6 +9,7 @@ import pytest
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from tests.support.client import ToolClient, open_client, structured, text
+from tests.support.wording import PAID_FOR, TELL_SAVED
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -43,7 +44,7 @@ async def test_a_clip_is_downloaded_once_with_progress_and_again_if_the_file_is_
         (name,) = saved_files(tmp_path / "videos")
         path = tmp_path / "videos" / name
         assert (first.is_error, structured(first)["saved_to"]) == (False, str(path))
-        assert structured(first)["next_step"] == "Tell the user where the video was saved."
+        assert structured(first)["next_step"] == f"{TELL_SAVED}."
         size = path.stat().st_size
         values = [progress for progress, _, _ in client.progress]
         assert (values, client.progress[-1][:2]) == (sorted(set(values)), (size, size))
@@ -68,9 +69,7 @@ async def test_a_failed_download_is_reported_with_the_clip(tmp_path: Path) -> No
         result = await saved(client, request_id)
         assert (result.is_error, structured(result)["status"]) == (True, "completed")
         assert structured(result)["videos"] == [f"{client.simulator.url}/outputs/{request_id}.mp4"]
-        assert structured(result)["error"].endswith(
-            " The clip is paid for and can be fetched again."
-        )
+        assert structured(result)["error"].endswith(f" {PAID_FOR}")
         assert f"error: {structured(result)['error']}" in text(result)
         assert structured(result)["saved_to"] is None
 

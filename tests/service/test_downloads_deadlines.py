@@ -9,7 +9,6 @@ import anyio
 import pytest
 
 from tests.support.client import structured
-from tests.support.download_scene import PAID
 from tests.support.finished_job import (
     CLIP,
     HOST,
@@ -24,6 +23,7 @@ from tests.support.finished_job import (
     files,
     open_server,
 )
+from tests.support.wording import INCOMPLETE, NOT_COMPLETE_YET, PAID_FOR
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -53,7 +53,7 @@ async def test_a_slow_download_is_answered_in_time_and_the_next_call_continues_i
         assert anyio.current_time() - began == pytest.approx(45, abs=0.1)
         assert (result.is_error, structured(result)["saved_to"]) == (False, None)
         assert structured(result)["next_step"] == (
-            f"It is not complete yet (150,000 of 300,000 bytes): {AGAIN}."
+            f"{NOT_COMPLETE_YET} (150,000 of 300,000 bytes): {AGAIN}."
         )
         times = [began, *(time for time, _, _ in seen), began + 45]
         assert max(after - before for before, after in pairwise(times)) <= 5
@@ -82,7 +82,7 @@ async def test_a_hanging_download_times_out_in_the_background_and_is_retried(
         assert max(after - before for before, after in pairwise(times)) <= 5
         result = await download(client)
         assert (result.is_error, anyio.current_time() - began < 130) == (True, True)
-        assert "files.runcomfy.net did not send the whole clip" in structured(result)["error"]
+        assert f"files.runcomfy.net {INCOMPLETE}" in structured(result)["error"]
         service.files["/a.mp4"] = File()
         assert not (await download(client)).is_error
         assert files(tmp_path) == {f"{NAME}.mp4": len(CLIP)}
@@ -140,6 +140,6 @@ async def test_the_server_survives_whatever_breaks_in_an_automatic_download(
             result = await download(client)
             assert (result.is_error, structured(result)["error"]) == (
                 True,
-                f"The download broke inside this server; see its log. {PAID}",
+                f"The download broke inside this server; see its log. {PAID_FOR}",
             )
             assert structured(result)["videos"] == [f"{HOST}/a.mp4"]

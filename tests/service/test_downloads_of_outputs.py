@@ -10,7 +10,6 @@ import pytest
 from mcp import Client
 
 from tests.support.client import ARGUMENTS, structured
-from tests.support.download_scene import PAID
 from tests.support.finished_job import (
     CLIP,
     HOST,
@@ -23,6 +22,7 @@ from tests.support.finished_job import (
     files,
     open_server,
 )
+from tests.support.wording import PAID_FOR
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -66,7 +66,7 @@ async def test_a_download_that_is_not_an_image_is_discarded(tmp_path: Path) -> N
         result = await download(client)
         assert (result.is_error, structured(result)["error"]) == (
             True,
-            f"The download was not an image and was discarded. {PAID}",
+            f"The download was not an image and was discarded. {PAID_FOR}",
         )
         assert files(tmp_path) == {}
 

@@ -9,6 +9,7 @@ import pytest
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from tests.support.client import open_client, structured, text
+from tests.support.wording import DID_NOT_ANSWER, DO_NOT_REPEAT, OUT_OF_DATE, READS_COST
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -29,8 +30,9 @@ async def test_a_short_job_takes_one_call() -> None:
             "reused": False,
             "warnings": [],
             "estimated_cost_usd": 0.2,
-            "next_step": f"Call get_result with request_id {request_id} and download true: it saves"
-            " the video, whose URL may expire, and reads what it cost.",
+            "next_step": (
+                f"Call get_result with request_id {request_id} and download true: {READS_COST}"
+            ),
         }
         assert [job.arguments for job in client.simulator.accepted] == [
             {
@@ -49,7 +51,7 @@ async def test_a_long_job_is_answered_within_the_budget_with_what_to_do_next() -
         assert anyio.current_time() == pytest.approx(45, abs=0.1)
         assert structured(result)["status"] == "in_progress"
         assert structured(result)["next_step"] == (
-            f"Call check_status with request_id {request_id}; do not call generate_video again."
+            f"Call check_status with request_id {request_id}; {DO_NOT_REPEAT}."
         )
         again = await client.call("check_status", request_id=request_id, wait_seconds=900)
         assert anyio.current_time() == pytest.approx(120, abs=6)
@@ -123,9 +125,9 @@ async def test_unanswered_polls_keep_the_budget() -> None:
         assert anyio.current_time() == pytest.approx(30, abs=0.1)
         assert structured(result)["request_id"] == client.simulator.accepted[0].request_id
         assert structured(result)["next_step"] == (
-            "RunComfy has not answered yet, so this may be out of date: call check_status with"
-            f" request_id {structured(result)['request_id']} again, and do not call"
-            " generate_video again."
+            f"RunComfy has not answered yet, {OUT_OF_DATE}: call check_status with request_id"
+            f" {structured(result)['request_id']} again, and "
+            f"{DO_NOT_REPEAT}."
         )
 
 
@@ -209,5 +211,5 @@ async def test_a_trickling_submit_times_out_before_the_client_does() -> None:
         assert anyio.current_time() == pytest.approx(40, abs=0.1)
         assert (result.is_error, structured(result)["status"]) == (True, "unknown")
         assert structured(result)["error"] == (
-            "The answer to the request was lost. RunComfy did not answer within 40 s."
+            f"The answer to the request was lost. {DID_NOT_ANSWER} within 40 s."
         )

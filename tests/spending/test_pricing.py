@@ -17,6 +17,7 @@ from seedance_mcp.models.model import load_models
 from seedance_mcp.spending.limits import DAY, SpendingLimits, check_daily_limit
 from seedance_mcp.spending.pricing import Price, format_usd, known_cost, read_price, to_usd
 from tests.support.json_values import json_values
+from tests.support.wording import COST_LIMIT_UNUSABLE, allowed_from, cost_limit_exceeded
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -136,16 +137,13 @@ def test_ten_jobs_at_a_tenth_of_a_dollar_exactly_fill_a_limit_of_one_dollar() ->
     assert refusal(tenth, [replace(tenth, cost_usd=0.1)] * 9, "1.0") is None
     assert refusal(tenth, [tenth] * 2, "0.3") is None
     assert refusal(tenth, [tenth] * 9, "0.999999") == (
-        "SEEDANCE_MAX_COST_USD_PER_DAY is 0.999999: the jobs of the last 24 h cost 0.9 USD, and"
-        " this clip is estimated at 0.1 USD; there will be room at 2026-05-02 12:00:00 UTC."
-        " Nothing was charged."
+        cost_limit_exceeded("0.999999", "0.9", "0.1", allowed_from("2026-05-02 12:00:00"))
     )
 
 
 def test_a_clip_that_alone_exceeds_the_limit_is_refused_with_that_reason() -> None:
     assert refusal(clip(estimated_microdollars=400_000), [clip(cost_usd=0.2)], "0.3") == (
-        "SEEDANCE_MAX_COST_USD_PER_DAY is 0.3: the jobs of the last 24 h cost 0.2 USD, and this"
-        " clip is estimated at 0.4 USD; this clip alone exceeds it. Nothing was charged."
+        cost_limit_exceeded("0.3", "0.2", "0.4", "this clip alone exceeds it")
     )
 
 
@@ -183,9 +181,7 @@ def test_an_unknown_price_refuses_every_job(new: Job, begun: list[Job], line: st
     limits = SpendingLimits(jobs_per_hour=1, usd_per_day=Decimal(9), price=PRICE)
     with pytest.raises(PriceUnknown) as refused:
         check_daily_limit(new, begun, limits)
-    assert refused.value.line == (
-        f"SEEDANCE_MAX_COST_USD_PER_DAY cannot be enforced: {line} Nothing was charged."
-    )
+    assert refused.value.line == (f"{COST_LIMIT_UNUSABLE} {line} Nothing was charged.")
 
 
 AMOUNTS = st.integers(0, 3_000_000)
@@ -206,7 +202,7 @@ def test_a_job_is_allowed_within_the_limit_and_otherwise_told_when_it_will_be(
 
     line = refusal(new, begun, format_usd(most))
     assert (line is None) == fits(NOON)
-    if line and (said := re.search(r"room at (.+) UTC\.", line)):
+    if line and (said := re.search(allowed_from("(.+)"), line)):
         at = datetime.fromisoformat(said[1]).replace(tzinfo=UTC)
         assert fits(at)
         assert not fits(at - timedelta(seconds=1))

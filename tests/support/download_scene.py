@@ -22,7 +22,6 @@ JOB = Job(
     created_at=datetime(2026, 11, 23, 23, 59, tzinfo=UTC),
 )
 NAME = "2026-11-23-mist-drifts-over-the-lake-7c1f3a2b"
-PAID = "The clip is paid for and can be fetched again."
 
 
 @dataclass

@@ -1,9 +1,11 @@
 """Hostile URLs, each with the refusal that it must get, and the host names that they use."""
 
+from .wording import NOT_AN_IMAGE_URL
+
 FIRST = "first_frame_image_url"
 PUBLIC = "93.184.215.14"
 
-WRONG = f"{FIRST} must be the public https URL of an image; "
+WRONG = f"{FIRST} {NOT_AN_IMAGE_URL}"
 LIFTED = "(SEEDANCE_ALLOW_PRIVATE_URLS=true allows it)."
 PRIVATE = WRONG + "its address is not public " + LIFTED
 INSIDE = WRONG + "its host has an address that is not public " + LIFTED

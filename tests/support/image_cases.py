@@ -16,6 +16,7 @@ from .sample_images import (
     png,
     rotated,
 )
+from .wording import NOT_AN_IMAGE_URL, NOT_CHECKED
 
 FIRST = "first_frame_image_url"
 
@@ -23,8 +24,8 @@ LARGE = f"{FIRST}: The uploaded image width and height must not exceed 6000 pixe
 SMALL = f"{FIRST}: The uploaded image width and height must not be less than 300 pixels. It is "
 RATIO = f"{FIRST}: The aspect ratio range should be between 0.4 and 2.5. It is "
 HEAVY = f"{FIRST}: File size must be less than 30 MB. It is "
-WRONG = f"{FIRST} must be the public https URL of an image; "
-UNCHECKED = f"{FIRST} could not be checked: "
+WRONG = f"{FIRST} {NOT_AN_IMAGE_URL}"
+UNCHECKED = f"{FIRST} {NOT_CHECKED}"
 ODD = f"{FIRST} is of type %s, which RunComfy may not accept; JPEG and PNG are safest."
 THIRTY = 30 * MEGABYTE
 

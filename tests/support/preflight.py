@@ -15,10 +15,11 @@ from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.models.model import load_models
 
 from .sample_images import make_image
+from .wording import ONLY_URLS_DOCUMENTED
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 FIRST, LAST = "first_frame_image_url", "last_frame_image_url"
-SENT_AS_DATA = f"{FIRST} is sent as data; RunComfy documents only https URLs."
+SENT_AS_DATA = f"{FIRST} is {ONLY_URLS_DOCUMENTED}"
 JPEG = make_image("JPEG")
 
 
