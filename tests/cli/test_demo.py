@@ -91,7 +91,7 @@ def check_plain_demo(folder: Path, printed: str) -> None:
         in printed
     )
     assert (
-        "a bad image   refused: first_frame_image_url: The uploaded image width and height must"
+        "a bad image     refused: first_frame_image_url: The uploaded image width and height must"
         " not be less than 300 pixels. It is 240 x 160 pixels. Nothing was charged.\n"
     ) in printed
     assert "generate_video  … in queue, position 0, " in printed

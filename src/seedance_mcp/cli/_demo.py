@@ -93,7 +93,7 @@ class _Session:
             try:
                 await self._client.call("generate_video", bad, lambda _: None)
             except SeedanceError as error:
-                _print(f"a bad image   refused: {error.message}")
+                _print(f"a bad image     refused: {error.message}")
 
     async def _call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         self.calls.append(tool)
