@@ -30,7 +30,8 @@ _Path = Annotated[
 class Answer(BaseModel):
     """An answer whose fields are the facts; `next_step` is the last one."""
 
-    model_config = ConfigDict(frozen=True)
+    # Built at the first answer or listing, which the start does not wait for.
+    model_config = ConfigDict(frozen=True, defer_build=True)
     # These are long, so each gets a line of its own.
     long: ClassVar[tuple[str, ...]] = ("error", "warnings", "videos", "images", "next_step")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -131,10 +131,14 @@ class SeedanceServer(Server[LazyService]):
         self.failure = error
         self.failed.set()
 
+    @cached_property
+    def _listed_tools(self) -> list[types.Tool]:
+        return [tool.listed() for tool in self._tools.values()]
+
     async def _list_tools(
         self, _: Context, __: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[tool.definition for tool in self._tools.values()])
+        return types.ListToolsResult(tools=self._listed_tools)
 
     async def _call_tool(
         self, context: Context, params: types.CallToolRequestParams

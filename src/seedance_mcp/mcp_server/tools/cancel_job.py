@@ -6,7 +6,7 @@ from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import CancellationAnswer
 from seedance_mcp.mcp_server._next_steps import after_cancel
 
-from ._schemas import hints, job_schema, output_schema
+from ._schemas import hints, job_schema
 from .tool import Call, Tool, to_result
 
 
@@ -17,10 +17,9 @@ def cancel_job() -> Tool:
         title="Cancel job",
         description="Cancel a job that is queued. A running job cannot be cancelled.",
         input_schema=job_schema(),
-        output_schema=output_schema(CancellationAnswer),
         annotations=hints(read_only=False, destructive=True, idempotent=True),
     )
-    return Tool(definition=definition, handle=_handle)
+    return Tool(definition=definition, answer=CancellationAnswer, handle=_handle)
 
 
 async def _handle(call: Call) -> types.CallToolResult:

@@ -5,7 +5,7 @@ import mcp_types as types
 from seedance_mcp.mcp_server._answers import JobAnswer, job_answer
 from seedance_mcp.mcp_server._progress import reported
 
-from ._schemas import hints, job_schema, output_schema, wait_property
+from ._schemas import hints, job_schema, wait_property
 from .tool import Call, Tool, to_result
 
 
@@ -16,10 +16,9 @@ def check_status(*, wait_seconds: int) -> Tool:
         title="Check status",
         description="Read where a job stands, waiting up to wait_seconds for its end. Free.",
         input_schema=job_schema(wait_seconds=wait_property(wait_seconds)),
-        output_schema=output_schema(JobAnswer),
         annotations=hints(read_only=True, destructive=False, idempotent=True),
     )
-    return Tool(definition=definition, handle=_handle)
+    return Tool(definition=definition, answer=JobAnswer, handle=_handle)
 
 
 async def _handle(call: Call) -> types.CallToolResult:

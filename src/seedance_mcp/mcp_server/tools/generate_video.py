@@ -8,7 +8,7 @@ from seedance_mcp.mcp_server._progress import reported
 from seedance_mcp.models.model import Model
 from seedance_mcp.service.reports import JobReport
 
-from ._schemas import flag_property, hints, model_schema, output_schema, wait_property
+from ._schemas import flag_property, hints, model_schema, wait_property
 from .tool import Call, Tool, to_result
 
 
@@ -32,10 +32,9 @@ def generate_video(model: Model, *, wait_seconds: int) -> Tool:
                 ),
             },
         ),
-        output_schema=output_schema(JobAnswer),
         annotations=hints(read_only=False, destructive=False, idempotent=False),
     )
-    return Tool(definition=definition, handle=_handle)
+    return Tool(definition=definition, answer=JobAnswer, handle=_handle)
 
 
 async def _handle(call: Call) -> types.CallToolResult:

@@ -13,7 +13,7 @@ from seedance_mcp.mcp_server._progress import BytesProgress, heartbeat
 from seedance_mcp.outputs.preview import middle_frame
 from seedance_mcp.service.reports import JobReport
 
-from ._schemas import flag_property, hints, job_schema, output_schema
+from ._schemas import flag_property, hints, job_schema
 from .tool import Call, Tool, to_result
 
 DOWNLOAD_TIMEOUT_SECONDS = 45.0
@@ -37,10 +37,9 @@ def get_result() -> Tool:
                 "Download", "Save the videos and images as files of this machine. Default false."
             )
         ),
-        output_schema=output_schema(ResultAnswer),
         annotations=hints(read_only=False, destructive=False, idempotent=True),
     )
-    return Tool(definition=definition, handle=_handle)
+    return Tool(definition=definition, answer=ResultAnswer, handle=_handle)
 
 
 async def _handle(call: Call) -> types.CallToolResult:

@@ -6,7 +6,7 @@ from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import JobListAnswer, listing_answer
 from seedance_mcp.models.model import JSONObject
 
-from ._schemas import hints, output_schema
+from ._schemas import hints
 from .tool import Call, Tool, to_result
 
 
@@ -20,10 +20,9 @@ def list_jobs() -> Tool:
             " a clip again. Free."
         ),
         input_schema=_input_schema(),
-        output_schema=output_schema(JobListAnswer),
         annotations=hints(read_only=True, destructive=False, idempotent=True),
     )
-    return Tool(definition=definition, handle=_handle)
+    return Tool(definition=definition, answer=JobListAnswer, handle=_handle)
 
 
 def _input_schema() -> JSONObject:

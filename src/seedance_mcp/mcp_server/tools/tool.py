@@ -20,6 +20,8 @@ from seedance_mcp.mcp_server._lazy_service import Context, LazyService
 from seedance_mcp.mcp_server._progress import Notify
 from seedance_mcp.models.model import JSONObject
 
+from ._schemas import output_schema
+
 if TYPE_CHECKING:
     from seedance_mcp.service.service import Service
 
@@ -65,10 +67,15 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """What `tools/list` says about a tool, and what answers its calls."""
+    """What `tools/list` says about a tool, the form of its answers, and what answers its calls."""
 
     definition: types.Tool
+    answer: type[Answer]
     handle: Callable[[Call], Awaitable[types.Result]]
+
+    def listed(self) -> types.Tool:
+        """Return the definition with the output schema, which the start does not wait for."""
+        return self.definition.model_copy(update={"output_schema": output_schema(self.answer)})
 
     async def call(self, arguments: Mapping[str, Any], caller: Caller) -> types.Result:
         """Check the raw arguments of a call and answer it, with `is_error` for every error."""
