@@ -38,7 +38,8 @@ NOT_CHECKED = "could not be checked: "
 NOT_SENT_AGAIN = "may charge for it; it was not sent again"
 MAYBE_CHARGED = (
     f"RunComfy may have accepted this request and {NOT_SENT_AGAIN}. Ask the user to check the"
-    " requests in their RunComfy account, and set force_new only to pay for another clip."
+    " requests in their RunComfy account, and set force_new only if they agree to pay for another"
+    " clip."
 )
 OUT_OF_DATE = "so this may be out of date"
 STORED = "this is what was stored when the job ended"
