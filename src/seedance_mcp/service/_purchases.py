@@ -39,11 +39,8 @@ async def purchase(
 ) -> tuple[JobReport, Submission | None]:
     """Buy a clip, or find the job of an identical earlier call.
 
-    Args:
-        arguments: The model's arguments, checked and completed.
-        wait_seconds: The budget of the whole call; 0 for one that does not wait.
-        deadline: When it is used up, on the event loop's clock, in seconds.
-        force_new: Whether to buy a clip even if an identical call has begun one.
+    `wait_seconds` is the budget of the whole call, 0 for one that does not wait, and `deadline` is
+    when it is used up, on the event loop's clock, in seconds.
 
     Returns:
         The job, and its paid request if that is under way in this process.
