@@ -239,5 +239,5 @@ def _make_older(ledger: Path) -> None:
         connection.execute("PRAGMA user_version = 2")
         connection.execute("ATTACH ? AS newer", (str(newer),))
         columns = ", ".join(row[1] for row in connection.execute("PRAGMA main.table_info(jobs)"))
-        connection.execute(f"INSERT INTO jobs SELECT {columns} FROM newer.jobs")  # noqa: S608
+        connection.execute(f"INSERT INTO jobs SELECT {columns} FROM newer.jobs")  # noqa: S608 - of our own column names
         connection.execute("INSERT INTO secret SELECT key FROM newer.secret")
