@@ -112,7 +112,7 @@ async def _audit(scene: Scene, bought: dict[str, str | None]) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-async def test_what_a_dead_process_was_about_to_buy_is_unknown_and_not_sent_again(
+async def test_a_job_that_a_dead_process_was_submitting_is_unknown_and_not_sent_again(
     fork_server: ForkServer, tmp_path: Path
 ) -> None:
     async with open_scene(fork_server, tmp_path) as scene:
@@ -139,7 +139,7 @@ async def test_what_a_dead_process_was_about_to_buy_is_unknown_and_not_sent_agai
         assert (request_id_of(forced), forced["structuredContent"]["reused"]) == (bought[1], False)
 
 
-async def test_a_clip_that_was_finished_and_never_told_is_not_bought_again(
+async def test_a_completed_clip_that_was_never_answered_is_not_bought_again(
     fork_server: ForkServer, tmp_path: Path
 ) -> None:
     async with open_scene(fork_server, tmp_path) as scene:

@@ -55,7 +55,7 @@ async def test_a_clip_is_made_over_http_in_both_eras(
         assert len(simulator.accepted) == 1
 
 
-async def test_strangers_are_turned_away_by_their_host_and_origin(
+async def test_requests_with_a_foreign_host_or_origin_are_rejected(
     servers: Servers, tmp_path: Path
 ) -> None:
     body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}
@@ -80,7 +80,7 @@ async def test_strangers_are_turned_away_by_their_host_and_origin(
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.com"])
-async def test_an_address_that_others_can_reach_is_refused_with_the_reason(
+async def test_an_address_that_others_can_reach_is_rejected_with_the_reason(
     servers: Servers, host: str, tmp_path: Path
 ) -> None:
     arguments = ["serve", "--transport", "http", "--host", host]

@@ -82,7 +82,7 @@ async def _crowd(
             servers = [stack.enter_context(fork_server.forked(env)) for _ in range(number)]
             if awake:
                 for server in servers:
-                    await server.answer(server.send("tools/list"))
+                    await server.answer(server.send("prompts/list"))
             yield Crowd(simulator=simulator, servers=servers, ledger=folder / "state" / "ledger.db")
 
 

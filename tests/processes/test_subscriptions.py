@@ -45,7 +45,7 @@ def updates_in(pipes: Pipes) -> list[dict[str, Any]]:
     return [message["params"] for message in messages if message.get("method") == method]
 
 
-async def test_a_subscriber_of_2025_11_25_hears_of_the_end_and_reads_it(
+async def test_a_subscriber_of_2025_11_25_receives_the_end_and_reads_it(
     servers: Servers, tmp_path: Path
 ) -> None:
     async with started(servers, tmp_path) as (pipes, simulator):
@@ -67,7 +67,7 @@ async def test_a_subscriber_of_2025_11_25_hears_of_the_end_and_reads_it(
         assert [job.request_id for job in simulator.accepted] == [made["request_id"]]
 
 
-async def test_a_listener_of_2026_07_28_hears_of_the_end_and_the_process_ends_promptly(
+async def test_a_listener_of_2026_07_28_receives_the_end_and_the_process_ends_promptly(
     servers: Servers, tmp_path: Path
 ) -> None:
     async with started(servers, tmp_path) as (pipes, _):
@@ -99,7 +99,7 @@ async def test_a_listener_of_2026_07_28_hears_of_the_end_and_the_process_ends_pr
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_clients_over_http_hear_of_it_too_and_do_not_hold_up_the_end(
+async def test_clients_over_http_receive_updates_and_do_not_delay_shutdown(
     servers: Servers, mode: str, tmp_path: Path
 ) -> None:
     updates = UpdateListener()

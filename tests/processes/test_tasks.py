@@ -136,7 +136,7 @@ async def test_over_http_every_request_declares_for_itself(
             assert (seen.status_code, error["code"], error["data"]) == (400, -32021, MISSING)
 
 
-async def test_a_task_that_is_being_begun_is_answered_before_the_process_ends(
+async def test_a_task_that_is_starting_is_answered_before_the_process_ends(
     servers: Servers,
     tmp_path: Path,
 ) -> None:
@@ -160,7 +160,7 @@ async def test_a_task_that_is_being_begun_is_answered_before_the_process_ends(
                 assert await pipes.process.wait() == 0
 
 
-async def test_a_client_of_an_older_revision_is_given_no_task_whatever_it_declares(
+async def test_a_client_of_an_older_revision_gets_no_task_whatever_it_declares(
     servers: Servers,
     tmp_path: Path,
 ) -> None:
