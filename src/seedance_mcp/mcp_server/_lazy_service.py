@@ -38,6 +38,7 @@ class LazyService:
         self._open_service = open_service
         self._on_failure = on_failure
         self._outcome: Service | SeedanceError = ServerStopping()
+        self._opened = False
         self._settled = anyio.Event()
         self._needed = anyio.Event()
         self._closing = anyio.Event()
@@ -69,7 +70,7 @@ class LazyService:
             tasks.start_soon(self._keep_open)
             yield
             self._closing.set()
-            if not self._settled.is_set():
+            if not self._opened:
                 tasks.cancel_scope.cancel()
 
     async def _keep_open(self) -> None:
@@ -77,6 +78,7 @@ class LazyService:
             await self._needed.wait()
         try:
             async with self._open_service() as service:
+                self._opened = True
                 if not self._settled.is_set():
                     self._outcome = service
                     self._settled.set()
