@@ -17,8 +17,9 @@ help: ## list the targets
 demo: .venv/.synced ## make a simulated clip; needs no account
 	$(RUN) seedance-mcp demo
 
+# Three workers for two cores, because a sixth of the time is spent waiting.
 test: .venv/.synced ## run the whole test suite
-	$(RUN) pytest -q -n 2
+	$(RUN) pytest -q -n 3
 
 search: .venv/.synced ## search five minutes for a lost or twice paid job, with new random calls
 	$(RUN) pytest -q tests/stateful/test_purchases.py --search 300
@@ -26,7 +27,7 @@ search: .venv/.synced ## search five minutes for a lost or twice paid job, with 
 test-lowest: $(UV) ## run the suite on the lowest versions that pyproject.toml allows
 	$(UV) venv --quiet --allow-existing .venv-lowest
 	VIRTUAL_ENV=.venv-lowest $(UV) pip install --quiet --resolution lowest-direct --group dev -e '.[video]'
-	.venv-lowest/bin/python -m pytest -q -n 2
+	.venv-lowest/bin/python -m pytest -q -n 3
 
 conformance: .venv/.synced .conformance/.installed ## run the official MCP conformance suite over HTTP
 	$(RUN) python -m conformance.run

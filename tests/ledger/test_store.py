@@ -348,6 +348,7 @@ def _migrate_twice(path: Path, instant: int) -> tuple[bool, bool]:
             nonlocal instants, let_in
             instants += 1
             if instants == instant:
+                ours.set_progress_handler(None, 1)
                 with suppress(sqlite3.OperationalError):
                     migrate(theirs)
                     let_in = True
