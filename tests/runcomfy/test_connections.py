@@ -1,16 +1,22 @@
 """Connections carry one request at a time, are limited in number and are reused."""
 
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
 import httpx
 import pytest
+from anyio.abc import SocketAttribute, SocketStream
+from anyio.streams.buffered import BufferedByteReceiveStream
 
+from seedance_mcp.clock import Clock
 from seedance_mcp.errors import RunComfyUnavailable
 from seedance_mcp.jobs.status import Queued
 from seedance_mcp.runcomfy.client import RunComfyClient
-from seedance_mcp.runcomfy.connections import MAX_CONNECTIONS, Connections
+from seedance_mcp.runcomfy.connections import MAX_CONNECTIONS, Connections, open_connections
+from seedance_mcp.runcomfy.http import RunComfyHttp
 from tests.support.client import ARGUMENTS
 from tests.support.scripted_network import ScriptedNetwork, answer, open_runcomfy_http
 
@@ -121,3 +127,37 @@ async def test_closing_idle_connections_loses_no_answer_and_no_connection() -> N
                 tasks.start_soon(ask)
         await anyio.sleep(9)
     assert answers == [{"answer": 1}] * 10
+
+
+def _lines(*lines: bytes) -> bytes:
+    return b"\r\n".join([*lines, b"", b""])
+
+
+async def test_a_paid_request_never_goes_over_a_connection_that_runcomfy_may_be_closing() -> None:
+    received: list[int] = []
+
+    async def serve(connection: SocketStream) -> None:
+        """Answer one request, and close the kept connection just when the next one comes."""
+        requests = BufferedByteReceiveStream(connection)
+        async with connection:
+            head = await requests.receive_until(b"\r\n\r\n", 2**16)
+            length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+            await requests.receive_exactly(int(length[1]) if length else 0)
+            body = b'{"request_id": "r-1", "status": "in_queue"}'
+            size = b"Content-Length: %d" % len(body)
+            await connection.send(_lines(b"HTTP/1.1 200 OK", size) + body)
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                received.append(len(await connection.receive(1)))
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(SocketAttribute.local_port)
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, serve)
+        async with await open_connections(f"http://127.0.0.1:{port}", None) as connections:
+            http = RunComfyHttp(connections, f"http://127.0.0.1:{port}", "a-token", Clock())
+            client = RunComfyClient(http)
+            for _ in range(5):
+                assert await client.submit("a/model", ARGUMENTS) == "r-1"
+        tasks.cancel_scope.cancel()
+    # What each kept connection received after its first request: nothing.
+    assert received == []

@@ -39,8 +39,13 @@ class Connections:
         self._slots = anyio.Semaphore(MAX_CONNECTIONS, fast_acquire=True)
 
     @asynccontextmanager
-    async def acquire(self, *, timeout: float) -> AsyncGenerator[httpx.AsyncClient, None]:
+    async def acquire(
+        self, *, timeout: float, fresh: bool = False
+    ) -> AsyncGenerator[httpx.AsyncClient, None]:
         """Yield a connection for one request, preferably the one used last.
+
+        A `fresh` one is opened for it: a kept one RunComfy may be closing at this moment, and then
+        it cannot be known whether a request that is sent over it was read.
 
         Raises:
             httpx.PoolTimeout: None became free within `timeout` seconds.
@@ -53,7 +58,7 @@ class Connections:
         try:
             # Before the request: after it, an error here would lose an answer that was paid for.
             await self._close_expired()
-            client = self._idle.pop()[0] if self._idle else self._client()
+            client = self._idle.pop()[0] if self._idle and not fresh else self._client()
             yield client
         finally:
             if client is not None:

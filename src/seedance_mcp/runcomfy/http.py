@@ -128,7 +128,9 @@ class RunComfyHttp:
         deadline = anyio.current_time() + timeout
         # A request that left later than half of that would have too little time for its answer.
         with _translated(timeout):
-            async with self.connections.acquire(timeout=timeout / 2) as http:
+            # Only the paid request has a body.
+            fresh = body is not None
+            async with self.connections.acquire(timeout=timeout / 2, fresh=fresh) as http:
                 # httpx bounds each read, not their sum, so a slow trickle could go on forever.
                 with anyio.fail_after(deadline - anyio.current_time()):
                     async with http.stream(
