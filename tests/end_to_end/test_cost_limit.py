@@ -15,7 +15,12 @@ from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import Simulator
 from tests.support.client import ToolClient, open_client, structured, text
 from tests.support.restarting_server import generate, open_server, run_simulator
-from tests.support.wording import COST_LIMIT_UNUSABLE, allowed_from, cost_limit_exceeded
+from tests.support.wording import (
+    COST_LIMIT_UNUSABLE,
+    JOBS_LIMIT_REACHED,
+    allowed_from,
+    cost_limit_exceeded,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -110,6 +115,30 @@ async def test_cancelled_and_rejected_jobs_do_not_count_but_failed_and_unknown_o
         assert refused(await client.generate()) == cost_limit_exceeded(
             "0.6", "0.6", "0.2", allowed_from("2026-01-02 00:00:00")
         )
+
+
+@pytest.mark.parametrize(
+    ("limit", "line"),
+    [
+        ({"max_jobs_per_hour": 2}, f"{JOBS_LIMIT_REACHED} 2 jobs were started within the hour;"),
+        ({"max_cost_usd_per_day": "0.4"}, "SEEDANCE_MAX_COST_USD_PER_DAY is 0.4: the jobs"),
+    ],
+    ids=["jobs", "cost"],
+)
+async def test_every_paid_request_counts_even_if_all_are_answered_with_the_same_id(
+    limit: dict[str, Any], line: str
+) -> None:
+    same = b'{"request_id": "the-same-id"}'
+    async with open_client(Behaviour(run_seconds=10**6), **limit) as client:
+        client.simulator.faults.append(Fault.answer("submit", 200, body=same, times=9))
+        made = [await client.generate(prompt=f"Clip {n}.", wait_seconds=0) for n in range(4)]
+        jobs = [structured(result) for result in made[:2]]
+        assert [(job["request_id"], job["status"]) for job in jobs] == [
+            ("the-same-id", "in_queue"),
+            (None, "unknown"),
+        ]
+        assert [refused(result).startswith(line) for result in made[2:]] == [True, True]
+        assert posts(client.simulator) == 2
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from mcp import Client
 
@@ -80,6 +81,34 @@ async def test_an_id_that_cannot_be_recorded_still_reaches_the_caller(
         assert made["request_id"] == request_id
         await anyio.sleep(5)
         assert [job["request_id"] for job in await list_jobs(client)] == [request_id]
+
+
+async def test_an_id_that_turns_out_to_be_another_jobs_is_not_polled_for_it(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    async with (
+        run_simulator(run_seconds=600) as simulator,
+        open_server(simulator, tmp_path) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        first = structured(await generate(client, prompt="The first.", wait_seconds=0))
+        body = b'{"request_id": "%s"}' % first["request_id"].encode()
+        simulator.faults.append(Fault.answer("submit", 200, body=body))
+
+        async def lock_before_the_answer_is_recorded() -> None:
+            while sum(seen.route == "submit" for seen in simulator.requests) < 2:
+                await anyio.lowlevel.checkpoint()
+            async with locked(tmp_path, after=0, seconds=9):
+                pass
+
+        tasks.start_soon(lock_before_the_answer_is_recorded)
+        made = structured(await generate(client, wait_seconds=40))
+        assert (made["request_id"], made["status"]) == (None, "unknown")
+        assert {(job["request_id"], job["status"]) for job in await list_jobs(client)} == {
+            (first["request_id"], "in_progress"),
+            (None, "unknown"),
+        }
+        assert "broke" not in caplog.text
 
 
 async def test_the_id_of_a_cancelled_call_is_recorded_once_the_ledger_is_free(

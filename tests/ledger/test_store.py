@@ -38,6 +38,7 @@ from tests.support.wording import JOBS_LIMIT_REACHED
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+SAME_ID = "RunComfy answered with the request_id of another job."
 SUCCESS = Succeeded(outputs=Outputs(videos=("https://a.example/1.mp4",)), cost_usd=0.2)
 
 
@@ -262,6 +263,21 @@ async def test_a_job_observed_by_request_id_before_its_post_is_answered_stays_on
         done = await other_process.observe(seen, SUCCESS, NOON)
         assert (done.id, done.status) == ("job-1", Status.COMPLETED)
         assert (await store.recent("o", limit=9)).jobs == [done]
+
+
+async def test_a_request_id_that_two_paid_requests_were_answered_with_leaves_two_jobs(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store:
+        for number in (1, 2):
+            await begin(store, job(number))
+        first = await store.observe(job(1), Accepted(request_id="r"), NOON)
+        second = await store.observe(job(2), Accepted(request_id="r"), NOON)
+        assert second == job(2, status=Status.UNKNOWN, error=SAME_ID)
+        # What a process knows that could not write the answer down.
+        remembered = job(2, request_id="r", status=Status.IN_QUEUE)
+        assert await store.observe(remembered, Running(), NOON) == second
+        assert (await store.recent("o", limit=9)).jobs == [second, first]
 
 
 async def test_old_finished_jobs_are_deleted_but_unfinished_and_unknown_ones_stay(

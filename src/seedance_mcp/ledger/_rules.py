@@ -118,9 +118,14 @@ def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Jo
         job if job.request_id and not stored.request_id else stored, observation, now
     )
     if not stored.request_id and (other := _with_same_request(rows, advanced)):
-        advanced = _merge(advanced, other)
-        # First, since a request_id is unique.
-        rows.delete(other)
+        if other.model_id is None:
+            advanced = _merge(advanced, other)
+            # First, since a request_id is unique.
+            rows.delete(other)
+        else:
+            # Each was paid for, so each counts.
+            why = "RunComfy answered with the request_id of another job."
+            advanced = advance(stored, OutcomeLost(why=why), now)
     if advanced != stored:
         rows.update(advanced, was=stored.status, at=now)
     return advanced

@@ -73,7 +73,8 @@ class Poller:
                 over = isinstance(error, Rejection) and not isinstance(error, RateLimited)
             else:
                 report = replace(self.last, job=job, stale_reason=None)
-                retry_after, over = 0.0, job.status.final
+                # The ledger may know by now that the id is another job's.
+                retry_after, over = 0.0, job.status.final or not job.request_id
             finally:
                 self.polling = False
             self.last = replace(report, usual_seconds=schedule.usual_seconds)
