@@ -117,6 +117,19 @@ async def test_cancelled_and_rejected_jobs_do_not_count_but_failed_and_unknown_o
         )
 
 
+async def test_a_job_whose_cost_is_zero_at_first_counts_with_its_estimate() -> None:
+    async with open_client(Behaviour(run_seconds=1), max_cost_usd_per_day="0.5") as client:
+        await bought(client, 0)
+        client.simulator.behaviour.price_usd = 0.0
+        free = await bought(client, 1)
+        await client.call("check_status", request_id=free)
+        result = structured(await client.call("get_result", request_id=free))
+        assert (result["status"], result["cost_usd"]) == ("completed", 0)
+        assert refused(await client.generate()) == cost_limit_exceeded(
+            "0.5", "0.4", "0.2", allowed_from("2026-01-02 00:00:00")
+        )
+
+
 @pytest.mark.parametrize(
     ("limit", "line"),
     [

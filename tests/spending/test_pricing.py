@@ -113,12 +113,19 @@ def test_a_job_counts_with_its_cost_else_its_estimate_else_an_estimate_by_the_cu
     None
 ):
     job = clip()
-    assert known_cost(replace(job, estimated_microdollars=7, cost_usd=0.0), PRICE) == 0
     assert known_cost(replace(job, estimated_microdollars=7, cost_usd=0.1 * 3), PRICE) == 300_000
     assert known_cost(replace(job, estimated_microdollars=7), PRICE) == 7
     assert known_cost(job, PRICE) == 200_000
     assert known_cost(job, None) is None
     assert known_cost(clip(cost_usd=1e300), PRICE)
+
+
+def test_a_cost_of_zero_counts_with_the_estimate_until_a_higher_cost_is_known() -> None:
+    free = clip(estimated_microdollars=100_000, cost_usd=0.0)
+    assert known_cost(free, PRICE) == 100_000
+    assert known_cost(replace(free, cost_usd=0.02), PRICE) == 20_000
+    assert known_cost(clip(cost_usd=0.0), PRICE) == 200_000
+    assert known_cost(clip(cost_usd=0.0), None) == 0
 
 
 def refusal(new: Job, begun: Sequence[Job], usd: str, price: Price | None = None) -> str | None:

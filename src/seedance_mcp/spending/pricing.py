@@ -61,11 +61,13 @@ def known_cost(job: Job, price: Price | None) -> int | None:
 
     `price` estimates a job that was started before any price was known.
     """
-    if job.cost_usd is not None:
+    # A cost of 0 may only mean that RunComfy has not settled it yet.
+    if job.cost_usd:
         return to_microdollars(job.cost_usd)
-    if job.estimated_microdollars is not None:
-        return job.estimated_microdollars
-    return price.estimate(job) if price else None
+    estimate = job.estimated_microdollars
+    if estimate is None and price:
+        estimate = price.estimate(job)
+    return 0 if estimate is None and job.cost_usd == 0 else estimate
 
 
 def to_microdollars(usd: Decimal | float) -> int:
