@@ -12,11 +12,19 @@ import anyio.lowlevel
 import pytest
 from mcp import Client
 
+from seedance_mcp.clock import Clock
 from seedance_mcp.ledger.sqlite._processes import LiveProcesses
+from seedance_mcp.mcp_server.app import build_server
+from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.faults import Fault
 from tests.support.broken_ledgers import BROKEN
 from tests.support.client import structured, text
 from tests.support.restarting_server import generate, list_jobs, open_server, run_simulator
+from tests.support.virtual_time import virtual_now
+
+STOPPING = (
+    "The server is shutting down; repeat the call once it is running again. Nothing was charged."
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -146,6 +154,32 @@ async def test_an_id_that_comes_during_shutdown_is_recorded_after_a_short_lock(
             assert [job["request_id"] for job in await list_jobs(client)] == [
                 simulator.accepted[0].request_id
             ]
+
+
+async def test_nothing_is_bought_once_the_server_shuts_down(tmp_path: Path) -> None:
+    async with run_simulator(run_seconds=30) as simulator:
+        account: dict[str, Any] = {"token": simulator.token, "base_url": simulator.url}
+        settings = Settings(**account, state_dir=tmp_path, check_images=False)
+        server = build_server(settings, clock=Clock(now=virtual_now, random=lambda: 0.5))
+        told: list[str] = []
+        async with Client(server, mode="legacy") as client:
+            assert await list_jobs(client) == []
+            # The call waits for the ledger beyond the server's last second.
+            async with (
+                locked(tmp_path, "IMMEDIATE", after=0, seconds=3),
+                anyio.create_task_group() as tasks,
+            ):
+
+                async def call() -> None:
+                    told.append(text(await generate(client)))
+
+                await anyio.sleep(1)
+                tasks.start_soon(call)
+                await anyio.sleep(0.1)
+                await server.finish_calls()
+        assert (told, simulator.accepted) == ([STOPPING], [])
+        async with open_server(simulator, tmp_path) as client:
+            assert await list_jobs(client) == []
 
 
 async def test_a_rejected_request_that_cannot_be_removed_yet_delays_no_other_call(

@@ -41,7 +41,7 @@ class Opening:
         self._error = error
 
     def lazy(self) -> LazyService:
-        return LazyService(self._open, self.failures.append)
+        return LazyService(self._open, self.failures.append, submit_grace_seconds=0.4)
 
     @asynccontextmanager
     async def _open(self) -> AsyncGenerator[Service, None]:

@@ -189,3 +189,39 @@ async def test_the_process_ends_promptly_while_a_call_waits(
                     assert time.monotonic() - started_at < PROMPT_SECONDS
                 assert process.stderr
                 assert b"Traceback" not in await read_all(process.stderr)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_paid_request_has_seconds_to_be_answered_after_sigterm(
+    servers: Servers, *, waits: bool, tmp_path: Path
+) -> None:
+    ending = anyio.Event()
+
+    async def delay(_: float) -> None:
+        await ending.wait()
+        # Longer than stdio allows, whose whole end takes a second.
+        await anyio.sleep(1.5)
+
+    behaviour = Behaviour(images="never", run_seconds=NEVER_SECONDS)
+    async with running(behaviour, sleep=delay) as simulator:
+        simulator.faults.append(Fault.delay("submit", NEVER_SECONDS, after=True))
+        env = account(simulator, tmp_path)
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            async with (
+                servers.http(env) as (url, process),
+                httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http,
+            ):
+                session = await _session(http, url)
+                async with http.stream("POST", url, json=_call(2), headers=session) as answer:
+                    await wait_until(lambda: bool(simulator.accepted))
+                    if not waits:
+                        await answer.aclose()
+                    process.send_signal(signal.SIGTERM)
+                    ending.set()
+                    lines = [line async for line in answer.aiter_lines()] if waits else []
+                assert await process.wait() == 0
+    (bought,) = simulator.accepted
+    with closing(sqlite3.connect(tmp_path / "state" / "ledger.db")) as ledger:
+        rows = ledger.execute("SELECT status, request_id FROM jobs").fetchall()
+    assert rows == [("in_queue", bought.request_id)]
+    assert any(bought.request_id in line for line in lines) is waits

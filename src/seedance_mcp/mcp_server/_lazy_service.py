@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 OPEN_AFTER_SECONDS = 1.0
 """When the service is opened although no call needs it yet: by then `initialize` is answered."""
 
-SUBMIT_GRACE_SECONDS = 0.4
-"""How long a paid request may still take when the server ends, of the second that it has."""
-
 
 class LazyService:
     """The service of a running server, opened by the first call, or a second after the start.
@@ -28,15 +25,19 @@ class LazyService:
     Args:
         open_service: Opens the service.
         on_failure: Called if it cannot be opened; every call is answered with the reason.
+        submit_grace_seconds: How long a paid request may still take when the server ends.
     """
 
     def __init__(
         self,
         open_service: Callable[[], AbstractAsyncContextManager["Service"]],
         on_failure: Callable[[SeedanceError], None],
+        *,
+        submit_grace_seconds: float,
     ) -> None:
         self._open_service = open_service
         self._on_failure = on_failure
+        self._submit_grace_seconds = submit_grace_seconds
         self._outcome: Service | SeedanceError = ServerStopping()
         self._opened = False
         self._settled = anyio.Event()
@@ -57,11 +58,12 @@ class LazyService:
         return self._outcome
 
     def shut_down(self) -> None:
-        """Let every waiting call answer now, and paid requests finish within a moment."""
+        """Let every waiting call answer now, and paid requests finish within their grace."""
         # Calls that still wait for the service are refused, as nothing was done for them yet.
         self._settled.set()
         if not isinstance(self._outcome, SeedanceError):
-            self._outcome.shut_down(SUBMIT_GRACE_SECONDS)
+            self._outcome.shut_down(self._submit_grace_seconds)
+            self._outcome = ServerStopping()
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
@@ -86,7 +88,7 @@ class LazyService:
                     await self._closing.wait()
                 finally:
                     # Also when a task of the service broke: its paid requests get their grace.
-                    service.shut_down(SUBMIT_GRACE_SECONDS)
+                    service.shut_down(self._submit_grace_seconds)
                     self._outcome = ServerStopping()
         except SeedanceError as error:
             self._outcome = error

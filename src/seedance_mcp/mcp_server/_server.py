@@ -17,7 +17,7 @@ from seedance_mcp.errors import SeedanceError
 from seedance_mcp.text import one_line
 
 from ._completions import complete
-from ._lazy_service import SUBMIT_GRACE_SECONDS, Context, LazyService
+from ._lazy_service import Context, LazyService
 from ._prompts import Prompts
 from ._resources import Resources
 from .tasks.extension import checked_listen
@@ -32,6 +32,9 @@ INSTRUCTIONS = (
     " with check_status until it is completed, then call get_result. After a time-out, resume with"
     " check_status and do not repeat the call; list_jobs finds a request_id that never arrived."
 )
+
+SUBMIT_GRACE_SECONDS = 0.4
+"""How long a paid request may still take when the server ends, of the second that it has."""
 
 ANSWER_GRACE_SECONDS = 0.25
 """How long writing and answering may take after that."""
@@ -88,6 +91,8 @@ class SeedanceServer(Server[LazyService]):
         self._idle = anyio.Event()
         self.answers_left: Callable[[], bool] = lambda: True
         """Returns whether every answer has left; replaced by a transport that can know."""
+        self.submit_grace_seconds = SUBMIT_GRACE_SECONDS
+        """How long a paid request may still take at the end; a transport that has time sets it."""
         self.failure: SeedanceError | None = None
         """Why the service could not be opened; the transport then ends the process."""
         self.failed = anyio.Event()
@@ -106,7 +111,7 @@ class SeedanceServer(Server[LazyService]):
             lazy_service.shut_down()
         # A stream of `subscriptions/listen` would otherwise never end.
         self._subscriptions.listen.close()
-        with anyio.move_on_after(SUBMIT_GRACE_SECONDS + ANSWER_GRACE_SECONDS):
+        with anyio.move_on_after(self.submit_grace_seconds + ANSWER_GRACE_SECONDS):
             if self._calls:
                 await self._idle.wait()
         await anyio.sleep(SEND_SECONDS)
@@ -114,10 +119,11 @@ class SeedanceServer(Server[LazyService]):
     @asynccontextmanager
     async def _running(self, _: Server[LazyService]) -> AsyncGenerator[LazyService, None]:
         async with self._subscriptions.running() as on_change:
-            # The transport has set `answers_left` by now; it does so before it runs the server.
+            # The transport has set its attributes by now; it does so before it runs the server.
             lazy_service = LazyService(
                 partial(self._open_service, answers_left=self.answers_left, on_change=on_change),
                 self._fail,
+                submit_grace_seconds=self.submit_grace_seconds,
             )
             async with lazy_service.running():
                 self._lazy_services.add(lazy_service)

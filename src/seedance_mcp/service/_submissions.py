@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 
 import anyio
 from anyio.abc import TaskGroup
@@ -15,6 +16,7 @@ from seedance_mcp.errors import (
     OutcomeUnknown,
     RequestRejected,
     SeedanceError,
+    ServerStopping,
 )
 from seedance_mcp.jobs.job import Job, advance
 from seedance_mcp.jobs.status import Accepted, OutcomeLost, Status
@@ -71,10 +73,13 @@ class Submissions:
     _tasks: TaskGroup
     _clock: Clock
     _under_way: dict[str, Submission] = field(default_factory=dict[str, Submission], init=False)
+    # When the requests under way are cancelled; infinite until the server shuts down.
+    _ends_at: float = field(default=inf, init=False)
 
     def submit(self, job: Job) -> Submission:
-        """Send the paid request of a job that is in the ledger."""
+        """Send the paid request of a job that is in the ledger, unless the server shuts down."""
         submission = self._under_way[job.id] = Submission(job=job)
+        self._bound(submission)
         self._tasks.start_soon(self._submit, submission)
         return submission
 
@@ -108,12 +113,14 @@ class Submissions:
         return submission.job
 
     def shut_down(self, grace_seconds: float) -> None:
-        """Cancel the requests that are not answered within some seconds."""
+        """Send no more requests, and cancel those that are not answered within some seconds."""
+        self._ends_at = min(self._ends_at, anyio.current_time() + grace_seconds)
         for submission in self._under_way.values():
-            submission.request_scope.deadline = anyio.current_time() + grace_seconds
-            submission.write_scope.deadline = (
-                submission.request_scope.deadline + WRITE_GRACE_SECONDS
-            )
+            self._bound(submission)
+
+    def _bound(self, submission: Submission) -> None:
+        submission.request_scope.deadline = self._ends_at
+        submission.write_scope.deadline = self._ends_at + WRITE_GRACE_SECONDS
 
     async def _wait_for_other_process(self, job: Job) -> Job:
         """Wait until the ledger has the answer to a request that another process sent."""
@@ -186,6 +193,9 @@ class Submissions:
                 await self._clock.sleep(WRITE_AGAIN_SECONDS)
 
     async def _send(self, job: Job) -> Accepted | OutcomeLost:
+        if self._ends_at < inf:
+            # It would have too little time, and become unknown for nothing.
+            raise ServerStopping
         try:
             request_id = await self._client.submit(job.model_id or "", job.arguments)
         except OutcomeUnknown as error:

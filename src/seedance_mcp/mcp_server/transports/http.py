@@ -18,6 +18,9 @@ from seedance_mcp.settings import is_loopback
 
 from .shutdown import until_signal
 
+SUBMIT_GRACE_SECONDS = 10.0
+"""How long a paid request may still take when the server ends: whoever ends it waits as long."""
+
 
 async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:
     """Serve many clients over Streamable HTTP; port 0 takes a free one. The URL goes to stderr.
@@ -26,6 +29,7 @@ async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:
         ConfigurationError: The address is not a loopback address, the port is taken, or the
             service cannot be opened.
     """
+    server.submit_grace_seconds = SUBMIT_GRACE_SECONDS
     listening = _listen(host, port)
     name = f"[{host}]" if ":" in host else host
     names = sorted({name, "127.0.0.1", "localhost", "[::1]"})
