@@ -1,6 +1,8 @@
 """Coming back to a job: after a restart, in a new chat, with an id from elsewhere."""
 
+import sqlite3
 from base64 import b64encode
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +158,24 @@ async def test_a_list_of_unknown_jobs_says_what_to_do(tmp_path: Path) -> None:
             "unknown",
             lost["next_step"],
         )
+
+
+async def test_a_request_that_another_process_died_over_is_owed_for_half_an_hour(
+    tmp_path: Path,
+) -> None:
+    async with run_simulator() as simulator, open_server(simulator, tmp_path) as client:
+        simulator.faults.append(Fault.drop("submit", after=True))
+        await generate(client, wait_seconds=0)
+        with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger, ledger:
+            ledger.execute("UPDATE jobs SET status = 'submitting', process = 'of a dead process'")
+        await anyio.sleep(29 * 60)
+        early = structured(await generate(client, wait_seconds=0))
+        assert (early["status"], early["reused"]) == ("unknown", True)
+        with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger, ledger:
+            ledger.execute("UPDATE jobs SET status = 'submitting'")
+        await anyio.sleep(60)
+        late = structured(await generate(client, wait_seconds=0))
+        assert (late["status"], late["reused"]) == ("in_queue", False)
 
 
 async def test_a_call_that_was_answered_buys_again_after_a_restart(tmp_path: Path) -> None:

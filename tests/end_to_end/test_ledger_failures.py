@@ -182,6 +182,24 @@ async def test_nothing_is_bought_once_the_server_shuts_down(tmp_path: Path) -> N
             assert await list_jobs(client) == []
 
 
+async def test_a_server_ends_in_time_although_an_id_cannot_be_recorded(
+    tmp_path: Path,
+) -> None:
+    async with run_simulator(run_seconds=30) as simulator:
+        async with open_server(simulator, tmp_path) as client:
+            await list_jobs(client)
+        simulator.faults.append(Fault.delay("submit", 1.2))
+        async with locked(tmp_path, after=1.1, seconds=60):
+            async with open_server(simulator, tmp_path) as client:
+                with anyio.move_on_after(1):
+                    await generate(client)
+                await anyio.sleep(0.3)
+            # A client kills a server that takes longer than a second or two.
+            assert anyio.current_time() < 1.3 + 1
+        async with open_server(simulator, tmp_path) as client:
+            assert [job["status"] for job in await list_jobs(client)] == ["unknown"]
+
+
 async def test_a_rejected_request_that_cannot_be_removed_yet_delays_no_other_call(
     tmp_path: Path,
 ) -> None:

@@ -1,0 +1,69 @@
+"""What a cancelled call leaves behind, whatever database keeps the ledger."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import pytest
+
+from seedance_mcp.clock import Clock
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.ledger.sqlite._queries import SqliteRows
+from seedance_mcp.ledger.sqlite.store import SqliteStore
+from seedance_mcp.models.model import load_models
+from seedance_mcp.service.factory import ServiceOptions, open_service
+from seedance_mcp.service.reports import JobReport
+from seedance_mcp.settings import Settings
+from tests.support.client import ARGUMENTS
+from tests.support.restarting_server import run_simulator
+from tests.support.virtual_time import virtual_now
+
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+
+_T = TypeVar("_T")
+
+
+class RemoteStore(SqliteStore):
+    """A ledger whose answers take half a second after each commit, as over a network."""
+
+    async def _run(self, step: Callable[[SqliteRows], _T], *, writes: bool = False) -> _T:
+        result = await super()._run(step, writes=writes)
+        await anyio.sleep(0.5)
+        return result
+
+
+async def test_a_call_cancelled_once_its_job_is_in_the_ledger_still_buys_it(
+    tmp_path: Path,
+) -> None:
+    clock = Clock(now=virtual_now, random=lambda: 0.5)
+    async with run_simulator() as simulator:
+        settings = {"token": simulator.token, "base_url": simulator.url, "state_dir": tmp_path}
+        options = ServiceOptions(
+            settings=Settings.model_validate(settings | {"check_images": False}),
+            model=load_models()["bytedance/seedance-1-0/lite/image-to-video"],
+            clock=clock,
+            transport=None,
+            local_files=False,
+            answers_left=lambda: True,
+            on_change=list[Job]().append,
+        )
+        async with open_service(options) as local:
+            remote = RemoteStore(tmp_path, clock, history=timedelta(days=90))
+            service = replace(local, store=remote)
+
+            async def watch(_: JobReport) -> None:
+                """Ignore what a caller would be told."""
+
+            # The first half second is for an earlier job; within the second one the row is written.
+            with anyio.move_on_after(0.75) as call:
+                await service.buy(ARGUMENTS, wait_seconds=45, force_new=False, watch=watch)
+            await anyio.sleep(5)
+            owner = await service.tracker.owner()
+            rows = (await remote.recent(owner, limit=9)).jobs
+            remote.close()
+        bought = [job.request_id for job in simulator.accepted]
+        assert (call.cancelled_caught, len(bought)) == (True, 1)
+        assert [job.request_id for job in rows] == bought
