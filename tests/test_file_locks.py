@@ -8,29 +8,36 @@ from seedance_mcp.file_locks import LockFile
 
 
 def test_a_lock_has_one_holder_until_it_is_closed(tmp_path: Path) -> None:
-    first = LockFile.try_lock(tmp_path / "a", must_lock=True)
+    first = LockFile.try_lock(tmp_path / "a")
     assert first
-    assert LockFile.try_lock(tmp_path / "a", must_lock=True) is None
+    assert LockFile.try_lock(tmp_path / "a") is None
     first.close()
-    second = LockFile.try_lock(tmp_path / "a", must_lock=True)
+    second = LockFile.try_lock(tmp_path / "a")
     assert second
     second.close()
 
 
 def test_a_removed_file_is_locked_anew_under_its_name(tmp_path: Path) -> None:
-    old = LockFile.try_lock(tmp_path / "a", must_lock=True)
+    old = LockFile.try_lock(tmp_path / "a")
     assert old
     with closing(old):
         old.remove()
-        new = LockFile.try_lock(tmp_path / "a", must_lock=True)
+        new = LockFile.try_lock(tmp_path / "a")
         assert new
         new.close()
 
 
 def test_a_missing_file_is_created_only_where_that_is_wanted(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        LockFile.try_lock(tmp_path / "a", create=False, must_lock=True)
-    lock = LockFile.try_lock(tmp_path / "a", must_lock=True)
+        LockFile.try_lock(tmp_path / "a", create=False)
+    lock = LockFile.try_lock(tmp_path / "a")
     assert lock
     with closing(lock):
         assert stat.S_IMODE(lock.path.stat().st_mode) == 0o600
+
+
+def test_a_symbolic_link_is_never_locked(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    with pytest.raises(OSError, match="symbolic"):
+        LockFile.try_lock(tmp_path / "a")
+    assert not (tmp_path / "b").exists()

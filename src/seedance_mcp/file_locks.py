@@ -4,11 +4,11 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Self
 
 if sys.platform == "win32":
@@ -20,6 +20,8 @@ if sys.platform == "win32":
 
     def _wait_for_lock(file: int) -> None:
         """Do nothing: Windows cannot open a folder."""
+
+    _lock_range = _lock
 else:
     import fcntl
 
@@ -29,40 +31,43 @@ else:
     def _wait_for_lock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
 
+    def _lock_range(file: int) -> None:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-# POSIX says EAGAIN, Windows EACCES or EDEADLK.
+
+# POSIX says EAGAIN, Windows and shares of Windows say EACCES or EDEADLK.
 _HELD = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
-# What network folders without locks say.
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 @dataclass(eq=False)
 class LockFile:
-    """An open file, locked by its holder alone until it is closed or the process ends."""
+    """An open file, locked by its holder alone until it is closed or the process ends.
+
+    Attributes:
+        locked: False where the folder has no locks, so that every caller gets the file.
+    """
 
     path: Path
     file: io.FileIO
+    locked: bool
 
     @classmethod
-    def try_lock(
-        cls, path: Path, *, create: bool = True, mode: int = 0o600, must_lock: bool
-    ) -> Self | None:
+    def try_lock(cls, path: Path, *, create: bool = True, mode: int = 0o600) -> Self | None:
         """Open and lock a file, to be read and appended to, without waiting.
 
-        A new file has the permissions `mode`. With `must_lock`, a folder without locks is an
-        error; otherwise every caller gets the lock there.
+        A new file has the permissions `mode`.
 
         Returns:
             None if another holder has the lock, or removed the file a moment ago.
 
         Raises:
-            OSError: The file cannot be opened or locked.
+            OSError: The file cannot be opened, or is a symbolic link.
         """
         with ExitStack() as stack:
-            opener = partial(os.open, mode=mode)
-            file = stack.enter_context(io.FileIO(path, "a+" if create else "r+", opener=opener))
-            if _is_locked(file, must_lock=must_lock) and _is_at(file, path):
-                lock = cls(path, file)
+            file = stack.enter_context(open_in_place(path, "a+" if create else "r+", mode=mode))
+            locked = _lock_now(file.fileno())
+            if locked is not None and _is_at(file, path):
+                lock = cls(path, file, locked)
                 stack.pop_all()  # the holder closes it
                 return lock
         return None
@@ -75,6 +80,19 @@ class LockFile:
     def close(self) -> None:
         """Close the file, which releases the lock."""
         self.file.close()
+
+
+def open_in_place(path: Path, how: str, *, mode: int = 0o666) -> io.FileIO:
+    """Open a file, and no symbolic link: others may have put one there, to a file to overwrite.
+
+    Raises:
+        OSError: It cannot be opened, or is a symbolic link.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), mode)
+
+    return io.FileIO(path, how, opener=opener)
 
 
 @contextmanager
@@ -91,15 +109,20 @@ def folder_lock(folder: Path) -> Generator[None, None, None]:
             os.close(descriptor)
 
 
-def _is_locked(file: io.FileIO, *, must_lock: bool) -> bool:
-    """Lock a file and return whether that worked."""
+def has_sqlite_locks(folder: Path) -> bool:
+    """Return whether the locks that SQLite takes work in a folder; True if that is unknown."""
+    with suppress(OSError), TemporaryFile(dir=folder) as file:
+        return _lock_now(file.fileno(), _lock_range) is not False
+    return True
+
+
+def _lock_now(file: int, lock: Callable[[int], None] = _lock) -> bool | None:
+    """Lock a file; return None if another holder has the lock, False if there are no locks."""
     try:
-        _lock(file.fileno())
+        lock(file)
     except OSError as error:
-        if error.errno in _HELD:
-            return False
-        if must_lock or error.errno not in _NO_LOCKS:
-            raise
+        # Network folders without locks have many words for that: ENOLCK, EOPNOTSUPP, ENOSYS, …
+        return None if error.errno in _HELD else False
     return True
 
 
@@ -109,5 +132,5 @@ def _is_at(file: io.FileIO, path: Path) -> bool:
     Between our opening and locking it, that is; a lock on a nameless file excludes no one.
     """
     with suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     return False

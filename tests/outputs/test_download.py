@@ -13,6 +13,7 @@ from seedance_mcp.outputs._part_file import MAX_OUTPUT_BYTES
 from seedance_mcp.outputs.download import file_exists
 from tests.support.clip_host import LAST_MODIFIED, ClipHost, Reply, mp4, serve_clip
 from tests.support.download_scene import JOB, NAME, Scene
+from tests.support.file_systems import CAN_FORBID_LOCKS, run_without_locks
 from tests.support.timeouts import TIMEOUT_SECONDS
 from tests.support.wording import INCOMPLETE, PAID_FOR
 
@@ -273,6 +274,39 @@ async def test_a_complete_part_is_renamed_without_a_request(tmp_path: Path) -> N
         (tmp_path / f"{NAME}.part").write_bytes(CLIP)
         assert await scene.download() == f"{NAME}.mp4"
         assert host.requests == []
+
+
+@pytest.mark.parametrize("link", ["symbolic", "dangling", "hard"])
+async def test_a_file_that_the_metadata_links_to_is_not_changed(link: str, tmp_path: Path) -> None:
+    mine, folder = tmp_path / "mine", tmp_path / "videos"
+    folder.mkdir()
+    metadata = folder / f"{NAME}.part.json"
+    if link != "dangling":
+        mine.write_bytes(b"mine")
+    os.link(mine, metadata) if link == "hard" else metadata.symlink_to(mine)
+    name, scene, _ = await download(folder, Reply(drop_after=HALF), validators=TAGGED)
+    assert (name, (folder / name).read_bytes()) == (f"{NAME}.mp4", CLIP)
+    assert (mine.exists() and mine.read_bytes()) == (link != "dangling" and b"mine")
+    metadata.unlink()
+    assert scene.files == {name: len(CLIP)}
+
+
+@pytest.mark.skipif(not CAN_FORBID_LOCKS, reason="it needs Linux's seccomp")
+@pytest.mark.parametrize("error", [errno.EAGAIN, errno.EACCES, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_folder_whose_locks_do_not_work_ends_a_download_or_is_written_to(
+    error: int, tmp_path: Path
+) -> None:
+    async def body() -> None:
+        name, _, _ = await download(tmp_path)
+        if error in {errno.EAGAIN, errno.EACCES}:
+            assert name == (
+                f"{tmp_path} has 20 files of other downloads of this clip that are locked or"
+                f" links: set SEEDANCE_OUTPUT_DIR to another folder. {PAID_FOR}"
+            )
+        else:
+            assert (tmp_path / name).read_bytes() == CLIP
+
+    run_without_locks(body, error)
 
 
 async def test_a_file_that_the_part_links_to_is_not_changed(tmp_path: Path) -> None:

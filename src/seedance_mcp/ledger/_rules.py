@@ -5,7 +5,7 @@ A database implements `Rows`; the functions below never see SQL. Each runs in on
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from seedance_mcp.jobs.job import Job, advance, is_reusable
@@ -17,6 +17,9 @@ from seedance_mcp.spending.limits import (
     check_daily_limit,
     check_hourly_limit,
 )
+
+MAX_SUBMIT_TIME = timedelta(seconds=60)
+"""Longer than a paid request is under way, connecting and both attempts included."""
 
 
 class Rows(Protocol):
@@ -131,10 +134,16 @@ def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Jo
     return advanced
 
 
-def settle_dead_processes(rows: Rows, is_alive: Callable[[str], bool], now: datetime) -> None:
-    """Mark as `unknown` what dead processes were submitting: the POST may have been accepted."""
+def settle_dead_processes(
+    rows: Rows, is_alive: Callable[[str], bool | None], now: datetime
+) -> None:
+    """Mark as `unknown` what dead processes were submitting: the POST may have been accepted.
+
+    A process of which `is_alive` cannot say has had the time for its POST after `MAX_SUBMIT_TIME`.
+    """
     for job, process in rows.submitting():
-        if not is_alive(process):
+        alive = is_alive(process)
+        if alive is False or (alive is None and now - job.created_at > MAX_SUBMIT_TIME):
             rows.update(advance(job, OutcomeLost(), now), was=job.status, at=now)
 
 

@@ -53,8 +53,8 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def _is_alive(self, process: str) -> bool:
-        """Return whether a process that wrote rows still runs; True if that is unknown."""
+    def _is_alive(self, process: str) -> bool | None:
+        """Return whether a process that wrote rows still runs, None if that is unknown."""
 
     @abstractmethod
     def close(self) -> None:

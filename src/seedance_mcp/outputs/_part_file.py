@@ -29,22 +29,25 @@ What a restart does with the same origin, by what a crash left on the disk:
 A final file that this download did not make is never overwritten: the next free name is taken.
 """
 
-import io
 import os
 import stat
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
-from itertools import filterfalse
+from itertools import filterfalse, islice
 from pathlib import Path
 
 from seedance_mcp.errors import DownloadFailed
+from seedance_mcp.file_locks import open_in_place
+from seedance_mcp.text import one_line
 
 from ._file_names import fsync_folder, numbered, rename_to_free
 from ._file_types import HEAD_BYTES, extension
 from ._part_metadata import MetadataFile, PartMetadata
 
 MAX_OUTPUT_BYTES = 2 * 1024**3  # as RunComfy's own CLI has it (client)
+MOST_PART_FILES = 20
+"""How many downloads of one clip may be under way side by side, in as many processes."""
+
 _NOUNS = {"video": "MP4", "image": "image"}
 
 
@@ -60,14 +63,15 @@ class PartFile:
         name: The output's name without its extension.
         origin: The job, the output and its URL. Bytes of another origin are never resumed.
         kind: "video" or "image", which the bytes must turn out to be.
+
+    Raises:
+        DownloadFailed: Too many other downloads of this output are under way.
     """
 
     def __init__(self, folder: Path, name: str, origin: str, kind: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._name, self._kind = folder, name, kind
-        # As readable as the clips beside it.
-        lock = partial(MetadataFile.try_lock, mode=0o666, must_lock=False)
-        self._metadata = next(filter(None, map(lock, numbered(folder, name, ".part.json"))))
+        self._metadata = _lock_metadata(folder, name)
         self._path = self._metadata.path.with_suffix("")
         self._final = self._find_final(origin)
         # Set when the ledger has the final file's path: the metadata is then of no more use.
@@ -77,7 +81,7 @@ class PartFile:
             self._path.unlink(missing_ok=True)
             if not self._final:
                 self._metadata.content = PartMetadata(origin)
-        self._file = io.FileIO(self._path, "a+")
+        self._file = open_in_place(self._path, "a+")
         self.size = self._file.seek(0, os.SEEK_END)
 
     def close(self) -> None:
@@ -207,6 +211,19 @@ class PartFile:
         if size > MAX_OUTPUT_BYTES:
             self.size = 0
             raise DownloadFailed("The clip is larger than 2 GiB, the limit for downloads.")
+
+
+def _lock_metadata(folder: Path, name: str) -> MetadataFile:
+    """Lock the first metadata file that no other download has, as readable as the clips."""
+    for path in islice(numbered(folder, name, ".part.json"), MOST_PART_FILES):
+        # A link may lead to anything, and metadata is written in place.
+        free = _has_one_name(path) or not os.path.lexists(path)
+        if free and (file := MetadataFile.try_lock(path, mode=0o666)):
+            return file
+    raise DownloadFailed(
+        f"{one_line(str(folder), 200)} has {MOST_PART_FILES} files of other downloads of this clip"
+        " that are locked or links: set SEEDANCE_OUTPUT_DIR to another folder."
+    )
 
 
 def _has_one_name(path: Path) -> bool:

@@ -36,8 +36,8 @@ class PartMetadata:
 class MetadataFile(LockFile):
     """A locked `.part.json` file; its content has no origin if it cannot be read."""
 
-    def __init__(self, path: Path, file: io.FileIO) -> None:
-        super().__init__(path, file)
+    def __init__(self, path: Path, file: io.FileIO, locked: bool) -> None:  # noqa: FBT001 - the base's
+        super().__init__(path, file, locked)
         self.content = _read(file)
 
     def write(self, content: PartMetadata) -> None:

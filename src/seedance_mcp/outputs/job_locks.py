@@ -22,7 +22,7 @@ class JobLocks:
         path = self._folder / name
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = LockFile.try_lock(path, must_lock=False)
+            lock = LockFile.try_lock(path)
         except OSError as error:
             # A full disk must not keep the user from a clip that is paid for.
             logger.warning("%s cannot be locked (%s)", path, error.strerror)

@@ -1,23 +1,34 @@
 """Which of the processes that share a state folder still run.
 
 Each process holds the lock of a file of its own. The system releases it however the process ends,
-kill -9 and a power failure included, so a file that can be locked belongs to a dead process.
+kill -9 and a power failure included, so a file that can be locked belongs to a dead process. Some
+network folders have no locks; there it is unknown who runs.
 """
 
 from contextlib import closing, suppress
+from itertools import repeat
 from pathlib import Path
 from uuid import uuid4
 
 from seedance_mcp.file_locks import LockFile
 
+UNLOCKED = "-unlocked"
+"""The end of the name of a process whose file has no lock, so that it may be dead or alive."""
+
+LOCK_ATTEMPTS = 20
+
 
 class LiveProcesses:
     """The processes that share a state folder, of which this one is alive until `close`.
 
-    Each has its file in `folder`, which is created if it is missing.
+    Each has its file in `folder`, which is created if it is missing. A process that cannot lock its
+    file has a name that says so.
+
+    Attributes:
+        process: The name of this process.
 
     Raises:
-        OSError: The folder cannot be written, or has no locks.
+        OSError: The folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -25,35 +36,41 @@ class LiveProcesses:
         self._folder = folder
         self.process = uuid4().hex
         # Another process may lock or remove the file as a dead one's just after it is created.
-        while not (lock := LockFile.try_lock(folder / self.process, must_lock=True)):
-            pass
-        self._lock = lock
+        attempts = map(LockFile.try_lock, repeat(folder / self.process, LOCK_ATTEMPTS))
+        self._lock = next(filter(None, attempts), None)
+        if self._lock is None or not self._lock.locked:
+            self.close()
+            self.process += UNLOCKED
 
-    def is_alive(self, process: str) -> bool:
-        """Return whether a process still runs; True if that is unknown."""
+    def is_alive(self, process: str) -> bool | None:
+        """Return whether a process still runs, None if that is unknown."""
+        if process.endswith(UNLOCKED):
+            return None
         if process == self.process:
             return True
         try:
-            lock = LockFile.try_lock(self._folder / process, create=False, must_lock=True)
+            lock = LockFile.try_lock(self._folder / process, create=False)
         except FileNotFoundError:
             return False
         except OSError:
-            # Its paid request may be on its way.
+            return None
+        if lock is None:
             return True
-        if lock:
-            lock.close()
-        return lock is None
+        lock.close()
+        return False if lock.locked else None
 
     def remove_dead(self) -> None:
         """Remove the files of dead processes."""
         for path in self._folder.iterdir():
             if path.name != self.process:
                 with suppress(OSError):
-                    if lock := LockFile.try_lock(path, create=False, must_lock=True):
+                    if lock := LockFile.try_lock(path, create=False):
                         with closing(lock):
-                            lock.remove()
+                            if lock.locked:
+                                lock.remove()
 
     def close(self) -> None:
         """Let this process count as dead."""
-        self._lock.close()
-        self._lock.remove()
+        if self._lock:
+            self._lock.close()
+            self._lock.remove()

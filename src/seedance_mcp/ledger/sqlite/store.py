@@ -20,6 +20,7 @@ import anyio
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import LedgerError
+from seedance_mcp.file_locks import has_sqlite_locks
 from seedance_mcp.ledger.store import Store
 
 from ._migrations import migrate, transaction
@@ -31,6 +32,11 @@ LOCK_TIMEOUT_SECONDS = 5.0
 
 _T = TypeVar("_T")
 
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_MAYBE_WITHOUT_LOCKS = {*_BUSY, sqlite3.SQLITE_IOERR}
+_NO_LOCKS = (
+    "its folder has no file locks; set SEEDANCE_STATE_DIR to a folder on a disk of this machine"
+)
 _MEANINGS = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "it is read-only",
@@ -66,7 +72,7 @@ class SqliteStore(Store):
             connection.close()
             processes.close()
 
-    def _is_alive(self, process: str) -> bool:
+    def _is_alive(self, process: str) -> bool | None:
         _, processes = self._open()
         return processes.is_alive(process)
 
@@ -78,9 +84,11 @@ class SqliteStore(Store):
             except sqlite3.Error as error:
                 # The primary result code; 0 for an error of Python's module.
                 code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-                busy = code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-                if not busy or anyio.current_time() > deadline:
-                    meaning = _MEANINGS.get(code, f"SQLite says {error}")
+                meaning = _MEANINGS.get(code, f"SQLite says {error}")
+                # A lock that cannot be had is "busy" or an I/O error, depending on the folder.
+                if code in _MAYBE_WITHOUT_LOCKS and not has_sqlite_locks(self._folder):
+                    code, meaning = 0, _NO_LOCKS
+                if code not in _BUSY or anyio.current_time() > deadline:
                     raise LedgerError(
                         f"The ledger {self._path} cannot be used: {meaning}."
                     ) from error
