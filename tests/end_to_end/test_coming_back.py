@@ -1,5 +1,6 @@
 """Coming back to a job: after a restart, in a new chat, with an id from elsewhere."""
 
+import json
 import sqlite3
 from base64 import b64encode
 from contextlib import closing
@@ -11,7 +12,8 @@ import pytest
 from mcp import Client
 
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import structured, text
+from seedance_mcp.simulator.server import Simulator
+from tests.support.client import ARGUMENTS, structured, text
 from tests.support.restarting_server import generate, list_jobs, open_server, run_simulator
 from tests.support.sample_images import make_image
 from tests.support.wording import (
@@ -24,6 +26,7 @@ from tests.support.wording import (
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
+FULL = ARGUMENTS | {"resolution": "480p", "duration": 5}
 LOCAL_IMAGE = f"data:image/png;base64,{b64encode(make_image('PNG')).decode()}"
 
 
@@ -222,6 +225,85 @@ async def test_a_job_from_elsewhere_enters_the_ledger_at_the_first_poll(
             (job,) = await list_jobs(client)
             assert (job["request_id"], job["status"]) == (request_id, "completed")
             assert (job["model_id"], job["prompt"]) == (None, "")
+
+
+async def lose(client: Client, simulator: Simulator, **arguments: Any) -> str:
+    """Buy a clip whose answer is lost, and return the request_id that RunComfy gave it."""
+    simulator.faults.append(Fault.drop("submit", after=True))
+    lost = structured(await generate(client, wait_seconds=0, **arguments))
+    assert (lost["status"], lost["request_id"]) == ("unknown", None)
+    return simulator.accepted[-1].request_id
+
+
+@pytest.mark.parametrize("look_first", [False, True])
+@pytest.mark.parametrize("outcome", ["succeed", "fail"])
+@pytest.mark.parametrize(
+    "image", [ARGUMENTS["first_frame_image_url"], LOCAL_IMAGE], ids=["public", "local"]
+)
+async def test_a_job_of_unknown_outcome_is_put_right_by_its_request_id(
+    *, image: str, outcome: str, look_first: bool, tmp_path: Path
+) -> None:
+    # The simulator's dates are real ones, while this test begins in 2026.
+    echo = {"echo_inputs": True, "model_id_in_result": True, "dates": "absent"}
+    async with (
+        run_simulator(run_seconds=10, outcome=outcome, **echo) as simulator,
+        open_server(simulator, tmp_path, local_files=True) as client,
+    ):
+        request_id = await lose(client, simulator, first_frame_image_url=image)
+        await lose(client, simulator, prompt="Another.")
+        (_, before) = await list_jobs(client)
+        if look_first:
+            # So the ledger has it as a job from elsewhere.
+            await client.call_tool("check_status", {"request_id": request_id, "wait_seconds": 0})
+            assert len(await list_jobs(client)) == 3
+        await anyio.sleep(30)
+        result = structured(await client.call_tool("get_result", {"request_id": request_id}))
+        assert result["status"] == {"succeed": "completed", "fail": "failed"}[outcome]
+        another, found = await list_jobs(client)
+        right = {name: found[name] for name in ("request_id", "status", "video_url")}
+        assert (another["status"], found) == ("unknown", before | right)
+        assert (right["request_id"], right["status"]) == (request_id, result["status"])
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        {},
+        {"input": None},
+        {"input": ARGUMENTS},
+        {"input": FULL | {"seed": 7}},
+        {"input": FULL | {"prompt": "Another."}},
+        {"input": FULL | {"duration": "5"}},
+        {"input": FULL | {"first_frame_image_url": "https://images.example/hosted/lake.jpg"}},
+        {"input": FULL, "model_id": "bytedance/another"},
+        {"input": FULL, "created_at": "2025-12-31T22:00:00Z"},
+    ],
+    ids=str,
+)
+async def test_a_job_of_unknown_outcome_stays_if_another_may_be_meant(
+    echo: dict[str, Any], tmp_path: Path
+) -> None:
+    async with run_simulator() as simulator, open_server(simulator, tmp_path) as client:
+        request_id = await lose(client, simulator)
+        body = {"status": "completed", "output": {"video": "https://a.example/1.mp4"}} | echo
+        simulator.faults.append(Fault.answer("result", 200, body=json.dumps(body).encode()))
+        await client.call_tool("get_result", {"request_id": request_id})
+        assert {(job["request_id"], job["status"]) for job in await list_jobs(client)} == {
+            (request_id, "completed"),
+            (None, "unknown"),
+        }
+
+
+async def test_of_two_equal_jobs_of_unknown_outcome_neither_is_put_right(tmp_path: Path) -> None:
+    async with (
+        run_simulator(echo_inputs=True, dates="absent") as simulator,
+        open_server(simulator, tmp_path) as client,
+    ):
+        request_id = await lose(client, simulator)
+        await lose(client, simulator, force_new=True)
+        await anyio.sleep(60)
+        await client.call_tool("get_result", {"request_id": request_id})
+        assert [job["status"] for job in await list_jobs(client)].count("unknown") == 2
 
 
 async def test_jobs_of_another_token_are_not_seen(tmp_path: Path) -> None:

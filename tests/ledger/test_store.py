@@ -280,6 +280,64 @@ async def test_a_request_id_that_two_paid_requests_were_answered_with_leaves_two
         assert (await store.recent("o", limit=9)).jobs == [second, first]
 
 
+DATA = "data:image/png;base64,AAAA"
+SHOTS: dict[str, Any] = {
+    "prompt": "Mist.",
+    "duration": 5,
+    "image": DATA,
+    "more": [DATA, "https://a.example/b"],
+}
+HOSTED: dict[str, Any] = {
+    "image": "https://runcomfy.example/a",
+    "more": ["https://runcomfy.example/a", SHOTS["more"][1]],
+}
+
+
+ECHOES: list[tuple[dict[str, Any], bool]] = [
+    (SHOTS, True),
+    (SHOTS | {"seed": None, "last_image": ""}, True),
+    (SHOTS | HOSTED, True),
+    (SHOTS | {"image": "data:image/png;base64,BBBB"}, False),
+    (SHOTS | {"image": None}, False),
+    (SHOTS | {"more": [DATA]}, False),
+    (SHOTS | {"more": [DATA, "https://runcomfy.example/b"]}, False),
+    (SHOTS | {"more": [[DATA], 1]}, False),
+    (SHOTS | {"duration": True}, False),
+    (SHOTS | {"duration": 5.0}, False),
+    (SHOTS | {"seed": 0}, False),
+    ({}, False),
+]
+
+
+@pytest.mark.parametrize(("echoed", "fits"), ECHOES, ids=str)
+@pytest.mark.parametrize("earlier", [[], [Running()], [SUCCESS]], ids=["new", "open", "ended"])
+async def test_a_result_with_the_arguments_of_a_lost_job_makes_both_one_job(
+    *, earlier: list[Any], echoed: dict[str, Any], fits: bool, tmp_path: Path
+) -> None:
+    new = job(arguments=SHOTS, estimated_microdollars=200_000)
+    adopted = Job(id="a", request_id="r", owner="o", created_at=NOON, status=Status.IN_QUEUE)
+    async with opened(tmp_path) as store:
+        await begin(store, new)
+        await store.observe(new, OutcomeLost(why="No answer."), NOON)
+        for seen in earlier:
+            await store.observe(adopted, seen, NOON)
+            await store.set_saved_to(replace(adopted, saved_to=("/a.mp4",)))
+        result = replace(SUCCESS, echoed_input=echoed)
+        done = await store.observe(adopted, result, NOON)
+        assert (done.id, done.request_id, done.status) == (
+            "job-1" if fits else "a",
+            "r",
+            Status.COMPLETED,
+        )
+        page = await store.recent("o", limit=9)
+        assert [found.id for found in page.jobs] == (["job-1"] if fits else ["a", "job-1"])
+        assert (await store.find("r", "o")) == done
+        assert done.saved_to == (("/a.mp4",) if earlier else ())
+        if fits:
+            assert (done.digest, done.estimated_microdollars) == (new.digest, 200_000)
+            assert (done.model_id, done.created_at, done.error) == ("m", NOON, None)
+
+
 async def test_old_finished_jobs_are_deleted_but_unfinished_and_unknown_ones_stay(
     tmp_path: Path,
 ) -> None:

@@ -85,7 +85,7 @@ class Job:
     @property
     def digest(self) -> dict[str, Any]:
         """The arguments as the ledger stores them: every data: URI is replaced by its hash."""
-        return {name: _digest(value) for name, value in self.arguments.items()}
+        return {name: digest(value) for name, value in self.arguments.items()}
 
     @property
     def fingerprint(self) -> str:
@@ -170,8 +170,8 @@ _DATA_URI = re.compile(r"data:(image/|[^,\s]{0,200};base64,)", re.IGNORECASE)
 _MAX_STORED_CHARACTERS = 10_000
 
 
-def _digest(value: Any) -> Any:
-    """Return a value as it is stored; a stored one stays the same."""
+def digest(value: Any) -> Any:
+    """Return an argument as it is stored; a stored one stays the same."""
     match value:
         case str() if len(value) > _MAX_STORED_CHARACTERS or _DATA_URI.match(value):
             # These bytes are part of every fingerprint on disk: changing them would hide jobs
@@ -179,9 +179,9 @@ def _digest(value: Any) -> Any:
             kind = value[:40].partition(",")[0]
             return f"sha256:{hashlib.sha256(value.encode()).hexdigest()} of {kind}"
         case list():
-            return [_digest(item) for item in cast("list[Any]", value)]
+            return [digest(item) for item in cast("list[Any]", value)]
         case dict():
-            return {key: _digest(item) for key, item in cast("dict[str, Any]", value).items()}
+            return {key: digest(item) for key, item in cast("dict[str, Any]", value).items()}
         case _:
             return value
 

@@ -3,10 +3,11 @@
 The state names are RunComfy's, except our `submitting` and `unknown`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 
 class Status(StrEnum):
@@ -99,12 +100,19 @@ class _Result:
         cost_usd: The cost in USD, None while unknown.
         created_at: RunComfy's time, None if missing or unreadable; so is `finished_at`.
         looked_at: Our time of the last poll before this one, None if there was none.
+        model_id: The model, None if the result does not say.
+        echoed_input: The arguments that the result repeats, empty if it repeats none.
     """
 
     cost_usd: float | None = None
     created_at: datetime | None = None
     finished_at: datetime | None = None
     looked_at: datetime | None = None
+    model_id: Any = None
+    # It may be megabytes.
+    echoed_input: Mapping[str, Any] = field(
+        default_factory=dict[str, Any], repr=False, compare=False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

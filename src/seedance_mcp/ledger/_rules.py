@@ -3,13 +3,13 @@
 A database implements `Rows`; the functions below never see SQL. Each runs in one transaction.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol, cast
 
-from seedance_mcp.jobs.job import Job, advance, is_reusable
-from seedance_mcp.jobs.status import Observation, OutcomeLost, Status
+from seedance_mcp.jobs.job import Job, advance, digest, is_reusable
+from seedance_mcp.jobs.status import Failed, Observation, OutcomeLost, Status, Succeeded
 from seedance_mcp.spending.limits import (
     DAY,
     HOUR,
@@ -20,6 +20,8 @@ from seedance_mcp.spending.limits import (
 
 MAX_SUBMIT_TIME = timedelta(seconds=60)
 """Longer than a paid request is under way, connecting and both attempts included."""
+
+_MOST_COMPARED_JOBS = 100
 
 
 class Rows(Protocol):
@@ -111,6 +113,9 @@ def find_reusable(rows: Rows, job: Job, delivered_ids: Collection[str]) -> Job |
 def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Job:
     """Advance a job by an observation and return it as it is now."""
     stored = rows.by_id(job.id) or _with_same_request(rows, job)
+    adopted = (stored or job).model_id is None
+    if adopted and (lost := _job_with_arguments_of(rows, job, observation)):
+        job, stored = replace(lost, request_id=job.request_id, error=None), lost
     if stored is None:
         # Started elsewhere, with the same token.
         new = advance(job, observation, now)
@@ -122,7 +127,7 @@ def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Jo
     )
     if not stored.request_id and (other := _with_same_request(rows, advanced)):
         if other.model_id is None:
-            advanced = _merge(advanced, other)
+            advanced = advance(_merge(advanced, other), observation, now)
             # First, since a request_id is unique.
             rows.delete(other)
         else:
@@ -152,7 +157,7 @@ def _with_same_request(rows: Rows, job: Job) -> Job | None:
 
 
 def _merge(job: Job, other: Job) -> Job:
-    # The other row is there if another process asked about the request_id before this one wrote it.
+    # The other row is there if something asked about the request_id before this one had it.
     return replace(
         other,
         id=job.id,
@@ -161,3 +166,42 @@ def _merge(job: Job, other: Job) -> Job:
         created_at=job.created_at,
         estimated_microdollars=job.estimated_microdollars,
     )
+
+
+def _job_with_arguments_of(rows: Rows, job: Job, seen: Observation) -> Job | None:
+    """Return the only job of unknown outcome that a result can be of, None in any doubt."""
+    if not isinstance(seen, Succeeded | Failed) or not seen.echoed_input:
+        return None
+    lost = rows.newest(job.owner, statuses=[Status.UNKNOWN], limit=_MOST_COMPARED_JOBS)
+    fitting = [old for old in lost if not old.request_id and _is_result_of(seen, old)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _is_result_of(seen: Succeeded | Failed, job: Job) -> bool:
+    # The same arguments may have been bought elsewhere at another time.
+    if seen.created_at and abs(seen.created_at - job.created_at) > HOUR:
+        return False
+    echo, arguments = _given(seen.echoed_input), _given(job.arguments)
+    return (
+        seen.model_id in {None, job.model_id}
+        and echo.keys() == arguments.keys()
+        and all(_is_same(arguments[name], echo[name]) for name in arguments)
+    )
+
+
+def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if value not in (None, "")}
+
+
+def _is_same(stored: Any, echoed: Any) -> bool:
+    match stored, echoed:
+        case list(), list():
+            ours, theirs = cast("list[Any]", stored), cast("list[Any]", echoed)
+            return len(ours) == len(theirs) and all(map(_is_same, ours, theirs))
+        case str(), str():
+            # RunComfy stores what was sent as data, and may repeat its own URL of it (client).
+            data = stored.startswith("sha256:") and " of data:" in stored
+            return digest(echoed) == stored or (data and echoed.startswith("https://"))
+        case _:
+            # True equals 1 in Python.
+            return type(stored) is type(echoed) and stored == echoed

@@ -90,7 +90,9 @@ def read_status(body: Mapping[str, Any]) -> Observation:
 def read_result(body: Mapping[str, Any]) -> Observation:
     """Read a result answer, which has the state of a job that has not ended."""
     status = read_status_word(body)
-    times = {key: _time(body.get(key)) for key in ("created_at", "finished_at")}
+    # What the input holds is only compared with our own; never take a URL from it.
+    times: dict[str, Any] = {key: _time(body.get(key)) for key in ("created_at", "finished_at")}
+    times |= {"model_id": body.get("model_id"), "echoed_input": fields(body.get("input"))}
     cost = _amount(body.get("cost"))
     if status is Status.COMPLETED:
         outputs = read_outputs(body.get("output"))

@@ -103,7 +103,8 @@ class JobTracker:
     async def observe(self, job: Job, seen: Observation) -> Job:
         """Return a job advanced by an observation, in the ledger if it can be written."""
         seen = self._with_poll_time(job, seen)
-        if job.owner and job.request_id and advance(job, seen, self._clock.now()) == job:
+        known = job.owner and job.request_id and job.model_id
+        if known and advance(job, seen, self._clock.now()) == job:
             return job
         try:
             owned = job if job.owner else replace(job, owner=await self.owner())
