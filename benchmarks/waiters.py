@@ -126,7 +126,6 @@ async def measured(way: Way, settings: Settings, model: Model) -> Seen:
         def saw(job: Job) -> None:
             if job.status.final:
                 seen.ends.append((job.request_id or "", time.monotonic()))
-            service.named.note(job)
 
         wall, cpu = time.monotonic(), time.process_time()
         async with anyio.create_task_group() as tasks:
@@ -140,10 +139,11 @@ async def measured(way: Way, settings: Settings, model: Model) -> Seen:
     return seen
 
 
-async def _learned(settings: Settings, token: str, model: Model) -> None:
+async def _learned(settings: Settings, model: Model) -> None:
     """Record earlier jobs of the same kind, each seen running at its first poll."""
-    store = SqliteStore(settings.state_dir, CLOCK, history=timedelta(days=1))
-    owner = await store.owner(token)
+    store = SqliteStore(
+        settings.state_dir, CLOCK, origin=settings.base_url, history=timedelta(days=1)
+    )
     for number, seconds in enumerate(BEFORE):
         ended = utc_now() - timedelta(hours=2)
         begun = ended - timedelta(seconds=seconds)
@@ -151,12 +151,10 @@ async def _learned(settings: Settings, token: str, model: Model) -> None:
             id=f"earlier-{number}",
             model_id=model.model_id,
             arguments=_arguments(model, -1 - number),
-            owner=owner,
+            owner=settings.base_url,
             created_at=begun,
         )
-        job = await store.begin(
-            job, force_new=True, delivered_ids=(), limits=SpendingLimits(jobs_per_hour=MANY)
-        )
+        job = await store.begin(job, force_new=True, limits=SpendingLimits(jobs_per_hour=MANY))
         job = await store.observe(job, Accepted(request_id=job.id), begun)
         job = await store.observe(job, Running(), begun + timedelta(seconds=FIRST_SECONDS))
         outputs = Outputs(videos=("https://a.example/clip.mp4",))
@@ -187,7 +185,7 @@ async def main(way: str, url: str, token: str) -> None:
             "check_images": False,
         }
         settings = Settings(**chosen)
-        await _learned(settings, token, model)
+        await _learned(settings, model)
         print(json.dumps(asdict(await measured(WAYS[way], settings, model))))
 
 

@@ -138,7 +138,7 @@ class Fixtures:
             status=Status.IN_PROGRESS,
         )
         limits = SpendingLimits(jobs_per_hour=PER_HOUR)
-        return await self.store.begin(job, force_new=True, delivered_ids=(), limits=limits)
+        return await self.store.begin(job, force_new=True, limits=limits)
 
     async def _job(self, task_id: str) -> Job:
         job = await self.store.find(task_id, self.owner)
@@ -177,13 +177,12 @@ async def serve() -> None:
     clock = Clock(random=random)
     with (
         tempfile.TemporaryDirectory() as folder,
-        closing(SqliteStore(Path(folder), clock, history=KEPT)) as store,
+        closing(SqliteStore(Path(folder), clock, origin="o", history=KEPT)) as store,
         socket.create_server(("127.0.0.1", 0)) as listening,
     ):
-        owner = await store.owner("made-up")
         async with anyio.create_task_group() as running:
             forms = TaskForms(clock=clock, kept=KEPT)
-            work = Fixtures(store=store, owner=owner, forms=forms, running=running)
+            work = Fixtures(store=store, owner="o", forms=forms, running=running)
             config = uvicorn.Config(build_server(work).streamable_http_app(), log_config=None)
             say(f"Serving on http://127.0.0.1:{listening.getsockname()[1]}/mcp")
             await uvicorn.Server(config).serve([listening])

@@ -52,7 +52,8 @@ def _origin(value: str) -> str:
     encrypted = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
     if not encrypted or not parts.hostname:
         raise ValueError("not a safe origin for a token")
-    return url.rstrip("/")
+    # One origin has one owner in the ledger, however it is written.
+    return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
 
 
 def _folder(value: Path) -> Path:

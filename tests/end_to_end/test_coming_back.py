@@ -181,13 +181,18 @@ async def test_a_request_that_another_process_died_over_is_owed_for_half_an_hour
         assert (late["status"], late["reused"]) == ("in_queue", False)
 
 
-async def test_a_call_that_was_answered_buys_again_after_a_restart(tmp_path: Path) -> None:
+async def test_a_call_whose_job_was_acknowledged_buys_again_after_a_restart_and_a_while(
+    tmp_path: Path,
+) -> None:
     async with run_simulator(run_seconds=60) as simulator:
         async with open_server(simulator, tmp_path) as client:
-            await generate(client, wait_seconds=10)
+            first = structured(await generate(client, wait_seconds=10))["request_id"]
+            await client.call_tool("check_status", {"request_id": first, "wait_seconds": 0})
         async with open_server(simulator, tmp_path) as client:
-            again = await generate(client, wait_seconds=0)
-            assert structured(again)["reused"] is False
+            again = structured(await generate(client, wait_seconds=0))
+            assert (again["request_id"], again["reused"]) == (first, True)
+            await anyio.sleep(15 * 60)
+            assert structured(await generate(client, wait_seconds=0))["reused"] is False
         assert len(simulator.accepted) == 2
 
 
@@ -306,12 +311,40 @@ async def test_of_two_equal_jobs_of_unknown_outcome_neither_is_put_right(tmp_pat
         assert [job["status"] for job in await list_jobs(client)].count("unknown") == 2
 
 
-async def test_jobs_of_another_token_are_not_seen(tmp_path: Path) -> None:
-    async with run_simulator() as simulator:
-        async with open_server(simulator, tmp_path) as client:
-            await generate(client)
-        async with open_server(simulator, tmp_path, token="another-token") as client:
+async def test_a_renewed_token_forgets_nothing(tmp_path: Path) -> None:
+    async with run_simulator(run_seconds=600) as simulator:
+        async with open_server(simulator, tmp_path, max_jobs_per_hour=1) as client:
+            first = structured(await generate(client, wait_seconds=0))["request_id"]
+        renewed = {"token": "renewed-token", "max_jobs_per_hour": 1}
+        async with open_server(simulator, tmp_path, **renewed) as client:
+            listing = structured(await client.call_tool("list_jobs", {}))
+            assert [job["request_id"] for job in listing["jobs"]] == [first]
+            # The simulator knows one token only, so it rejects the new one.
+            assert listing["next_step"] == (
+                f"{DID_NOT_ANSWER} for 1 of these, which may be out of date."
+                " 1 of the open ones were begun with another RunComfy token, and may be unknown to"
+                " the account of this one. Call check_status with the request_id of a job that has"
+                " not ended."
+            )
+            again = structured(await generate(client, wait_seconds=0))
+            assert (again["request_id"], again["reused"]) == (first, True)
+            other = await generate(client, prompt="Another.", wait_seconds=0)
+            assert text(other).startswith(f"{JOBS_LIMIT_REACHED} 1 jobs were started")
+        assert [job.request_id for job in simulator.accepted] == [first]
+
+
+async def test_the_job_of_another_origin_is_not_given_back_and_counts_for_the_limit(
+    tmp_path: Path,
+) -> None:
+    async with run_simulator() as simulator, run_simulator() as another:
+        async with open_server(simulator, tmp_path, max_jobs_per_hour=2) as client:
+            await generate(client, wait_seconds=0)
+        async with open_server(another, tmp_path, max_jobs_per_hour=2) as client:
             assert await list_jobs(client) == []
+            made = structured(await generate(client, wait_seconds=0))
+            assert (made["request_id"], made["reused"]) == (another.accepted[0].request_id, False)
+            third = await generate(client, prompt="Another.", wait_seconds=0)
+            assert text(third).startswith(f"{JOBS_LIMIT_REACHED} 2 jobs were started")
 
 
 async def test_the_hourly_limit_holds_over_restarts_and_force_new(tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ async def test_a_price_that_comes_in_time_buys_the_clip() -> None:
         made = await client.generate(wait_seconds=0)
         assert anyio.current_time() == pytest.approx(3, abs=0.1)
         assert structured(made)["estimated_cost_usd"] == 0.2
-        assert refused(await client.generate()) == cost_limit_exceeded(
+        assert refused(await client.generate(prompt="Another.")) == cost_limit_exceeded(
             "0.2", "0.2", "0.2", allowed_from("2026-01-02 00:00:03")
         )
 
@@ -255,7 +255,7 @@ async def test_a_job_without_any_price_stops_buying_until_its_cost_is_known(
         with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger, ledger:
             ledger.execute("UPDATE jobs SET model_id = 'someone/another-model'")
         async with _limited(simulator, tmp_path) as client:
-            line = refused(await generate(client))
+            line = refused(await generate(client, prompt="Another."))
             assert line == (
                 f"{COST_LIMIT_UNUSABLE} the cost of the job of 2026-01-01 00:00:00 UTC is"
                 f" unknown; call get_result with request_id {request_id} to read it, or ask"
@@ -263,7 +263,7 @@ async def test_a_job_without_any_price_stops_buying_until_its_cost_is_known(
             )
             for _ in range(2):
                 await client.call_tool("get_result", {"request_id": request_id})
-            assert not (await generate(client)).is_error
+            assert not (await generate(client, prompt="Another.")).is_error
 
 
 def _limited(simulator: Simulator, folder: Path) -> Any:
@@ -280,6 +280,9 @@ def _make_older(ledger: Path) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("PRAGMA user_version = 2")
         connection.execute("ATTACH ? AS newer", (str(newer),))
-        columns = ", ".join(row[1] for row in connection.execute("PRAGMA main.table_info(jobs)"))
-        connection.execute(f"INSERT INTO jobs SELECT {columns} FROM newer.jobs")  # noqa: S608 - of our own column names
+        rows = connection.execute("PRAGMA main.table_info(jobs)")
+        columns: list[str] = [row[1] for row in rows]
+        renamed = {"owner": "token_hash", "delivered": "acknowledged_by != '[]'"}
+        values = ", ".join(renamed.get(column, column) for column in columns)
+        connection.execute(f"INSERT INTO jobs SELECT {values} FROM newer.jobs")  # noqa: S608 - of our own column names
         connection.execute("INSERT INTO secret SELECT key FROM newer.secret")

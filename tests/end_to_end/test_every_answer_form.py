@@ -9,7 +9,14 @@ import pytest
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from tests.support.client import open_client, structured, text
-from tests.support.wording import DO_NOT_REPEAT, NO_BALANCE, NO_SUCH_REQUEST, NOT_SENT_AGAIN, STORED
+from tests.support.wording import (
+    DO_NOT_REPEAT,
+    NO_BALANCE,
+    NO_SUCH_REQUEST,
+    NOT_SENT_AGAIN,
+    REUSED,
+    STORED,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -300,12 +307,32 @@ async def test_a_paid_request_without_an_answer_is_unknown_and_never_sent_again(
         assert structured(forced)["status"] == "completed"
 
 
-async def test_an_identical_call_buys_again_once_the_first_was_answered() -> None:
+@pytest.mark.parametrize("tool", ["check_status", "get_result", "cancel_job"])
+async def test_an_identical_call_buys_again_once_a_tool_was_called_with_the_request_id(
+    tool: str,
+) -> None:
     async with open_client(Behaviour(run_seconds=30)) as client:
         first = structured(await client.generate(wait_seconds=0))
+        again = structured(await client.generate(wait_seconds=0))
+        assert (again["request_id"], again["reused"]) == (first["request_id"], True)
+        assert again["warnings"] == [REUSED]
+        await client.call(tool, request_id=first["request_id"])
         second = structured(await client.generate(wait_seconds=0))
-        assert first["request_id"] != second["request_id"]
+        assert (second["request_id"] == first["request_id"], second["reused"]) == (False, False)
         assert len(client.simulator.accepted) == 2
+
+
+async def test_a_failed_job_is_given_back_until_an_answer_has_said_that_it_failed() -> None:
+    async with open_client(Behaviour(run_seconds=10, outcome="fail")) as client:
+        with anyio.move_on_after(5):
+            await client.generate()
+        await anyio.sleep(10)
+        listed = structured(await client.call("list_jobs"))["jobs"]
+        assert [job["status"] for job in listed] == ["failed"]
+        first = structured(await client.generate(wait_seconds=0))
+        assert (first["status"], first["reused"]) == ("failed", True)
+        second = structured(await client.generate(wait_seconds=0))
+        assert (second["status"], second["reused"]) == ("in_queue", False)
 
 
 async def test_concurrent_identical_calls_buy_one_clip_unless_forced() -> None:

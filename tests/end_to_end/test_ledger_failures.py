@@ -259,7 +259,7 @@ async def test_a_call_waits_only_for_a_time_for_the_request_of_a_process_that_ha
             simulator.faults.append(Fault.drop("submit"))
             await generate(client)
         with (
-            closing(LiveProcesses(tmp_path / "processes")) as hung,
+            closing(LiveProcesses(tmp_path / "processes", 7)) as hung,
             closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger,
         ):
             ledger.execute("UPDATE jobs SET status = 'submitting', process = ?", (hung.process,))

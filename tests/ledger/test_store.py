@@ -39,6 +39,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SAME_ID = "RunComfy answered with the request_id of another job."
+TAKEN = Accepted(request_id="r")
 SUCCESS = Succeeded(outputs=Outputs(videos=("https://a.example/1.mp4",)), cost_usd=0.2)
 
 
@@ -53,7 +54,7 @@ def job(number: int = 1, **changes: Any) -> Job:
 async def opened(folder: Path, *, now: datetime = NOON) -> AsyncGenerator[SqliteStore, None]:
     """Yield a ledger whose clock stands still."""
     clock = Clock(now=lambda: now, random=lambda: 0.5)
-    store = SqliteStore(folder, clock, history=timedelta(days=90))
+    store = SqliteStore(folder, clock, origin="o", history=timedelta(days=90))
     try:
         yield store
     finally:
@@ -63,7 +64,7 @@ async def opened(folder: Path, *, now: datetime = NOON) -> AsyncGenerator[Sqlite
 async def begin(store: SqliteStore, new: Job, **options: Any) -> Job:
     """Begin a job, by default as a call that no limit stops."""
     limits = SpendingLimits(jobs_per_hour=99)
-    chosen: dict[str, Any] = {"force_new": False, "delivered_ids": (), "limits": limits, **options}
+    chosen: dict[str, Any] = {"force_new": False, "limits": limits, **options}
     return await store.begin(new, **chosen)
 
 
@@ -123,44 +124,78 @@ async def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
     assert modes == {"state": 0o700, "ledger.db": 0o600}
 
 
-async def test_owners_are_hashes_with_a_key_of_their_ledger(tmp_path: Path) -> None:
+async def test_tokens_are_kept_as_hashes_with_a_key_of_their_ledger(tmp_path: Path) -> None:
     async with opened(tmp_path / "a") as one, opened(tmp_path / "b") as other:
-        owner = await one.owner("a-secret-token")
-        assert (len(owner), "a-secret-token" in owner) == (64, False)
-        assert owner == await one.owner("a-secret-token")
-        assert owner != await one.owner("another-token")
-        assert owner != await other.owner("a-secret-token")
+        kept = await one.token_hash("a-secret-token")
+        assert (len(kept), "a-secret-token" in kept) == (64, False)
+        assert kept == await one.token_hash("a-secret-token")
+        assert kept != await one.token_hash("another-token")
+        assert kept != await other.token_hash("a-secret-token")
 
 
 @pytest.mark.parametrize(
-    ("earlier", "delivered", "reused"),
+    ("seen", "acknowledged", "owed_here", "owed_elsewhere"),
     [
-        ([], False, True),
-        ([Accepted(request_id="r")], False, True),
-        ([Accepted(request_id="r"), Running()], False, True),
-        ([Accepted(request_id="r")], True, False),
-        ([OutcomeLost()], False, True),
-        ([Accepted(request_id="r"), SUCCESS], False, True),
-        ([Accepted(request_id="r"), Failed(error="no")], False, True),
-        ([Accepted(request_id="r"), SUCCESS], True, False),
-        ([Accepted(request_id="r"), Cancelled()], False, False),
+        ([], False, (0, 29, 1500), (0, 29, 1500)),
+        ([OutcomeLost()], False, (0, 29), (0, 29)),
+        ([TAKEN], False, (0, 29, 1439), (0, 29, 1439)),
+        ([TAKEN, Running()], False, (0, 29, 1439), (0, 29, 1439)),
+        ([TAKEN, SUCCESS], False, (0, 29, 1439), (0, 29, 1439)),
+        ([TAKEN, Failed(error="no")], False, (0, 29, 1439, 1500), (0, 29, 1439, 1500)),
+        ([TAKEN, Cancelled()], False, (), ()),
+        ([TAKEN], True, (), (0, 14)),
+        ([TAKEN, Running()], True, (), (0, 14)),
+        ([TAKEN, SUCCESS], True, (), (0, 14)),
+        ([TAKEN, Failed(error="no")], True, (), (0, 14)),
     ],
     ids=str,
 )
-async def test_an_identical_call_gets_an_undelivered_job_back(
-    *, earlier: list[Any], delivered: bool, reused: bool, tmp_path: Path
+async def test_an_identical_call_gets_a_job_back_until_it_is_acknowledged_or_too_old(
+    *,
+    seen: list[Any],
+    acknowledged: bool,
+    owed_here: tuple[int, ...],
+    owed_elsewhere: tuple[int, ...],
+    tmp_path: Path,
 ) -> None:
-    async with opened(tmp_path) as store, opened(tmp_path) as other_process:
+    async with opened(tmp_path) as store, opened(tmp_path) as elsewhere:
         first = await begin(store, job())
-        for seen in earlier:
-            await store.observe(first, seen, NOON)
-        if delivered:
-            await store.mark_delivered(first)
-        again = job(id="job-again", created_at=NOON + timedelta(minutes=29))
-        for process in (store, other_process):
-            got = await begin(process, replace(again, id=f"again-{id(process)}"))
-            assert (got.id == first.id) is reused
-        assert (await begin(store, replace(again, id="forced"), force_new=True)).id == "forced"
+        for observation in seen:
+            await store.observe(first, observation, NOON)
+        if acknowledged:
+            await store.acknowledge("r", "o")
+        for process, owed in ((store, owed_here), (elsewhere, owed_elsewhere)):
+            for minutes in (0, 14, 15, 29, 30, 1439, 1440, 1500):
+                later = job(id="later", created_at=NOON + timedelta(minutes=minutes))
+                is_owed = minutes <= max(owed, default=-1)
+                expected = replace(first, id="job-1") if is_owed else None
+                found = await process.find_owed(later)
+                assert (found and found.id) == (expected and expected.id), minutes
+        forced = job(id="forced")
+        assert await begin(store, forced, force_new=True) == forced
+
+
+async def test_a_job_that_the_clock_dates_into_the_future_is_owed_as_if_begun_now(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store:
+        await begin(store, job(created_at=NOON + timedelta(days=400)))
+        again = await store.find_owed(job(id="again"))
+        assert again
+        assert again.id == "job-1"
+
+
+async def test_a_failed_job_is_owed_to_every_process_until_an_answer_has_said_so(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store, opened(tmp_path) as elsewhere:
+        await begin(store, job())
+        await store.observe(job(), TAKEN, NOON)
+        failed = await store.observe(job(), Failed(error="no"), NOON)
+        assert await elsewhere.find_owed(job(id="again")) == failed
+        await store.note_failure_told(failed)
+        assert await store.find_owed(job(id="again")) is None
+        assert await elsewhere.find_owed(job(id="again")) is None
 
 
 @pytest.mark.parametrize(
@@ -185,17 +220,6 @@ async def test_a_job_of_unknown_outcome_is_reused_for_half_an_hour(tmp_path: Pat
         assert await begin(store, late) == late
 
 
-async def test_an_undelivered_job_that_ended_is_reused_for_a_day(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
-        await begin(store, job())
-        await store.observe(job(), Accepted(request_id="r"), NOON)
-        await store.observe(job(), SUCCESS, NOON)
-        soon = job(id="soon", created_at=NOON + timedelta(hours=23))
-        assert (await begin(store, soon)).id == "job-1"
-        late = job(id="late", created_at=NOON + timedelta(hours=24))
-        assert await begin(store, late) == late
-
-
 async def test_the_hourly_limit_counts_started_jobs_and_says_when_the_next_is_allowed(
     tmp_path: Path,
 ) -> None:
@@ -211,8 +235,8 @@ async def test_the_hourly_limit_counts_started_jobs_and_says_when_the_next_is_al
             f"{JOBS_LIMIT_REACHED} 3 jobs were started within the hour; the next is allowed at"
             " 13:00:00 UTC, in about 30 min. Nothing was charged."
         )
-        stranger = replace(fourth, id="stranger", owner="p")
-        assert await begin(store, stranger, limits=three) == stranger
+        with pytest.raises(SpendingLimitReached):
+            await begin(store, replace(fourth, owner="another origin"), limits=three)
         await store.discard(job(2))
         assert await begin(store, fourth, limits=three) == fourth
         late = job(5, created_at=NOON + timedelta(hours=1))
@@ -223,6 +247,7 @@ async def test_a_job_that_a_dead_process_was_submitting_becomes_unknown(tmp_path
     dead = SqliteStore(
         tmp_path,
         Clock(now=lambda: NOON, random=lambda: 0.5),
+        origin="o",
         history=timedelta(days=90),
     )
     await begin(dead, job())
@@ -424,14 +449,14 @@ def _migrate_twice(path: Path, instant: int) -> tuple[bool, bool]:
             if instants == instant:
                 ours.set_progress_handler(None, 1)
                 with suppress(sqlite3.OperationalError):
-                    migrate(theirs)
+                    migrate(theirs, "o", lambda: False)
                     let_in = True
 
         for connection in (ours, theirs):
             connection.execute("PRAGMA synchronous = OFF")
         # SQLite calls it before every instruction of its virtual machine.
         ours.set_progress_handler(interfere, 1)
-        migrate(ours)
+        migrate(ours, "o", lambda: False)
         assert len(SqliteRows(ours, "").secret()) == 32
     return instants >= instant, let_in
 
@@ -449,7 +474,7 @@ def test_a_migration_survives_another_process_migrating_at_any_instant(
 
 
 async def test_a_process_is_alive_until_it_closes(tmp_path: Path) -> None:
-    one, other = LiveProcesses(tmp_path), LiveProcesses(tmp_path)
+    one, other = LiveProcesses(tmp_path, 7), LiveProcesses(tmp_path, 7)
     assert (one.is_alive(other.process), other.is_alive(one.process)) == (True, True)
     assert one.is_alive("never-was") is False
     other.close()

@@ -17,7 +17,7 @@ from mcp_types import (
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import ToolClient, open_client, open_mcp_client, structured
+from tests.support.client import ToolClient, open_client, structured
 from tests.support.notifications import subscribe
 from tests.support.restarting_server import generate, open_server, run_simulator
 from tests.support.wording import OUT_OF_DATE
@@ -163,17 +163,15 @@ async def test_reading_jobs_without_a_token_explains_how_to_set_one() -> None:
         assert completed.completion.values == []
 
 
-async def test_another_owner_on_the_same_ledger_sees_nothing(tmp_path: Path) -> None:
-    async with run_simulator(run_seconds=10) as simulator:
+async def test_another_origin_on_the_same_ledger_sees_nothing(tmp_path: Path) -> None:
+    async with run_simulator(run_seconds=10) as simulator, run_simulator() as another:
         async with open_server(simulator, tmp_path) as client:
             made = structured(await generate(client, wait_seconds=0))["request_id"]
-        async with open_mcp_client(
-            tmp_path, token="another-token", base_url=simulator.url
-        ) as client:
+        async with open_server(another, tmp_path) as client:
             assert (await read(client, "seedance://jobs"))["jobs"] == []
             completed = await client.complete(JOB, {"name": "request_id", "value": ""})
             assert completed.completion.values == []
-            with pytest.raises(MCPError, match="token"):
+            with pytest.raises(MCPError, match="Resource not found"):
                 await client.read_resource(f"seedance://jobs/{made}")
             with pytest.raises(MCPError, match="Resource not found"):
                 await subscribe(client, f"seedance://jobs/{made}")
@@ -217,13 +215,15 @@ async def test_an_unknown_argument_template_or_prompt_is_refused_for_completion(
     assert refused.value.code == -32602
 
 
-async def test_reading_a_job_does_not_count_as_delivering_its_answer() -> None:
+async def test_a_list_of_the_jobs_acknowledges_none_and_reading_one_does() -> None:
     async with open_client(Behaviour(run_seconds=60)) as client:
         with anyio.move_on_after(3):
             client.simulator.faults.append(Fault.delay("submit", 2))
             await client.generate()
         (listed,) = (await read(client.mcp, "seedance://jobs"))["jobs"]
-        await read(client.mcp, f"seedance://jobs/{listed['request_id']}")
         again = structured(await client.generate(wait_seconds=0))
         assert (again["request_id"], again["reused"]) == (listed["request_id"], True)
-        assert len(client.simulator.accepted) == 1
+        await read(client.mcp, f"seedance://jobs/{listed['request_id']}")
+        bought = structured(await client.generate(wait_seconds=0))
+        assert (bought["request_id"] == listed["request_id"], bought["reused"]) == (False, False)
+        assert len(client.simulator.accepted) == 2

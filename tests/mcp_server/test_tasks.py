@@ -297,12 +297,13 @@ async def test_a_job_that_ended_unseen_is_returned_at_once_and_not_as_a_task(
     tmp_path: Path,
 ) -> None:
     around = Clock(now=virtual_now, random=lambda: 0.5)
-    with closing(SqliteStore(tmp_path, around, history=timedelta(days=90))) as ledger:
+    ledger = SqliteStore(tmp_path, around, origin="o", history=timedelta(days=90))
+    with closing(ledger):
         polling = TaskPolling()
         async with knowing(extensions=[polling], state_dir=tmp_path) as client:
             await cut_off(client)
-            owner = await ledger.owner(client.simulator.token)
-            job = await ledger.find(client.simulator.accepted[0].request_id, owner)
+            request_id = client.simulator.accepted[0].request_id
+            job = await ledger.find(request_id, client.simulator.url)
             assert job is not None
             ended = Succeeded(outputs=Outputs(videos=("https://a.example/1.mp4",)))
             await ledger.observe(job, ended, virtual_now())
@@ -323,17 +324,23 @@ async def test_warnings_at_the_start_of_a_task_are_in_its_result_too() -> None:
         assert warning.startswith(remark)
 
 
-async def test_a_task_counts_as_an_answer_that_names_the_job(tmp_path: Path) -> None:
+async def test_only_the_poll_that_hands_over_the_end_of_a_task_acknowledges_it(
+    tmp_path: Path,
+) -> None:
     async with restarting_server.run_simulator(run_seconds=60) as simulator:
-        for number in (1, 2):
-            async with knowing_server(simulator, tmp_path) as client:
-                await start_task(client, ARGUMENTS)
-                await anyio.sleep(3)
-                assert len(simulator.accepted) == number
         async with knowing_server(simulator, tmp_path) as client:
-            await start_task(client, ARGUMENTS)
-            await start_task(client, ARGUMENTS)
-        assert len({job.request_id for job in simulator.accepted}) == 4
+            task_id = (await start_task(client, ARGUMENTS)).task_id
+            assert (await start_task(client, ARGUMENTS)).task_id == task_id
+            await anyio.sleep(5)
+            for method in ("get", "cancel", "update"):
+                given: dict[str, Any] = {"inputResponses": {}} if method == "update" else {}
+                await ask_about_task(client.session, method, task_id, **given)
+            assert (await start_task(client, ARGUMENTS)).task_id == task_id
+            await anyio.sleep(70)
+            ended = await ask_about_task(client.session, "get", task_id)
+            assert ended["status"] == "completed"
+            assert (await start_task(client, ARGUMENTS)).task_id != task_id
+        assert len(simulator.accepted) == 2
 
 
 @pytest.mark.parametrize("ledger", ["kept", "lost"])

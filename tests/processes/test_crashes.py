@@ -27,7 +27,7 @@ from tests.support.crash_scene import (
 )
 from tests.support.fork_server import ForkServer
 from tests.support.timeouts import NEVER_SECONDS, wait_until
-from tests.support.wording import MAYBE_CHARGED
+from tests.support.wording import MAYBE_CHARGED, REUSED
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +41,7 @@ UNKNOWN: dict[str, Any] = {
     "video_url": None,
     "error": None,
     "reused": True,
-    "warnings": [],
+    "warnings": [REUSED],
     "next_step": (MAYBE_CHARGED),
 }
 """The answer to a repeated call whose job may have been bought, without the elapsed time."""
@@ -130,7 +130,7 @@ async def test_a_job_that_a_dead_process_was_submitting_is_unknown_and_not_sent_
         assert result["structuredContent"] == {**UNKNOWN, "elapsed_seconds": elapsed}
         assert content["text"] == (
             f"model_id: {UNKNOWN['model_id']}; status: unknown; elapsed_seconds: {elapsed};"
-            f" reused: true\nnext_step: {UNKNOWN['next_step']}"
+            f" reused: true\nwarnings: {REUSED}\nnext_step: {UNKNOWN['next_step']}"
         )
         assert scene.posts() == 1
         forced = await scene.server.call("generate_video", **scene.arguments(force_new=True))

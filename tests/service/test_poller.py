@@ -101,14 +101,15 @@ async def test_after_some_jobs_a_wait_polls_less_and_reports_the_usual_time() ->
         for number in range(8):
             behaviour.run_seconds = 40 + number / 2
             before = client.paths().count("status")
-            assert structured(await client.generate(wait_seconds=60))["status"] == "completed"
+            made = structured(await client.generate(wait_seconds=60, force_new=True))
+            assert made["status"] == "completed"
             asked.append(client.paths().count("status") - before)
             await anyio.sleep(61)
         # Half of what polling every 2 seconds would take.
         assert asked[-1] <= ceil(43.5 / 2) / 2
         client.progress.clear()
         behaviour.run_seconds = 58
-        await client.generate(wait_seconds=60)
+        await client.generate(wait_seconds=60, force_new=True)
         said = [message or "" for _, _, message in client.progress]
         assert any("; usually 4" in message and " s left" in message for message in said)
         assert any(message.endswith("longer than usual") for message in said)
@@ -118,7 +119,7 @@ async def test_after_some_jobs_a_wait_polls_less_and_reports_the_usual_time() ->
 async def test_jobs_with_other_settings_do_not_change_the_schedule() -> None:
     async with open_client(Behaviour(run_seconds=40)) as client:
         for _ in range(3):
-            await client.generate(wait_seconds=60)
+            await client.generate(wait_seconds=60, force_new=True)
         await anyio.sleep(61)
         client.progress.clear()
         await client.generate(wait_seconds=60, duration=10)

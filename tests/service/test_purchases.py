@@ -47,11 +47,10 @@ async def test_a_call_cancelled_once_its_job_is_in_the_ledger_still_buys_it(
             clock=clock,
             transport=None,
             local_files=False,
-            answers_left=lambda: True,
             on_change=list[Job]().append,
         )
         async with open_service(options) as local:
-            remote = RemoteStore(tmp_path, clock, history=timedelta(days=90))
+            remote = RemoteStore(tmp_path, clock, origin=simulator.url, history=timedelta(days=90))
             service = replace(local, store=remote)
 
             async def watch(_: JobReport) -> None:
@@ -61,8 +60,7 @@ async def test_a_call_cancelled_once_its_job_is_in_the_ledger_still_buys_it(
             with anyio.move_on_after(0.75) as call:
                 await service.buy(ARGUMENTS, wait_seconds=45, force_new=False, watch=watch)
             await anyio.sleep(5)
-            owner = await service.tracker.owner()
-            rows = (await remote.recent(owner, limit=9)).jobs
+            rows = (await remote.recent(simulator.url, limit=9)).jobs
             remote.close()
         bought = [job.request_id for job in simulator.accepted]
         assert (call.cancelled_caught, len(bought)) == (True, 1)

@@ -55,6 +55,7 @@ PAID_FOR = "The clip is paid for and can be fetched again."
 INCOMPLETE = "did not send the whole clip"
 NOT_COMPLETE_YET = "It is not complete yet"
 READS_COST = "it saves the video, whose URL may expire, and reads what it cost."
+REUSED = "This is the job of an earlier identical call; force_new true buys another clip."
 
 
 def cost_limit_exceeded(limit: str, total: str, estimate: str, why: str) -> str:

@@ -43,7 +43,8 @@ class Job:
         request_id: RunComfy's id, None until the POST is answered.
         model_id: The model, None for a job that was started elsewhere.
         arguments: The model's arguments with defaults; empty for a job that was started elsewhere.
-        owner: The keyed hash of the owner's token.
+        owner: Who may see it: the origin of RunComfy that it was begun at.
+        token_hash: The keyed hash of the token that began it, "" if unknown.
         created_at: When the job was recorded, or when RunComfy says that it was created.
         queue_position: The number of jobs ahead of it, None if not queued or unknown.
         started_at: When it was first seen running, None if it never was.
@@ -54,7 +55,7 @@ class Job:
         error: Why it failed, in RunComfy's words, cut to one line.
         saved_to: The paths of its downloaded outputs, in the order of `Outputs.each`; "" for one
             that is not downloaded, and the last ones may be missing.
-        delivered: Whether an answer has named its request_id.
+        acknowledged_by: The processes to which a later call brought its request_id.
         timely: Whether `finished_at` is right to within seconds: RunComfy gave it, or the job was
             polled shortly before its end.
     """
@@ -64,6 +65,7 @@ class Job:
     model_id: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
     owner: str = ""
+    token_hash: str = ""
     created_at: datetime
     status: Status = Status.SUBMITTING
     queue_position: int | None = None
@@ -74,7 +76,7 @@ class Job:
     estimated_microdollars: int | None = None
     error: str | None = None
     saved_to: tuple[str, ...] = ()
-    delivered: bool = False
+    acknowledged_by: tuple[str, ...] = ()
     timely: bool = True
 
     @property
@@ -90,8 +92,7 @@ class Job:
     @property
     def fingerprint(self) -> str:
         """A hash that is equal for the same owner, model and arguments with defaults."""
-        identity = json.dumps([self.owner, self.model_id, self.digest], sort_keys=True)
-        return hashlib.sha256(identity.encode()).hexdigest()
+        return fingerprint(self.owner, self.model_id, self.digest)
 
     def elapsed_seconds(self, now: datetime) -> float:
         """Return the seconds from creation to the end, or to `now` before it."""
@@ -108,23 +109,56 @@ class Job:
 TIMELY = timedelta(seconds=20)
 """How long before its end a job must have been polled for the end to count as known."""
 
-UNKNOWN_IS_REUSED_FOR = timedelta(minutes=30)
-ENDED_IS_REUSED_FOR = timedelta(hours=24)
-"""How long an identical call gets a job back whose outcome is unknown, or that has ended."""
+UNKNOWN_IS_OWED_FOR = timedelta(minutes=30)
+OWED_FOR = timedelta(hours=24)
+"""How long after it was begun an identical call gets a job back, unknown or any other."""
+
+OWN_ACKNOWLEDGEMENTS_FOR = timedelta(minutes=15)
+"""How long after a job was begun an acknowledgement counts for its process alone.
+
+Another window that lists jobs and looks at one must not disarm the window that waits for it.
+"""
+
+EVERYONE = "*"
+"""The process whose acknowledgement counts for all at once."""
 
 
-def is_reusable(job: Job, new: Job) -> bool:
-    """Return whether a call that would start `new` gets the identical `job` instead.
+def fingerprint(owner: str, model_id: str | None, digest: Mapping[str, Any]) -> str:
+    """Return a hash that is equal for the same owner, model and digest of the arguments."""
+    identity = json.dumps([owner, model_id, digest], sort_keys=True)
+    return hashlib.sha256(identity.encode()).hexdigest()
 
-    It does if no answer has named the job yet, or if the job's outcome is unknown and recent. An
-    ended job counts for a day, since its caller paid and never got it; a cancelled one never does.
+
+def is_acknowledged(job: Job, process: str, now: datetime) -> bool:
+    """Return whether a later call has brought the job's request_id, as a process may count it."""
+    if now - job.created_at >= OWN_ACKNOWLEDGEMENTS_FOR and job.acknowledged_by:
+        return True
+    return process in job.acknowledged_by or EVERYONE in job.acknowledged_by
+
+
+def is_owed(job: Job, new: Job, process: str) -> bool:
+    """Return whether a call in a process that would start `new` gets the identical `job` instead.
+
+    | state of the job               | owed until                                              |
+    |--------------------------------|---------------------------------------------------------|
+    | unknown                        | it is 30 minutes old                                    |
+    | submitting                     | acknowledged, or known to be accepted or not            |
+    | in_queue, in_progress          | acknowledged, or 24 hours old                           |
+    | completed                      | acknowledged, or 24 hours old                           |
+    | failed                         | acknowledged, or an answer has said that it failed      |
+    | cancelled                      | never                                                   |
     """
-    if job.fingerprint != new.fingerprint or job.status is Status.CANCELLED:
-        return False
-    age = new.created_at - job.created_at
-    if job.status is Status.UNKNOWN:
-        return age < UNKNOWN_IS_REUSED_FOR
-    return not job.delivered and not (job.status.final and age >= ENDED_IS_REUSED_FOR)
+    # A job that the clock dates into the future counts as begun now.
+    age = max(new.created_at - job.created_at, timedelta(0))
+    match job.status:
+        case Status.CANCELLED:
+            return False
+        case Status.UNKNOWN:
+            return age < UNKNOWN_IS_OWED_FOR
+        case Status.IN_QUEUE | Status.IN_PROGRESS | Status.COMPLETED if age >= OWED_FOR:
+            return False
+        case _:
+            return not is_acknowledged(job, process, new.created_at)
 
 
 def advance(job: Job, seen: Observation, now: datetime) -> Job:

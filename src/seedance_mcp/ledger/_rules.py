@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, cast
 
-from seedance_mcp.jobs.job import Job, advance, digest, is_reusable
+from seedance_mcp.jobs.job import EVERYONE, Job, advance, digest, is_acknowledged, is_owed
 from seedance_mcp.jobs.status import Failed, Observation, OutcomeLost, Status, Succeeded
 from seedance_mcp.spending.limits import (
     DAY,
@@ -30,30 +30,32 @@ class Rows(Protocol):
     Without `statuses`, jobs in every state are meant.
     """
 
+    process: str
+
     def secret(self) -> bytes:
-        """Return the key of the owners' hash."""
+        """Return the key of the tokens' hash."""
         ...
 
     def by_id(self, job_id: str) -> Job | None: ...
 
     def by_request_id(self, request_id: str, owner: str) -> Job | None: ...
 
-    def identical_undelivered(self, job: Job) -> list[Job]:
-        """Return the undelivered jobs with a job's fingerprint, newest first, at most 100."""
+    def identical(self, job: Job) -> list[Job]:
+        """Return the jobs with a job's fingerprint, newest first, at most 1000."""
         ...
 
     def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]: ...
 
     def count(self, owner: str, *, statuses: Collection[Status]) -> int: ...
 
-    def nth_newest_created_at(self, owner: str, *, n: int, since: datetime) -> datetime | None:
+    def nth_newest_created_at(self, n: int, *, since: datetime) -> datetime | None:
         """Return when the nth newest job started after a time was created, None if fewer were.
 
         Jobs started elsewhere, whose model is unknown, do not count.
         """
         ...
 
-    def started_since(self, owner: str, since: datetime) -> list[Job]:
+    def started_since(self, since: datetime) -> list[Job]:
         """Return the jobs started after a time and not cancelled, oldest first.
 
         Jobs started elsewhere, whose model is unknown, do not count.
@@ -70,7 +72,7 @@ class Rows(Protocol):
     def update(self, job: Job, *, was: Status, at: datetime) -> None:
         """Update a job, and add an event if its state is another than it was."""
 
-    def mark_delivered(self, job: Job) -> None: ...
+    def set_acknowledged_by(self, job: Job) -> None: ...
 
     def set_saved_to(self, job: Job) -> None: ...
 
@@ -81,33 +83,40 @@ class Rows(Protocol):
         """Delete the jobs that finished before a time."""
 
 
-def begin(
-    rows: Rows, job: Job, *, force_new: bool, delivered_ids: Collection[str], limits: SpendingLimits
-) -> Job:
+def begin(rows: Rows, job: Job, *, force_new: bool, limits: SpendingLimits) -> Job:
     """Insert a new job, or return the earlier one that the call repeats.
 
     Raises:
-        SpendingLimitReached: The owner may not start another job now.
+        SpendingLimitReached: No other job may start now.
     """
-    if not force_new and (earlier := find_reusable(rows, job, delivered_ids)):
+    if not force_new and (earlier := find_owed(rows, job)):
         return earlier
     now = job.created_at
     # Counted in the same transaction as the insert: else two processes could both start the
     # last job that is allowed.
-    oldest = rows.nth_newest_created_at(job.owner, n=limits.jobs_per_hour, since=now - HOUR)
+    oldest = rows.nth_newest_created_at(limits.jobs_per_hour, since=now - HOUR)
     check_hourly_limit(job, oldest, limits)
     if limits.usd_per_day is not None:
-        check_daily_limit(job, rows.started_since(job.owner, now - DAY), limits)
+        check_daily_limit(job, rows.started_since(now - DAY), limits)
     rows.insert(job, at=now)
     return job
 
 
-def find_reusable(rows: Rows, job: Job, delivered_ids: Collection[str]) -> Job | None:
+def find_owed(rows: Rows, job: Job) -> Job | None:
     """Return the newest job that an identical call gets back instead of buying a new one."""
-    for old in rows.identical_undelivered(job):
-        if old.id not in delivered_ids and is_reusable(old, job):
-            return old
-    return None
+    return next((old for old in rows.identical(job) if is_owed(old, job, rows.process)), None)
+
+
+def acknowledge(rows: Rows, request_id: str, owner: str, now: datetime) -> None:
+    """Note that a later call brought a job's request_id to this process."""
+    job = rows.by_request_id(request_id, owner)
+    if job and not is_acknowledged(job, rows.process, now):
+        rows.set_acknowledged_by(replace(job, acknowledged_by=(*job.acknowledged_by, rows.process)))
+
+
+def note_failure_told(rows: Rows, job: Job) -> None:
+    """Note that an answer has said that a job failed, which ends what is owed."""
+    rows.set_acknowledged_by(replace(job, acknowledged_by=(EVERYONE,)))
 
 
 def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Job:

@@ -60,31 +60,25 @@ class Store(ABC):
     def close(self) -> None:
         """Close the ledger; its next use opens it again."""
 
-    async def owner(self, token: str) -> str:
-        """Return a token's owner: a keyed hash in hex, which does not reveal the token."""
+    async def token_hash(self, token: str) -> str:
+        """Return a keyed hash of a token in hex, which does not reveal it."""
         key = await self._run(lambda rows: rows.secret())
         return hmac.new(key, token.encode(), sha256).hexdigest()
 
-    async def begin(
-        self, job: Job, *, force_new: bool, delivered_ids: Collection[str], limits: SpendingLimits
-    ) -> Job:
+    async def begin(self, job: Job, *, force_new: bool, limits: SpendingLimits) -> Job:
         """Write a new job, or return the earlier one that the call repeats unless `force_new`.
 
-        `delivered_ids` are our ids of jobs that this process has delivered, including those that
-        the ledger does not have marked yet. Limits count the owner's jobs over all processes.
+        Limits count the jobs of all processes and owners.
 
         Raises:
-            SpendingLimitReached: The owner may not start another job now.
+            SpendingLimitReached: No other job may start now.
         """
-        step = partial(
-            rules.begin, job=job, force_new=force_new, delivered_ids=delivered_ids, limits=limits
-        )
+        step = partial(rules.begin, job=job, force_new=force_new, limits=limits)
         return await self._run_settled(step, writes=True)
 
-    async def find_reusable(self, job: Job, *, delivered_ids: Collection[str]) -> Job | None:
+    async def find_owed(self, job: Job) -> Job | None:
         """Return the earlier job that `begin` would return instead of this one."""
-        step = partial(rules.find_reusable, job=job, delivered_ids=delivered_ids)
-        return await self._run_settled(step)
+        return await self._run_settled(lambda rows: rules.find_owed(rows, job))
 
     async def discard(self, job: Job) -> None:
         """Delete a job that was certainly not accepted."""
@@ -98,9 +92,15 @@ class Store(ABC):
         step = partial(rules.observe, job=job, observation=observation, now=now)
         return await self._run(step, writes=True)
 
-    async def mark_delivered(self, job: Job) -> None:
-        """Write that an answer with the job's request_id was delivered."""
-        await self._run(lambda rows: rows.mark_delivered(job), writes=True)
+    async def acknowledge(self, request_id: str, owner: str) -> None:
+        """Write that a later call brought a job's request_id to this process."""
+        now = self._clock.now()
+        step = partial(rules.acknowledge, request_id=request_id, owner=owner, now=now)
+        await self._run(step, writes=True)
+
+    async def note_failure_told(self, job: Job) -> None:
+        """Write that an answer has said that a job failed."""
+        await self._run(lambda rows: rules.note_failure_told(rows, job), writes=True)
 
     async def set_saved_to(self, job: Job) -> None:
         """Write where a job's files are, its `saved_to`."""

@@ -27,6 +27,9 @@ _Path = Annotated[
 ]
 
 
+_REUSED = "This is the job of an earlier identical call; force_new true buys another clip."
+
+
 class Answer(BaseModel):
     """An answer whose fields are the facts; `next_step` is the last one."""
 
@@ -126,7 +129,7 @@ def job_answer(report: JobReport, now: datetime) -> JobAnswer:
         video_url=next(iter(job.outputs.videos), None),
         error=job.error,
         reused=report.reused,
-        warnings=[*report.warnings, *filter(None, [report.download_error])],
+        warnings=_warnings(report),
         estimated_cost_usd=None if estimate is None else to_usd(estimate),
         saved_to=_paths(job),
         next_step=after_status(report),
@@ -156,8 +159,13 @@ def listing_answer(listing: JobListing) -> JobListAnswer:
     return JobListAnswer(
         jobs=[_listed(job) for job in page.jobs],
         total=page.total,
-        next_step=after_list(page.jobs, listing.stale),
+        next_step=after_list(listing),
     )
+
+
+def _warnings(report: JobReport) -> list[str]:
+    reused = [_REUSED] if report.reused else []
+    return [*reused, *report.warnings, *filter(None, [report.download_error])]
 
 
 def _listed(job: Job) -> ListedJob:

@@ -50,7 +50,7 @@ async def _request_ids(lazy_service: LazyService, beginning: str) -> types.Compl
     """Return the newest ids with a beginning, none if the ledger cannot be read."""
     try:
         service = await lazy_service.get()
-        page = await service.store.recent(await service.tracker.owner(), limit=MOST_JOBS)
+        page = await service.store.recent(service.tracker.owner, limit=MOST_JOBS)
     except SeedanceError:
         return types.Completion(values=[], total=0, has_more=False)
     ids = [job.request_id for job in page.jobs if job.request_id]

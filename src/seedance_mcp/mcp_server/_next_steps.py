@@ -1,10 +1,8 @@
 """What the model should do next: one imperative sentence for every state of a job."""
 
-from collections.abc import Sequence
-
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
-from seedance_mcp.service.reports import JobReport
+from seedance_mcp.service.reports import JobListing, JobReport
 
 
 def after_status(report: JobReport) -> str:
@@ -95,13 +93,20 @@ def after_cancel(job: Job) -> str:
     )
 
 
-def after_list(jobs: Sequence[Job], stale: int) -> str:
-    """Return how to find a clip again; `stale` of the jobs may have changed since."""
+def after_list(listing: JobListing) -> str:
+    """Return how to find a clip again."""
+    jobs, caution = listing.page.jobs, ""
     if not jobs:
         return "No jobs match; call generate_video to make a clip."
-    caution = (
-        f"RunComfy did not answer for {stale} of these, which may be out of date. " if stale else ""
-    )
+    if listing.stale:
+        caution = (
+            f"RunComfy did not answer for {listing.stale} of these, which may be out of date. "
+        )
+    if listing.other_token:
+        caution += (
+            f"{listing.other_token} of the open ones were begun with another RunComfy token, and"
+            " may be unknown to the account of this one. "
+        )
     if any(job.request_id and not job.status.final for job in jobs):
         return f"{caution}Call check_status with the request_id of a job that has not ended."
     if any(job.request_id for job in jobs):

@@ -120,7 +120,9 @@ class Resources:
         if request_id is None:
             listing = await service.list_jobs(status=None, limit=MOST_LISTED_JOBS)
             return listing_answer(listing).structure()
+        await service.tracker.acknowledge(request_id)
         report = await service.status(request_id, wait_seconds=0, watch=ignore)
+        await service.tracker.note_told(report.job)
         return job_answer(report, service.clock.now()).structure()
 
 

@@ -43,7 +43,7 @@ SEND_SECONDS = 0.05
 """How long an answer takes through the SDK and the pipe."""
 
 OpenService = Callable[..., AbstractAsyncContextManager["Service"]]
-"""Opens the service, given `answers_left` and `on_change` as in `ServiceOptions`."""
+"""Opens the service, given `on_change` as in `ServiceOptions`."""
 
 
 class SeedanceServer(Server[LazyService]):
@@ -89,8 +89,6 @@ class SeedanceServer(Server[LazyService]):
         self._lazy_services: set[LazyService] = set()
         self._calls = 0
         self._idle = anyio.Event()
-        self.answers_left: Callable[[], bool] = lambda: True
-        """Returns whether every answer has left; replaced by a transport that can know."""
         self.submit_grace_seconds = SUBMIT_GRACE_SECONDS
         """How long a paid request may still take at the end; a transport that has time sets it."""
         self.failure: SeedanceError | None = None
@@ -121,7 +119,7 @@ class SeedanceServer(Server[LazyService]):
         async with self._subscriptions.running() as on_change:
             # The transport has set its attributes by now; it does so before it runs the server.
             lazy_service = LazyService(
-                partial(self._open_service, answers_left=self.answers_left, on_change=on_change),
+                partial(self._open_service, on_change=on_change),
                 self._fail,
                 submit_grace_seconds=self.submit_grace_seconds,
             )

@@ -9,7 +9,6 @@ from seedance_mcp.models.model import Model
 from seedance_mcp.spending.limits import SpendingLimits
 
 from ._downloads import BackgroundDownloads
-from ._jobs_named_in_answers import NamedJobs
 from ._price_list import PriceList
 from ._remote import RemoteJobs
 from ._schedules import Schedules
@@ -29,7 +28,6 @@ class Components:
     store: Store
     tracker: JobTracker
     submissions: Submissions
-    named: NamedJobs
     remote: RemoteJobs
     schedules: Schedules
     waiter: Waiter

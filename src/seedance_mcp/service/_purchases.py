@@ -1,6 +1,6 @@
 """The one sequence that spends money; nothing else in this package does.
 
-    1. the owner         without a token, nothing can be bought
+    1. the token         without one, nothing can be bought
     2. a repeated call   gets the job of the earlier call, and nothing is bought
     3. preflight         refuses files that the model will not take
     4. the price         is estimated for the limits; unknown, a daily limit refuses the job
@@ -48,12 +48,11 @@ async def purchase(
     Raises:
         SeedanceError: Nothing was bought, and why.
     """
-    owner = await service.tracker.owner()
+    token_hash = await service.tracker.token_hash()
     if not force_new:
         # Before the preflight: the images of a repeated call may be gone by now. A local image is
         # recorded as the data that is sent, so only `begin`, after the preflight, can compare it.
-        new = _new_job(service, arguments, owner)
-        job = await service.store.find_reusable(new, delivered_ids=service.named.job_ids)
+        job = await service.store.find_owed(_new_job(service, arguments, token_hash))
         if job:
             return JobReport(job=job, reused=True), service.submissions.find(job)
     timeout = PREFLIGHT_TIMEOUT_SECONDS
@@ -61,24 +60,23 @@ async def purchase(
         timeout = max(wait_seconds / 2, wait_seconds - SUBMIT_RESERVE_SECONDS)
     checked = await service.preflight.check(arguments, timeout=timeout)
     limits = await service.prices.limits(service.limits, deadline)
-    new = service.prices.with_estimate(_new_job(service, checked.arguments, owner))
+    new = service.prices.with_estimate(_new_job(service, checked.arguments, token_hash))
     job, submission = new, None
     # A cancelled call must not come between the ledger and the paid request.
     with anyio.CancelScope(shield=True):
-        job = await service.store.begin(
-            new, force_new=force_new, delivered_ids=service.named.job_ids, limits=limits
-        )
+        job = await service.store.begin(new, force_new=force_new, limits=limits)
         if job.id == new.id:
             submission = service.submissions.submit(job)
     report = JobReport(job=job, reused=job.id != new.id, warnings=checked.warnings)
     return report, submission or service.submissions.find(job)
 
 
-def _new_job(service: Components, arguments: JSONObject, owner: str) -> Job:
+def _new_job(service: Components, arguments: JSONObject, token_hash: str) -> Job:
     return Job(
         id=uuid4().hex,
         model_id=service.model.model_id,
         arguments=arguments,
-        owner=owner,
+        owner=service.tracker.owner,
+        token_hash=token_hash,
         created_at=service.clock.now(),
     )

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import LedgerError, TokenMissing
-from seedance_mcp.jobs.job import Job, advance
+from seedance_mcp.jobs.job import EVERYONE, Job, advance
 from seedance_mcp.jobs.status import Failed, Observation, Status, Succeeded
 from seedance_mcp.ledger.store import Store
 
@@ -58,17 +58,22 @@ def _visible(job: Job) -> tuple[object, ...]:
 
 @dataclass(eq=False, repr=False)
 class JobTracker:
-    """One owner's jobs, recorded in the ledger if it can be written."""
+    """One owner's jobs, recorded in the ledger if it can be written.
+
+    Attributes:
+        owner: The owner's name in the ledger.
+    """
 
     _store: Store
-    # The owner's RunComfy token: `repr=False` keeps it out of messages and logs.
+    owner: str
+    # The RunComfy token: `repr=False` keeps it out of messages and logs.
     _token: str | None
     _clock: Clock
     _changes: ChangeFeed
     _polled_at: dict[str, datetime] = field(default_factory=dict[str, datetime], init=False)
 
-    async def owner(self) -> str:
-        """Return the owner's name in the ledger.
+    async def token_hash(self) -> str:
+        """Return the keyed hash of the token.
 
         Raises:
             LedgerError: The ledger cannot be read.
@@ -76,7 +81,7 @@ class JobTracker:
         """
         if not self._token:
             raise TokenMissing
-        return await self._store.owner(self._token)
+        return await self._store.token_hash(self._token)
 
     async def find(self, request_id: str) -> Job | None:
         """Return a job by its request id, None if the ledger has none or cannot be read.
@@ -84,8 +89,10 @@ class JobTracker:
         Raises:
             TokenMissing: There is no token, so RunComfy cannot be asked either.
         """
+        if not self._token:
+            raise TokenMissing
         try:
-            return await self._store.find(request_id, await self.owner())
+            return await self._store.find(request_id, self.owner)
         except LedgerError as error:
             logger.error("%s It is not known whether it has %s.", error.message, request_id)
             return None
@@ -100,6 +107,22 @@ class JobTracker:
         now = self._clock.now()
         return Job(id=uuid4().hex, request_id=request_id, created_at=now, status=Status.IN_QUEUE)
 
+    async def acknowledge(self, request_id: str) -> None:
+        """Record that a later call brought a job's request_id: its identical calls buy anew."""
+        try:
+            await self._store.acknowledge(request_id, self.owner)
+        except LedgerError as error:
+            logger.error("%s An identical call gets %s back.", error.message, request_id)
+
+    async def note_told(self, job: Job) -> None:
+        """Record that an answer says how a job stands, if that is that it failed."""
+        if job.status is not Status.FAILED or EVERYONE in job.acknowledged_by:
+            return
+        try:
+            await self._store.note_failure_told(job)
+        except LedgerError as error:
+            logger.error("%s An identical call gets %s back.", error.message, job.request_id)
+
     async def observe(self, job: Job, seen: Observation) -> Job:
         """Return a job advanced by an observation, in the ledger if it can be written."""
         seen = self._with_poll_time(job, seen)
@@ -107,7 +130,8 @@ class JobTracker:
         if known and advance(job, seen, self._clock.now()) == job:
             return job
         try:
-            owned = job if job.owner else replace(job, owner=await self.owner())
+            # A job that was begun elsewhere has no owner before it is in the ledger.
+            owned = replace(job, owner=self.owner)
             became = await self._store.observe(owned, seen, self._clock.now())
         except LedgerError as error:
             logger.error("%s The state of %s is not written.", error.message, job.request_id)

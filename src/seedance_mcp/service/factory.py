@@ -1,6 +1,6 @@
 """Puts a service together from the settings, and closes it again."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,7 +23,6 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import SpendingLimits
 
 from ._downloads import BackgroundDownloads
-from ._jobs_named_in_answers import NamedJobs
 from ._price_list import PriceList
 from ._remote import RemoteJobs
 from ._schedules import Schedules
@@ -41,7 +40,6 @@ class ServiceOptions:
     Attributes:
         transport: How HTTP requests leave; None for the network.
         local_files: Whether images may be files of this machine.
-        answers_left: Returns whether every answer so far has left for the client.
         on_change: Called with every job that has changed.
     """
 
@@ -50,7 +48,6 @@ class ServiceOptions:
     clock: Clock
     transport: Transport | None
     local_files: bool
-    answers_left: Callable[[], bool]
     on_change: OnJobChange
 
 
@@ -64,7 +61,8 @@ async def open_service(options: ServiceOptions) -> AsyncGenerator[Service, None]
     settings, clock = options.settings, options.clock
     history = timedelta(days=settings.history_days)
     async with await open_connections(settings.base_url, options.transport) as connections:
-        with closing(SqliteStore(settings.state_dir, clock, history=history)) as store:
+        opened = SqliteStore(settings.state_dir, clock, origin=settings.base_url, history=history)
+        with closing(opened) as store:
             async with anyio.create_task_group() as tasks:
                 yield _service(options, _client(options, connections), store, tasks)
 
@@ -75,7 +73,7 @@ def _service(
     """Wire the parts of a service."""
     settings, model, clock = options.settings, options.model, options.clock
     changes = ChangeFeed(options.on_change)
-    tracker = JobTracker(store, _token(settings), clock, changes)
+    tracker = JobTracker(store, settings.base_url, _token(settings), clock, changes)
     remote = RemoteJobs(client, tracker)
     schedules = Schedules(store, {model.model_id: model}, clock)
     return Service(
@@ -88,7 +86,6 @@ def _service(
         store=store,
         tracker=tracker,
         submissions=Submissions(client, store, changes, tasks, clock),
-        named=NamedJobs(store, tasks, options.answers_left),
         remote=remote,
         schedules=schedules,
         waiter=Waiter(remote, tracker, schedules, tasks, clock),

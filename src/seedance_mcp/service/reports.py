@@ -53,10 +53,16 @@ class JobReport:
 
 @dataclass(frozen=True, kw_only=True)
 class JobListing:
-    """The newest jobs; `stale` of them may have changed since: RunComfy did not answer."""
+    """The newest jobs.
+
+    Attributes:
+        stale: How many of them may have changed since, as RunComfy did not answer.
+        other_token: How many open ones were begun with another token.
+    """
 
     page: Page
     stale: int
+    other_token: int
 
 
 WatchJob = Callable[[JobReport], Awaitable[None]]

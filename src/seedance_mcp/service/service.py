@@ -105,7 +105,8 @@ class Service(Components):
             LedgerError: The ledger cannot be read.
             TokenMissing: There is no token.
         """
-        owner = await self.tracker.owner()
+        token_hash = await self.tracker.token_hash()
+        owner = self.tracker.owner
         # Poll before choosing: a job may have come into the wanted status unseen.
         still_open = await self.store.recent(owner, statuses=OPEN, limit=MOST_REFRESHED_JOBS)
         unanswered = await self.waiter.refresh(still_open.jobs)
@@ -113,11 +114,13 @@ class Service(Components):
         stale = sum(job.id in unanswered for job in page.jobs)
         for job in page.jobs:
             self.downloads.start_automatic(job)
-        return JobListing(page=page, stale=stale)
+        other_token = sum(
+            job.status in OPEN and job.token_hash not in {"", token_hash} for job in page.jobs
+        )
+        return JobListing(page=page, stale=stale, other_token=other_token)
 
     def shut_down(self, grace_seconds: float) -> None:
         """Let every waiting call answer now, and paid requests finish within some seconds."""
-        self.named.shut_down()
         self.downloads.shut_down()
         self.submissions.shut_down(grace_seconds)
         self.waiter.shut_down()

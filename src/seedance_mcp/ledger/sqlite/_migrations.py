@@ -3,7 +3,7 @@
     jobs     a row per job; `process` is the process that sends its POST
     events   every transition of a job: the state before (null for the first) and after
     totals   how many jobs an owner has in each state; kept by triggers, so that none is counted
-    secret   the key of the hash that tells owners apart
+    secret   the key of the hash that tells tokens apart
 
 A job is inserted before its POST leaves, so that a restart finds it whatever happened:
 
@@ -18,12 +18,14 @@ A job is inserted before its POST leaves, so that a restart finds it whatever ha
 Times are ISO 8601 in UTC with microseconds, so that they sort as text.
 """
 
+import json
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from secrets import token_bytes
 
 from seedance_mcp.errors import LedgerError
+from seedance_mcp.jobs.job import fingerprint
 
 APPLICATION_ID = 0x53444E43
 """Marks a file as our ledger, in SQLite's header; "SDNC" in ASCII."""
@@ -32,6 +34,12 @@ _ONE_MORE = (
     "INSERT INTO totals VALUES (new.owner, new.status, 1) ON CONFLICT DO UPDATE SET jobs = jobs + 1"
 )
 _ONE_LESS = "UPDATE totals SET jobs = jobs - 1 WHERE owner = old.owner AND status = old.status"
+_COUNT = "INSERT INTO totals SELECT owner, status, count(*) FROM jobs GROUP BY owner, status"
+_TRIGGERS = (
+    f"CREATE TRIGGER job_came AFTER INSERT ON jobs BEGIN {_ONE_MORE}; END",
+    f"CREATE TRIGGER job_went AFTER DELETE ON jobs BEGIN {_ONE_LESS}; END",
+    f"CREATE TRIGGER job_changed AFTER UPDATE OF status ON jobs BEGIN {_ONE_LESS};{_ONE_MORE}; END",
+)
 
 # Never edit a migration that was released: files in use were made by it.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -87,17 +95,46 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (owner, status)
         ) WITHOUT ROWID
         """,
-        "INSERT INTO totals SELECT owner, status, count(*) FROM jobs GROUP BY owner, status",
-        f"CREATE TRIGGER job_came AFTER INSERT ON jobs BEGIN {_ONE_MORE}; END",
-        f"CREATE TRIGGER job_went AFTER DELETE ON jobs BEGIN {_ONE_LESS}; END",
-        f"""
-        CREATE TRIGGER job_changed AFTER UPDATE OF status ON jobs
-        BEGIN {_ONE_LESS}; {_ONE_MORE}; END
-        """,
+        _COUNT,
+        *_TRIGGERS,
     ),
     ("ALTER TABLE jobs ADD COLUMN estimated_microdollars INTEGER",),
     ("ALTER TABLE jobs ADD COLUMN started_at TEXT",),
     ("ALTER TABLE jobs ADD COLUMN timely INTEGER NOT NULL DEFAULT 1",),
+    # The owner was the hash of the token; a renewed one forgot every job.
+    (
+        "DROP TRIGGER job_came",
+        "DROP TRIGGER job_went",
+        "DROP TRIGGER job_changed",
+        "DROP INDEX jobs_by_request",
+        "DROP INDEX jobs_by_age",
+        "DROP INDEX jobs_by_status",
+        "ALTER TABLE jobs RENAME COLUMN owner TO token_hash",
+        "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE jobs RENAME COLUMN delivered TO acknowledged_by",
+        """UPDATE jobs SET acknowledged_by = iif(acknowledged_by, '["*"]', '[]')""",
+        # Two tokens may have asked about one job: the row that knows more stays.
+        """
+        DELETE FROM jobs WHERE request_id IS NOT NULL AND id NOT IN (
+            SELECT id FROM (
+                SELECT id, row_number() OVER (
+                    PARTITION BY request_id
+                    ORDER BY model_id IS NOT NULL DESC, finished_at IS NOT NULL DESC,
+                        started_at IS NOT NULL DESC, changed_at DESC, id
+                ) AS place FROM jobs WHERE request_id IS NOT NULL
+            ) WHERE place = 1
+        )
+        """,
+        "UPDATE jobs SET owner = origin()",
+        "UPDATE jobs SET fingerprint = fingerprint_of(owner, model_id, arguments)",
+        "CREATE UNIQUE INDEX jobs_by_request ON jobs (owner, request_id)",
+        "CREATE INDEX jobs_by_age ON jobs (owner, created_at)",
+        "CREATE INDEX jobs_by_status ON jobs (owner, status, created_at)",
+        "CREATE INDEX jobs_by_creation ON jobs (created_at)",
+        "DELETE FROM totals",
+        _COUNT,
+        *_TRIGGERS,
+    ),
 )
 
 
@@ -109,17 +146,29 @@ def transaction(connection: sqlite3.Connection, *, writes: bool) -> Generator[No
         yield
 
 
-def migrate(connection: sqlite3.Connection) -> None:
+def migrate(
+    connection: sqlite3.Connection, origin: str, older_process_lives: Callable[[], bool]
+) -> None:
     """Bring a new file or an older ledger up to the newest tables, in one transaction.
 
+    Jobs of a ledger that did not record origins were begun at `origin`.
+
     Raises:
-        LedgerError: The file is another program's or a newer version's; it is not changed.
+        LedgerError: The file is another program's or a newer version's, or a process of an older
+            version still works on it; it is not changed.
     """
+    connection.create_function("origin", 0, lambda: origin)
+    connection.create_function("fingerprint_of", 3, _fingerprint)
     with transaction(connection, writes=False):
         if _version(connection) == len(MIGRATIONS):
             return
     with transaction(connection, writes=True):
         # Another process may have migrated it since.
+        if 0 < _version(connection) < len(MIGRATIONS) and older_process_lives():
+            raise LedgerError(
+                "The ledger is of an older version of seedance-mcp, and a server of that version"
+                " still runs: close every window that uses it, then try again."
+            )
         for number in range(_version(connection), len(MIGRATIONS)):
             for statement in MIGRATIONS[number]:
                 connection.execute(statement)
@@ -127,6 +176,10 @@ def migrate(connection: sqlite3.Connection) -> None:
                 connection.execute("INSERT INTO secret VALUES (?)", (token_bytes(32),))
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {number + 1}")
+
+
+def _fingerprint(owner: str, model_id: str | None, arguments: str) -> str:
+    return fingerprint(owner, model_id, json.loads(arguments))
 
 
 def _version(connection: sqlite3.Connection) -> int:

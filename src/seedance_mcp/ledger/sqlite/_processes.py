@@ -21,8 +21,9 @@ LOCK_ATTEMPTS = 20
 class LiveProcesses:
     """The processes that share a state folder, of which this one is alive until `close`.
 
-    Each has its file in `folder`, which is created if it is missing. A process that cannot lock its
-    file has a name that says so.
+    Each has its file in `folder`, which is created if it is missing. A file's name begins with
+    the version of the tables that its process uses, but in the first versions; a process that
+    cannot lock its file has a name that says so.
 
     Attributes:
         process: The name of this process.
@@ -31,10 +32,10 @@ class LiveProcesses:
         OSError: The folder cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, version: int) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         self._folder = folder
-        self.process = uuid4().hex
+        self.process = f"{version}-{uuid4().hex}"
         # Another process may lock or remove the file as a dead one's just after it is created.
         attempts = map(LockFile.try_lock, repeat(folder / self.process, LOCK_ATTEMPTS))
         self._lock = next(filter(None, attempts), None)
@@ -46,18 +47,7 @@ class LiveProcesses:
         """Return whether a process still runs, None if that is unknown."""
         if process.endswith(UNLOCKED):
             return None
-        if process == self.process:
-            return True
-        try:
-            lock = LockFile.try_lock(self._folder / process, create=False)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return None
-        if lock is None:
-            return True
-        lock.close()
-        return False if lock.locked else None
+        return process == self.process or _runs(self._folder / process)
 
     def remove_dead(self) -> None:
         """Remove the files of dead processes."""
@@ -74,3 +64,29 @@ class LiveProcesses:
         if self._lock:
             self._lock.close()
             self._lock.remove()
+
+
+def older_process_lives(folder: Path, version: int) -> bool:
+    """Return whether a process that uses tables older than `version` still runs."""
+    if not folder.is_dir():
+        return False
+    return any(_version(path.name) < version and _runs(path) for path in folder.iterdir())
+
+
+def _version(process: str) -> int:
+    version, dash, _ = process.partition("-")
+    return int(version) if dash and version.isdecimal() else 0
+
+
+def _runs(path: Path) -> bool | None:
+    """Return whether the process with this file still runs, None if that is unknown."""
+    try:
+        lock = LockFile.try_lock(path, create=False)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    if lock is None:
+        return True
+    lock.close()
+    return False if lock.locked else None

@@ -16,7 +16,7 @@ class SqliteRows:
     def __init__(self, connection: sqlite3.Connection, process: str) -> None:
         self._cursor = connection.cursor()
         self._cursor.row_factory = sqlite3.Row
-        self._process = process
+        self.process = process
 
     def secret(self) -> bytes:
         return self._value("SELECT key FROM secret")
@@ -28,11 +28,8 @@ class SqliteRows:
         query = "SELECT * FROM jobs WHERE owner = ? AND request_id = ?"
         return self._job(query, owner, request_id)
 
-    def identical_undelivered(self, job: Job) -> list[Job]:
-        query = (
-            "SELECT * FROM jobs WHERE fingerprint = ? AND delivered = 0"
-            " ORDER BY created_at DESC LIMIT 100"
-        )
+    def identical(self, job: Job) -> list[Job]:
+        query = "SELECT * FROM jobs WHERE fingerprint = ? ORDER BY created_at DESC LIMIT 1000"
         return self._jobs(query, job.fingerprint)
 
     def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]:
@@ -50,27 +47,26 @@ class SqliteRows:
         ]
         return self._value(" ".join(query), owner, *statuses)
 
-    def nth_newest_created_at(self, owner: str, *, n: int, since: datetime) -> datetime | None:
+    def nth_newest_created_at(self, n: int, *, since: datetime) -> datetime | None:
         query = (
-            "SELECT created_at FROM jobs"
-            " WHERE owner = ? AND created_at > ? AND model_id IS NOT NULL"
+            "SELECT created_at FROM jobs WHERE created_at > ? AND model_id IS NOT NULL"
             " ORDER BY created_at DESC LIMIT 1 OFFSET ?"
         )
-        return _parse_time(self._value(query, owner, _format_time(since), n - 1))
+        return _parse_time(self._value(query, _format_time(since), n - 1))
 
-    def started_since(self, owner: str, since: datetime) -> list[Job]:
+    def started_since(self, since: datetime) -> list[Job]:
         query = (
-            "SELECT * FROM jobs WHERE owner = ? AND created_at > ? AND model_id IS NOT NULL"
+            "SELECT * FROM jobs WHERE created_at > ? AND model_id IS NOT NULL"
             " AND status != 'cancelled' ORDER BY created_at"
         )
-        return self._jobs(query, owner, _format_time(since))
+        return self._jobs(query, _format_time(since))
 
     def submitting(self) -> list[tuple[Job, str]]:
         rows = self._cursor.execute("SELECT * FROM jobs WHERE status = 'submitting'")
         return [(_from_row(row), row["process"]) for row in rows]
 
     def insert(self, job: Job, *, at: datetime) -> None:
-        row = _to_row(job, at) | {"fingerprint": job.fingerprint, "process": self._process}
+        row = _to_row(job, at) | {"fingerprint": job.fingerprint, "process": self.process}
         query = ["INSERT INTO jobs (", ", ".join(row), ") VALUES (:", ", :".join(row), ")"]
         self._cursor.execute("".join(query), row)
         self._insert_event(job, was=None, at=at)
@@ -87,8 +83,9 @@ class SqliteRows:
         if job.status is not was:
             self._insert_event(job, was=was, at=at)
 
-    def mark_delivered(self, job: Job) -> None:
-        self._cursor.execute("UPDATE jobs SET delivered = 1 WHERE id = ?", (job.id,))
+    def set_acknowledged_by(self, job: Job) -> None:
+        values = json.dumps(job.acknowledged_by), job.id
+        self._cursor.execute("UPDATE jobs SET acknowledged_by = ? WHERE id = ?", values)
 
     def set_saved_to(self, job: Job) -> None:
         values = json.dumps(job.saved_to), job.id
@@ -132,6 +129,7 @@ def _to_row(job: Job, at: datetime) -> dict[str, Any]:
         "videos": json.dumps(job.outputs.videos),
         "images": json.dumps(job.outputs.images),
         "saved_to": json.dumps(job.saved_to),
+        "acknowledged_by": json.dumps(job.acknowledged_by),
         "changed_at": _format_time(at),
     }
     del row["outputs"]
@@ -143,6 +141,7 @@ def _from_row(row: sqlite3.Row) -> Job:
         id=row["id"],
         request_id=row["request_id"],
         owner=row["owner"],
+        token_hash=row["token_hash"],
         model_id=row["model_id"],
         arguments=json.loads(row["arguments"]),
         status=Status(row["status"]),
@@ -155,7 +154,7 @@ def _from_row(row: sqlite3.Row) -> Job:
         cost_usd=row["cost_usd"],
         error=row["error"],
         saved_to=tuple(json.loads(row["saved_to"])),
-        delivered=bool(row["delivered"]),
+        acknowledged_by=tuple(json.loads(row["acknowledged_by"])),
         estimated_microdollars=row["estimated_microdollars"],
         started_at=_parse_time(row["started_at"]),
         timely=bool(row["timely"]),

@@ -23,8 +23,8 @@ from seedance_mcp.errors import LedgerError
 from seedance_mcp.file_locks import has_sqlite_locks
 from seedance_mcp.ledger.store import Store
 
-from ._migrations import migrate, transaction
-from ._processes import LiveProcesses
+from ._migrations import MIGRATIONS, migrate, transaction
+from ._processes import LiveProcesses, older_process_lives
 from ._queries import SqliteRows
 
 LOCK_TIMEOUT_SECONDS = 5.0
@@ -55,12 +55,14 @@ _MEANINGS = {
 class SqliteStore(Store):
     """A ledger in the state folder, opened by its first transaction.
 
-    The folder is created if it is missing, for its owner only.
+    The folder is created if it is missing, for its owner only. Jobs of an older ledger, which did
+    not record where they were begun, are taken for jobs of `origin`.
     """
 
-    def __init__(self, folder: Path, clock: Clock, *, history: timedelta) -> None:
+    def __init__(self, folder: Path, clock: Clock, *, origin: str, history: timedelta) -> None:
         super().__init__(clock, history=history)
         self._folder = folder
+        self._origin = origin
         self._path = folder / "ledger.db"
         self._opened: tuple[sqlite3.Connection, LiveProcesses] | None = None
 
@@ -118,8 +120,9 @@ class SqliteStore(Store):
                 # commit too: twice the time, and up to 20 ms on a busy machine.
                 connection.execute("PRAGMA journal_mode = PERSIST")
                 connection.execute("PRAGMA foreign_keys = ON")
-                migrate(connection)
-                processes = LiveProcesses(self._folder / "processes")
+                live, version = self._folder / "processes", len(MIGRATIONS)
+                migrate(connection, self._origin, partial(older_process_lives, live, version))
+                processes = LiveProcesses(live, version)
             except BaseException:
                 connection.close()
                 raise

@@ -114,12 +114,16 @@ class JobTasks:
         report = await call.service.status(task_id, wait_seconds=0, watch=ignore)
         report = self.remarks.added(report)
         schedule = await call.service.schedules.of(report.job)
-        return self.forms.state(report, await report_job(call, report), schedule)
+        state = self.forms.state(report, await report_job(call, report), schedule)
+        if state.status != "working":
+            # Earlier answers prove nothing: a client polls by itself, and its caller may be gone.
+            await call.service.tracker.acknowledge(task_id)
+        return state
 
     async def cancel(self, task_id: str) -> None:
         """Cancel a job that is queued; one that runs goes on."""
         call = await self._call()
-        await call.deliver(await call.service.cancel(task_id))
+        await call.service.cancel(task_id)
 
     async def update(self, task_id: str, answers: Mapping[str, Any]) -> None:
         """Check that there is such a job; it asks for no input, so the answers are ignored."""
@@ -130,7 +134,6 @@ class JobTasks:
         report = await start(call, wait_seconds=0)
         if report.job.request_id is None or report.job.status.final:
             return await report_job(call, report)
-        await call.deliver(report.job)
         self.remarks.note(report)
         return self.forms.created(report, await call.service.schedules.of(report.job))
 

@@ -24,7 +24,6 @@ def cancel_job() -> Tool:
 
 async def _handle(call: Call) -> types.CallToolResult:
     job = await call.service.cancel(**call.arguments)
-    await call.deliver(job)
     answer = CancellationAnswer(
         request_id=job.request_id or "",
         outcome="cancelled" if job.status is Status.CANCELLED else "not_cancellable",

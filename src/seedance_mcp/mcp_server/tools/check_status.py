@@ -24,5 +24,5 @@ def check_status(*, wait_seconds: int) -> Tool:
 async def _handle(call: Call) -> types.CallToolResult:
     async with reported(call.caller.notify, call.service.clock) as watch:
         report = await call.service.status(**call.arguments, watch=watch)
-    await call.deliver(report.job)
+    await call.service.tracker.note_told(report.job)
     return to_result(job_answer(report, call.service.clock.now()))

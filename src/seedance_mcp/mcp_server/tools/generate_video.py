@@ -28,7 +28,7 @@ def generate_video(model: Model, *, wait_seconds: int) -> Tool:
                 "wait_seconds": wait_property(wait_seconds),
                 "force_new": flag_property(
                     "Force New",
-                    "Pay for a new job even if an identical one is under way. Default false.",
+                    "Pay for another clip of an identical earlier call. Default false.",
                 ),
             },
         ),
@@ -59,7 +59,7 @@ async def start(call: Call, *, wait_seconds: float) -> JobReport:
 
 async def report_job(call: Call, report: JobReport) -> types.CallToolResult:
     """Return the result of a call of `generate_video` from what is known about its job."""
-    await call.deliver(report.job)
+    await call.service.tracker.note_told(report.job)
     # An unknown outcome counts as failed: it may have cost money, so the user must hear of it.
     failed = report.job.status in {Status.FAILED, Status.UNKNOWN}
     return to_result(job_answer(report, call.service.clock.now()), is_error=failed)

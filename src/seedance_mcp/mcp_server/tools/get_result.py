@@ -45,7 +45,7 @@ def get_result() -> Tool:
 async def _handle(call: Call) -> types.CallToolResult:
     request_id, download = call.arguments["request_id"], call.arguments["download"]
     report = await (_download(call) if download else call.service.result(request_id))
-    await call.deliver(report.job)
+    await call.service.tracker.note_told(report.job)
     job = report.job
     blocks: list[types.ContentBlock] = [
         types.ResourceLink(name=f"{job.request_id}-{number}.mp4", uri=url, mime_type="video/mp4")

@@ -52,5 +52,4 @@ async def _handle(call: Call) -> types.CallToolResult:
     listing = await call.service.list_jobs(
         status=Status(status) if status else None, limit=call.arguments["limit"]
     )
-    await call.deliver(*listing.page.jobs)
     return to_result(listing_answer(listing))

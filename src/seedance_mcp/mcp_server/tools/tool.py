@@ -13,7 +13,6 @@ import anyio
 import mcp_types as types
 
 from seedance_mcp.errors import SeedanceError
-from seedance_mcp.jobs.job import Job
 from seedance_mcp.mcp_server._answers import Answer
 from seedance_mcp.mcp_server._arguments import check_arguments
 from seedance_mcp.mcp_server._lazy_service import Context, LazyService
@@ -33,20 +32,15 @@ MIN_WAIT_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """The client that made a request; `request` is the HTTP request, None over stdio."""
+    """The client that made a request."""
 
     lazy_service: LazyService
     notify: Notify
-    request: Any
 
     @classmethod
     def of(cls, context: Context) -> "Caller":
         """Return the client in a context of the SDK."""
-        return cls(
-            lazy_service=context.lifespan_context,
-            notify=context.session.report_progress,
-            request=context.request,
-        )
+        return cls(lazy_service=context.lifespan_context, notify=context.session.report_progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +50,6 @@ class Call:
     service: "Service"
     arguments: JSONObject
     caller: Caller
-
-    async def deliver(self, *jobs: Job) -> None:
-        """Note that these jobs are named in the answer, unless the client has disconnected."""
-        request = self.caller.request
-        # In revision 2025-11-25 an HTTP connection that drops does not cancel the call.
-        if request is None or not await request.is_disconnected():
-            self.service.named.note(*jobs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +74,8 @@ class Tool:
                 # The budget of a call includes opening the service.
                 left = wait_seconds - (anyio.current_time() - began)
                 checked["wait_seconds"] = max(left, MIN_WAIT_SECONDS)
+            if request_id := checked.get("request_id"):
+                await service.tracker.acknowledge(request_id)
             return await self.handle(Call(service=service, arguments=checked, caller=caller))
         except SeedanceError as error:
             return _error(error.line)

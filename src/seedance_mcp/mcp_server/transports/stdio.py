@@ -28,7 +28,6 @@ END_SECONDS = 0.9
 async def serve_stdio(server: SeedanceServer) -> None:
     """Serve one client on stdin and stdout."""
     with _private_stdout() as wire, _private_stdin() as inbox:
-        server.answers_left = lambda: wire.clear
         async with anyio.create_task_group() as tasks:
             async with stdio_server(stdin=inbox, stdout=wire) as (reading, writing):
                 tasks.start_soon(inbox.read_all, writing.send)
@@ -115,17 +114,10 @@ def _id(message: dict[str, object]) -> str | int | None:
 
 
 class _Wire(anyio.AsyncFile[str]):
-    """The client's pipe, which knows whether everything written has left.
+    """The client's pipe.
 
     A client that is gone is not an error: the end of stdin says the same, and ends the process.
     """
-
-    clear = True
-
-    async def write(self, b: str) -> int:  # type: ignore[override]
-        """Write a message."""
-        self.clear = False
-        return await super().write(b)
 
     async def flush(self) -> None:
         """Send what was written."""
@@ -136,8 +128,6 @@ class _Wire(anyio.AsyncFile[str]):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self.wrapped.fileno())
             os.close(null)
-            return
-        self.clear = True
 
 
 @contextmanager
