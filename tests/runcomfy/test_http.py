@@ -1,6 +1,10 @@
+import gzip
+import json
+import zlib
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -11,10 +15,12 @@ from seedance_mcp.errors import (
     RunComfyUnavailable,
     UnreadableAnswer,
 )
+from seedance_mcp.runcomfy._error_codes import About
 from seedance_mcp.runcomfy.http import (
     MAX_ANSWER_BYTES,
+    MAX_ANSWER_TOKENS,
+    MAX_ECHO_BYTES,
     NEVER_SENT,
-    TRANSPORT_ERRORS,
     HttpAnswer,
 )
 from tests.support.scripted_network import (
@@ -56,7 +62,6 @@ FAULTS = [
     httpx.WriteError("reset"),
     httpx.RemoteProtocolError("bad"),
     httpx.ProxyError("no"),
-    httpx.DecodingError("not gzip"),
 ]
 
 
@@ -101,7 +106,7 @@ async def test_an_error_that_a_retry_would_not_change_is_not_retried(status_code
     assert seen.error is not None
 
 
-@pytest.mark.parametrize("raw", [b"", b"<html>", b"{", b"\xff\xfe", b"[" * 100_000, b"1" * 5000])
+@pytest.mark.parametrize("raw", [b"", b"<html>", b"{", b"\xff\xfe", b"[" * 100_000])
 async def test_an_answer_that_is_not_json_has_no_body_and_is_not_retried(raw: bytes) -> None:
     assert await got(httpx.Response(200, content=raw)) == (
         HttpAnswer(status_code=200, body=None, error=None),
@@ -158,21 +163,22 @@ def every_kind(root: type[Exception]) -> Iterator[type[Exception]]:
         yield from every_kind(kind)
 
 
-# Raised only by following redirects, which is off, and by raise_for_status, which is not called.
-NEVER_RAISED = {httpx.TooManyRedirects, httpx.HTTPStatusError}
+# Raised only by following redirects and by decoding, which are off, and by raise_for_status, which
+# is not called.
+NEVER_RAISED = {httpx.TooManyRedirects, httpx.DecodingError, httpx.HTTPStatusError}
 GROUPS = {httpx.RequestError}
 
 
 def test_every_error_that_a_request_can_raise_is_translated() -> None:
     raised = set(every_kind(httpx.HTTPError)) - NEVER_RAISED - GROUPS
-    assert {kind for kind in raised if not issubclass(kind, TRANSPORT_ERRORS)} == set()
-    assert {kind for kind in NEVER_RAISED if issubclass(kind, TRANSPORT_ERRORS)} == set()
+    assert {kind for kind in raised if not issubclass(kind, httpx.TransportError)} == set()
+    assert {kind for kind in NEVER_RAISED if issubclass(kind, httpx.TransportError)} == set()
 
 
 KINDS = sorted(every_kind(httpx.TransportError), key=lambda kind: kind.__name__)
 
 
-@pytest.mark.parametrize("kind", [*KINDS, httpx.DecodingError])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_connection_error_says_its_kind_and_whether_the_request_left(
     kind: type[Exception],
 ) -> None:
@@ -191,16 +197,96 @@ async def test_a_connection_error_says_its_kind_and_whether_the_request_left(
     assert issubclass(kind, NEVER_SENT) == error.never_sent
 
 
-async def test_an_answer_that_is_too_long_is_unreadable() -> None:
-    longest = b'"' + b"x" * (MAX_ANSWER_BYTES - 2) + b'"'
-    read, _ = await got(httpx.Response(200, content=longest))
-    assert isinstance(read, HttpAnswer)
-    assert len(read.body) == MAX_ANSWER_BYTES - 2
+def raw_answer(content: bytes, encoding: str = "identity") -> httpx.Response:
+    """Return an answer whose body is sent as it is, whatever its encoding is said to be."""
+    headers = {"Content-Encoding": encoding}
+    return httpx.Response(200, headers=headers, stream=httpx.ByteStream(content))
 
-    network = ScriptedNetwork(httpx.Response(200, content=longest + b" "))
+
+async def read(sent: httpx.Response, *, about: About = "job", body: object = None) -> Any:
+    """Send one request and return what is read, or why nothing is."""
+    network = ScriptedNetwork(sent)
     async with open_runcomfy_http(network) as http:
-        with pytest.raises(UnreadableAnswer, match=r"^RunComfy's answer is too long\.$"):
-            await http.get("/", about="job")
+        try:
+            seen = await http.send("POST", "/", about=about, body={"image": body})
+        except UnreadableAnswer as error:
+            return error.message
+    assert network.requests[0].headers["Accept-Encoding"] == "identity"
+    return seen.body
+
+
+TOO_LONG = "RunComfy's answer is too long."
+TOO_MANY_PARTS = "RunComfy's answer has too many parts."
+NOT_ASKED_FOR = "RunComfy's answer is encoded in a way that was not asked for."
+
+
+@pytest.mark.parametrize(
+    ("about", "sent", "most"),
+    [("job", "", MAX_ANSWER_BYTES + MAX_ECHO_BYTES), ("model", "x" * 989, MAX_ANSWER_BYTES + 1001)],
+)
+async def test_an_answer_may_be_a_megabyte_longer_than_what_it_may_echo(
+    about: About, sent: str, most: int
+) -> None:
+    longest = b'"' + b"x" * (most - 2) + b'"'
+    assert await read(raw_answer(longest), about=about, body=sent) == "x" * (most - 2)
+    assert await read(raw_answer(longest + b" "), about=about, body=sent) == TOO_LONG
+
+
+BODY = {"request_id": "r-1", "status": "completed"}
+PLAIN = json.dumps(BODY).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "seen"),
+    [
+        (PLAIN, "", BODY),
+        (PLAIN, "Identity", BODY),
+        (gzip.compress(PLAIN), "gzip", BODY),
+        (gzip.compress(PLAIN), " X-GZIP", BODY),
+        (zlib.compress(PLAIN), "deflate", BODY),
+        (gzip.compress(gzip.compress(PLAIN)), "gzip, gzip", NOT_ASKED_FOR),
+        (gzip.compress(PLAIN), "gzip; br", NOT_ASKED_FOR),
+        (PLAIN, "br", NOT_ASKED_FOR),
+        (PLAIN, "\x00", NOT_ASKED_FOR),
+        (PLAIN, "gzip", "RunComfy's answer is damaged."),
+        (gzip.compress(PLAIN)[:-30], "gzip", None),
+        (gzip.compress(b" " * 100 * MAX_ANSWER_BYTES), "gzip", TOO_LONG),
+        (zlib.compress(b" " * 100 * MAX_ANSWER_BYTES), "deflate", TOO_LONG),
+    ],
+    ids=range(13),
+)
+async def test_an_answer_is_inflated_once_and_within_its_bound(
+    content: bytes, encoding: str, seen: object
+) -> None:
+    assert await read(raw_answer(content, encoding)) == seen
+
+
+MANY = MAX_ANSWER_TOKENS + 1
+
+
+@pytest.mark.parametrize(
+    ("content", "seen"),
+    [
+        (b"[" + b"{}," * (MAX_ANSWER_TOKENS // 2) + b"{}]", TOO_MANY_PARTS),
+        (b'["' + b'","' * MANY + b'"]', TOO_MANY_PARTS),
+        (b'["\\\\",' + b"[]," * MANY + b'"\\\\"]', TOO_MANY_PARTS),
+        (('["\u2200\u2222",' + "[]," * MANY + "0]").encode("utf-16"), TOO_MANY_PARTS),
+        (b'"' + b"{[,:" * MANY + b'"', "{[,:" * MANY),
+        (b'"' + b'\\"{[,:' * MANY + b'"', '"{[,:' * MANY),
+        (b'"\xff"', "\ufffd"),
+        (b"[" + b"9" * 5000 + b"]", [float("inf")]),
+    ],
+    ids=range(8),
+)
+async def test_an_answer_is_parsed_only_if_what_it_becomes_fits_into_memory(
+    content: bytes, seen: object
+) -> None:
+    assert await read(raw_answer(content)) == seen
+
+
+async def test_an_id_in_an_answer_that_is_nested_too_deeply_is_not_lost() -> None:
+    deep = b'{"request_id": "r-1", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    assert await read(raw_answer(deep)) == {"request_id": "r-1"}
 
 
 async def test_a_rejection_is_returned_as_an_answer() -> None:

@@ -19,6 +19,7 @@ from seedance_mcp.settings import Settings
 
 from .client import ARGUMENTS
 from .clip_host import mp4
+from .scripted_network import mock_transport
 from .virtual_time import virtual_now
 
 HOST = "https://files.runcomfy.net"
@@ -134,7 +135,7 @@ async def open_server(
         "check_images": False,
         **settings,
     }
-    transport = httpx.MockTransport(service)
+    transport = mock_transport(service)
     server = build_server(
         Settings(**chosen), transport=transport, clock=Clock(now=virtual_now, random=lambda: 0.5)
     )

@@ -69,7 +69,7 @@ class ScriptedNetwork:
     @property
     def transport(self) -> httpx.MockTransport:
         """The network for an `httpx.AsyncClient` or for `build_server`."""
-        return httpx.MockTransport(self)
+        return mock_transport(self)
 
     @property
     def sent(self) -> list[str]:
@@ -85,6 +85,18 @@ class ScriptedNetwork:
 
     def _surplus(self) -> str:
         return f"The script has {len(self._steps)} steps, and this was sent: {self.sent}"
+
+
+def mock_transport(
+    answer: Callable[[httpx.Request], Awaitable[httpx.Response]],
+) -> httpx.MockTransport:
+    """Return a transport whose answers can be read raw, as those of a real one can."""
+
+    async def unread(request: httpx.Request) -> httpx.Response:
+        seen = await answer(request)
+        return httpx.Response(seen.status_code, headers=seen.headers.raw, stream=seen.stream)
+
+    return httpx.MockTransport(unread)
 
 
 @dataclass

@@ -1,6 +1,11 @@
-"""HTTP requests to RunComfy: send, read, translate httpx's errors, retry what is safe."""
+"""HTTP requests to RunComfy: send, read, translate httpx's errors, retry what is safe.
+
+An answer is read raw and bounded before it is inflated, and again before it is parsed.
+"""
 
 import json
+import re
+import zlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,17 +30,24 @@ from ._error_codes import About, read_error
 from .connections import Connections
 from .throttle import Throttle
 
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
-"""The largest answer that is read: a result may echo its inputs, images of several MB included."""
+MAX_ANSWER_BYTES = 1024 * 1024
+"""The largest answer that is read, apart from the inputs of the job that it may echo."""
+
+MAX_ECHO_BYTES = 12 * 1024 * 1024
+"""The most that such inputs are taken to be: two images, each of which is sent as up to 6 MiB."""
+
+MAX_ANSWER_TOKENS = 200_000
+"""How many of the characters `{ [ , :` an answer may have outside of strings; each becomes an
+object that takes far more memory than the character."""
+
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b'"{[,:'))
+_MAX_DIGITS = 20
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 10.0
 """The bound on a request that can be repeated, connecting and reading included."""
 SUBMIT_TIMEOUT_SECONDS = 40.0
 """The same for the paid request, which may carry an image and gains nothing from ending early."""
-
-TRANSPORT_ERRORS = (httpx.TransportError, httpx.DecodingError)
-"""What httpx raises when a request or its answer is lost; each becomes `RunComfyUnavailable`."""
 
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """The errors that come before the first byte of a request can have left."""
@@ -137,11 +149,15 @@ class RunComfyHttp:
                         method,
                         f"{self.base_url}{path}",
                         json=body,
-                        headers={"Authorization": f"Bearer {self.token}"},
+                        # httpx would inflate an answer before its size is known here.
+                        headers={
+                            "Authorization": f"Bearer {self.token}",
+                            "Accept-Encoding": "identity",
+                        },
                         timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS),
                         follow_redirects=False,
                     ) as response:
-                        raw = await _read_bounded(response)
+                        raw = await _read_bounded(response, about)
         # RunComfy may echo the token; it must not reach a message or a log.
         return self._answer(response, _redact(_parse(raw), self.token), about)
 
@@ -168,7 +184,7 @@ def _translated(timeout: float) -> Generator[None, None, None]:
         raise RunComfyUnavailable(
             f"RunComfy did not answer within {timeout:.0f} s.", transient=True
         ) from error
-    except TRANSPORT_ERRORS as error:
+    except httpx.TransportError as error:
         raise RunComfyUnavailable(
             f"RunComfy did not answer ({type(error).__name__}).",
             transient=True,
@@ -176,20 +192,47 @@ def _translated(timeout: float) -> Generator[None, None, None]:
         ) from error
 
 
-async def _read_bounded(response: httpx.Response) -> bytes:
+async def _read_bounded(response: httpx.Response, about: About) -> bytes | bytearray:
+    """Return a body as it was before RunComfy encoded it."""
+    sent = int(response.request.headers.get("Content-Length", "0"))
+    limit = MAX_ANSWER_BYTES + (MAX_ECHO_BYTES if about == "job" else sent)
     raw = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():
         raw += chunk
-        if len(raw) > MAX_ANSWER_BYTES:
+        if len(raw) > limit:
             raise UnreadableAnswer("RunComfy's answer is too long.")
-    return bytes(raw)
-
-
-def _parse(raw: bytes) -> Any:
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding in {"", "identity"}:
+        return raw
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        raise UnreadableAnswer("RunComfy's answer is encoded in a way that was not asked for.")
     try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
+        # 32 takes the header of either. Each inflating is bounded, so it is done only once.
+        inflated = zlib.decompressobj(zlib.MAX_WBITS + 32).decompress(raw, limit + 1)
+    except zlib.error as error:
+        raise UnreadableAnswer("RunComfy's answer is damaged.") from error
+    if len(inflated) > limit:
+        raise UnreadableAnswer("RunComfy's answer is too long.")
+    return inflated
+
+
+def _parse(raw: bytes | bytearray) -> Any:
+    """Return a body's JSON, or None; raise `UnreadableAnswer` for more than can be held."""
+    text = raw.decode(json.detect_encoding(raw), "replace")
+    # Without escapes, every second piece between quotes is outside of strings.
+    bare = text.encode("utf-8", "replace").replace(rb"\\", b"").replace(rb"\"", b"")
+    pieces = bare.translate(None, _NOT_STRUCTURE).split(b'"', 2 * MAX_ANSWER_TOKENS)
+    if sum(map(len, pieces[::2])) > MAX_ANSWER_TOKENS:
+        raise UnreadableAnswer("RunComfy's answer has too many parts.")
+    try:
+        # Python refuses to read integers of thousands of digits.
+        return json.loads(text, parse_int=lambda n: int(n) if len(n) < _MAX_DIGITS else float(n))
+    except ValueError:
         return None
+    except RecursionError:
+        # Too deep to be read, but an id that may be paid for is not lost.
+        found = re.search(r'"request_id"\s*:\s*"([^"]*)"', text)
+        return {"request_id": found[1]} if found else None
 
 
 def _redact(value: Any, secret: str, *, depth: int = 8) -> Any:
