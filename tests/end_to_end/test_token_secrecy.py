@@ -54,7 +54,7 @@ async def test_the_token_is_in_no_file_no_log_and_no_answer(
                     await pipes.request(number, "tools/call", params)
                 params = {"name": "cancel_job", "arguments": {"request_id": "other"}}
                 refused = await pipes.request(20, "tools/call", params)
-                assert "401: bad token [token]" in refused["result"]["content"][0]["text"]
+                assert '401: "bad token [token]"' in refused["result"]["content"][0]["text"]
                 await pipes.stdin.aclose()
                 await pipes.process.wait()
         assert b"HTTP Request: POST" in log.read_bytes()

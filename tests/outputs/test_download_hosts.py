@@ -48,7 +48,7 @@ def refused(origin: str) -> str:
     """Return the error's line for an origin that nothing is downloaded from."""
     return (
         "Clips are downloaded only from https hosts under runcomfy.net or runcomfy.com and from"
-        f" RUNCOMFY_API_BASE_URL, not from {origin}. {PAID_FOR}"
+        f' RUNCOMFY_API_BASE_URL, not from "{origin}". {PAID_FOR}'
     )
 
 

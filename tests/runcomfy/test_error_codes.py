@@ -67,7 +67,7 @@ def test_the_documented_code_takes_precedence_over_the_http_status(
     status_code: int, number: int, kind: type[RunComfyError], about: About
 ) -> None:
     body = {"error_code": number, "error_message": "No"}
-    assert facts(read_error(status_code, body, about=about)) == said(kind, f"{number}: No")
+    assert facts(read_error(status_code, body, about=about)) == said(kind, f'{number}: "No"')
     body = {"error_code": str(number)}
     assert facts(read_error(status_code, body, about=about)) == said(kind, str(number))
 
@@ -96,7 +96,9 @@ def test_without_a_code_the_http_status_says_what_is_wrong(
 @pytest.mark.parametrize("status_code", [502, 503, 504])
 def test_a_gateway_error_is_transient(status_code: int) -> None:
     error = read_error(status_code, {"message": "Bad gateway"}, about="job")
-    assert facts(error) == said(RunComfyUnavailable, f"{status_code}: Bad gateway", transient=True)
+    assert facts(error) == said(
+        RunComfyUnavailable, f'{status_code}: "Bad gateway"', transient=True
+    )
 
 
 @pytest.mark.parametrize(("about", "kind"), [("job", JobNotFound), ("model", RequestRejected)])
@@ -104,7 +106,7 @@ def test_a_gateway_error_is_transient(status_code: int) -> None:
     ("status_code", "body", "detail"),
     [
         (404, None, "404"),
-        (404, {"detail": "Not Found"}, "404: Not Found"),
+        (404, {"detail": "Not Found"}, '404: "Not Found"'),
         (400, {"error_code": 400001}, "400001"),
         (200, {"error_code": "400001"}, "400001"),
     ],
@@ -140,11 +142,11 @@ def test_a_success_whose_error_code_is_the_string_zero_is_not_an_error() -> None
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        (7, said(RequestRejected, "7: No")),
-        (499999, said(RequestRejected, "499999: No")),
-        ("E_BAD", said(RequestRejected, "200: No")),
-        (500000, said(RunComfyUnavailable, "500000: No")),
-        (503001, said(RunComfyUnavailable, "503001: No")),
+        (7, said(RequestRejected, '7: "No"')),
+        (499999, said(RequestRejected, '499999: "No"')),
+        ("E_BAD", said(RequestRejected, '200: "No"')),
+        (500000, said(RunComfyUnavailable, '500000: "No"')),
+        (503001, said(RunComfyUnavailable, '503001: "No"')),
     ],
 )
 def test_a_success_with_an_unknown_error_code_is_an_error(

@@ -86,7 +86,7 @@ async def test_a_safe_request_fails_after_four_attempts_with_growing_delays() ->
 async def test_the_last_error_is_returned_when_attempts_run_out() -> None:
     seen, pauses = await got(*(answer(503, {"detail": str(n)}) for n in range(4)))
     assert isinstance(seen, HttpAnswer)
-    assert str(seen.error) == f"{NO_USABLE_ANSWER} (503: 3)."
+    assert str(seen.error) == f'{NO_USABLE_ANSWER} (503: "3").'
     assert pauses == [0.375, 0.75, 1.5]
 
 
@@ -295,5 +295,5 @@ async def test_a_rejection_is_returned_as_an_answer() -> None:
     assert (seen.status_code, type(seen.error), str(seen.error)) == (
         400,
         RequestRejected,
-        f"{REQUEST_REJECTED} (400003: Bad).",
+        f'{REQUEST_REJECTED} (400003: "Bad").',
     )

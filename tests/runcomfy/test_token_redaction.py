@@ -48,4 +48,4 @@ async def test_a_token_echoed_in_an_error_is_redacted(token: str, form: str) -> 
     network = ScriptedNetwork(plain if form == "plain" else coded)
     async with open_runcomfy_http(network, token=token) as http:
         seen = await http.get("/", about="job")
-    assert str(seen.error) == (f"{TOKEN_REJECTED} (401: The token [token] expired).")
+    assert str(seen.error) == f'{TOKEN_REJECTED} (401: "The token [token] expired").'

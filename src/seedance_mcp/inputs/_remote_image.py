@@ -8,7 +8,7 @@ from contextlib import aclosing
 import httpx
 from anyio.lowlevel import checkpoint
 
-from seedance_mcp.text import one_line
+from seedance_mcp.text import quoted
 
 from ._errors import NotAnImage, UnsupportedImage, UnusableImage, Unverifiable
 from ._fetcher import Fetcher, interrupted
@@ -58,7 +58,7 @@ class RemoteImage:
         try:
             return await self._read_header(limit)
         except NotAnImage as error:
-            kind = f" ({self._content_type})" if self._content_type else ""
+            kind = f" ({quoted(self._content_type)})" if self._content_type else ""
             raise UnusableImage(f"it is {error}{kind}") from None
         except UnsupportedImage as error:
             raise Unverifiable(f"it is of type {error}, which cannot be measured here") from None
@@ -116,7 +116,7 @@ class RemoteImage:
 
     def _read_head(self, response: httpx.Response) -> str:
         """Read an answer's status and headers, and return the content encoding."""
-        self._content_type = one_line(response.headers.get("Content-Type", "").partition(";")[0])
+        self._content_type = response.headers.get("Content-Type", "").partition(";")[0]
         total = _total_bytes(response)
         if _is_empty(response):
             raise UnusableImage("it is empty")
@@ -126,7 +126,7 @@ class RemoteImage:
             raise Unverifiable(f"its host answered {response.status_code}")
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in _NOT_ENCODED | {"gzip", "x-gzip", "deflate"}:
-            raise Unverifiable(f"its host encodes it as {one_line(encoding)}")
+            raise Unverifiable(f"its host encodes it as {quoted(encoding)}")
         if response.status_code == _PARTIAL and _first_byte(response) != 0:
             raise Unverifiable("its host sent another part than requested")
         self._content_length = total if encoding in _NOT_ENCODED else None

@@ -14,7 +14,7 @@ from seedance_mcp.jobs.status import Status
 from seedance_mcp.models.model import JSONObject
 from seedance_mcp.service.reports import JobListing, JobReport
 from seedance_mcp.spending.pricing import to_usd
-from seedance_mcp.text import one_line
+from seedance_mcp.text import one_line, quoted
 
 from ._next_steps import after_list, after_result, after_status
 
@@ -112,7 +112,9 @@ class JobListAnswer(Answer):
 
     def text(self) -> str:
         """Return every fact that is not null, one job a line."""
-        lines = [_facts(job) for job in self.structure()["jobs"]]
+        jobs = self.structure()["jobs"]
+        # Else a prompt could be read as another fact, or as a next step.
+        lines = [_facts(job | {"prompt": quoted(job["prompt"], 80)}) for job in jobs]
         return "\n".join([f"total: {self.total}", *lines, f"next_step: {self.next_step}"])
 
 

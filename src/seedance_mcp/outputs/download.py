@@ -16,7 +16,7 @@ from seedance_mcp.errors import DownloadFailed, LinkRefused
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output
 from seedance_mcp.retry import RETRY_ATTEMPTS, retry_delay
-from seedance_mcp.text import one_line
+from seedance_mcp.text import one_line, quoted
 
 from ._file_names import file_name
 from ._part_file import IncompleteDownload, PartFile
@@ -153,7 +153,8 @@ class Downloader:
         if url.userinfo or not (is_runcomfy or _origin(url) == _origin(self._base_url)):
             raise DownloadFailed(
                 "Clips are downloaded only from https hosts under runcomfy.net or runcomfy.com and"
-                f" from RUNCOMFY_API_BASE_URL, not from {one_line(f'{url.scheme}://{url.netloc.decode()}')}."
+                " from RUNCOMFY_API_BASE_URL, not from"
+                f" {quoted(f'{url.scheme}://{url.netloc.decode()}')}."
             )
 
 

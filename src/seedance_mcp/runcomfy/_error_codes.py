@@ -2,7 +2,7 @@
 
 The documentation lists six-digit error codes (docs); bodies and HTTP statuses differ between
 clients, so the code decides first and the HTTP status second. Texts from RunComfy are data: cut to
-one line of at most 300 characters.
+one line of at most 300 characters, and quoted where we speak.
 """
 
 import re
@@ -22,7 +22,7 @@ from seedance_mcp.errors import (
     RunComfyUnavailable,
     TokenRejected,
 )
-from seedance_mcp.text import one_line
+from seedance_mcp.text import one_line, quoted
 
 NOT_READY = 400005
 """The error code by which one mock says that a result is not ready yet (client)."""
@@ -74,7 +74,7 @@ def read_error(
     if success and (not reported or reported == "0"):
         return None
     text = error_text(body)
-    detail = f"{code or status_code}: {text}" if text else f"{code or status_code}"
+    detail = f"{code or status_code}: {quoted(text, 300)}" if text else f"{code or status_code}"
     kind = _kind(code, status_code, about)
     if kind is None and success and (code or 0) < _FIRST_SERVER_ERROR:
         kind = RequestRejected
