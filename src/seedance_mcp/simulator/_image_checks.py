@@ -81,10 +81,11 @@ def _client(url: str) -> httpx.AsyncClient:
 
 async def _download(client: httpx.AsyncClient, url: str) -> bytes:
     image = bytearray()
-    async with client.stream("GET", url) as response:
+    # Inflating an answer could fill memory before it is counted.
+    async with client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response:
         if not response.is_success:
             raise InvalidImage(f"The image could not be downloaded: HTTP {response.status_code}.")
-        async for chunk in response.aiter_bytes():
+        async for chunk in response.aiter_raw():
             image += chunk
             if len(image) > MAX_FETCHED_BYTES:
                 break
