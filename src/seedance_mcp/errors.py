@@ -169,6 +169,13 @@ class LinkRefused(DownloadFailed):
 
 
 class OutcomeUnknown(SeedanceError):
-    """The paid request left, and RunComfy may or may not have accepted it."""
+    """The paid request left, and RunComfy may or may not have accepted it.
+
+    `request_id` is the id that an answer named all the same.
+    """
 
     charge = "RunComfy may have accepted it and may charge it; it was not sent again."
+
+    def __init__(self, message: str, request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.request_id = request_id

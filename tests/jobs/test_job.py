@@ -98,6 +98,31 @@ def test_the_answer_to_the_paid_request_gives_a_job_its_id_or_leaves_it_unknown(
     assert advance(JOBS[state], observation, NOW) == replace(JOBS[state], **changes)
 
 
+NAMED = replace(JOBS["unknown"], request_id="r-1", error="It was an error.")
+
+
+def test_a_lost_answer_may_name_the_id_of_the_job_that_stays_unknown() -> None:
+    lost = OutcomeLost(why="It was an error.", request_id="r-1")
+    assert advance(NEW, lost, NOW) == NAMED
+
+
+@pytest.mark.parametrize("seen", POLLED)
+def test_a_poll_of_an_unknown_job_says_where_it_stands_and_forgets_why_it_was_unknown(
+    seen: str,
+) -> None:
+    observation, changes = POLLED[seen]
+    starts = {"started_at": NOW} if changes is RUNNING else {}
+    expected = replace(NAMED, error=None, **starts)
+    assert advance(NAMED, observation, NOW) == replace(expected, **changes)
+
+
+def test_a_job_that_was_never_accepted_is_cancelled_with_the_reason() -> None:
+    ended = advance(NAMED, Cancelled(why="RunComfy does not know it."), NOW)
+    assert ended == replace(
+        NAMED, status=Status.CANCELLED, finished_at=NOW, error="RunComfy does not know it."
+    )
+
+
 @pytest.mark.parametrize("state", ["in_queue", "in_progress"])
 @pytest.mark.parametrize("seen", POLLED)
 def test_a_poll_changes_exactly_what_it_reports(state: str, seen: str) -> None:
@@ -123,9 +148,12 @@ def test_a_job_in_a_final_state_changes_only_by_a_late_cost(state: str, seen: st
 
 
 @pytest.mark.parametrize("state", FINAL)
-def test_a_known_cost_never_changes(state: str) -> None:
+def test_a_known_cost_is_replaced_by_a_higher_one_alone(state: str) -> None:
     job = replace(FINAL[state], cost_usd=0.0)
-    assert advance(job, Succeeded(outputs=CLIP, cost_usd=9.0), NOW) == job
+    higher = advance(job, Succeeded(outputs=CLIP, cost_usd=9.0), NOW)
+    assert higher == replace(job, cost_usd=9.0)
+    for cost in (0.0, 8.9, None):
+        assert advance(higher, Succeeded(outputs=CLIP, cost_usd=cost), NOW) == higher
 
 
 AGAIN = Outputs(videos=("https://outputs.example/clip.mp4?signature=2",))
@@ -140,8 +168,16 @@ def test_a_newly_signed_link_replaces_the_old_one_and_changes_nothing_else() -> 
 
 @pytest.mark.parametrize("outputs", [MORE, OTHER])
 def test_a_different_number_of_outputs_is_ignored_after_the_end(outputs: Outputs) -> None:
-    job = replace(FINAL["completed"], cost_usd=0.2)
+    job = replace(FINAL["completed"], cost_usd=0.2, saved_to=("/clip.mp4",))
     assert advance(job, Succeeded(outputs=outputs), NOW) == job
+
+
+@pytest.mark.parametrize("first", [Outputs(), OTHER, CLIP])
+def test_a_completed_job_gains_videos_until_it_is_downloaded(first: Outputs) -> None:
+    job = replace(FINAL["completed"], outputs=first)
+    gained = advance(job, Succeeded(outputs=MORE), NOW)
+    assert gained == replace(job, outputs=MORE)
+    assert advance(gained, Succeeded(outputs=Outputs()), NOW) == gained
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
@@ -258,7 +294,7 @@ def test_a_job_stays_consistent_after_any_observations(
         assert job.elapsed_seconds(at) >= 0
         if before.status.final:
             assert job == replace(before, cost_usd=job.cost_usd)
-            assert before.cost_usd in {None, job.cost_usd}
+            assert (before.cost_usd or 0) <= (job.cost_usd or 0)
     assert job.request_id == "r-1"
 
 

@@ -148,7 +148,9 @@ async def test_a_job_that_failed_is_a_completed_task_whose_result_is_an_error() 
         await anyio.sleep(5)
         state = await asked(client, "get", task_id)
         assert (state["status"], state["result"]["isError"]) == ("completed", True)
-        assert state["statusMessage"] == "failed, 5 s; The model could not make this clip."
+        assert state["statusMessage"] == (
+            'failed, 5 s; RunComfy says: "The model could not make this clip."'
+        )
         assert state["result"]["structuredContent"]["status"] == "failed"
         assert "error" not in state
 

@@ -16,6 +16,7 @@ from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import Simulator, running
 from tests.support.client import ARGUMENTS
 from tests.support.server_process import Pipes, Servers, account
+from tests.support.small_clip import render_small_clip
 from tests.support.timeouts import NEVER_SECONDS, PROMPT_SECONDS, TIMEOUT_SECONDS
 from tests.support.wording import NOT_COMPLETE_YET
 
@@ -27,9 +28,8 @@ async def two_servers(
     servers: Servers, folder: Path
 ) -> AsyncGenerator[tuple[Simulator, list[Pipes], str], None]:
     """Start two servers on the same folders, with a completed job."""
-    # The simulator renders no image, and an image is downloaded as a clip is.
-    behaviour = Behaviour(images="never", outputs=("image",))
-    async with running(behaviour) as simulator, AsyncExitStack() as stack:
+    behaviour = Behaviour(images="never", outputs=("video",))
+    async with running(behaviour, render=render_small_clip) as simulator, AsyncExitStack() as stack:
         env = account(simulator, folder)
         pipes = [await stack.enter_async_context(servers.stdio(env)) for _ in range(2)]
         for one in pipes:
@@ -59,7 +59,7 @@ async def test_two_servers_asked_at_once_end_in_one_file(servers: Servers, tmp_p
                     tasks.start_soon(ask, one, download(request_id))
             (file,) = (tmp_path / "videos").iterdir()
             fetched = Counter(request.path for request in simulator.requests)
-            assert fetched[f"/outputs/{request_id}.jpg"] == 1
+            assert fetched[f"/outputs/{request_id}.mp4"] == 1
     assert [answer["structuredContent"]["saved_to"] for answer in answers] == [str(file)] * 2
 
 

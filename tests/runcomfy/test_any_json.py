@@ -33,7 +33,7 @@ def test_any_json_answer_is_read_or_reported_as_unreadable(
     else:
         said = seen.error if isinstance(seen, Failed) else "read"
     assert said.isprintable()
-    assert 0 < len(said) <= 300
+    assert 0 < len(said) <= 320
 
 
 @given(json_objects())

@@ -102,13 +102,36 @@ async def test_a_result_is_requested_with_its_cost() -> None:
         (answer(200, {"error_code": 400005}), Running()),
         (answer(200, {"status": "in_progress"}), Running()),
         (answer(200, {"status": "in_queue", "queue_position": 1}), Queued(position=1)),
-        (answer(200, {"status": "succeeded", "output": {}}), Ended(how=Status.COMPLETED)),
+        (
+            answer(200, {"status": "succeeded", "output": {}}),
+            Ended(how=Status.COMPLETED, listed=Succeeded(outputs=Outputs())),
+        ),
     ],
 )
 async def test_an_early_result_says_where_the_job_stands(
     early: httpx.Response, seen: Observation
 ) -> None:
     assert await called(result, early) == (seen, [RESULT])
+
+
+ABOUT_ANOTHER = (UnreadableAnswer, "RunComfy answered about another request.")
+
+
+@pytest.mark.parametrize("call", [status, result, cancel])
+@pytest.mark.parametrize("other", ["other", "", ID.upper(), 7, True, [ID], {"id": ID}])
+@pytest.mark.parametrize("code", [200, 202, 404])
+async def test_an_answer_about_another_request_is_not_believed(
+    call: Call, other: object, code: int
+) -> None:
+    body = {"request_id": other, "status": "cancelled", "output": {"video": CLIP}}
+    seen, _ = await called(call, answer(code, body))
+    assert seen == ABOUT_ANOTHER
+
+
+@pytest.mark.parametrize("body", [{}, {"request_id": None}, {"request_id": ID}])
+async def test_an_answer_that_names_no_other_request_is_believed(body: dict[str, Any]) -> None:
+    cancelled = answer(200, body | {"status": "cancelled"})
+    assert await called(status, cancelled) == (Ended(how=Status.CANCELLED), [STATUS])
 
 
 REFUSALS: list[tuple[int, Any, type[RunComfyError], str]] = [
@@ -118,13 +141,13 @@ REFUSALS: list[tuple[int, Any, type[RunComfyError], str]] = [
         402,
         {"detail": "Top up"},
         BalanceEmpty,
-        f"{NO_BALANCE} (402: Top up).",
+        f'{NO_BALANCE} (402: "Top up").',
     ),
     (
         404,
         {"error_code": 404001, "message": "Expired"},
         JobNotFound,
-        f"{NO_SUCH_REQUEST} (404001: Expired).",
+        f'{NO_SUCH_REQUEST} (404001: "Expired").',
     ),
     (
         400,
@@ -132,8 +155,8 @@ REFUSALS: list[tuple[int, Any, type[RunComfyError], str]] = [
         JobNotFound,
         f"{NO_SUCH_REQUEST} (400001).",
     ),
-    (422, {"detail": "No"}, RequestRejected, f"{REQUEST_REJECTED} (422: No)."),
-    (500, {"error": "Oops"}, RunComfyUnavailable, f"{NO_USABLE_ANSWER} (500: Oops)."),
+    (422, {"detail": "No"}, RequestRejected, f'{REQUEST_REJECTED} (422: "No").'),
+    (500, {"error": "Oops"}, RunComfyUnavailable, f'{NO_USABLE_ANSWER} (500: "Oops").'),
     (302, None, RunComfyUnavailable, f"{NO_USABLE_ANSWER} (302)."),
     (200, [1], UnreadableAnswer, NOT_A_JSON_OBJECT),
 ]
@@ -162,7 +185,7 @@ async def test_a_rate_limited_poll_reports_when_to_retry() -> None:
         with pytest.raises(RateLimited) as refused:
             await RunComfyClient(http).status(ID)
     assert (refused.value.message, refused.value.retry_after) == (
-        f"{TOO_MANY_REQUESTS} (429: Slow down).",
+        f'{TOO_MANY_REQUESTS} (429: "Slow down").',
         30.0,
     )
 

@@ -30,6 +30,8 @@ from seedance_mcp.runcomfy._responses import (
 CLIP = "https://outputs.example/clip.mp4"
 OTHER = "https://outputs.example/other.mp4"
 IMAGE = "https://outputs.example/last.png"
+FILE = "https://outputs.example/download?id=7"
+NOTHING_YET = Ended(how=Status.COMPLETED, listed=Succeeded(outputs=Outputs()))
 UUID = "0b4c6d0e-7a5f-4c1e-9a55-2f0f8f5c9d11"
 TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 WORDS = {
@@ -159,19 +161,35 @@ def test_a_success_is_read_with_its_files_cost_and_times(word: str) -> None:
 @pytest.mark.parametrize(
     ("body", "seen"),
     [
-        ({"output": None}, Ended(how=Status.COMPLETED)),
-        ({"output": {}, "error": None}, Ended(how=Status.COMPLETED)),
-        ({"output": {"videos": []}, "error": ""}, Ended(how=Status.COMPLETED)),
-        ({"output": {}, "error": "No frames"}, Failed(error="No frames")),
+        ({"output": None}, NOTHING_YET),
+        ({"output": {}, "error": None}, NOTHING_YET),
+        ({"output": {"videos": []}, "error": ""}, NOTHING_YET),
+        ({"output": {"video": "", "input": {"video": CLIP}}}, NOTHING_YET),
+        (
+            {"output": {"file": FILE}, "error": "a warning", "cost": 0.2},
+            Ended(
+                how=Status.COMPLETED,
+                listed=Succeeded(outputs=Outputs(videos=(FILE,)), cost_usd=0.2),
+            ),
+        ),
+        ({"output": {}, "error": "No frames"}, Failed(error='RunComfy says: "No frames"')),
+        ({"output": None, "outputs": [CLIP]}, Succeeded(outputs=Outputs(videos=(CLIP,)))),
+        (
+            {"output": None, "result": {"input": {"video": OTHER}, "output": [{"url": CLIP}]}},
+            Succeeded(outputs=Outputs(videos=(CLIP,))),
+        ),
         ({"error": "a warning"}, Succeeded(outputs=Outputs(videos=(CLIP,)))),
         ({"status": "failed"}, Failed(error="RunComfy gave no reason")),
         ({"status": "FAILED", "error": ""}, Failed(error="RunComfy gave no reason")),
-        ({"status": "failed", "error": "Too\n dark"}, Failed(error="Too dark")),
-        ({"status": "failed", "error": {"message": "Dark"}}, Failed(error="Dark")),
-        ({"status": "failed", "error": "x", "cost": 0}, Failed(error="x", cost_usd=0.0)),
+        ({"status": "failed", "error": "Too\n dark"}, Failed(error='RunComfy says: "Too dark"')),
+        ({"status": "failed", "error": {"message": "Dark"}}, Failed(error='RunComfy says: "Dark"')),
+        (
+            {"status": "failed", "error": "x", "cost": 0},
+            Failed(error='RunComfy says: "x"', cost_usd=0.0),
+        ),
         (
             {"status": "failed", "error": "x", "created_at": 1767323045},
-            Failed(error="x", created_at=TIME),
+            Failed(error='RunComfy says: "x"', created_at=TIME),
         ),
         ({"status": "canceled"}, Cancelled()),
         ({"status": "in_queue", "queue_position": 2}, Queued(position=2)),
@@ -196,16 +214,46 @@ def test_a_result_answer_says_how_the_job_ended(body: dict[str, Any], seen: Obse
         ({"video": "HTTPS://OUTPUTS.EXAMPLE/A.MP4"}, ("HTTPS://OUTPUTS.EXAMPLE/A.MP4",), ()),
         ({"video": "clip.mp4", "videos": ["", "file:///clip.mp4", "https://", None, 7]}, (), ()),
         ({"videos": ["https://[", "https://a.example/\n", "https://a.example/" * 500]}, (), ()),
-        ({"url": CLIP, "input": {"video": CLIP}}, (), ()),
-        (CLIP, (), ()),
-        ([CLIP], (), ()),
+        ({"url": CLIP, "input": {"video": OTHER}, "inputs": [OTHER]}, (CLIP,), ()),
+        ({"input_video": OTHER, "Input": OTHER}, (), ()),
+        (CLIP, (CLIP,), ()),
+        ([CLIP], (CLIP,), ()),
+        ([[{"a": [{"b": CLIP}]}]], (CLIP,), ()),
+        (f"{CLIP}?x=.png", (f"{CLIP}?x=.png",), ()),
+        ("https://a.example/A.MOV", ("https://a.example/A.MOV",), ()),
+        ("https://a.example/a.webm#t", ("https://a.example/a.webm#t",), ()),
+        ({"video": {"url": FILE, "thumbnail": OTHER}}, (FILE, OTHER), ()),
+        ({"video": {"url": FILE, "thumbnail": IMAGE}}, (FILE,), ()),
+        ({"videos": [{"url": FILE, "width": 7}, {"url": OTHER}]}, (FILE, OTHER), ()),
+        (
+            {"video": 'https://a.example/\u3164"\u00e9<%20'},
+            ("https://a.example/%E3%85%A4%22%C3%A9%3C%20",),
+            (),
+        ),
+        ({"video": [[FILE]], "images": [{"url": IMAGE}]}, (FILE,), (IMAGE,)),
+        ({"video_url": FILE, "image_urls": [IMAGE]}, (FILE,), (IMAGE,)),
+        ({"image": FILE, "videos": [FILE]}, (FILE,), (FILE,)),
         (None, (), ()),
     ],
 )
 def test_outputs_are_read_in_every_form_once_and_in_order(
     output: object, videos: tuple[str, ...], images: tuple[str, ...]
 ) -> None:
-    assert read_outputs(output) == Outputs(videos=videos, images=images)
+    assert read_outputs(output) == (Outputs(videos=videos, images=images), bool(videos))
+
+
+@pytest.mark.parametrize("output", [FILE, [FILE], {"url": FILE}, {"file": {"href": FILE}}])
+def test_a_url_that_may_be_a_video_is_kept_but_is_not_certain(output: object) -> None:
+    assert read_outputs(output) == (Outputs(videos=(FILE,)), False)
+
+
+def test_outputs_are_read_only_so_deep_and_so_many() -> None:
+    deep: object = CLIP
+    for _ in range(900):
+        deep = [deep]
+    assert read_outputs(deep) == (Outputs(), False)
+    many = tuple(f"https://outputs.example/{number}.mp4" for number in range(1000))
+    assert read_outputs(list(many)) == (Outputs(videos=many[:100]), True)
 
 
 def test_echoed_inputs_are_never_taken_for_outputs() -> None:
@@ -215,9 +263,13 @@ def test_echoed_inputs_are_never_taken_for_outputs() -> None:
 
 @pytest.mark.parametrize(
     ("cost", "usd"),
-    [(0.35, 0.35), (0, 0.0), (2, 2.0), ("0.35", 0.35), (" 1 ", 1.0), (1e-9, 1e-9)]
+    [(0.35, 0.35), (0, 0.0), (2, 2.0), ("0.35", 0.35), (" 1 ", 1.0), (1e-9, 1e-9), (1e6, 1e6)]
     + [(cost, None) for cost in (None, -1, "", "free", True, [1], {"usd": 1}, "nan", float("inf"))]
-    + [(10**400, None), ("9" * 400, None)],
+    + [(10**400, None), ("9" * 400, None), (1e300, None), (1000001, None), ("1000001", None)]
+    + [
+        (cost, None)
+        for cost in ("1_000", "\u0663", "\uff11", "1e3", "0x1", "+1", ".5", "1.", "1\n")
+    ],
 )
 def test_a_cost_is_read_as_dollars_or_not_at_all(cost: object, usd: float | None) -> None:
     assert result(cost=cost) == Succeeded(outputs=Outputs(videos=(CLIP,)), cost_usd=usd)

@@ -91,9 +91,8 @@ LOST: list[tuple[Step, str]] = [
     (httpx.CloseError("reset"), f"{DID_NOT_ANSWER} (CloseError)."),
     (httpx.RemoteProtocolError("bad"), f"{DID_NOT_ANSWER} (RemoteProtocolError)."),
     (httpx.ProxyError("no"), f"{DID_NOT_ANSWER} (ProxyError)."),
-    (httpx.DecodingError("not gzip"), f"{DID_NOT_ANSWER} (DecodingError)."),
     *(
-        (answer(code, BOUGHT), f"{NO_USABLE_ANSWER} ({code}).")
+        (answer(code, {}), f"{NO_USABLE_ANSWER} ({code}).")
         for code in (301, 302, 307, 308, 408, 409, 500, 502, 503, 504, 520)
     ),
     (
@@ -102,17 +101,18 @@ LOST: list[tuple[Step, str]] = [
     ),
     (
         answer(200, {"error_code": 500001, "message": "Oops"}),
-        f"{NO_USABLE_ANSWER} (500001: Oops).",
+        f'{NO_USABLE_ANSWER} (500001: "Oops").',
     ),
     (httpx.Response(204), NOT_A_JSON_OBJECT),
     (httpx.Response(200, content=b"<html>"), NOT_A_JSON_OBJECT),
-    (httpx.Response(200, content=b"[" * 9**6), NOT_A_JSON_OBJECT),
+    (httpx.Response(200, content=b"[" * 9**6), "RunComfy's answer has too many parts."),
+    (httpx.Response(200, content=b"[" * 9**5), NOT_A_JSON_OBJECT),
     (answer(200, [BOUGHT]), NOT_A_JSON_OBJECT),
     (answer(200, {}), "RunComfy accepted the request without a request_id."),
     (answer(200, {"request_id": None}), "RunComfy accepted the request without a request_id."),
     (answer(200, {"request_id": "../x"}), "RunComfy sent an invalid request_id."),
     (
-        httpx.Response(200, content=b" " * (MAX_ANSWER_BYTES + 1)),
+        httpx.Response(200, content=b" " * (2 * MAX_ANSWER_BYTES)),
         "RunComfy's answer is too long.",
     ),
 ]
@@ -131,6 +131,39 @@ async def test_a_paid_request_whose_answer_was_lost_is_never_sent_again(
         " RunComfy may have accepted it and may charge it; it was not sent again."
     )
     assert network.sent == [POST]
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        *((code, f"{NO_USABLE_ANSWER} ({code}).") for code in (302, 408, 500, 503, 504)),
+        *((code, f"{REQUEST_REJECTED} ({code}).") for code in (400, 404, 413, 422)),
+        *((code, f"{TOKEN_REJECTED} ({code}).") for code in (401, 403)),
+        (402, f"{NO_BALANCE} (402)."),
+        (429, f"{TOO_MANY_REQUESTS} (429)."),
+    ],
+)
+async def test_an_error_that_names_a_request_may_be_a_paid_job_and_keeps_its_id(
+    code: int, why: str
+) -> None:
+    network = ScriptedNetwork(answer(code, BOUGHT))
+    error = await bought(network)
+
+    assert isinstance(error, OutcomeUnknown)
+    assert (error.request_id, error.line) == (
+        ID,
+        (
+            f"RunComfy answered with an error that names a request. {why}"
+            " RunComfy may have accepted it and may charge it; it was not sent again."
+        ),
+    )
+    assert network.sent == [POST]
+
+
+@pytest.mark.parametrize("named", ["../x", "", None, 7])
+async def test_an_error_with_an_invalid_id_is_the_error_that_it_says(named: object) -> None:
+    error = await bought(ScriptedNetwork(answer(402, {"request_id": named})))
+    assert isinstance(error, BalanceEmpty)
 
 
 NEVER_LEFT = [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow")]
@@ -164,10 +197,9 @@ async def test_a_second_paid_request_whose_answer_was_lost_is_not_followed_by_a_
 
 
 REFUSED: list[tuple[int, Any, type[SeedanceError], str]] = [
-    (400, {"message": "No"}, RequestRejected, f"{REQUEST_REJECTED} (400: No)."),
-    (400, BOUGHT, RequestRejected, f"{REQUEST_REJECTED} (400)."),
+    (400, {"message": "No"}, RequestRejected, f'{REQUEST_REJECTED} (400: "No").'),
     (413, None, RequestRejected, f"{REQUEST_REJECTED} (413)."),
-    (422, {"detail": "Bad"}, RequestRejected, f"{REQUEST_REJECTED} (422: Bad)."),
+    (422, {"detail": "Bad"}, RequestRejected, f'{REQUEST_REJECTED} (422: "Bad").'),
     (404, None, RequestRejected, f"{REQUEST_REJECTED} (404)."),
     (400, {"error_code": 400001}, RequestRejected, f"{REQUEST_REJECTED} (400001)."),
     (200, {"error_code": 400001}, RequestRejected, f"{REQUEST_REJECTED} (400001)."),

@@ -39,28 +39,30 @@ async def list_often(client: Client, *, times: int, pause: float) -> None:
 
 
 async def test_images_get_the_extension_of_their_bytes(tmp_path: Path) -> None:
-    service = FinishedJob(videos=[], images=["/a.mp4", "/b.png", "/c"])
-    service.files = {"/a.mp4": File(PNG), "/b.png": File(JPEG), "/c": File(WEBP)}
+    service = FinishedJob(images=["/a.jpg", "/b.png", "/c"])
+    service.files |= {"/a.jpg": File(PNG), "/b.png": File(JPEG), "/c": File(WEBP)}
     async with open_server(service, tmp_path) as client:
         await buy(client)
         asked = await client.call_tool("get_result", {"request_id": REQUEST_ID})
         assert structured(asked)["next_step"] == (
-            "Give the user the image URL, which may expire, or call get_result with request_id"
+            "Give the user the video URL, which may expire, or call get_result with request_id"
             f" {REQUEST_ID} and download true to save it."
         )
         result = await download(client)
-        names = [f"{NAME}-image.png", f"{NAME}-image2.jpg", f"{NAME}-image3.webp"]
+        endings = (".mp4", "-image.png", "-image2.jpg", "-image3.webp")
+        names = [NAME + ending for ending in endings]
         assert structured(result)["saved_to"] == ", ".join(
             str(tmp_path / "videos" / n) for n in names
         )
-        assert structured(result)["next_step"] == "Tell the user where the image was saved."
-        assert files(tmp_path) == dict(zip(names, (108, 204, 316), strict=True))
+        assert structured(result)["next_step"] == "Tell the user where the video was saved."
+        assert files(tmp_path) == dict(zip(names, (len(CLIP), 108, 204, 316), strict=True))
         await download(client)
-        assert service.counted == {"/a.mp4": 1, "/b.png": 1, "/c": 1}
+        assert service.counted == {"/a.mp4": 1, "/a.jpg": 1, "/b.png": 1, "/c": 1}
 
 
 async def test_a_download_that_is_not_an_image_is_discarded(tmp_path: Path) -> None:
-    service = FinishedJob(videos=[], images=["/a.png"], files={"/a.png": File(b"<html></html>")})
+    service = FinishedJob(images=["/a.png"])
+    service.files |= {"/a.png": File(b"<html></html>")}
     async with open_server(service, tmp_path) as client:
         await buy(client)
         result = await download(client)
@@ -68,7 +70,7 @@ async def test_a_download_that_is_not_an_image_is_discarded(tmp_path: Path) -> N
             True,
             f"The download was not an image and was discarded. {PAID_FOR}",
         )
-        assert files(tmp_path) == {}
+        assert files(tmp_path) == {f"{NAME}.mp4": len(CLIP)}
 
 
 async def test_a_failed_file_causes_no_second_copies_of_the_others(tmp_path: Path) -> None:

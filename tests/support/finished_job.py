@@ -1,7 +1,7 @@
 """RunComfy with one job that is completed at once, and the host of its outputs."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,7 +125,11 @@ class FinishedJob:
 
 @asynccontextmanager
 async def open_server(
-    service: FinishedJob, folder: Path, *, tasks: ClientExtension | None = None, **settings: Any
+    service: Callable[[httpx.Request], Awaitable[httpx.Response]],
+    folder: Path,
+    *,
+    tasks: ClientExtension | None = None,
+    **settings: Any,
 ) -> AsyncGenerator[Client, None]:
     """Run a server in virtual time with its folders in `folder`, and connect a client to it."""
     chosen: dict[str, Any] = {

@@ -52,7 +52,7 @@ class Job:
         cost_usd: Its cost in USD, None while unknown.
         estimated_microdollars: Its estimated cost when it was started, in millionths of a USD;
             None if no price was known.
-        error: Why it failed, in RunComfy's words, cut to one line.
+        error: Why it failed, with RunComfy's words quoted, or why its outcome is unknown; one line.
         saved_to: The paths of its downloaded outputs, in the order of `Outputs.each`; "" for one
             that is not downloaded, and the last ones may be missing.
         acknowledged_by: The processes to which a later call brought its request_id.
@@ -167,7 +167,7 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
     | state                   | observation                  | next state                          |
     |-------------------------|------------------------------|-------------------------------------|
     | `submitting`, `unknown` | Accepted                     | `in_queue`, with its request_id     |
-    | `submitting`            | OutcomeLost                  | `unknown`                           |
+    | `submitting`            | OutcomeLost                  | `unknown`, with an id if it has one |
     | any that is not final   | Queued                       | `in_queue`                          |
     | any that is not final   | Running, Ended               | `in_progress`                       |
     | any that is not final   | Succeeded, Failed, Cancelled | `completed`, `failed`, `cancelled`  |
@@ -175,13 +175,14 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
     """
     if job.status.final:
         return _with_late_news(job, seen)
+    job = replace(job, error=None)  # why its outcome was unknown
     match seen:
         case Accepted() | OutcomeLost() if job.request_id:
             return job  # the answer to a submit does not undo what polls have seen since
         case Accepted(request_id=request_id):
-            return replace(job, request_id=request_id, status=Status.IN_QUEUE, error=None)
-        case OutcomeLost(why=why):
-            return replace(job, status=Status.UNKNOWN, error=why)
+            return replace(job, request_id=request_id, status=Status.IN_QUEUE)
+        case OutcomeLost(why=why, request_id=request_id):
+            return replace(job, status=Status.UNKNOWN, error=why, request_id=request_id)
         case Queued(position=position):
             return replace(job, status=Status.IN_QUEUE, queue_position=position)
         case Running() | Ended():
@@ -192,8 +193,9 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
             return _ended(job, Status.COMPLETED, seen, now)
         case Failed(error=error):
             return replace(_ended(job, Status.FAILED, seen, now), error=error)
-        case Cancelled():
-            return replace(job, status=Status.CANCELLED, queue_position=None, finished_at=now)
+        case Cancelled(why=why):
+            ended = replace(job, status=Status.CANCELLED, error=why)
+            return replace(ended, queue_position=None, finished_at=now)
         case _:
             assert_never(seen)
 
@@ -211,7 +213,8 @@ def digest(value: Any) -> Any:
             # These bytes are part of every fingerprint on disk: changing them would hide jobs
             # that were paid for from a repeated call.
             kind = value[:40].partition(",")[0]
-            return f"sha256:{hashlib.sha256(value.encode()).hexdigest()} of {kind}"
+            content = value.encode(errors="surrogatepass")
+            return f"sha256:{hashlib.sha256(content).hexdigest()} of {kind}"
         case list():
             return [digest(item) for item in cast("list[Any]", value)]
         case dict():
@@ -239,14 +242,15 @@ def _ended(job: Job, status: Status, seen: Succeeded | Failed, now: datetime) ->
 
 
 def _with_late_news(job: Job, seen: Observation) -> Job:
-    """Return an ended job with a late cost and RunComfy's current links to the same files."""
-    # RunComfy may not know the cost when a job ends (client).
-    if job.cost_usd is None and isinstance(seen, Succeeded | Failed):
-        job = replace(job, cost_usd=seen.cost_usd)
+    """Return an ended job with a late or higher cost and RunComfy's current links to its files."""
+    # RunComfy may not know the cost when a job ends (client), and then say 0.
+    if isinstance(seen, Succeeded | Failed) and seen.cost_usd is not None:
+        job = replace(job, cost_usd=max(seen.cost_usd, job.cost_usd or 0.0))
     if job.status is not Status.COMPLETED or not isinstance(seen, Succeeded):
         return job
     # Links are signed and expire: keeping the first ones would put a paid clip out of reach. A
     # different number of outputs would not match the paths in `saved_to`.
     old, new = job.outputs, seen.outputs
     same = (len(old.videos), len(old.images)) == (len(new.videos), len(new.images))
-    return replace(job, outputs=new) if same else job
+    more = bool(new.videos) and not any(job.saved_to)
+    return replace(job, outputs=new) if same or more else job

@@ -27,6 +27,9 @@ class Status(StrEnum):
         return self in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
 
 
+MAX_USD = 1e6
+"""The largest price or cost that is believed."""
+
 OPEN = (Status.IN_QUEUE, Status.IN_PROGRESS)
 """The states of a job that RunComfy has accepted and that has not ended."""
 
@@ -68,9 +71,15 @@ class Accepted:
 
 @dataclass(frozen=True, kw_only=True)
 class OutcomeLost:
-    """The paid POST left and no usable answer came; `why` is the reason, in one line."""
+    """The paid POST left and no usable answer came.
+
+    Attributes:
+        why: The reason, in one line.
+        request_id: The id that an answer named which was an error.
+    """
 
     why: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +96,13 @@ class Running:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """The run ended with the status `how`; only the result says whether it succeeded (docs)."""
+    """The run ended with the status `how`; only the result says whether it succeeded (docs).
+
+    `listed` is what a result says that has no video yet.
+    """
 
     how: Status
+    listed: "Succeeded | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +144,9 @@ class Failed(_Result):
 
 @dataclass(frozen=True, kw_only=True)
 class Cancelled:
-    """The job was cancelled before it ran."""
+    """The job was cancelled before it ran, or was never accepted, which `why` says."""
+
+    why: str | None = None
 
 
 Observation = Accepted | OutcomeLost | Queued | Running | Ended | Succeeded | Failed | Cancelled

@@ -15,6 +15,12 @@ def after_status(report: JobReport) -> str:
                 "Call generate_video again with the same arguments: it keeps waiting for this"
                 " request and buys nothing new."
             )
+        case Status.UNKNOWN if job.request_id:
+            return (
+                "RunComfy answered this request with an error and yet named it, so it may charge"
+                f" for it: call check_status with {request}, in ten seconds again, to learn whether"
+                " it runs; do not call generate_video again."
+            )
         case Status.UNKNOWN:
             return (
                 "RunComfy may have accepted this request and may charge for it; it was not sent"
@@ -42,17 +48,26 @@ def after_status(report: JobReport) -> str:
 def _after_completion(report: JobReport) -> str:
     job = report.job
     download = f"get_result with request_id {job.request_id} and download true"
-    made = _made(job)
+    if not job.outputs.videos:
+        return _without_video(job)
     if report.download_progress:
         return (
             f"It is being downloaded ({report.download_progress}): call {download} to wait for it."
         )
     if all(job.saved):
         return (
-            f"Tell the user where the {made} was saved; get_result with request_id"
+            "Tell the user where the video was saved; get_result with request_id"
             f" {job.request_id} reads what it cost."
         )
-    return f"Call {download}: it saves the {made}, whose URL may expire, and reads what it cost."
+    return f"Call {download}: it saves the video, whose URL may expire, and reads what it cost."
+
+
+def _without_video(job: Job) -> str:
+    return (
+        "RunComfy says that the job is done, but lists no video: call get_result with request_id"
+        f" {job.request_id} again later, and ask the user to look for the clip in their RunComfy"
+        " account. It is paid for, so do not call generate_video again for it."
+    )
 
 
 def after_result(report: JobReport) -> str:
@@ -60,20 +75,21 @@ def after_result(report: JobReport) -> str:
     job, stale_reason = report.job, report.stale_reason
     if job.status is not Status.COMPLETED:
         return after_status(report)
-    made = _made(job)
     download = f"get_result with request_id {job.request_id} and download true"
+    if not job.outputs.videos:
+        return _without_video(job)
     if report.download_progress:
         return f"It is not complete yet ({report.download_progress}): call {download} to continue."
     if report.download_error:
-        return f"Give the user the {made} URL, or call {download} to try again."
+        return f"Give the user the video URL, or call {download} to try again."
     if all(job.saved):
-        return f"Tell the user where the {made} was saved."
+        return "Tell the user where the video was saved."
     if stale_reason:
         return (
             f"{stale_reason.rstrip('.')}, so this is what was stored when the job ended: check"
-            f" whether the {made} URL still works."
+            " whether the video URL still works."
         )
-    return f"Give the user the {made} URL, which may expire, or call {download} to save it."
+    return f"Give the user the video URL, which may expire, or call {download} to save it."
 
 
 def after_cancel(job: Job) -> str:
@@ -112,7 +128,3 @@ def after_list(listing: JobListing) -> str:
     if any(job.request_id for job in jobs):
         return f"{caution}Call get_result with the request_id of the clip you want."
     return after_status(JobReport(job=jobs[0]))
-
-
-def _made(job: Job) -> str:
-    return "video" if job.outputs.videos else "image"

@@ -2,19 +2,20 @@
 
 Anything else raises `UnreadableAnswer`, and the caller decides what that means: a poll is repeated,
 the outcome of the paid POST is unknown. Texts from RunComfy are data: cut to one line of a few
-hundred characters at most.
+hundred characters at most, and quoted where we speak.
 """
 
-import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from seedance_mcp.errors import InputError, UnreadableAnswer
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
 from seedance_mcp.jobs.status import (
+    MAX_USD,
     Cancelled,
     Ended,
     Failed,
@@ -25,13 +26,22 @@ from seedance_mcp.jobs.status import (
     Status,
     Succeeded,
 )
+from seedance_mcp.text import quoted
 
 from ._error_codes import error_text, fields
 
 _MAX_URL_LENGTH = 8192
+_MAX_OUTPUTS = 100
+_MAX_OUTPUT_DEPTH = 10
+# Others, which may look like spaces and so like the end of a URL, are escaped.
+_URL_CHARACTERS = "%!#$&'()*+,/:;=?@[]~"
+_OUTPUT_KEYS = ("output", "outputs", "result", "results")
+_KIND = re.compile(r"(video|image)s?(_urls?)?", re.IGNORECASE)
+_VIDEO_PATH = re.compile(r"\.(mp4|mov|webm)$", re.IGNORECASE)
 _MAX_QUEUE_POSITION = 2**31 - 1
 # As Unix seconds this is the year 5138, as milliseconds 1973.
 _MAX_UNIX_SECONDS = 1e11
+_DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _STATUS_WORDS = {
     **dict.fromkeys(("in_queue", "queued", "pending"), Status.IN_QUEUE),
     **dict.fromkeys(("in_progress", "processing", "running"), Status.IN_PROGRESS),
@@ -91,20 +101,24 @@ def read_result(body: Mapping[str, Any]) -> Observation:
     """Read a result answer, which has the state of a job that has not ended."""
     status = read_status_word(body)
     # What the input holds is only compared with our own; never take a URL from it.
-    times: dict[str, Any] = {key: _time(body.get(key)) for key in ("created_at", "finished_at")}
-    times |= {"model_id": body.get("model_id"), "echoed_input": fields(body.get("input"))}
-    cost = _amount(body.get("cost"))
+    facts: dict[str, Any] = {key: _time(body.get(key)) for key in ("created_at", "finished_at")}
+    model_id = body.get("model_id")
+    facts |= {"model_id": model_id if isinstance(model_id, str) else None}
+    facts |= {"echoed_input": fields(body.get("input"))}
+    facts["cost_usd"] = _number(body.get("cost"), most=MAX_USD)
     if status is Status.COMPLETED:
-        outputs = read_outputs(body.get("output"))
-        if outputs:
-            return Succeeded(outputs=outputs, cost_usd=cost, **times)
-        if not body.get("error"):
-            # The run has ended, and its files are not listed yet.
-            return Ended(how=Status.COMPLETED)
+        outputs, has_video = read_outputs([body.get(key) for key in _OUTPUT_KEYS])
+        succeeded = Succeeded(outputs=outputs, **facts)
+        if has_video:
+            return succeeded
+        if outputs or not body.get("error"):
+            # The run has ended, and its video is not listed yet.
+            return Ended(how=Status.COMPLETED, listed=succeeded)
         status = Status.FAILED
     if status is Status.FAILED:
-        error = error_text(body) or "RunComfy gave no reason"
-        return Failed(error=error, cost_usd=cost, **times)
+        said = error_text(body)
+        error = f"RunComfy says: {quoted(said, 300)}" if said else "RunComfy gave no reason"
+        return Failed(error=error, **facts)
     return Cancelled() if status is Status.CANCELLED else read_status(body)
 
 
@@ -117,22 +131,37 @@ def read_cancel(body: Mapping[str, Any]) -> bool:
     return bool(words & {"cancelled", "canceled"})
 
 
-def read_outputs(output: Any) -> Outputs:
-    """Return the distinct URLs in an `output` object, single or in lists.
+def read_outputs(output: Any) -> tuple[Outputs, bool]:
+    """Return the distinct URLs in an output, and whether a video is certainly among them.
 
-    Only `output` is read: answers may echo the inputs, which contain URLs too (client).
+    A video is under `video` or `videos`, or ends like one; without any, every URL that is not an
+    image's may be one.
     """
-    found = fields(output)
+    found = list(islice(_urls(output, "other", _MAX_OUTPUT_DEPTH), _MAX_OUTPUTS))
 
-    def urls(*keys: str) -> tuple[str, ...]:
-        values = (url for key in keys for url in _as_list(found.get(key)))
-        return tuple(dict.fromkeys(url for url in values if _is_url(url)))
+    def urls(kind: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(url for one, url in found if one == kind))
 
-    return Outputs(videos=urls("video", "videos"), images=urls("image", "images"))
+    videos = urls("video")
+    return Outputs(videos=videos or urls("other"), images=urls("image")), bool(videos)
 
 
-def _as_list(value: Any) -> Iterable[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else (value,)
+def _urls(value: Any, kind: str, depth: int) -> Iterator[tuple[str, str]]:
+    """Yield every URL with its kind, "video", "image" or "other".
+
+    Echoed inputs are left out, which hold URLs too (client).
+    """
+    if isinstance(value, str) and _is_url(value):
+        url = quote(value, safe=_URL_CHARACTERS)
+        yield "video" if _VIDEO_PATH.search(urlsplit(url).path) else kind, url
+    if isinstance(value, list) and depth:
+        for part in cast("list[Any]", value):
+            yield from _urls(part, kind, depth - 1)
+    for key, part in fields(value).items() if depth else ():
+        if not key.lower().startswith("input"):
+            named = _KIND.fullmatch(key)
+            of = named[1].lower() if named else kind if key == "url" else "other"
+            yield from _urls(part, of, depth - 1)
 
 
 def _is_url(value: Any) -> bool:
@@ -153,15 +182,13 @@ def _queue_position(value: Any) -> int | None:
     return value if 0 <= value <= _MAX_QUEUE_POSITION else None
 
 
-def _amount(value: Any) -> float | None:
-    """Return a finite number from 0, which may come as a string, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+def _number(value: Any, *, most: float) -> float | None:
+    """Return a number from 0, which may come as a plain decimal in a string, or None."""
+    if isinstance(value, str) and _DECIMAL.fullmatch(value.strip(" ")):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         return None
-    try:
-        amount = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return amount if math.isfinite(amount) and amount >= 0 else None
+    return float(value)
 
 
 def _time(value: Any) -> datetime | None:
@@ -170,7 +197,7 @@ def _time(value: Any) -> datetime | None:
         if isinstance(value, str) and not re.fullmatch(r"[0-9]{9,}(\.[0-9]+)?", value, re.ASCII):
             time = datetime.fromisoformat(value)
             return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-        unix = _amount(value)
+        unix = _number(value, most=1000 * _MAX_UNIX_SECONDS)
         if not unix:
             return None
         return datetime.fromtimestamp(unix / 1000 if unix > _MAX_UNIX_SECONDS else unix, UTC)

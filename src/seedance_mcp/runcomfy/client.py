@@ -6,15 +6,21 @@ goes to the configured origin only. Free requests are retried; the paid POST is 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from seedance_mcp.errors import OutcomeUnknown, RunComfyUnavailable, UnreadableAnswer
+from seedance_mcp.errors import (
+    OutcomeUnknown,
+    RunComfyError,
+    RunComfyUnavailable,
+    UnreadableAnswer,
+)
 from seedance_mcp.jobs.status import Observation, Running
 
-from ._error_codes import NOT_READY, error_code
+from ._error_codes import NOT_READY, error_code, fields
 from ._responses import (
     check_request_id,
     read_cancel,
@@ -47,22 +53,24 @@ class RunComfyClient:
             The request id.
 
         Raises:
-            OutcomeUnknown: RunComfy may have accepted it: a timeout, a broken connection, a 5xx or
-                an unreadable answer.
+            OutcomeUnknown: RunComfy may have accepted it: a timeout, a broken connection, a 5xx, an
+                unreadable answer, or an error that names a request.
             RunComfyError: RunComfy certainly did not accept it.
             TokenMissing: No token is set.
         """
+        request_id = None
         try:
-            try:
-                answer = await self._post_job(model_id, arguments)
-            except RunComfyUnavailable as error:
-                # After a PoolTimeout, half of the call's time is gone already.
-                if not error.never_sent or isinstance(error.__cause__, httpx.PoolTimeout):
-                    raise
-                answer = await self._post_job(model_id, arguments)
-            return _read_submitted(answer)
-        except RunComfyUnavailable as error:
-            if error.never_sent:
+            answer = await self._post_job(model_id, arguments)
+            request_id = _read_submitted(answer)
+            # Even if the body also reports an error: the job is paid.
+            if httpx.codes.is_success(answer.status_code) or answer.error is None:
+                return request_id
+            raise answer.error
+        except RunComfyError as error:
+            if request_id:
+                why = f"RunComfy answered with an error that names a request. {error.message}"
+                raise OutcomeUnknown(why, request_id) from error
+            if not isinstance(error, RunComfyUnavailable) or error.never_sent:
                 raise
             raise OutcomeUnknown(f"The answer to the request was lost. {error.message}") from error
 
@@ -74,7 +82,7 @@ class RunComfyClient:
             RunComfyError: Any other error, after retries if they may help.
         """
         answer = await self._http.get(_job_path(request_id, "status"), about="job")
-        return read_status(_read(answer))
+        return read_status(_read(answer, request_id))
 
     async def result(self, request_id: str) -> Observation:
         """Read a job's result and cost, or its state if it has not ended; raises as `status`."""
@@ -82,7 +90,7 @@ class RunComfyClient:
         answer = await self._http.get(path, about="job")
         if error_code(answer.body) == NOT_READY:
             return Running()
-        return read_result(_read(answer))
+        return read_result(_read(answer, request_id))
 
     async def cancel(self, request_id: str) -> bool:
         """Cancel a job, and return whether it was cancelled; only queued jobs can be (page).
@@ -98,7 +106,7 @@ class RunComfyClient:
             if not isinstance(error.__cause__, CONNECTION_ERRORS):
                 raise
             answer = await self._http.send("POST", path, about="job")
-        return read_cancel(_read(answer))
+        return read_cancel(_read(answer, request_id))
 
     async def model(self, model_id: str) -> Mapping[str, Any]:
         """Read a model's entry in the catalogue: price, schema, description (client).
@@ -109,27 +117,36 @@ class RunComfyClient:
         return _read(await self._http.get(_model_path(model_id), about="model"))
 
     async def _post_job(self, model_id: str, arguments: Mapping[str, Any]) -> HttpAnswer:
-        return await self._http.send(
+        post = partial(
+            self._http.send,
             "POST",
             _model_path(model_id),
             about="model",
             body=arguments,
             timeout=SUBMIT_TIMEOUT_SECONDS,
         )
+        try:
+            return await post()
+        except RunComfyUnavailable as error:
+            # After a PoolTimeout, half of the call's time is gone already.
+            if not error.never_sent or isinstance(error.__cause__, httpx.PoolTimeout):
+                raise
+        return await post()
 
 
 def _read_submitted(answer: HttpAnswer) -> str:
-    """Return the request id of a 2xx, even if the body also reports an error: the job is paid."""
+    """Return the request id that an answer to a submit names, whether or not it is an error."""
     try:
-        if httpx.codes.is_success(answer.status_code):
-            return read_submit(read_object(answer.body))
-    except UnreadableAnswer:
-        if answer.error is None:
-            raise
-    return read_submit(_read(answer))
+        return read_submit(read_object(answer.body))
+    except UnreadableAnswer as error:
+        raise answer.error or error from None
 
 
-def _read(answer: HttpAnswer) -> Mapping[str, Any]:
+def _read(answer: HttpAnswer, request_id: str | None = None) -> Mapping[str, Any]:
+    """Return the fields of an answer that is no error, and about no other request."""
+    named = fields(answer.body).get("request_id")
+    if request_id and named is not None and named != request_id:
+        raise UnreadableAnswer("RunComfy answered about another request.")
     if answer.error is not None:
         raise answer.error
     return read_object(answer.body)

@@ -34,7 +34,12 @@ REMOTE_TIMEOUT_SECONDS = 20.0
 """How long a call that does not wait may take to ask RunComfy, retries included."""
 
 OUTPUT_TIMEOUT_SECONDS = 300.0
-"""How long a run that succeeded may take to list its output."""
+"""How long a run that succeeded may take to list its video."""
+
+NOT_ACCEPTED_SECONDS = 10.0
+"""How long RunComfy must not know a request whose outcome is unknown until it counts as refused."""
+
+NOT_ACCEPTED = "RunComfy does not know this request, so it did not run and nothing was charged."
 
 
 @dataclass(eq=False, repr=False)
@@ -43,7 +48,10 @@ class RemoteJobs:
 
     _client: RunComfyClient
     _tracker: JobTracker
-    _without_output_since: dict[str, float] = field(default_factory=dict[str, float], init=False)
+    # When a request was first seen to be missing, or without a video.
+    _since: dict[tuple[str | None, Status], float] = field(
+        default_factory=dict[tuple[str | None, Status], float], init=False
+    )
 
     async def poll(self, job: Job) -> Job:
         """Return where a job stands; when its run has ended, with its result.
@@ -52,9 +60,20 @@ class RemoteJobs:
             RunComfyError: RunComfy does not know the job, or gave no usable answer.
         """
         request_id = job.request_id or ""
-        seen = await self._client.status(request_id)
+        try:
+            seen = await self._client.status(request_id)
+        except JobNotFound:
+            # It may only not be known yet.
+            if job.status is not Status.UNKNOWN:
+                raise
+            if not self._lasts(job, NOT_ACCEPTED_SECONDS):
+                return job
+            seen = Cancelled(why=NOT_ACCEPTED)
         if isinstance(seen, Ended):
-            seen = self._settled(request_id, await self._result_of(request_id, seen.how))
+            seen = await self._result_of(request_id, seen.how)
+        if isinstance(seen, Ended) and self._lasts(job, OUTPUT_TIMEOUT_SECONDS):
+            # The run is done, whatever it lists: calling it failed would have it bought again.
+            seen = seen.listed or seen
         return await self._tracker.observe(job, seen)
 
     async def status(self, request_id: str, timeout: float) -> JobReport:
@@ -84,13 +103,18 @@ class RemoteJobs:
             with _unavailable_after(REMOTE_TIMEOUT_SECONDS):
                 seen = await self._client.result(request_id)
         except RunComfyError as error:
-            known = await self._tracker.find(request_id)
-            if known is None or not known.status.final:
+            job = await self._find(request_id)
+            if isinstance(error, JobNotFound) and job.status is Status.UNKNOWN:
+                return await self.status(request_id, deadline - anyio.current_time())
+            if not job.status.final:
                 raise
-            return JobReport(job=known, stale_reason=error.message)
+            return JobReport(job=job, stale_reason=error.message)
+        job = await self._find(request_id)
+        if isinstance(seen, Ended) and job.status is Status.COMPLETED and not job.outputs.videos:
+            seen = seen.listed or seen
         if not isinstance(seen, FINAL_OBSERVATIONS):
             return await self.status(request_id, deadline - anyio.current_time())
-        return JobReport(job=await self._tracker.observe(await self._find(request_id), seen))
+        return JobReport(job=await self._tracker.observe(job, seen))
 
     async def cancel(self, request_id: str) -> Job:
         """Cancel a job that is queued, and return it; one that runs is returned as it is."""
@@ -123,17 +147,11 @@ class RemoteJobs:
             return otherwise[how]
         return seen if isinstance(seen, FINAL_OBSERVATIONS) else otherwise.get(how, seen)
 
-    def _settled(self, request_id: str, seen: Observation) -> Observation:
-        """Turn a run that succeeded and has listed no output for too long into a failure."""
-        if not isinstance(seen, Ended):
-            self._without_output_since.pop(request_id, None)
-            return seen
+    def _lasts(self, job: Job, seconds: float) -> bool:
+        """Return whether a job that is still as it is was first seen so some seconds ago."""
         # Not the wall clock, which may jump: a clip that is only late must not be given up.
         now = anyio.current_time()
-        since = self._without_output_since.setdefault(request_id, now)
-        if now - since < OUTPUT_TIMEOUT_SECONDS:
-            return seen
-        return Failed(error="RunComfy says that the job succeeded, but lists no output")
+        return now - self._since.setdefault((job.request_id, job.status), now) >= seconds
 
 
 @contextmanager

@@ -199,7 +199,7 @@ class Submissions:
         try:
             request_id = await self._client.submit(job.model_id or "", job.arguments)
         except OutcomeUnknown as error:
-            return OutcomeLost(why=error.message)
+            return OutcomeLost(why=error.message, request_id=error.request_id)
         except SeedanceError:
             raise
         except Exception:

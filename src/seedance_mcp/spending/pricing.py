@@ -10,11 +10,12 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import MAX_USD
 from seedance_mcp.models.model import Model
 
 _MICRODOLLARS_PER_USD = 1_000_000
 # A price of zero means that none is set, not that clips are free.
-_MIN_PRICE_USD, _MAX_PRICE_USD = 1e-6, 1e6
+_MIN_PRICE_USD = 1e-6
 _MIN_CLIP_SECONDS, _MAX_CLIP_SECONDS = 0.001, 1e6
 
 
@@ -47,7 +48,7 @@ def read_price(entry: Mapping[str, Any], model: Model) -> Price | None:
 
     None if it is missing or implausible, or if its unit is unknown or not of this model.
     """
-    usd = _number(entry.get("base_price_usd"), least=_MIN_PRICE_USD, most=_MAX_PRICE_USD)
+    usd = _number(entry.get("base_price_usd"), least=_MIN_PRICE_USD, most=MAX_USD)
     unit, seconds = entry.get("price_unit"), model.pricing.get("seconds")
     if usd is not None and unit == "output":
         return Price(model_id=model.model_id, usd=usd)
