@@ -3,9 +3,10 @@
 import sqlite3
 import stat
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -339,7 +340,7 @@ ECHOES: list[tuple[dict[str, Any], bool]] = [
 async def test_a_result_with_the_arguments_of_a_lost_job_makes_both_one_job(
     *, earlier: list[Any], echoed: dict[str, Any], fits: bool, tmp_path: Path
 ) -> None:
-    new = job(arguments=SHOTS, estimated_microdollars=200_000)
+    new = job(arguments=SHOTS, estimated_microdollars=200_000, token_hash="t")
     adopted = Job(id="a", request_id="r", owner="o", created_at=NOON, status=Status.IN_QUEUE)
     async with opened(tmp_path) as store:
         await begin(store, new)
@@ -359,24 +360,132 @@ async def test_a_result_with_the_arguments_of_a_lost_job_makes_both_one_job(
         assert (await store.find("r", "o")) == done
         assert done.saved_to == (("/a.mp4",) if earlier else ())
         if fits:
-            assert (done.digest, done.estimated_microdollars) == (new.digest, 200_000)
+            kept = (done.digest, done.estimated_microdollars, done.token_hash)
+            assert kept == (new.digest, 200_000, "t")
             assert (done.model_id, done.created_at, done.error) == ("m", NOON, None)
 
 
-async def test_old_finished_jobs_are_deleted_but_unfinished_and_unknown_ones_stay(
+async def fill_with_old_jobs(folder: Path) -> None:
+    """Write a job of every kind, all begun and ended at noon."""
+    kinds: dict[str, list[Any]] = {
+        "taken": [SUCCESS],
+        "downloaded": [SUCCESS],
+        "not taken": [SUCCESS],
+        "failed": [Failed(error="no")],
+        "cancelled": [Cancelled()],
+        "running": [Running()],
+        "unknown": [],
+    }
+    async with opened(folder) as store:
+        for name, seen in kinds.items():
+            new = await begin(store, job(id=name, arguments={"prompt": name}))
+            answer = Accepted(request_id=name) if seen else OutcomeLost()
+            for observation in (answer, *seen):
+                new = await store.observe(new, observation, NOON)
+        await store.acknowledge("taken", "o")
+        await store.set_saved_to(job(id="downloaded", saved_to=("", "/videos/1.mp4")))
+
+
+async def left(folder: Path, days: float) -> set[str]:
+    """Open a ledger so many days after noon, and return the ids of the jobs that are left."""
+    async with opened(folder, now=NOON + timedelta(days=days)) as store:
+        return {found.id for found in (await store.recent("o", limit=99)).jobs}
+
+
+ALL = {"taken", "downloaded", "not taken", "failed", "cancelled", "running", "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("days", "stay"),
+    [
+        (90, ALL),
+        (91, {"not taken", "running"}),
+        (180, {"not taken", "running"}),
+        (181, {"running"}),
+    ],
+)
+async def test_a_job_leaves_after_the_history_and_one_that_was_not_taken_after_twice_that(
+    days: int, stay: set[str], tmp_path: Path
+) -> None:
+    await fill_with_old_jobs(tmp_path)
+    async with opened(tmp_path, now=NOON + timedelta(days=days)) as store:
+        await begin(store, job(id="later", created_at=NOON + timedelta(days=days)))
+    assert await left(tmp_path, days) == stay | {"later"}
+
+
+async def test_a_job_that_ran_long_leaves_after_it_ended(tmp_path: Path) -> None:
+    ended, later = NOON + timedelta(days=30), NOON + timedelta(days=119)
+    async with opened(tmp_path, now=later) as store:
+        await begin(store, job())
+        await store.observe(job(), Accepted(request_id="r"), NOON)
+        await store.observe(job(), Failed(error="no"), ended)
+        await begin(store, job(2, created_at=later))
+    assert await left(tmp_path, 120) == {"job-1", "job-2"}
+
+
+@pytest.mark.parametrize("newest", [-1, 0, 1, 1000])
+async def test_a_clock_that_is_ahead_deletes_nothing(newest: int, tmp_path: Path) -> None:
+    await fill_with_old_jobs(tmp_path)
+    async with opened(tmp_path) as store:
+        await begin(store, job(id="newest", created_at=NOON + timedelta(days=newest)))
+    assert await left(tmp_path, 400) == ALL | {"newest"}
+    assert await left(tmp_path, 1) == ALL | {"newest"}
+
+
+async def test_a_job_begun_by_a_clock_that_was_ahead_does_not_delete_itself(
     tmp_path: Path,
 ) -> None:
     async with opened(tmp_path) as store:
-        for number, seen in enumerate([SUCCESS, Failed(error="no"), OutcomeLost(), Running()]):
-            await begin(store, job(number))
-            if not isinstance(seen, OutcomeLost):
-                await store.observe(job(number), Accepted(request_id=f"r{number}"), NOON)
-            await store.observe(job(number), seen, NOON)
-    async with opened(tmp_path, now=NOON + timedelta(days=89)) as store:
-        assert (await store.recent("o", limit=9)).total == 4
-    async with opened(tmp_path, now=NOON + timedelta(days=91)) as store:
-        page = await store.recent("o", limit=9)
-        assert {found.id for found in page.jobs} == {"job-2", "job-3"}
+        await begin(store, job(created_at=NOON + timedelta(days=91)))
+        await store.observe(job(), Accepted(request_id="r"), NOON)
+        await store.observe(job(), Failed(error="no"), NOON)
+    assert await left(tmp_path, 92) == {"job-1"}
+
+
+async def test_the_log_says_once_that_the_clock_jumped(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    async with opened(tmp_path) as store:
+        for number, ahead in enumerate([timedelta(), timedelta(hours=1)]):
+            await begin(store, job(number, created_at=NOON + ahead))
+        assert caplog.messages == []
+        for number in (2, 3):
+            await begin(store, job(number, created_at=NOON + timedelta(days=400)))
+        await begin(store, job(4))
+        await begin(store, job(5))
+        jumped = (
+            "The clock of this machine has jumped: the ledger has a job of 2027-06-05 12:00 UTC."
+            " Limits do not count jobs dated more than an hour ahead."
+        )
+        assert caplog.messages == [jumped]
+    async with opened(tmp_path) as store:
+        await store.recent("o", limit=1)
+        await begin(store, job(6))
+        assert caplog.messages == [jumped] * 2
+
+
+async def test_limits_ignore_jobs_dated_more_than_an_hour_ahead(tmp_path: Path) -> None:
+    limits = SpendingLimits(jobs_per_hour=2, usd_per_day=Decimal("0.5"))
+    ahead = timedelta(minutes=60), timedelta(minutes=61), timedelta(days=400)
+    async with opened(tmp_path) as store:
+        for number, early in enumerate(ahead):
+            at = NOON + early
+            await begin(store, job(number, created_at=at, estimated_microdollars=200_000))
+        for number, refusal in ((4, None), (5, SpendingLimitReached), (6, SpendingLimitReached)):
+            new = job(number, estimated_microdollars=200_000)
+            with pytest.raises(refusal) if refusal else nullcontext() as refused:
+                assert await begin(store, new, limits=limits) == new
+        assert refused
+        assert "the next is allowed at 13:00:00 UTC, in about 60 min." in refused.value.line
+
+
+async def test_a_job_dated_ahead_is_owed_as_if_it_was_begun_now(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        ahead = await begin(store, job(created_at=NOON + timedelta(days=400)))
+        again = job(id="again", created_at=NOON + timedelta(hours=1))
+        assert await begin(store, again) == ahead
+        await store.observe(ahead, OutcomeLost(), NOON)
+        assert (await begin(store, again)).id == ahead.id
 
 
 async def test_a_page_has_the_newest_jobs_first_and_the_total(tmp_path: Path) -> None:

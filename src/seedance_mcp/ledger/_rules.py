@@ -13,6 +13,7 @@ from seedance_mcp.jobs.status import Failed, Observation, OutcomeLost, Status, S
 from seedance_mcp.spending.limits import (
     DAY,
     HOUR,
+    MAX_AHEAD,
     SpendingLimits,
     check_daily_limit,
     check_hourly_limit,
@@ -48,15 +49,19 @@ class Rows(Protocol):
 
     def count(self, owner: str, *, statuses: Collection[Status]) -> int: ...
 
-    def nth_newest_created_at(self, n: int, *, since: datetime) -> datetime | None:
-        """Return when the nth newest job started after a time was created, None if fewer were.
+    def latest(self, until: datetime, *, limit: int) -> list[Job]:
+        """Return the jobs of every owner that were created up to a time, newest first."""
+        ...
+
+    def nth_newest_created_at(self, n: int, *, since: datetime, until: datetime) -> datetime | None:
+        """Return when the nth newest job started between two times was created, None if fewer were.
 
         Jobs started elsewhere, whose model is unknown, do not count.
         """
         ...
 
-    def started_since(self, since: datetime) -> list[Job]:
-        """Return the jobs started after a time and not cancelled, oldest first.
+    def started(self, *, since: datetime, until: datetime) -> list[Job]:
+        """Return the jobs started between two times and not cancelled, oldest first.
 
         Jobs started elsewhere, whose model is unknown, do not count.
         """
@@ -79,8 +84,9 @@ class Rows(Protocol):
     def delete(self, job: Job) -> None:
         """Delete a job and its events."""
 
-    def delete_finished(self, before: datetime) -> None:
-        """Delete the jobs that finished before a time."""
+    def over_before(self, time: datetime) -> list[Job]:
+        """Return the jobs that ended before a time, and the unknown ones created before it."""
+        ...
 
 
 def begin(rows: Rows, job: Job, *, force_new: bool, limits: SpendingLimits) -> Job:
@@ -94,10 +100,11 @@ def begin(rows: Rows, job: Job, *, force_new: bool, limits: SpendingLimits) -> J
     now = job.created_at
     # Counted in the same transaction as the insert: else two processes could both start the
     # last job that is allowed.
-    oldest = rows.nth_newest_created_at(limits.jobs_per_hour, since=now - HOUR)
+    latest = now + MAX_AHEAD
+    oldest = rows.nth_newest_created_at(limits.jobs_per_hour, since=now - HOUR, until=latest)
     check_hourly_limit(job, oldest, limits)
     if limits.usd_per_day is not None:
-        check_daily_limit(job, rows.started_since(now - DAY), limits)
+        check_daily_limit(job, rows.started(since=now - DAY, until=latest), limits)
     rows.insert(job, at=now)
     return job
 
@@ -157,8 +164,23 @@ def settle_dead_processes(
     """
     for job, process in rows.submitting():
         alive = is_alive(process)
-        if alive is False or (alive is None and now - job.created_at > MAX_SUBMIT_TIME):
+        if alive is False or (alive is None and abs(now - job.created_at) > MAX_SUBMIT_TIME):
             rows.update(advance(job, OutcomeLost(), now), was=job.status, at=now)
+
+
+def delete_old(rows: Rows, history: timedelta, now: datetime) -> None:
+    """Delete the jobs that ended longer than the history ago, unknown ones that began then.
+
+    A completed one that no caller has taken stays twice as long. The newest other job says what day
+    it is, since the clock may be ahead.
+    """
+    latest = rows.latest(now, limit=2)
+    for job in rows.over_before(now - history):
+        today = next((other.created_at for other in latest if other.id != job.id), None)
+        taken = job.acknowledged_by or any(job.saved_to)
+        kept_for = history if taken or job.status is not Status.COMPLETED else 2 * history
+        if today and today - (job.finished_at or job.created_at) > kept_for:
+            rows.delete(job)
 
 
 def _with_same_request(rows: Rows, job: Job) -> Job | None:
@@ -170,6 +192,7 @@ def _merge(job: Job, other: Job) -> Job:
     return replace(
         other,
         id=job.id,
+        token_hash=job.token_hash,
         model_id=job.model_id,
         arguments=job.arguments,
         created_at=job.created_at,

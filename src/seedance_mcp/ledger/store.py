@@ -6,10 +6,11 @@ is in `_rules`; a database adds SQL, transactions and locks.
 """
 
 import hmac
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from typing import TypeVar
@@ -17,12 +18,14 @@ from typing import TypeVar
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Observation, Status
-from seedance_mcp.spending.limits import SpendingLimits
+from seedance_mcp.spending.limits import MAX_AHEAD, SpendingLimits
 
 from . import _rules as rules
 from ._rules import Rows
 
 _T = TypeVar("_T")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,7 @@ class Store(ABC):
     def __init__(self, clock: Clock, *, history: timedelta) -> None:
         self._clock = clock
         self._history = history
+        self._warned = False
 
     @abstractmethod
     async def _run(self, step: Callable[[Rows], _T], *, writes: bool = False) -> _T:
@@ -131,9 +135,18 @@ class Store(ABC):
         return await self._run(settle_first, writes=writes)
 
     def _settle(self, rows: Rows) -> None:
-        rules.settle_dead_processes(rows, self._is_alive, self._clock.now())
+        now = self._clock.now()
+        rules.settle_dead_processes(rows, self._is_alive, now)
+        ahead = rows.latest(datetime.max.replace(tzinfo=UTC), limit=1)
+        if ahead and ahead[0].created_at > now + MAX_AHEAD and not self._warned:
+            self._warned = True
+            logger.warning(
+                "The clock of this machine has jumped: the ledger has a job of %s UTC."
+                " Limits do not count jobs dated more than an hour ahead.",
+                f"{ahead[0].created_at:%Y-%m-%d %H:%M}",
+            )
 
     def _clean_up(self, rows: Rows) -> None:
-        """Settle what dead processes left, and delete finished jobs that are older than history."""
+        """Settle what dead processes left, and delete jobs that are older than the history."""
         self._settle(rows)
-        rows.delete_finished(self._clock.now() - self._history)
+        rules.delete_old(rows, self._history, self._clock.now())

@@ -12,6 +12,9 @@ from .pricing import Price, format_usd, known_cost, to_microdollars
 
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 
+MAX_AHEAD = timedelta(hours=1)
+"""How far ahead a job may be dated and still count: beyond that, the clock was wrong."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SpendingLimits:

@@ -10,9 +10,10 @@ A job is inserted before its POST leaves, so that a restart finds it whatever ha
     `status` in the row           what a restart does
     submitting, process alive     leaves it: that process is sending the POST
     submitting, process dead      makes it `unknown`: RunComfy may have accepted the POST
-    unknown                       nothing; the POST is not sent again, and a repeated call gets it
+    unknown                       nothing; the POST is not sent again, and a repeated call gets it;
+                                  deleted SEEDANCE_HISTORY_DAYS after it began
     in_queue, in_progress         polls RunComfy again
-    completed, failed, cancelled  nothing: final; deleted after SEEDANCE_HISTORY_DAYS
+    completed, failed, cancelled  nothing: final; deleted SEEDANCE_HISTORY_DAYS after it ended
     (no row)                      nothing: the POST was never sent, or certainly not accepted
 
 Times are ISO 8601 in UTC with microseconds, so that they sort as text.

@@ -47,19 +47,24 @@ class SqliteRows:
         ]
         return self._value(" ".join(query), owner, *statuses)
 
-    def nth_newest_created_at(self, n: int, *, since: datetime) -> datetime | None:
+    def latest(self, until: datetime, *, limit: int) -> list[Job]:
+        query = "SELECT * FROM jobs WHERE created_at <= ? ORDER BY created_at DESC LIMIT ?"
+        return self._jobs(query, _format_time(until), limit)
+
+    def nth_newest_created_at(self, n: int, *, since: datetime, until: datetime) -> datetime | None:
         query = (
-            "SELECT created_at FROM jobs WHERE created_at > ? AND model_id IS NOT NULL"
+            "SELECT created_at FROM jobs"
+            " WHERE created_at > ? AND created_at <= ? AND model_id IS NOT NULL"
             " ORDER BY created_at DESC LIMIT 1 OFFSET ?"
         )
-        return _parse_time(self._value(query, _format_time(since), n - 1))
+        return _parse_time(self._value(query, _format_time(since), _format_time(until), n - 1))
 
-    def started_since(self, since: datetime) -> list[Job]:
+    def started(self, *, since: datetime, until: datetime) -> list[Job]:
         query = (
-            "SELECT * FROM jobs WHERE created_at > ? AND model_id IS NOT NULL"
-            " AND status != 'cancelled' ORDER BY created_at"
+            "SELECT * FROM jobs WHERE created_at > ? AND created_at <= ?"
+            " AND model_id IS NOT NULL AND status != 'cancelled' ORDER BY created_at"
         )
-        return self._jobs(query, _format_time(since))
+        return self._jobs(query, _format_time(since), _format_time(until))
 
     def submitting(self) -> list[tuple[Job, str]]:
         rows = self._cursor.execute("SELECT * FROM jobs WHERE status = 'submitting'")
@@ -94,8 +99,13 @@ class SqliteRows:
     def delete(self, job: Job) -> None:
         self._cursor.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
 
-    def delete_finished(self, before: datetime) -> None:
-        self._cursor.execute("DELETE FROM jobs WHERE finished_at < ?", (_format_time(before),))
+    def over_before(self, time: datetime) -> list[Job]:
+        # Every owner is named, so that SQLite uses its indexes.
+        query = (
+            "SELECT * FROM jobs WHERE finished_at < ?1 OR (status = 'unknown' AND created_at < ?1"
+            " AND owner IN (SELECT owner FROM totals))"
+        )
+        return self._jobs(query, _format_time(time))
 
     def _insert_event(self, job: Job, *, was: Status | None, at: datetime) -> None:
         self._cursor.execute(
