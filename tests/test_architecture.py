@@ -21,7 +21,7 @@ ROOMS = {
     "spending": "jobs models errors",
     "polling": "jobs clock",
     "runcomfy": "jobs errors text clock retry",
-    "ledger": "jobs spending errors clock file_locks",
+    "ledger": "jobs spending errors text clock file_locks",
     "inputs": "models errors text",
     "outputs": "jobs errors text clock retry file_locks",
 }

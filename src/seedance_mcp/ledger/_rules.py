@@ -29,9 +29,14 @@ class Rows(Protocol):
     """Row operations on one open transaction, on behalf of one process.
 
     Without `statuses`, jobs in every state are meant.
+
+    Attributes:
+        unreadable: The damaged rows that were left out so far, each by our id, with its
+            request_id, or our id if it has none.
     """
 
     process: str
+    unreadable: dict[str, str]
 
     def secret(self) -> bytes:
         """Return the key of the tokens' hash."""

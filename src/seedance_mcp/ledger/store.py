@@ -30,10 +30,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Some jobs, newest first, and how many there are in all."""
+    """Some jobs, newest first, and how many there are in all.
+
+    `unreadable` names the damaged rows that should be among them.
+    """
 
     jobs: list[Job]
     total: int
+    unreadable: tuple[str, ...] = ()
 
 
 class Store(ABC):
@@ -123,7 +127,8 @@ class Store(ABC):
 
         def page(rows: Rows) -> Page:
             jobs = rows.newest(owner, statuses=statuses, limit=limit)
-            return Page(jobs=jobs, total=rows.count(owner, statuses=statuses))
+            total = rows.count(owner, statuses=statuses)
+            return Page(jobs=jobs, total=total, unreadable=tuple(rows.unreadable.values()))
 
         return await self._run_settled(page)
 

@@ -112,10 +112,13 @@ def after_cancel(job: Job) -> str:
 def after_list(listing: JobListing) -> str:
     """Return how to find a clip again."""
     jobs, caution = listing.page.jobs, ""
+    if damaged := listing.page.unreadable:
+        rows = "1 row" if len(damaged) == 1 else f"{len(damaged)} rows"
+        caution = f"Damaged in the ledger and left out here: {rows} ({', '.join(damaged)}). "
     if not jobs:
-        return "No jobs match; call generate_video to make a clip."
+        return f"{caution}No jobs match; call generate_video to make a clip."
     if listing.stale:
-        caution = (
+        caution += (
             f"RunComfy did not answer for {listing.stale} of these, which may be out of date. "
         )
     if listing.other_token:
@@ -127,4 +130,4 @@ def after_list(listing: JobListing) -> str:
         return f"{caution}Call check_status with the request_id of a job that has not ended."
     if any(job.request_id for job in jobs):
         return f"{caution}Call get_result with the request_id of the clip you want."
-    return after_status(JobReport(job=jobs[0]))
+    return caution + after_status(JobReport(job=jobs[0]))

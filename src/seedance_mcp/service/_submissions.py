@@ -154,11 +154,17 @@ class Submissions:
                 outcome = await self._send(submission.job)
             if isinstance(outcome, OutcomeLost):
                 logger.warning("The outcome of a paid request is unknown: %s", outcome.why)
+            else:
+                # First, whatever happens to the ledger: this id is paid for.
+                logger.info("RunComfy accepted a paid request as %s", outcome.request_id)
             await self._record(submission, outcome)
         except SeedanceError as error:
             error.charge = NOTHING_CHARGED
             submission.error = error
             await self._write(submission, lambda: self._store.discard(submission.job))
+        except Exception:
+            # It runs beside other paid requests, which a bug must not take down.
+            logger.exception("Recording %s broke", submission.job.request_id or "a paid request")
         finally:
             submission.answered.set()
             del self._under_way[submission.job.id]
@@ -183,11 +189,16 @@ class Submissions:
             while True:
                 try:
                     return await write()
-                except LedgerError as error:
+                except Exception as error:
                     if not submission.answered.is_set():
+                        known = isinstance(error, LedgerError)
+                        why = error.message if known else "The ledger broke."
                         what = submission.job.request_id or "a refused request"
                         logger.error(
-                            "%s The outcome of %s is not written yet.", error.message, what
+                            "%s The outcome of %s is not written yet.",
+                            why,
+                            what,
+                            exc_info=not known,
                         )
                 submission.answered.set()
                 await self._clock.sleep(WRITE_AGAIN_SECONDS)

@@ -47,7 +47,11 @@ class ChangeFeed:
         if len(self._last) > MOST_ANNOUNCED_JOBS:
             del self._last[next(iter(self._last))]
         if last != _visible(now):
-            self._on_change(now)
+            try:
+                self._on_change(now)
+            except Exception:
+                # What is known of a paid job must not be lost to a listener's bug.
+                logger.exception("Announcing a change of %s broke", key)
 
 
 def _visible(job: Job) -> tuple[object, ...]:

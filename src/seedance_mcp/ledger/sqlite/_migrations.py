@@ -180,7 +180,10 @@ def migrate(
 
 
 def _fingerprint(owner: str, model_id: str | None, arguments: str) -> str:
-    return fingerprint(owner, model_id, json.loads(arguments))
+    try:
+        return fingerprint(owner, model_id, json.loads(arguments))
+    except (ValueError, TypeError, RecursionError):
+        return ""  # a damaged row
 
 
 def _version(connection: sqlite3.Connection) -> int:

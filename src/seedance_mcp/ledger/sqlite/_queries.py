@@ -3,17 +3,23 @@
 import json
 import sqlite3
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from seedance_mcp.jobs.job import Job
-from seedance_mcp.jobs.status import Outputs, Status
+from seedance_mcp.jobs.status import Status
+from seedance_mcp.text import one_line
 
 
 class SqliteRows:
     """The row operations of `ledger._rules.Rows`, on a connection with a transaction open."""
 
     def __init__(self, connection: sqlite3.Connection, process: str) -> None:
+        self.unreadable = dict[str, str]()
         self._cursor = connection.cursor()
         self._cursor.row_factory = sqlite3.Row
         self.process = process
@@ -57,7 +63,9 @@ class SqliteRows:
             " WHERE created_at > ? AND created_at <= ? AND model_id IS NOT NULL"
             " ORDER BY created_at DESC LIMIT 1 OFFSET ?"
         )
-        return _parse_time(self._value(query, _format_time(since), _format_time(until), n - 1))
+        with suppress(ValueError):  # a damaged row is no reason to buy nothing
+            return _parse_time(self._value(query, _format_time(since), _format_time(until), n - 1))
+        return None
 
     def started(self, *, since: datetime, until: datetime) -> list[Job]:
         query = (
@@ -68,11 +76,16 @@ class SqliteRows:
 
     def submitting(self) -> list[tuple[Job, str]]:
         rows = self._cursor.execute("SELECT * FROM jobs WHERE status = 'submitting'")
-        return [(_from_row(row), row["process"]) for row in rows]
+        return [(job, row["process"]) for row in rows if (job := self._read(row))]
 
     def insert(self, job: Job, *, at: datetime) -> None:
         row = _to_row(job, at) | {"fingerprint": job.fingerprint, "process": self.process}
         query = ["INSERT INTO jobs (", ", ".join(row), ") VALUES (:", ", :".join(row), ")"]
+        # The rules have looked for the job, so what is in its place cannot be read.
+        in_its_place = (
+            "DELETE FROM jobs WHERE id = :id OR (owner, request_id) = (:owner, :request_id)"
+        )
+        self._cursor.execute(in_its_place, row)
         self._cursor.execute("".join(query), row)
         self._insert_event(job, was=None, at=at)
 
@@ -118,10 +131,18 @@ class SqliteRows:
         return row[0] if row else None
 
     def _jobs(self, query: str, *values: Any) -> list[Job]:
-        return [_from_row(row) for row in self._cursor.execute(query, values)]
+        return list(filter(None, map(self._read, self._cursor.execute(query, values))))
 
     def _job(self, query: str, *values: Any) -> Job | None:
         return next(iter(self._jobs(query, *values)), None)
+
+    def _read(self, row: sqlite3.Row) -> Job | None:
+        """Return a row's job; note a damaged row and return None."""
+        try:
+            return _from_row(row)
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            self.unreadable[str(row["id"])] = one_line(str(row["request_id"] or row["id"]), 128)
+            return None
 
 
 def _and_status_in(statuses: Collection[Status]) -> list[str]:
@@ -147,28 +168,19 @@ def _to_row(job: Job, at: datetime) -> dict[str, Any]:
 
 
 def _from_row(row: sqlite3.Row) -> Job:
-    return Job(
-        id=row["id"],
-        request_id=row["request_id"],
-        owner=row["owner"],
-        token_hash=row["token_hash"],
-        model_id=row["model_id"],
-        arguments=json.loads(row["arguments"]),
-        status=Status(row["status"]),
-        queue_position=row["queue_position"],
-        created_at=datetime.fromisoformat(row["created_at"]),
-        finished_at=_parse_time(row["finished_at"]),
-        outputs=Outputs(
-            videos=tuple(json.loads(row["videos"])), images=tuple(json.loads(row["images"]))
-        ),
-        cost_usd=row["cost_usd"],
-        error=row["error"],
-        saved_to=tuple(json.loads(row["saved_to"])),
-        acknowledged_by=tuple(json.loads(row["acknowledged_by"])),
-        estimated_microdollars=row["estimated_microdollars"],
-        started_at=_parse_time(row["started_at"]),
-        timely=bool(row["timely"]),
-    )
+    values: dict[str, Any] = dict(zip(row.keys(), row, strict=True))
+    for name in ("arguments", "videos", "images", "saved_to", "acknowledged_by"):
+        values[name] = json.loads(values[name])
+    for name in ("created_at", "started_at", "finished_at"):
+        values[name] = _parse_time(values[name])
+    values["outputs"] = {name: values[name] for name in ("videos", "images")}
+    # A value of a wrong type would break whoever uses it, far from here.
+    return _job_type().validate_python(values)
+
+
+@cache
+def _job_type() -> TypeAdapter[Job]:
+    return TypeAdapter(Job)
 
 
 def _format_time(time: datetime) -> str:
@@ -177,4 +189,4 @@ def _format_time(time: datetime) -> str:
 
 
 def _parse_time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None

@@ -113,6 +113,8 @@ class SqliteStore(Store):
             with file, suppress(OSError, AttributeError):  # Windows may have no fchmod
                 os.fchmod(file.fileno(), 0o600)
             connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
+            # A damaged text must not keep all others from being read.
+            connection.text_factory = partial(str, encoding="utf-8", errors="replace")
             try:
                 # The most careful setting: a commit survives a power failure.
                 connection.execute("PRAGMA synchronous = EXTRA")
