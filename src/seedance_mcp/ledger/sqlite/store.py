@@ -65,6 +65,8 @@ class SqliteStore(Store):
         self._origin = origin
         self._path = folder / "ledger.db"
         self._opened: tuple[sqlite3.Connection, LiveProcesses] | None = None
+        # The file that was opened last, and its folder.
+        self._places: tuple[os.stat_result, os.stat_result] | None = None
 
     def close(self) -> None:
         """Close the file; jobs that this process is submitting become `unknown`."""
@@ -75,8 +77,7 @@ class SqliteStore(Store):
             processes.close()
 
     def _is_alive(self, process: str) -> bool | None:
-        _, processes = self._open()
-        return processes.is_alive(process)
+        return self._opened[1].is_alive(process) if self._opened else None
 
     async def _run(self, step: Callable[[SqliteRows], _T], *, writes: bool = False) -> _T:
         deadline = anyio.current_time() + LOCK_TIMEOUT_SECONDS
@@ -106,31 +107,53 @@ class SqliteStore(Store):
             return step(SqliteRows(connection, processes.process))
 
     def _open(self) -> tuple[sqlite3.Connection, LiveProcesses]:
+        if self._places and not self._is_in_place(*self._places):
+            self.close()
         if self._opened is None:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Before SQLite creates the file: its own files are readable by all.
-            file = io.FileIO(self._path, "a+", opener=partial(os.open, mode=0o600))
-            with file, suppress(OSError, AttributeError):  # Windows may have no fchmod
-                os.fchmod(file.fileno(), 0o600)
-            connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
-            # A damaged text must not keep all others from being read.
-            connection.text_factory = partial(str, encoding="utf-8", errors="replace")
-            try:
-                # The most careful setting: a commit survives a power failure.
-                connection.execute("PRAGMA synchronous = EXTRA")
-                # Creating and removing the journal in each transaction makes the file system
-                # commit too: twice the time, and up to 20 ms on a busy machine.
-                connection.execute("PRAGMA journal_mode = PERSIST")
-                connection.execute("PRAGMA foreign_keys = ON")
-                live, version = self._folder / "processes", len(MIGRATIONS)
-                migrate(connection, self._origin, partial(older_process_lives, live, version))
-                processes = LiveProcesses(live, version)
-            except BaseException:
-                connection.close()
-                raise
-            self._opened = connection, processes
+            self._opened = self._connect()
+            self._places = self._path.stat(), self._folder.stat()
             # Only housekeeping: the next start does what fails here.
             with suppress(sqlite3.Error, OSError):
                 self._transaction(self._clean_up, writes=True)
-                processes.remove_dead()
+                self._opened[1].remove_dead()
         return self._opened
+
+    def _connect(self) -> tuple[sqlite3.Connection, LiveProcesses]:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Before SQLite creates the file: its own files are readable by all.
+        file = io.FileIO(self._path, "a+", opener=partial(os.open, mode=0o600))
+        with file, suppress(OSError, AttributeError):  # Windows may have no fchmod
+            os.fchmod(file.fileno(), 0o600)
+        connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
+        # A damaged text must not keep all others from being read.
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+        try:
+            # The most careful setting: a commit survives a power failure.
+            connection.execute("PRAGMA synchronous = EXTRA")
+            # Creating and removing the journal in each transaction makes the file system
+            # commit too: twice the time, and up to 20 ms on a busy machine.
+            connection.execute("PRAGMA journal_mode = PERSIST")
+            connection.execute("PRAGMA foreign_keys = ON")
+            live, version = self._folder / "processes", len(MIGRATIONS)
+            migrate(connection, self._origin, partial(older_process_lives, live, version))
+            return connection, LiveProcesses(live, version)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _is_in_place(self, file: os.stat_result, folder: os.stat_result) -> bool:
+        """Return whether the file is at its path; False if the ledger is to be opened anew.
+
+        Raises:
+            LedgerError: A share has dropped out, or so it seems: a new ledger would buy twice.
+        """
+        try:
+            return os.path.samestat(file, self._path.stat())
+        except FileNotFoundError:
+            with suppress(FileNotFoundError):
+                if os.path.samestat(folder, self._folder.stat()):
+                    return False
+        raise LedgerError(
+            f"The folder of the ledger {self._path} is away, or is another one: bring it back, or"
+            " restart the server to begin a new ledger."
+        )
