@@ -6,7 +6,7 @@ from typing import Any
 from mcp_types import CallToolResult
 
 from .model import Book, Purchase
-from .world import Window, structure_of
+from .world import structure_of
 
 FINAL = {"completed", "failed", "cancelled"}
 
@@ -27,12 +27,13 @@ class Audit:
         self.videos: dict[str, str | None] = {}
         self.adopted: set[str] = set()
 
-    def check_answer(self, window: Window, answer: CallToolResult) -> None:
+    def check_answer(self, answer: CallToolResult) -> None:
         """Check an answer against earlier ones, and note what it says."""
         structure = structure_of(answer)
         for job in structure.get("jobs", [structure] if structure else []):
-            if job["request_id"] is not None:
-                self.book.note_answer(job["request_id"], window)
+            if job["status"] == "failed" and "jobs" not in structure and "outcome" not in structure:
+                for purchase in self.book.find(job["request_id"]):
+                    purchase.told = True
             video_url = next(iter(job.get("videos", [])), job.get("video_url"))
             known = "video_url" in job or "videos" in job
             self.check_final(job["request_id"], job["status"], video_url if known else ...)

@@ -45,15 +45,18 @@ class Buyer:
         assert len([p for p in bought if not p.rejected]) <= 1, "both of two racing calls bought"
         assert bought or owed, "a call that was owed nothing bought nothing"
         assert bought or not force_new, "a call with force_new bought nothing"
+        for answer in answers:
+            self.audit.check_answer(answer)
         for purchase in [p for p, surely in owed.items() if surely and bought and not force_new]:
             assert not await book.owes(purchase), f"paid again for {purchase}"
-        for by, answer in answers:
-            self.audit.check_answer(by, answer)
-        self.audit.check_reuse([answer for _, answer in answers], [*owed], bought)
+        self.audit.check_reuse(answers, [*owed], bought)
+        if ending:
+            for purchase in book.alike(DEFAULTS | clip):
+                purchase.perhaps_told = True
 
     async def _called(
         self, callers: list[Window], given: Clip, **ending: Any
-    ) -> tuple[list[tuple[Window, CallToolResult]], list[Purchase]]:
+    ) -> tuple[list[CallToolResult], list[Purchase]]:
         """Call generate_video in these windows, and note the paid requests that this sends.
 
         Returns:
@@ -85,12 +88,11 @@ class Buyer:
             for call in calls:
                 call.cancel()
             await asyncio.wait(calls)
-        answered = [(callers[calls.index(call)], _answer_of(call)) for call in ended]
-        return [(by, answer) for by, answer in answered if answer], bought
+        return [answer for call in ended if (answer := _answer_of(call))], bought
 
     async def reopen(self, window: Window, *, abruptly: bool) -> None:
         """Close a window, in order or as if it crashed, and open another in its place."""
-        self.book.window_closes(window, abruptly=abruptly)
+        self.book.window_closes(window)
         await self.world.reopen(window, abruptly=abruptly)
 
 

@@ -16,10 +16,9 @@ from seedance_mcp.simulator.jobs import Job
 
 from .world import Window, World
 
-ANSWER_RECORDED_SECONDS = 1.1
-"""How long after an answer named a job every process must know that it did."""
-UNKNOWN_IS_REUSED_FOR = timedelta(minutes=30)
-ENDED_IS_REUSED_FOR = timedelta(days=1)
+OWN_ACKNOWLEDGEMENTS_FOR = timedelta(minutes=15)
+UNKNOWN_IS_OWED_FOR = timedelta(minutes=30)
+OWED_FOR = timedelta(days=1)
 A_MOMENT = timedelta(seconds=2)
 
 
@@ -37,9 +36,10 @@ class Purchase:
         window: The window that sent it.
         job: The simulator's record, None if it was not accepted.
         judged: Whether the time of its acceptance is over.
-        answered: The open windows in which an answer named it, and when, on the loop's clock.
-        surely_recorded: Whether the ledger must know that an answer named it.
-        ever_answered: Whether any answer named it.
+        acknowledged_by: The windows in which a later call surely carried its request_id.
+        perhaps_by: Those in which one did, perhaps before the ledger had the id.
+        told: Whether an answer has said that it failed.
+        perhaps_told: Whether an answer that did not arrive may have said so.
     """
 
     arguments: dict[str, Any]
@@ -51,9 +51,10 @@ class Purchase:
     window: Window
     job: Job | None = None
     judged: bool = False
-    answered: list[tuple[Window, float]] = field(default_factory=list[tuple[Window, float]])
-    surely_recorded: bool = False
-    ever_answered: bool = False
+    acknowledged_by: set[Window] = field(default_factory=set[Window])
+    perhaps_by: set[Window] = field(default_factory=set[Window])
+    told: bool = False
+    perhaps_told: bool = False
 
     @property
     def request_id(self) -> str | None:
@@ -68,16 +69,15 @@ class Purchase:
         """Return whether its server still waits for the answer."""
         return self.window.alive and now < min(self.due, self.sent + SUBMIT_TIMEOUT_SECONDS)
 
-    def note_answer(self, window: Window, now: float) -> None:
-        """Note that an answer named the job."""
-        self.ever_answered = True
-        if window.alive:
-            self.answered.append((window, now))
+    def note_acknowledgement(self, window: Window, now: float) -> None:
+        """Note that a call in this window carried the request_id."""
+        self.perhaps_by.add(window)
+        if not self.lossy and not self.under_way(now):
+            self.acknowledged_by.add(window)
 
-    def surely_answered(self, window: Window, now: float) -> bool:
-        """Return whether a server must know that an answer named the job."""
-        known = any(by is window or now - at > ANSWER_RECORDED_SECONDS for by, at in self.answered)
-        return self.surely_recorded or known
+    def age(self, wall: datetime) -> timedelta:
+        """Return how old it is on the server's wall clock, which may have jumped back."""
+        return max(wall - self.written, timedelta(0))
 
     def fits(self, job: Job) -> bool:
         """Return whether a job of the simulator can be this one."""
@@ -87,24 +87,24 @@ class Purchase:
         """Return whether an identical call may get the job back."""
         if self.rejected or self.under_way(now):
             return not self.rejected
-        young = wall - self.written < UNKNOWN_IS_REUSED_FOR + A_MOMENT
-        return (self.lossy and young) or not (self.job is None or self.surely_answered(window, now))
+        if self.lossy and self.age(wall) < UNKNOWN_IS_OWED_FOR + A_MOMENT:
+            return True
+        counts_for_all = self.age(wall) >= OWN_ACKNOWLEDGEMENTS_FOR + A_MOMENT
+        known = window in self.acknowledged_by or (counts_for_all and bool(self.acknowledged_by))
+        return self.job is not None and not known and not self.told
 
-    def surely_owed(self, wall: datetime) -> bool:
-        """Return whether an identical call must get the job back, if it has not ended."""
-        if self.rejected or self.ever_answered:
+    def surely_owed(self, window: Window, wall: datetime) -> bool:
+        """Return whether an identical call must get the job back, if it is not too old."""
+        counts_for_all = self.age(wall) >= OWN_ACKNOWLEDGEMENTS_FOR - A_MOMENT
+        if window in self.perhaps_by or (counts_for_all and self.perhaps_by):
             return False
-        return not self.lossy or wall - self.written < UNKNOWN_IS_REUSED_FOR - A_MOMENT
+        young = self.age(wall) < UNKNOWN_IS_OWED_FOR - A_MOMENT
+        return not self.rejected and (not self.lossy or young)
 
-    def window_closes(self, window: Window, now: float, *, abruptly: bool) -> None:
-        """Note that a window closed: what it knew is recorded, or lost if it was too new."""
+    def window_closes(self, window: Window, now: float) -> None:
+        """Note that a window closed: an answer that was to come there is lost."""
         if window is self.window and now < self.due:
             self.lossy = True
-        for by, at in self.answered:
-            if by is window:
-                known = not abruptly or now - at > ANSWER_RECORDED_SECONDS
-                self.surely_recorded = self.surely_recorded or known
-        self.answered = [(by, at) for by, at in self.answered if by is not window]
 
 
 class Book:
@@ -156,26 +156,36 @@ class Book:
 
     def owed(self, arguments: dict[str, Any], windows: list[Window]) -> dict[Purchase, bool]:
         """Return what calls in these windows may be owed, and whether they must get it."""
-        alike = [p for p in self.purchases if p.arguments == arguments]
         now, wall = anyio.current_time(), self._world.wall_clock()
-        maybe = [p for p in alike if any(p.maybe_owed(by, now, wall) for by in windows)]
-        return {purchase: purchase.surely_owed(wall) for purchase in maybe}
+        maybe = [
+            purchase
+            for purchase in self.alike(arguments)
+            if any(purchase.maybe_owed(by, now, wall) for by in windows)
+        ]
+        return {p: all(p.surely_owed(by, wall) for by in windows) for p in maybe}
 
     async def owes(self, purchase: Purchase) -> bool:
         """Return whether a job that was surely owed before a call still is at its end."""
         if purchase.job is None:
             return not purchase.rejected
-        young = self._world.wall_clock() - purchase.written < ENDED_IS_REUSED_FOR - A_MOMENT
-        state = await self._world.truth(purchase.job.request_id)
-        return state in {"in_queue", "in_progress"} or (young and state in {"completed", "failed"})
+        young = purchase.age(self._world.wall_clock()) < OWED_FOR - A_MOMENT
+        match await self._world.truth(purchase.job.request_id):
+            case "in_queue" | "in_progress" | "completed":
+                return young
+            case "failed":
+                return not (purchase.told or purchase.perhaps_told)
+            case _:
+                return False
 
-    def window_closes(self, window: Window, *, abruptly: bool) -> None:
+    def alike(self, arguments: dict[str, Any]) -> list[Purchase]:
+        """Return the purchases of the same clip."""
+        return [purchase for purchase in self.purchases if purchase.arguments == arguments]
+
+    def window_closes(self, window: Window) -> None:
         """Note that a window closes."""
         for purchase in self.purchases:
-            purchase.window_closes(window, anyio.current_time(), abruptly=abruptly)
+            purchase.window_closes(window, anyio.current_time())
 
-    def note_answer(self, request_id: str, window: Window) -> None:
-        """Note that an answer in this window named a job."""
-        for purchase in self.purchases:
-            if purchase.request_id == request_id:
-                purchase.note_answer(window, anyio.current_time())
+    def find(self, request_id: str) -> list[Purchase]:
+        """Return the purchase with a request_id, if it is one of ours."""
+        return [purchase for purchase in self.purchases if purchase.request_id == request_id]

@@ -21,6 +21,8 @@ clips = st.sampled_from(
 )
 waits = st.sampled_from([0, 3, 45])
 moments = st.sampled_from([0.31, 2.17, 7.71, 21.3])
+crossings = st.sampled_from([-0.01, 0.0, 0.001, 0.02])
+"""How long after the end of its wait a caller gives up, in seconds."""
 nths = st.integers(0, 7)
 forces = st.sampled_from([False, False, False, True])
 

@@ -33,7 +33,17 @@ from tests.support.virtual_time import VirtualTimeLoop
 from .audit import Audit
 from .buyer import Buyer, Clip
 from .model import Book
-from .strategies import clips, forces, moments, nths, repeated_fault, submit_faults, waits, windows
+from .strategies import (
+    clips,
+    crossings,
+    forces,
+    moments,
+    nths,
+    repeated_fault,
+    submit_faults,
+    waits,
+    windows,
+)
 from .world import World, structure_of
 
 T = TypeVar("T")
@@ -88,6 +98,25 @@ class Purchases(RuleBasedStateMachine):
     ) -> None:
         closing: dict[str, Any] = {"give_up": after, "close": True, "abruptly": abruptly}
         self.run(self.buyer.generate([window], clip, fault, **closing))
+
+    @rule(window=windows, clip=clips, wait=st.sampled_from([3, 45]), after=crossings)
+    def generate_and_give_up_as_the_answer_comes(
+        self, window: int, clip: Clip, wait: int, after: float
+    ) -> None:
+        self.run(self.buyer.generate([window], clip, None, wait, give_up=wait + after))
+        self.run(self.buyer.generate([window], clip, None, 0))
+
+    @rule(window=windows, clip=clips, wait=waits)
+    def reader_hangs_until_it_is_killed(self, window: int, clip: Clip, wait: int) -> None:
+        # Its pipe takes the answer, and the client never sees it.
+        self.run(self.buyer.generate([window], clip, None, wait))
+        self.run(self.buyer.reopen(self.world.windows[window], abruptly=True))
+        self.run(self.buyer.generate([window], clip, None, wait))
+
+    @rule(window=windows, clip=clips, look=st.sampled_from(["list_jobs", "check_status"]))
+    def other_window_looks_while_a_call_waits(self, window: int, clip: Clip, look: str) -> None:
+        self.run(self._generate_while_looked_at(window, clip, look))
+        self.run(self.buyer.generate([window], clip, None, 0))
 
     @rule(window=windows, nth=nths, wait=waits)
     @precondition(lambda self: self.world.simulator.accepted)
@@ -184,12 +213,30 @@ class Purchases(RuleBasedStateMachine):
         """Call a tool about a job that was bought in either window or on the web page."""
         by = self.world.windows[window]
         known = {name for name, _, _ in self.world.ledger()}
+        sent = anyio.current_time()
         answer = await self.world.call(by, tool, {"request_id": request_id} | given)
         assert answer is not None
+        for purchase in self.book.find(request_id):
+            purchase.note_acknowledgement(by, sent)
         if structure_of(answer) and request_id not in known:
             self.audit.adopted.add(request_id)
-        self.audit.check_answer(by, answer)
+        self.audit.check_answer(answer)
         return answer
+
+    async def _generate_while_looked_at(self, window: int, clip: Clip, look: str) -> None:
+        """Give up a call during which the other window lists the jobs, or asks about its job."""
+        calling = asyncio.create_task(self.buyer.generate([window], clip, None, give_up=7.71))
+        await anyio.sleep(2.17)
+        other, sent = self.world.windows[1 - window], anyio.current_time()
+        newest = self.world.simulator.accepted[-1].request_id
+        if look == "list_jobs":
+            await self.world.call(other, look, {})
+        else:
+            await self._ask(look, 1 - window, newest, wait_seconds=0)
+        await calling
+        for purchase in self.book.find(newest) if look != "list_jobs" else []:
+            # It may be in the book only now.
+            purchase.note_acknowledgement(other, sent)
 
     async def _list(self, window: int) -> None:
         by = self.world.windows[window]
@@ -199,7 +246,7 @@ class Purchases(RuleBasedStateMachine):
         jobs = structure_of(answer)["jobs"]
         assert structure_of(answer)["total"] == len(jobs)
         self.audit.check_jobs([(job["request_id"], job["status"]) for job in jobs])
-        self.audit.check_answer(by, answer)
+        self.audit.check_answer(answer)
 
 
 def test_no_job_is_lost_or_paid_twice_or_changes_its_end_whatever_happens(

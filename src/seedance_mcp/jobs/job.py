@@ -129,7 +129,7 @@ def fingerprint(owner: str, model_id: str | None, digest: Mapping[str, Any]) -> 
     return hashlib.sha256(identity.encode()).hexdigest()
 
 
-def is_acknowledged(job: Job, process: str, now: datetime) -> bool:
+def _is_acknowledged(job: Job, process: str, now: datetime) -> bool:
     """Return whether a later call has brought the job's request_id, as a process may count it."""
     if now - job.created_at >= OWN_ACKNOWLEDGEMENTS_FOR and job.acknowledged_by:
         return True
@@ -158,7 +158,7 @@ def is_owed(job: Job, new: Job, process: str) -> bool:
         case Status.IN_QUEUE | Status.IN_PROGRESS | Status.COMPLETED if age >= OWED_FOR:
             return False
         case _:
-            return not is_acknowledged(job, process, new.created_at)
+            return not _is_acknowledged(job, process, new.created_at)
 
 
 def advance(job: Job, seen: Observation, now: datetime) -> Job:

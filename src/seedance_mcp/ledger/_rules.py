@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, cast
 
-from seedance_mcp.jobs.job import EVERYONE, Job, advance, digest, is_acknowledged, is_owed
+from seedance_mcp.jobs.job import EVERYONE, Job, advance, digest, is_owed
 from seedance_mcp.jobs.status import Failed, Observation, OutcomeLost, Status, Succeeded
 from seedance_mcp.spending.limits import (
     DAY,
@@ -119,10 +119,10 @@ def find_owed(rows: Rows, job: Job) -> Job | None:
     return next((old for old in rows.identical(job) if is_owed(old, job, rows.process)), None)
 
 
-def acknowledge(rows: Rows, request_id: str, owner: str, now: datetime) -> None:
+def acknowledge(rows: Rows, request_id: str, owner: str) -> None:
     """Note that a later call brought a job's request_id to this process."""
     job = rows.by_request_id(request_id, owner)
-    if job and not is_acknowledged(job, rows.process, now):
+    if job and not {rows.process, EVERYONE}.intersection(job.acknowledged_by):
         rows.set_acknowledged_by(replace(job, acknowledged_by=(*job.acknowledged_by, rows.process)))
 
 

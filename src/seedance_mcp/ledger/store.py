@@ -102,9 +102,7 @@ class Store(ABC):
 
     async def acknowledge(self, request_id: str, owner: str) -> None:
         """Write that a later call brought a job's request_id to this process."""
-        now = self._clock.now()
-        step = partial(rules.acknowledge, request_id=request_id, owner=owner, now=now)
-        await self._run(step, writes=True)
+        await self._run(lambda rows: rules.acknowledge(rows, request_id, owner), writes=True)
 
     async def note_failure_told(self, job: Job) -> None:
         """Write that an answer has said that a job failed."""
