@@ -33,6 +33,12 @@ class ForkedServer:
         self._requests = 0
         os.set_blocking(stdout, False)
 
+    @property
+    def pid(self) -> int:
+        """The id of the process, which runs."""
+        assert self._pid is not None
+        return self._pid
+
     def send(self, method: str, **params: Any) -> int:
         """Send a request and return its id."""
         self._requests += 1
