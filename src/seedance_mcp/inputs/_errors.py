@@ -17,6 +17,10 @@ class UnusableImage(Exception):
     """The argument does not lead to an image that can be sent."""
 
 
+class MissingFile(UnusableImage):
+    """No file is at the path."""
+
+
 class BlockedAddress(Exception):
     """The URL is malformed, or leads to an address that must not be fetched (SSRF)."""
 

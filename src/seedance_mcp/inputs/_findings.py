@@ -18,19 +18,31 @@ MAX_RATIO_DIFFERENCE = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedFile:
-    """A file that passed preflight; `uri` is the data: URI to send instead of a local image."""
+    """A file that passed preflight.
+
+    Attributes:
+        uri: The data: URI to send instead of a local image.
+        identity: Where a local image is and what it holds, as in `CheckedInputs.files`.
+    """
 
     file: FileArgument
     header: Header | None = None
     uri: str | None = None
+    identity: tuple[str, str] | None = None
     warning: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedInputs:
-    """The arguments to send, local images as data: URIs, and a line for each warning."""
+    """The arguments to send, local images as data: URIs, and a line for each warning.
+
+    Attributes:
+        files: By its place in the arguments, each local image's absolute path, "" for data, and the
+            SHA-256 of its bytes as they were read.
+    """
 
     arguments: JSONObject
+    files: Mapping[str, tuple[str, str]]
     warnings: tuple[str, ...] = ()
 
 

@@ -8,7 +8,7 @@ from urllib.request import url2pathname
 
 from seedance_mcp.text import one_line
 
-from ._errors import UnusableImage
+from ._errors import MissingFile, UnusableImage
 
 MAX_FILE_BYTES = 100 * 1024 * 1024
 """The largest file that is read."""
@@ -23,7 +23,7 @@ def _path(value: str) -> Path:
             return Path(name).expanduser().resolve(strict=True)
         except (OSError, RuntimeError, ValueError):
             continue
-    raise UnusableImage(f"{one_line(value, 200)} does not exist")
+    raise MissingFile(f"{one_line(value, 200)} does not exist")
 
 
 def _names(value: str) -> tuple[str, ...]:
@@ -37,11 +37,24 @@ def _names(value: str) -> tuple[str, ...]:
     return url2pathname(rest.partition("?")[0].partition("#")[0]), rest
 
 
+def absolute_path(value: str) -> str:
+    """Return the absolute path of a path or file: URL, whether or not a file is there.
+
+    Raises:
+        UnusableImage: It is on another machine, or cannot be a path.
+    """
+    try:
+        return os.path.abspath(Path(_names(value)[0]).expanduser())  # noqa: PTH100 - keeps links
+    except (RuntimeError, ValueError):
+        raise UnusableImage(f"{one_line(value, 200)} does not exist") from None
+
+
 def read_regular_file(value: str) -> bytes:
     """Read the regular file of a path or file: URL; opening a device could start something.
 
     Raises:
-        UnusableImage: It is missing, not a regular file, unreadable or over `MAX_FILE_BYTES`.
+        MissingFile: It is missing.
+        UnusableImage: It is not a regular file, unreadable or over `MAX_FILE_BYTES`.
     """
     path, name = _path(value), one_line(value, 200)
     flags = os.O_RDONLY

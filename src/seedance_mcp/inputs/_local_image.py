@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from hashlib import sha256
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
@@ -22,10 +23,10 @@ import anyio.to_thread
 from seedance_mcp.models.model import ImageRule
 from seedance_mcp.text import one_line
 
-from ._errors import NotAnImage, RuleViolated, UnsupportedImage, UnusableImage
+from ._errors import MissingFile, NotAnImage, RuleViolated, UnsupportedImage, UnusableImage
 from ._image_header import Header, read_header
 from ._jpeg_conversion import convert_to_jpeg, flatten, pillow_errors
-from ._local_file import MAX_FILE_BYTES, read_regular_file
+from ._local_file import MAX_FILE_BYTES, absolute_path, read_regular_file
 from ._rules import check_rules
 
 if TYPE_CHECKING:
@@ -80,33 +81,60 @@ def is_local(value: str) -> bool:
     return scheme[1].lower() not in {"http", "https"} and not scheme[2]
 
 
+def identify_local_image(value: str) -> tuple[str, str]:
+    """Return the absolute path of an image of this machine and the SHA-256 of its bytes.
+
+    Data has no path, and a missing file has no bytes: that part is then empty.
+
+    Raises:
+        UnusableImage: It cannot be read.
+    """
+    try:
+        return local_path(value), sha256(_read(value)).hexdigest()
+    except MissingFile:
+        return local_path(value), ""
+
+
+def local_path(value: str) -> str:
+    """Return the absolute path of an image of this machine, "" for data."""
+    return "" if _is_data(value) else absolute_path(value)
+
+
 def load_local_image(
     value: str, rules: Sequence[ImageRule], check_cancelled: Callable[[], object]
-) -> tuple[str, Header]:
+) -> tuple[str, Header, str]:
     """Load an image of this machine, converted if it cannot be sent as it is.
 
     `check_cancelled` is called between the steps, and raises if the call was cancelled.
 
     Returns:
-        The data: URI to send, at most `MAX_URI_CHARACTERS` long, and the header of its image.
+        The data: URI to send, at most `MAX_URI_CHARACTERS` long, the header of its image, and the
+        SHA-256 of the image as it was read.
 
     Raises:
         UnusableImage: It is not an image, or cannot be read.
         RuleViolated: It breaks a rule.
     """
-    is_file = value[:5].lower() != "data:"
     try:
         # No name for the file's bytes here: `_prepare` must be the only one to hold them.
-        return _prepare(
-            read_regular_file(value) if is_file else _decode_uri(value), rules, check_cancelled
-        )
+        return _prepare(_read(value), rules, check_cancelled)
     except NotAnImage as error:
-        raise UnusableImage(f"{one_line(value, 200) if is_file else 'it'} is {error}") from None
+        name = "it" if _is_data(value) else one_line(value, 200)
+        raise UnusableImage(f"{name} is {error}") from None
+
+
+def _read(value: str) -> bytes:
+    return _decode_uri(value) if _is_data(value) else read_regular_file(value)
+
+
+def _is_data(value: str) -> bool:
+    return value[:5].lower() == "data:"
 
 
 def _prepare(
     data: bytes, rules: Sequence[ImageRule], check_cancelled: Callable[[], object]
-) -> tuple[str, Header]:
+) -> tuple[str, Header, str]:
+    content = sha256(data).hexdigest()
     known = _read_known_header(data)
     check_rules(rules, known)
     image = _open(data, f"a {known.kind}" if known else "an image", rules)
@@ -118,7 +146,7 @@ def _prepare(
     media_type = SENT_UNCHANGED.get(header.kind)
     if media_type and len(data) <= _max_bytes(media_type):
         check_rules(rules, header, len(data))
-        return _data_uri(media_type, data), header
+        return _data_uri(media_type, data), header, content
     # Each may take 100 MB and more: the file is not kept beside its pixels.
     del data
     check_cancelled()
@@ -127,7 +155,7 @@ def _prepare(
         jpeg, header = convert_to_jpeg(image, rules, _max_bytes("image/jpeg"), check_cancelled)
     except pillow_errors():
         raise NotAnImage(f"a {header.kind} that cannot be converted here") from None
-    return _data_uri("image/jpeg", jpeg), header
+    return _data_uri("image/jpeg", jpeg), header, content
 
 
 def _header(image: "Image.Image", known: Header | None) -> Header:

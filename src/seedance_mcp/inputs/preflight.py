@@ -5,7 +5,7 @@ since a host is slow or forbids it, is sent to RunComfy with a warning.
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from math import inf
 
@@ -20,7 +20,13 @@ from ._errors import BlockedAddress, RuleViolated, UnusableImage, Unverifiable
 from ._fetcher import Fetcher, Resolve, open_transport, resolve_by_system
 from ._findings import CheckedFile, CheckedInputs, find_warnings, type_warning
 from ._image_header import Header
-from ._local_image import OneAtATime, is_local, load_local_image
+from ._local_image import (
+    OneAtATime,
+    identify_local_image,
+    is_local,
+    load_local_image,
+    local_path,
+)
 from ._public_urls import check_length, parse_url
 from ._remote_image import RemoteImage
 from ._rules import check_rules, max_bytes
@@ -77,8 +83,25 @@ class Preflight:
         checked = await self._check_side_by_side(files, timeout)
         return CheckedInputs(
             arguments=replace_values(arguments, {c.file.path: c.uri for c in checked if c.uri}),
+            files={c.file.path: c.identity for c in checked if c.identity},
             warnings=tuple(find_warnings(self._model, arguments, checked)),
         )
+
+    async def identify(
+        self, arguments: JSONObject, *, timeout: float = inf
+    ) -> dict[str, tuple[str, str]]:
+        """Return what `CheckedInputs.files` would be, without checking; "" for missing bytes.
+
+        What cannot be read, or not in time, is left out: `check` refuses it.
+        """
+        files: dict[str, tuple[str, str]] = {}
+        with anyio.move_on_after(min(timeout, LOCAL_IMAGE_TIMEOUT_SECONDS)):
+            for file in self._model.files(arguments):
+                if file.kind == "image" and self._is_local(file):
+                    with suppress(UnusableImage):
+                        identify = partial(identify_local_image, file.value)
+                        files[file.path] = await self._local_images.run(identify)
+        return files
 
     def _is_local(self, file: FileArgument) -> bool:
         return self._local_files and is_local(file.value)
@@ -133,10 +156,11 @@ class Preflight:
         check_cancelled = anyio.from_thread.check_cancelled
         load = partial(load_local_image, file.value, file.rules, check_cancelled)
         try:
-            uri, header = await self._local_images.run(load)
+            uri, header, content = await self._local_images.run(load)
+            identity = local_path(file.value), content
         except (UnusableImage, RuleViolated) as error:
             raise _refusal(file, error, expected="an image") from None
-        return CheckedFile(file=file, header=header, uri=uri)
+        return CheckedFile(file=file, header=header, uri=uri, identity=identity)
 
     async def _check_remote(self, file: FileArgument) -> CheckedFile:
         if not self._check:

@@ -43,6 +43,8 @@ class Job:
         request_id: RunComfy's id, None until the POST is answered.
         model_id: The model, None for a job that was started elsewhere.
         arguments: The model's arguments with defaults; empty for a job that was started elsewhere.
+        files: By its place in the arguments, each local image's absolute path, "" for data, and the
+            SHA-256 of its bytes as they were read; "" if the file was missing then.
         owner: Who may see it: the origin of RunComfy that it was begun at.
         token_hash: The keyed hash of the token that began it, "" if unknown.
         created_at: When the job was recorded, or when RunComfy says that it was created.
@@ -64,6 +66,7 @@ class Job:
     request_id: str | None = None
     model_id: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    files: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     owner: str = ""
     token_hash: str = ""
     created_at: datetime
@@ -91,7 +94,18 @@ class Job:
 
     @property
     def fingerprint(self) -> str:
-        """A hash that is equal for the same owner, model and arguments with defaults."""
+        """A hash that is equal for the same owner, model and arguments with defaults.
+
+        A local image counts as it was read, wherever it is and however it was sent.
+        """
+        contents = {
+            place: f"sha256:{content or path}" for place, (path, content) in self.files.items()
+        }
+        return fingerprint(self.owner, self.model_id, _with_values(self.digest, contents))
+
+    @property
+    def fingerprint_as_sent(self) -> str:
+        """The fingerprint that versions before `files` stored."""
         return fingerprint(self.owner, self.model_id, self.digest)
 
     def elapsed_seconds(self, now: datetime) -> float:
@@ -127,6 +141,23 @@ def fingerprint(owner: str, model_id: str | None, digest: Mapping[str, Any]) -> 
     """Return a hash that is equal for the same owner, model and digest of the arguments."""
     identity = json.dumps([owner, model_id, digest], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()
+
+
+def is_repeated(job: Job, new: Job) -> bool:
+    """Return whether a call repeats a job's, where local images of the call are missing.
+
+    Those count by their paths; the others must be the same.
+    """
+    blank = dict.fromkeys(new.files, "")
+    return (
+        job.files.keys() == new.files.keys()
+        and job.model_id == new.model_id
+        and _with_values(job.digest, blank) == _with_values(new.digest, blank)
+        and all(
+            content == job.files[place][1] if content else path == job.files[place][0]
+            for place, (path, content) in new.files.items()
+        )
+    )
 
 
 def _is_acknowledged(job: Job, process: str, now: datetime) -> bool:
@@ -221,6 +252,18 @@ def digest(value: Any) -> Any:
             return {key: digest(item) for key, item in cast("dict[str, Any]", value).items()}
         case _:
             return value
+
+
+def _with_values(arguments: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+    """Return arguments with the values at some places replaced, such as `images[1]`."""
+
+    def replaced(place: str, value: Any) -> Any:
+        if isinstance(value, list):
+            items = enumerate(cast("list[Any]", value))
+            return [replaced(f"{place}[{number}]", item) for number, item in items]
+        return values.get(place, value)
+
+    return {name: replaced(name, value) for name, value in arguments.items()}
 
 
 def _ended(job: Job, status: Status, seen: Succeeded | Failed, now: datetime) -> Job:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, cast
 
-from seedance_mcp.jobs.job import EVERYONE, Job, advance, digest, is_owed
+from seedance_mcp.jobs.job import EVERYONE, Job, advance, digest, is_owed, is_repeated
 from seedance_mcp.jobs.status import Failed, Observation, OutcomeLost, Status, Succeeded
 from seedance_mcp.spending.limits import (
     DAY,
@@ -23,6 +23,9 @@ MAX_SUBMIT_TIME = timedelta(seconds=60)
 """Longer than a paid request is under way, connecting and both attempts included."""
 
 _MOST_COMPARED_JOBS = 100
+
+_MOST_JOBS_WITH_FILES = 1000
+"""How many of the newest jobs are compared with a call whose local image is gone."""
 
 
 class Rows(Protocol):
@@ -116,7 +119,11 @@ def begin(rows: Rows, job: Job, *, force_new: bool, limits: SpendingLimits) -> J
 
 def find_owed(rows: Rows, job: Job) -> Job | None:
     """Return the newest job that an identical call gets back instead of buying a new one."""
-    return next((old for old in rows.identical(job) if is_owed(old, job, rows.process)), None)
+    same = rows.identical(job)
+    if any(not content for _, content in job.files.values()):
+        newest = rows.newest(job.owner, statuses=(), limit=_MOST_JOBS_WITH_FILES)
+        same = [old for old in newest if is_repeated(old, job)]
+    return next((old for old in same if is_owed(old, job, rows.process)), None)
 
 
 def acknowledge(rows: Rows, request_id: str, owner: str) -> None:
@@ -200,6 +207,7 @@ def _merge(job: Job, other: Job) -> Job:
         token_hash=job.token_hash,
         model_id=job.model_id,
         arguments=job.arguments,
+        files=job.files,
         created_at=job.created_at,
         estimated_microdollars=job.estimated_microdollars,
     )

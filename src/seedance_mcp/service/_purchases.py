@@ -1,16 +1,18 @@
 """The one sequence that spends money; nothing else in this package does.
 
     1. the token         without one, nothing can be bought
-    2. a repeated call   gets the job of the earlier call, and nothing is bought
+    2. a repeated call   gets the job of the earlier call, and nothing is bought, even if its local
+                         images are gone by now
     3. preflight         refuses files that the model will not take
     4. the price         is estimated for the limits; unknown, a daily limit refuses the job
-    5. the ledger        refuses a job over a limit, or finds the job of a repeated call whose
-                         images are local; else the job is on disk from here on
+    5. the ledger        refuses a job over a limit, or finds the job of a call that was repeated
+                         meanwhile; else the job is on disk from here on
     6. the paid request  is sent once, in a task that outlives the call
 
 Whatever stops the sequence before step 6 costs nothing.
 """
 
+from collections.abc import Mapping
 from uuid import uuid4
 
 import anyio
@@ -49,18 +51,21 @@ async def purchase(
         SeedanceError: Nothing was bought, and why.
     """
     token_hash = await service.tracker.token_hash()
-    if not force_new:
-        # Before the preflight: the images of a repeated call may be gone by now. A local image is
-        # recorded as the data that is sent, so only `begin`, after the preflight, can compare it.
-        job = await service.store.find_owed(_new_job(service, arguments, token_hash))
-        if job:
-            return JobReport(job=job, reused=True), service.submissions.find(job)
     timeout = PREFLIGHT_TIMEOUT_SECONDS
     if wait_seconds:
         timeout = max(wait_seconds / 2, wait_seconds - SUBMIT_RESERVE_SECONDS)
+    if not force_new:
+        # Before the preflight: the images of a repeated call may be gone by now.
+        began = anyio.current_time()
+        files = await service.preflight.identify(arguments, timeout=timeout)
+        timeout -= anyio.current_time() - began
+        job = await service.store.find_owed(_new_job(service, arguments, files, token_hash))
+        if job:
+            return JobReport(job=job, reused=True), service.submissions.find(job)
     checked = await service.preflight.check(arguments, timeout=timeout)
     limits = await service.prices.limits(service.limits, deadline)
-    new = service.prices.with_estimate(_new_job(service, checked.arguments, token_hash))
+    new = _new_job(service, checked.arguments, checked.files, token_hash)
+    new = service.prices.with_estimate(new)
     job, submission = new, None
     # A cancelled call must not come between the ledger and the paid request.
     with anyio.CancelScope(shield=True):
@@ -71,11 +76,17 @@ async def purchase(
     return report, submission or service.submissions.find(job)
 
 
-def _new_job(service: Components, arguments: JSONObject, token_hash: str) -> Job:
+def _new_job(
+    service: Components,
+    arguments: JSONObject,
+    files: Mapping[str, tuple[str, str]],
+    token_hash: str,
+) -> Job:
     return Job(
         id=uuid4().hex,
         model_id=service.model.model_id,
         arguments=arguments,
+        files=files,
         owner=service.tracker.owner,
         token_hash=token_hash,
         created_at=service.clock.now(),

@@ -136,6 +136,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         _COUNT,
         *_TRIGGERS,
     ),
+    ("ALTER TABLE jobs ADD COLUMN files TEXT NOT NULL DEFAULT '{}'",),
 )
 
 

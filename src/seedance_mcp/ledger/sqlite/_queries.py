@@ -35,8 +35,8 @@ class SqliteRows:
         return self._job(query, owner, request_id)
 
     def identical(self, job: Job) -> list[Job]:
-        query = "SELECT * FROM jobs WHERE fingerprint = ? ORDER BY created_at DESC LIMIT 1000"
-        return self._jobs(query, job.fingerprint)
+        query = "SELECT * FROM jobs WHERE fingerprint IN (?, ?) ORDER BY created_at DESC LIMIT 1000"
+        return self._jobs(query, job.fingerprint, job.fingerprint_as_sent)
 
     def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]:
         query = [
@@ -154,6 +154,7 @@ def _to_row(job: Job, at: datetime) -> dict[str, Any]:
     # Columns have the fields' names; only these are stored in another form.
     row = vars(job) | {
         "arguments": json.dumps(job.digest),
+        "files": json.dumps(job.files),
         "created_at": _format_time(job.created_at),
         "started_at": job.started_at and _format_time(job.started_at),
         "finished_at": job.finished_at and _format_time(job.finished_at),
@@ -169,7 +170,7 @@ def _to_row(job: Job, at: datetime) -> dict[str, Any]:
 
 def _from_row(row: sqlite3.Row) -> Job:
     values: dict[str, Any] = dict(zip(row.keys(), row, strict=True))
-    for name in ("arguments", "videos", "images", "saved_to", "acknowledged_by"):
+    for name in ("arguments", "files", "videos", "images", "saved_to", "acknowledged_by"):
         values[name] = json.loads(values[name])
     for name in ("created_at", "started_at", "finished_at"):
         values[name] = _parse_time(values[name])

@@ -1,0 +1,108 @@
+"""A repeated call with a local image: which file makes it the same wish, and which a new one."""
+
+import base64
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from mcp import Client
+
+from seedance_mcp.jobs.job import fingerprint
+from tests.support.client import structured, text
+from tests.support.restarting_server import generate, open_server, run_simulator
+from tests.support.sample_images import make_image
+
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+
+PNG = make_image("PNG", (640, 480))
+OTHER = make_image("PNG", (640, 512))
+CONVERTED = make_image("BMP", (640, 480))
+
+
+async def buy(client: Client, *files: str, **more: str) -> tuple[str, bool]:
+    """Call generate_video with local images; return the request_id and whether it is reused."""
+    names = ("first_frame_image_url", "last_frame_image_url")
+    images = dict(zip(names, files, strict=False))
+    made = structured(await generate(client, wait_seconds=0, **images, **more))
+    return made["request_id"], made["reused"]
+
+
+@pytest.mark.parametrize("image", [PNG, CONVERTED], ids=["sent as it is", "converted"])
+async def test_a_repeated_call_gets_its_job_although_its_image_is_gone(
+    image: bytes, tmp_path: Path
+) -> None:
+    lake = tmp_path / "lake.img"
+    lake.write_bytes(image)
+    async with run_simulator(run_seconds=60) as simulator:
+        async with open_server(simulator, tmp_path / "state", local_files=True) as client:
+            bought, _ = await buy(client, str(lake))
+            lake.unlink()
+            assert await buy(client, str(lake)) == (bought, True)
+            assert await buy(client, lake.as_uri()) == (bought, True)
+        async with open_server(simulator, tmp_path / "state", local_files=True) as client:
+            assert await buy(client, str(lake)) == (bought, True)
+            for arguments in ({"prompt": "Rain."}, {"first_frame_image_url": f"{lake}.png"}):
+                other = {"first_frame_image_url": str(lake)} | arguments
+                refused = await generate(client, **other)
+                assert (refused.is_error, "does not exist" in text(refused)) == (True, True)
+        assert len(simulator.accepted) == 1
+
+
+async def test_the_same_image_elsewhere_is_the_same_wish_and_a_changed_one_is_new(
+    tmp_path: Path,
+) -> None:
+    lake, copy = tmp_path / "lake.png", tmp_path / "copy.png"
+    lake.write_bytes(PNG)
+    copy.write_bytes(PNG)
+    async with (
+        run_simulator(run_seconds=60) as simulator,
+        open_server(simulator, tmp_path / "state", local_files=True) as client,
+    ):
+        bought, _ = await buy(client, str(lake))
+        data = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+        for same in str(lake), str(copy), copy.as_uri(), data:
+            assert await buy(client, same) == (bought, True)
+        lake.write_bytes(OTHER)
+        changed, reused = await buy(client, str(lake))
+        assert (changed != bought, reused) == (True, False)
+        lake.write_bytes(PNG)
+        assert await buy(client, str(lake)) == (bought, True)
+    assert len(simulator.accepted) == 2
+
+
+async def test_of_two_images_the_one_that_is_there_must_be_the_same(tmp_path: Path) -> None:
+    first, last = tmp_path / "first.png", tmp_path / "last.png"
+    first.write_bytes(PNG)
+    last.write_bytes(PNG)
+    async with (
+        run_simulator(run_seconds=60) as simulator,
+        open_server(simulator, tmp_path / "state", local_files=True) as client,
+    ):
+        bought, _ = await buy(client, str(first), str(last))
+        first.unlink()
+        assert await buy(client, str(first), str(last)) == (bought, True)
+        last.write_bytes(OTHER)
+        images = {"first_frame_image_url": str(first), "last_frame_image_url": str(last)}
+        refused = await generate(client, **images)
+        assert (refused.is_error, "does not exist" in text(refused)) == (True, True)
+    assert len(simulator.accepted) == 1
+
+
+async def test_a_job_of_an_older_version_is_found_by_the_image_as_it_was_sent(
+    tmp_path: Path,
+) -> None:
+    lake = tmp_path / "lake.png"
+    lake.write_bytes(PNG)
+    async with run_simulator(run_seconds=60) as simulator:
+        async with open_server(simulator, tmp_path / "state", local_files=True) as client:
+            bought, _ = await buy(client, str(lake))
+        with closing(sqlite3.connect(tmp_path / "state" / "ledger.db")) as ledger:
+            row = ledger.execute("SELECT owner, model_id, arguments FROM jobs").fetchone()
+            old = fingerprint(row[0], row[1], json.loads(row[2]))
+            ledger.execute("UPDATE jobs SET files = '{}', fingerprint = ?", (old,))
+            ledger.commit()
+        async with open_server(simulator, tmp_path / "state", local_files=True) as client:
+            assert await buy(client, str(lake)) == (bought, True)
+        assert len(simulator.accepted) == 1
