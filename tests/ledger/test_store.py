@@ -442,6 +442,18 @@ async def test_a_job_begun_by_a_clock_that_was_ahead_does_not_delete_itself(
     assert await left(tmp_path, 92) == {"job-1"}
 
 
+async def test_a_job_answered_with_the_id_of_one_that_ended_long_ago_stays(tmp_path: Path) -> None:
+    later = NOON + timedelta(days=91)
+    new, another = job(created_at=later), job(2, created_at=later)
+    elsewhere = Job(id="a", request_id="r", owner="o", created_at=NOON)
+    async with opened(tmp_path, now=later) as store:
+        await store.observe(elsewhere, Failed(error="no"), NOON)
+        await begin(store, new)
+        await store.observe(new, Accepted(request_id="r"), later)
+        await begin(store, another)
+    assert await left(tmp_path, 91) == {"job-1", "job-2"}
+
+
 async def test_the_log_says_once_that_the_clock_jumped(
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:

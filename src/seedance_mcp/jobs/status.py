@@ -121,7 +121,7 @@ class _Result:
     created_at: datetime | None = None
     finished_at: datetime | None = None
     looked_at: datetime | None = None
-    model_id: Any = None
+    model_id: str | None = None
     # It may be megabytes.
     echoed_input: Mapping[str, Any] = field(
         default_factory=dict[str, Any], repr=False, compare=False

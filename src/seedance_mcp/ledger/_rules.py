@@ -57,8 +57,8 @@ class Rows(Protocol):
 
     def count(self, owner: str, *, statuses: Collection[Status]) -> int: ...
 
-    def latest(self, until: datetime, *, limit: int) -> list[Job]:
-        """Return the jobs of every owner that were created up to a time, newest first."""
+    def latest(self, until: datetime, *, limit: int) -> Mapping[str, datetime]:
+        """Return when the last jobs up to a time were created, newest first, by our id."""
         ...
 
     def nth_newest_created_at(self, n: int, *, since: datetime, until: datetime) -> datetime | None:
@@ -143,7 +143,7 @@ def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Jo
     stored = rows.by_id(job.id) or _with_same_request(rows, job)
     adopted = (stored or job).model_id is None
     if adopted and (lost := _job_with_arguments_of(rows, job, observation)):
-        job, stored = replace(lost, request_id=job.request_id, error=None), lost
+        job, stored = replace(lost, request_id=job.request_id), lost
     if stored is None:
         # Started elsewhere, with the same token.
         new = advance(job, observation, now)
@@ -188,7 +188,7 @@ def delete_old(rows: Rows, history: timedelta, now: datetime) -> None:
     """
     latest = rows.latest(now, limit=2)
     for job in rows.over_before(now - history):
-        today = next((other.created_at for other in latest if other.id != job.id), None)
+        today = next((at for other, at in latest.items() if other != job.id), None)
         taken = job.acknowledged_by or any(job.saved_to)
         kept_for = history if taken or job.status is not Status.COMPLETED else 2 * history
         if today and today - (job.finished_at or job.created_at) > kept_for:
@@ -209,6 +209,8 @@ def _merge(job: Job, other: Job) -> Job:
         arguments=job.arguments,
         files=job.files,
         created_at=job.created_at,
+        # A job does not end before it began, whatever the id was of before.
+        finished_at=other.finished_at and max(other.finished_at, job.created_at),
         estimated_microdollars=job.estimated_microdollars,
     )
 

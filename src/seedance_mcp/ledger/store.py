@@ -140,13 +140,13 @@ class Store(ABC):
     def _settle(self, rows: Rows) -> None:
         now = self._clock.now()
         rules.settle_dead_processes(rows, self._is_alive, now)
-        ahead = rows.latest(datetime.max.replace(tzinfo=UTC), limit=1)
-        if ahead and ahead[0].created_at > now + MAX_AHEAD and not self._warned:
+        latest = max(rows.latest(datetime.max.replace(tzinfo=UTC), limit=1).values(), default=now)
+        if latest > now + MAX_AHEAD and not self._warned:
             self._warned = True
             logger.warning(
                 "The clock of this machine has jumped: the ledger has a job of %s UTC."
                 " Limits do not count jobs dated more than an hour ahead.",
-                f"{ahead[0].created_at:%Y-%m-%d %H:%M}",
+                f"{latest:%Y-%m-%d %H:%M}",
             )
 
     def _clean_up(self, rows: Rows) -> None:

@@ -53,9 +53,15 @@ class SqliteRows:
         ]
         return self._value(" ".join(query), owner, *statuses)
 
-    def latest(self, until: datetime, *, limit: int) -> list[Job]:
-        query = "SELECT * FROM jobs WHERE created_at <= ? ORDER BY created_at DESC LIMIT ?"
-        return self._jobs(query, _format_time(until), limit)
+    def latest(self, until: datetime, *, limit: int) -> dict[str, datetime]:
+        query = (
+            "SELECT id, created_at FROM jobs WHERE created_at <= ? ORDER BY created_at DESC LIMIT ?"
+        )
+        found = dict[str, datetime]()
+        for row in self._cursor.execute(query, (_format_time(until), limit)):
+            with suppress(ValueError, TypeError, OverflowError):  # a damaged row
+                found[row["id"]] = datetime.fromisoformat(row["created_at"]).astimezone(UTC)
+        return found
 
     def nth_newest_created_at(self, n: int, *, since: datetime, until: datetime) -> datetime | None:
         query = (
