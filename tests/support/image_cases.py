@@ -137,15 +137,15 @@ TABLE: dict[str, tuple[Page, str]] = {
     "garbled": (page(JPEG[:2] + b"\xff\xe0\0\x02" + bytes(50)), WRONG + "it is a damaged JPEG."),
     "SVG": (
         page(SVG, headers={"Content-Type": "image/svg+xml"}),
-        WRONG + "it is an SVG, which has no pixels (image/svg+xml).",
+        WRONG + 'it is an SVG, which has no pixels ("image/svg+xml").',
     ),
     "HTML called .png": (
         page(HTML, headers={"Content-Type": "text/html; charset=utf-8"}),
-        WRONG + "it is an HTML page (text/html).",
+        WRONG + 'it is an HTML page ("text/html").',
     ),
     "HTML called image/png": (
         page(HTML, headers={"Content-Type": "image/png"}),
-        WRONG + "it is an HTML page (image/png).",
+        WRONG + 'it is an HTML page ("image/png").',
     ),
     "an image called text/html": (page(JPEG, headers={"Content-Type": "text/html"}), PASS),
     "text": (page(b"Not found" * 20), WRONG + "it is not an image."),
@@ -217,7 +217,7 @@ TABLE: dict[str, tuple[Page, str]] = {
     ),
     "brotli": (
         page(b"?", headers={"Content-Encoding": "br"}),
-        UNCHECKED + "its host encodes it as br.",
+        UNCHECKED + 'its host encodes it as "br".',
     ),
     # Hosts that refuse, and hosts that only fail.
     **{
