@@ -119,6 +119,23 @@ async def test_an_id_that_turns_out_to_be_another_jobs_is_not_polled_for_it(
         assert "broke" not in caplog.text
 
 
+async def test_the_id_of_a_paid_request_is_logged_before_it_is_written_down(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level("INFO", logger="seedance_mcp")
+    async with (
+        run_simulator(run_seconds=60) as simulator,
+        open_server(simulator, tmp_path) as client,
+    ):
+        await list_jobs(client)
+        simulator.faults.append(Fault.delay("submit", 3))
+        async with locked(tmp_path, after=1, seconds=4):
+            with anyio.move_on_after(4):
+                await generate(client)
+            (bought,) = simulator.accepted
+            assert any(bought.request_id in record.getMessage() for record in caplog.records)
+
+
 async def test_the_id_of_a_cancelled_call_is_recorded_once_the_ledger_is_free(
     tmp_path: Path,
 ) -> None:

@@ -135,3 +135,13 @@ async def test_a_ledger_is_left_alone_while_a_server_of_an_older_version_runs(
             assert (tmp_path / "ledger.db").read_bytes() == before
         assert [job["request_id"] for job in await list_jobs(client)] == ["r-1"]
         assert simulator.accepted == []
+
+
+async def test_a_damaged_row_keeps_no_older_ledger_from_being_taken_over(tmp_path: Path) -> None:
+    with older_ledger(tmp_path) as ledger:
+        insert(ledger, 1)
+        insert(ledger, 2, arguments="{")
+    async with run_simulator() as simulator, open_server(simulator, tmp_path) as client:
+        told = structured(await client.call_tool("list_jobs", {}))
+    assert [job["request_id"] for job in told["jobs"]] == ["r-1"]
+    assert "left out here: 1 row (r-2)." in told["next_step"]

@@ -11,11 +11,12 @@ import pytest
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Status
 from seedance_mcp.ledger.sqlite._queries import SqliteRows
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.models.model import load_models
 from seedance_mcp.service.factory import ServiceOptions, open_service
-from seedance_mcp.service.reports import JobReport
+from seedance_mcp.service.reports import JobReport, ignore
 from seedance_mcp.settings import Settings
 from tests.support.client import ARGUMENTS
 from tests.support.restarting_server import run_simulator
@@ -65,3 +66,26 @@ async def test_a_call_cancelled_once_its_job_is_in_the_ledger_still_buys_it(
         bought = [job.request_id for job in simulator.accepted]
         assert (call.cancelled_caught, len(bought)) == (True, 1)
         assert [job.request_id for job in rows] == bought
+
+
+async def test_a_listener_that_breaks_loses_no_paid_job(tmp_path: Path) -> None:
+    def on_change(_: Job) -> None:
+        raise ValueError("a bug")
+
+    async with run_simulator(run_seconds=5) as simulator:
+        settings = {"token": simulator.token, "base_url": simulator.url, "state_dir": tmp_path}
+        options = ServiceOptions(
+            settings=Settings.model_validate(settings | {"check_images": False}),
+            model=load_models()["bytedance/seedance-1-0/lite/image-to-video"],
+            clock=Clock(now=virtual_now, random=lambda: 0.5),
+            transport=None,
+            local_files=False,
+            on_change=on_change,
+        )
+        async with open_service(options) as service:
+            report = await service.buy(ARGUMENTS, wait_seconds=60, force_new=False, watch=ignore)
+            page = await service.store.recent(report.job.owner, limit=9)
+        (bought,) = simulator.accepted
+        seen = [(job.request_id, job.status) for job in page.jobs]
+        assert seen == [(bought.request_id, Status.COMPLETED)]
+        assert report.job.status is Status.COMPLETED

@@ -152,11 +152,11 @@ class Submissions:
             outcome = OutcomeLost(why="The server ended before RunComfy had answered.")
             with submission.request_scope:
                 outcome = await self._send(submission.job)
+            # First, whatever happens to the ledger: the id is paid for.
+            if outcome.request_id:
+                logger.info("RunComfy answered a paid request with %s", outcome.request_id)
             if isinstance(outcome, OutcomeLost):
                 logger.warning("The outcome of a paid request is unknown: %s", outcome.why)
-            else:
-                # First, whatever happens to the ledger: this id is paid for.
-                logger.info("RunComfy accepted a paid request as %s", outcome.request_id)
             await self._record(submission, outcome)
         except SeedanceError as error:
             error.charge = NOTHING_CHARGED
