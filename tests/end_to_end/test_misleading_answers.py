@@ -161,6 +161,9 @@ async def test_an_error_that_names_a_request_keeps_its_id_until_a_status_answers
         assert (listed["request_id"], listed["status"]) == (ID, "unknown")
         early = await client.call_tool("check_status", {"request_id": ID, "wait_seconds": 0})
         assert (early.is_error, structured(early)["status"]) == (False, "unknown")
+        cancel = structured(await client.call_tool("cancel_job", {"request_id": ID}))
+        assert (cancel["outcome"], cancel["status"]) == ("not_cancellable", "unknown")
+        assert cancel["next_step"] == UNKNOWN_BUT_NAMED
         service.status = (200, {"status": "in_progress"})
         seen = await client.call_tool("check_status", {"request_id": ID, "wait_seconds": 0})
         assert (structured(seen)["status"], structured(seen)["error"]) == ("in_progress", None)

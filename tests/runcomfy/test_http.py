@@ -1,11 +1,14 @@
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -15,10 +18,10 @@ from seedance_mcp.errors import (
     RunComfyUnavailable,
     UnreadableAnswer,
 )
+from seedance_mcp.runcomfy._decoding import MAX_TOKENS, TOO_LONG
 from seedance_mcp.runcomfy._error_codes import About
 from seedance_mcp.runcomfy.http import (
     MAX_ANSWER_BYTES,
-    MAX_ANSWER_TOKENS,
     MAX_ECHO_BYTES,
     NEVER_SENT,
     HttpAnswer,
@@ -215,7 +218,6 @@ async def read(sent: httpx.Response, *, about: About = "job", body: object = Non
     return seen.body
 
 
-TOO_LONG = "RunComfy's answer is too long."
 TOO_MANY_PARTS = "RunComfy's answer has too many parts."
 NOT_ASKED_FOR = "RunComfy's answer is encoded in a way that was not asked for."
 
@@ -230,6 +232,29 @@ async def test_an_answer_may_be_a_megabyte_longer_than_what_it_may_echo(
     longest = b'"' + b"x" * (most - 2) + b'"'
     assert await read(raw_answer(longest), about=about, body=sent) == "x" * (most - 2)
     assert await read(raw_answer(longest + b" "), about=about, body=sent) == TOO_LONG
+
+
+class Trickle(httpx.AsyncByteStream):
+    """A large body that lets other bodies come in between; counts how many are large by now."""
+
+    large, most = 0, 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for number in range(20):
+            yield b" " * (MAX_ANSWER_BYTES // 8)
+            await anyio.lowlevel.checkpoint()
+            if number == 10:
+                Trickle.large += 1
+                Trickle.most = max(Trickle.most, Trickle.large)
+        Trickle.large -= 1
+
+
+async def test_large_answers_are_read_one_after_the_other() -> None:
+    network = ScriptedNetwork(*(httpx.Response(200, stream=Trickle()) for _ in range(5)))
+    async with open_runcomfy_http(network) as http, anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(partial(http.send, "GET", "/", about="job"))
+    assert (Trickle.most, Trickle.large) == (1, 0)
 
 
 BODY = {"request_id": "r-1", "status": "completed"}
@@ -261,13 +286,13 @@ async def test_an_answer_is_inflated_once_and_within_its_bound(
     assert await read(raw_answer(content, encoding)) == seen
 
 
-MANY = MAX_ANSWER_TOKENS + 1
+MANY = MAX_TOKENS + 1
 
 
 @pytest.mark.parametrize(
     ("content", "seen"),
     [
-        (b"[" + b"{}," * (MAX_ANSWER_TOKENS // 2) + b"{}]", TOO_MANY_PARTS),
+        (b"[" + b"{}," * (MAX_TOKENS // 2) + b"{}]", TOO_MANY_PARTS),
         (b'["' + b'","' * MANY + b'"]', TOO_MANY_PARTS),
         (b'["\\\\",' + b"[]," * MANY + b'"\\\\"]', TOO_MANY_PARTS),
         (('["\u2200\u2222",' + "[]," * MANY + "0]").encode("utf-16"), TOO_MANY_PARTS),

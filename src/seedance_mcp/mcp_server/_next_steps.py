@@ -96,6 +96,8 @@ def after_cancel(job: Job) -> str:
     """Return what to do after an attempt to cancel."""
     if job.status is Status.CANCELLED:
         return "The job will not run; call generate_video to make another clip."
+    if job.status is Status.UNKNOWN:
+        return after_status(JobReport(job=job))
     if job.status.final:
         return f"The job had already ended; call get_result with request_id {job.request_id}."
     if job.status is Status.IN_QUEUE:

@@ -1,14 +1,8 @@
-"""HTTP requests to RunComfy: send, read, translate httpx's errors, retry what is safe.
+"""HTTP requests to RunComfy: send, read, translate httpx's errors, retry what is safe."""
 
-An answer is read raw and bounded before it is inflated, and again before it is parsed.
-"""
-
-import json
-import re
-import zlib
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, cast
@@ -26,6 +20,7 @@ from seedance_mcp.errors import (
 )
 from seedance_mcp.retry import MAX_RETRY_SECONDS, RETRY_ATTEMPTS, retry_delay
 
+from ._decoding import TOO_LONG, inflate, parse_json
 from ._error_codes import About, read_error
 from .connections import Connections
 from .throttle import Throttle
@@ -35,13 +30,6 @@ MAX_ANSWER_BYTES = 1024 * 1024
 
 MAX_ECHO_BYTES = 12 * 1024 * 1024
 """The most that such inputs are taken to be: two images, each of which is sent as up to 6 MiB."""
-
-MAX_ANSWER_TOKENS = 200_000
-"""How many of the characters `{ [ , :` an answer may have outside of strings; each becomes an
-object that takes far more memory than the character."""
-
-_NOT_STRUCTURE = bytes(set(range(256)) - set(b'"{[,:'))
-_MAX_DIGITS = 20
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 10.0
@@ -83,6 +71,8 @@ class RunComfyHttp:
     token: str | None
     clock: Clock
     throttle: Throttle | None = None
+    # Held while a large answer is read, so that several do not fill memory at once.
+    _large: anyio.Lock = field(default_factory=anyio.Lock, init=False)
 
     async def get(self, path: str, *, about: About) -> HttpAnswer:
         """Send a safe request, and retry it with backoff while that may help.
@@ -157,9 +147,9 @@ class RunComfyHttp:
                         timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS),
                         follow_redirects=False,
                     ) as response:
-                        raw = await _read_bounded(response, about)
+                        answer = await _read_json(response, about, self._large)
         # RunComfy may echo the token; it must not reach a message or a log.
-        return self._answer(response, _redact(_parse(raw), self.token), about)
+        return self._answer(response, _redact(answer, self.token), about)
 
     def _answer(self, response: httpx.Response, body: Any, about: About) -> HttpAnswer:
         retry_after = _retry_after(response.headers.get("Retry-After"), self.clock.now())
@@ -192,47 +182,19 @@ def _translated(timeout: float) -> Generator[None, None, None]:
         ) from error
 
 
-async def _read_bounded(response: httpx.Response, about: About) -> bytes | bytearray:
-    """Return a body as it was before RunComfy encoded it."""
+async def _read_json(response: httpx.Response, about: About, large: anyio.Lock) -> Any:
+    """Read a body raw, within a bound, and return its JSON, or None."""
     sent = int(response.request.headers.get("Content-Length", "0"))
     limit = MAX_ANSWER_BYTES + (MAX_ECHO_BYTES if about == "job" else sent)
     raw = bytearray()
-    async for chunk in response.aiter_raw():
-        raw += chunk
-        if len(raw) > limit:
-            raise UnreadableAnswer("RunComfy's answer is too long.")
-    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding in {"", "identity"}:
-        return raw
-    if encoding not in {"gzip", "x-gzip", "deflate"}:
-        raise UnreadableAnswer("RunComfy's answer is encoded in a way that was not asked for.")
-    try:
-        # 32 takes the header of either. Each inflating is bounded, so it is done only once.
-        inflated = zlib.decompressobj(zlib.MAX_WBITS + 32).decompress(raw, limit + 1)
-    except zlib.error as error:
-        raise UnreadableAnswer("RunComfy's answer is damaged.") from error
-    if len(inflated) > limit:
-        raise UnreadableAnswer("RunComfy's answer is too long.")
-    return inflated
-
-
-def _parse(raw: bytes | bytearray) -> Any:
-    """Return a body's JSON, or None; raise `UnreadableAnswer` for more than can be held."""
-    text = raw.decode(json.detect_encoding(raw), "replace")
-    # Without escapes, every second piece between quotes is outside of strings.
-    bare = text.encode("utf-8", "replace").replace(rb"\\", b"").replace(rb"\"", b"")
-    pieces = bare.translate(None, _NOT_STRUCTURE).split(b'"', 2 * MAX_ANSWER_TOKENS)
-    if sum(map(len, pieces[::2])) > MAX_ANSWER_TOKENS:
-        raise UnreadableAnswer("RunComfy's answer has too many parts.")
-    try:
-        # Python refuses to read integers of thousands of digits.
-        return json.loads(text, parse_int=lambda n: int(n) if len(n) < _MAX_DIGITS else float(n))
-    except ValueError:
-        return None
-    except RecursionError:
-        # Too deep to be read, but an id that may be paid for is not lost.
-        found = re.search(r'"request_id"\s*:\s*"([^"]*)"', text)
-        return {"request_id": found[1]} if found else None
+    async with AsyncExitStack() as alone:
+        async for chunk in response.aiter_raw():
+            if len(raw) <= MAX_ANSWER_BYTES < len(raw) + len(chunk):
+                await alone.enter_async_context(large)
+            raw += chunk
+            if len(raw) > limit:
+                raise UnreadableAnswer(TOO_LONG)
+        return parse_json(inflate(raw, response.headers.get("Content-Encoding", ""), limit))
 
 
 def _redact(value: Any, secret: str, *, depth: int = 8) -> Any:

@@ -138,7 +138,10 @@ class RemoteJobs:
     async def _result_of(self, request_id: str, how: Status) -> Observation:
         """Read the result of a run that ended, which alone says whether there is a clip."""
         # A job that failed or was cancelled may have no result of its own.
-        otherwise = {Status.FAILED: Failed(error="no reason given"), Status.CANCELLED: Cancelled()}
+        otherwise = {
+            Status.FAILED: Failed(error="RunComfy gave no reason"),
+            Status.CANCELLED: Cancelled(),
+        }
         try:
             seen = await self._client.result(request_id)
         except (JobNotFound, RequestRejected):
