@@ -147,7 +147,7 @@ class Rows(RuleBasedStateMachine):
 
     @rule(request_id=IDS)
     def it_is_acknowledged(self, request_id: str) -> None:
-        rules.acknowledge(self.rows, request_id, "o", self.now)
+        rules.acknowledge(self.rows, request_id, "o")
 
     # Time, and starts of the server.
 
