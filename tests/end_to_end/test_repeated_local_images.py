@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mcp import Client
 
-from seedance_mcp.jobs.job import fingerprint
+from seedance_mcp.jobs.wish import fingerprint
 from tests.support.client import structured, text
 from tests.support.restarting_server import generate, open_server, run_simulator
 from tests.support.sample_images import make_image

@@ -8,13 +8,9 @@
 are added to it later.
 """
 
-import hashlib
-import json
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, assert_never, cast
+from typing import assert_never
 
 from .status import (
     Accepted,
@@ -29,23 +25,19 @@ from .status import (
     Status,
     Succeeded,
 )
+from .wish import Wish
 
 REQUEST_ID_PATTERN = "^[A-Za-z0-9_-]{1,128}$"
 """The form of a request id that RunComfy's own clients accept (client)."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(Wish):
     """A job as the ledger stores it; every time is aware, in UTC.
 
     Attributes:
         id: Our own id, which exists before RunComfy's.
         request_id: RunComfy's id, None until the POST is answered.
-        model_id: The model, None for a job that was started elsewhere.
-        arguments: The model's arguments with defaults; empty for a job that was started elsewhere.
-        files: By its place in the arguments, each local image's absolute path, "" for data, and the
-            SHA-256 of its bytes as they were read; "" if the file was missing then.
-        owner: Who may see it: the origin of RunComfy that it was begun at.
         token_hash: The keyed hash of the token that began it, "" if unknown.
         created_at: When the job was recorded, or when RunComfy says that it was created.
         queue_position: The number of jobs ahead of it, None if not queued or unknown.
@@ -64,10 +56,6 @@ class Job:
 
     id: str
     request_id: str | None = None
-    model_id: str | None = None
-    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    files: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
-    owner: str = ""
     token_hash: str = ""
     created_at: datetime
     status: Status = Status.SUBMITTING
@@ -86,27 +74,6 @@ class Job:
     def saved(self) -> list[str]:
         """The path of every output, "" for one that is not downloaded."""
         return [*self.saved_to, *[""] * len(self.outputs.each)][: len(self.outputs.each)]
-
-    @property
-    def digest(self) -> dict[str, Any]:
-        """The arguments as the ledger stores them: every data: URI is replaced by its hash."""
-        return {name: digest(value) for name, value in self.arguments.items()}
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash that is equal for the same owner, model and arguments with defaults.
-
-        A local image counts as it was read, wherever it is and however it was sent.
-        """
-        contents = {
-            place: f"sha256:{content or path}" for place, (path, content) in self.files.items()
-        }
-        return fingerprint(self.owner, self.model_id, _with_values(self.digest, contents))
-
-    @property
-    def fingerprint_as_sent(self) -> str:
-        """The fingerprint that versions before `files` stored."""
-        return fingerprint(self.owner, self.model_id, self.digest)
 
     def elapsed_seconds(self, now: datetime) -> float:
         """Return the seconds from creation to the end, or to `now` before it."""
@@ -135,29 +102,6 @@ Another window that lists jobs and looks at one must not disarm the window that 
 
 EVERYONE = "*"
 """The process whose acknowledgement counts for all at once."""
-
-
-def fingerprint(owner: str, model_id: str | None, digest: Mapping[str, Any]) -> str:
-    """Return a hash that is equal for the same owner, model and digest of the arguments."""
-    identity = json.dumps([owner, model_id, digest], sort_keys=True)
-    return hashlib.sha256(identity.encode()).hexdigest()
-
-
-def is_repeated(job: Job, new: Job) -> bool:
-    """Return whether a call repeats a job's, where local images of the call are missing.
-
-    Those count by their paths; the others must be the same.
-    """
-    blank = dict.fromkeys(new.files, "")
-    return (
-        job.files.keys() == new.files.keys()
-        and job.model_id == new.model_id
-        and _with_values(job.digest, blank) == _with_values(new.digest, blank)
-        and all(
-            content == job.files[place][1] if content else path == job.files[place][0]
-            for place, (path, content) in new.files.items()
-        )
-    )
 
 
 def _is_acknowledged(job: Job, process: str, now: datetime) -> bool:
@@ -229,41 +173,6 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
             return replace(ended, queue_position=None, finished_at=now)
         case _:
             assert_never(seen)
-
-
-# The content of a file inside the arguments is always a data: URI, perhaps of megabytes. Looking
-# for the URI and not for the argument holds for every model, and for lists.
-_DATA_URI = re.compile(r"data:(image/|[^,\s]{0,200};base64,)", re.IGNORECASE)
-_MAX_STORED_CHARACTERS = 10_000
-
-
-def digest(value: Any) -> Any:
-    """Return an argument as it is stored; a stored one stays the same."""
-    match value:
-        case str() if len(value) > _MAX_STORED_CHARACTERS or _DATA_URI.match(value):
-            # These bytes are part of every fingerprint on disk: changing them would hide jobs
-            # that were paid for from a repeated call.
-            kind = value[:40].partition(",")[0]
-            content = value.encode(errors="surrogatepass")
-            return f"sha256:{hashlib.sha256(content).hexdigest()} of {kind}"
-        case list():
-            return [digest(item) for item in cast("list[Any]", value)]
-        case dict():
-            return {key: digest(item) for key, item in cast("dict[str, Any]", value).items()}
-        case _:
-            return value
-
-
-def _with_values(arguments: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
-    """Return arguments with the values at some places replaced, such as `images[1]`."""
-
-    def replaced(place: str, value: Any) -> Any:
-        if isinstance(value, list):
-            items = enumerate(cast("list[Any]", value))
-            return [replaced(f"{place}[{number}]", item) for number, item in items]
-        return values.get(place, value)
-
-    return {name: replaced(name, value) for name, value in arguments.items()}
 
 
 def _ended(job: Job, status: Status, seen: Succeeded | Failed, now: datetime) -> Job:

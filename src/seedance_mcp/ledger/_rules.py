@@ -6,9 +6,9 @@ A database implements `Rows`; the functions below never see SQL. Each runs in on
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol, cast
+from typing import Protocol
 
-from seedance_mcp.jobs.job import EVERYONE, Job, advance, digest, is_owed, is_repeated
+from seedance_mcp.jobs.job import EVERYONE, Job, advance, is_owed
 from seedance_mcp.jobs.status import Failed, Observation, OutcomeLost, Status, Succeeded
 from seedance_mcp.spending.limits import (
     DAY,
@@ -122,7 +122,7 @@ def find_owed(rows: Rows, job: Job) -> Job | None:
     same = rows.identical(job)
     if any(not content for _, content in job.files.values()):
         newest = rows.newest(job.owner, statuses=(), limit=_MOST_JOBS_WITH_FILES)
-        same = [old for old in newest if is_repeated(old, job)]
+        same = [old for old in newest if old.is_repeated_by(job)]
     return next((old for old in same if is_owed(old, job, rows.process)), None)
 
 
@@ -228,27 +228,4 @@ def _is_result_of(seen: Succeeded | Failed, job: Job) -> bool:
     # The same arguments may have been bought elsewhere at another time.
     if seen.created_at and abs(seen.created_at - job.created_at) > HOUR:
         return False
-    echo, arguments = _given(seen.echoed_input), _given(job.arguments)
-    return (
-        seen.model_id in {None, job.model_id}
-        and echo.keys() == arguments.keys()
-        and all(_is_same(arguments[name], echo[name]) for name in arguments)
-    )
-
-
-def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in arguments.items() if value not in (None, "")}
-
-
-def _is_same(stored: Any, echoed: Any) -> bool:
-    match stored, echoed:
-        case list(), list():
-            ours, theirs = cast("list[Any]", stored), cast("list[Any]", echoed)
-            return len(ours) == len(theirs) and all(map(_is_same, ours, theirs))
-        case str(), str():
-            # RunComfy stores what was sent as data, and may repeat its own URL of it (client).
-            data = stored.startswith("sha256:") and " of data:" in stored
-            return digest(echoed) == stored or (data and echoed.startswith("https://"))
-        case _:
-            # True equals 1 in Python.
-            return type(stored) is type(echoed) and stored == echoed
+    return job.is_echoed(seen.model_id, seen.echoed_input)

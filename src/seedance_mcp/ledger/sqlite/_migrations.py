@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from secrets import token_bytes
 
 from seedance_mcp.errors import LedgerError
-from seedance_mcp.jobs.job import fingerprint
+from seedance_mcp.jobs.wish import fingerprint
 
 APPLICATION_ID = 0x53444E43
 """Marks a file as our ledger, in SQLite's header; "SDNC" in ASCII."""
