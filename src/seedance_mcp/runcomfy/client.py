@@ -4,7 +4,7 @@ Every path is built from a model id or a request id, never from a URL in an answ
 goes to the configured origin only. Free requests are retried; the paid POST is sent once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -31,6 +31,7 @@ from ._responses import (
 )
 from .http import SUBMIT_TIMEOUT_SECONDS, HttpAnswer, RunComfyHttp
 
+NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout)
 CONNECTION_ERRORS = (httpx.NetworkError, httpx.ProtocolError, httpx.ConnectTimeout)
 
 
@@ -41,16 +42,10 @@ class RunComfyClient:
     _http: RunComfyHttp
 
     async def submit(self, model_id: str, arguments: Mapping[str, Any]) -> str:
-        """Buy a clip: the one request that costs money.
+        """Buy a clip, the one request that costs money, and return its request id.
 
-        It is sent once more only if it certainly never left, because connecting failed.
-
-        Args:
-            model_id: Its slashes stay literal (page).
-            arguments: The model's input object, which is the whole body (page).
-
-        Returns:
-            The request id.
+        The model's input object is the whole body (page). It is sent once more only if it certainly
+        never left, because connecting failed.
 
         Raises:
             OutcomeUnknown: RunComfy may have accepted it: a timeout, a broken connection, a 5xx, an
@@ -59,8 +54,17 @@ class RunComfyClient:
             TokenMissing: No token is set.
         """
         request_id = None
+        post = partial(
+            self._http.send,
+            "POST",
+            _model_path(model_id),
+            about="model",
+            body=arguments,
+            timeout=SUBMIT_TIMEOUT_SECONDS,
+        )
         try:
-            answer = await self._post_job(model_id, arguments)
+            # Not after a PoolTimeout, when half of the call's time is gone already.
+            answer = await _send_again(post, after=NOT_CONNECTED)
             request_id = _read_submitted(answer)
             # Even if the body also reports an error: the job is paid.
             if httpx.codes.is_success(answer.status_code) or answer.error is None:
@@ -98,14 +102,9 @@ class RunComfyClient:
         Raises:
             RunComfyError: RunComfy rejected the request or sent no usable answer.
         """
-        path = _job_path(request_id, "cancel")
-        try:
-            answer = await self._http.send("POST", path, about="job")
-        except RunComfyUnavailable as error:
-            # Cancelling twice does no harm, unlike submitting twice.
-            if not isinstance(error.__cause__, CONNECTION_ERRORS):
-                raise
-            answer = await self._http.send("POST", path, about="job")
+        post = partial(self._http.send, "POST", _job_path(request_id, "cancel"), about="job")
+        # Cancelling twice does no harm, unlike submitting twice.
+        answer = await _send_again(post, after=CONNECTION_ERRORS)
         return read_cancel(_read(answer, request_id))
 
     async def model(self, model_id: str) -> Mapping[str, Any]:
@@ -116,22 +115,17 @@ class RunComfyClient:
         """
         return _read(await self._http.get(_model_path(model_id), about="model"))
 
-    async def _post_job(self, model_id: str, arguments: Mapping[str, Any]) -> HttpAnswer:
-        post = partial(
-            self._http.send,
-            "POST",
-            _model_path(model_id),
-            about="model",
-            body=arguments,
-            timeout=SUBMIT_TIMEOUT_SECONDS,
-        )
-        try:
-            return await post()
-        except RunComfyUnavailable as error:
-            # After a PoolTimeout, half of the call's time is gone already.
-            if not error.never_sent or isinstance(error.__cause__, httpx.PoolTimeout):
-                raise
-        return await post()
+
+async def _send_again(
+    send: Callable[[], Awaitable[HttpAnswer]], *, after: tuple[type[Exception], ...]
+) -> HttpAnswer:
+    """Send a request, and once more after some errors of httpx."""
+    try:
+        return await send()
+    except RunComfyUnavailable as error:
+        if not isinstance(error.__cause__, after):
+            raise
+    return await send()
 
 
 def _read_submitted(answer: HttpAnswer) -> str:
@@ -153,6 +147,7 @@ def _read(answer: HttpAnswer, request_id: str | None = None) -> Mapping[str, Any
 
 
 def _model_path(model_id: str) -> str:
+    # Its slashes stay literal (page).
     return f"/v1/models/{quote(model_id, safe='/')}"
 
 

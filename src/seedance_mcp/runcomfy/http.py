@@ -3,8 +3,6 @@
 from collections.abc import Generator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal, cast
 
 import anyio
@@ -18,7 +16,7 @@ from seedance_mcp.errors import (
     TokenMissing,
     UnreadableAnswer,
 )
-from seedance_mcp.retry import MAX_RETRY_SECONDS, RETRY_ATTEMPTS, retry_delay
+from seedance_mcp.retry import MAX_RETRY_SECONDS, RETRY_ATTEMPTS, asked_delay, retry_delay
 
 from ._decoding import TOO_LONG, inflate, parse_json
 from ._error_codes import About, read_error
@@ -43,12 +41,7 @@ NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 @dataclass(frozen=True, kw_only=True)
 class HttpAnswer:
-    """An HTTP answer from RunComfy.
-
-    Attributes:
-        body: The parsed JSON, None if it is not JSON.
-        error: The error that the answer reports, None on success.
-    """
+    """An HTTP answer from RunComfy: its JSON, None if it is none, and the error that it reports."""
 
     status_code: int
     body: Any
@@ -59,11 +52,7 @@ class HttpAnswer:
 class RunComfyHttp:
     """Requests to one origin with one token.
 
-    Attributes:
-        connections: Opened and closed by the caller.
-        base_url: The origin, without a slash at the end.
-        token: The bearer token; without one every request raises `TokenMissing`.
-        throttle: The rate limit of repeatable requests, or None.
+    The caller opens and closes the connections; only repeatable requests obey the throttle.
     """
 
     connections: Connections
@@ -75,14 +64,7 @@ class RunComfyHttp:
     _large: anyio.Lock = field(default_factory=anyio.Lock, init=False)
 
     async def get(self, path: str, *, about: About) -> HttpAnswer:
-        """Send a safe request, and retry it with backoff while that may help.
-
-        Returns:
-            The answer, which may be an error.
-
-        Raises:
-            RunComfyUnavailable: No answer came, even to the last attempt.
-        """
+        """Send a safe request, and retry it with backoff while that may help; raises as `send`."""
         for attempt in range(1, RETRY_ATTEMPTS):
             try:
                 answer = await self._get_once(path, about)
@@ -152,7 +134,7 @@ class RunComfyHttp:
         return self._answer(response, _redact(answer, self.token), about)
 
     def _answer(self, response: httpx.Response, body: Any, about: About) -> HttpAnswer:
-        retry_after = _retry_after(response.headers.get("Retry-After"), self.clock.now())
+        retry_after = asked_delay(response.headers.get("Retry-After"), self.clock.now())
         error = read_error(response.status_code, body, about=about, retry_after=retry_after)
         return HttpAnswer(status_code=response.status_code, body=body, error=error)
 
@@ -217,14 +199,3 @@ def _redact(value: Any, secret: str, *, depth: int = 8) -> Any:
             for key, part in fields.items()
         }
     return value
-
-
-def _retry_after(value: str | None, now: datetime) -> float | None:
-    """Return the seconds that a Retry-After header asks for, as a number or a date (RFC 9110)."""
-    try:
-        if not value or value.strip().isdigit():
-            return float(value) if value else None
-        date = parsedate_to_datetime(value)
-        return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
-    except (ValueError, OverflowError):
-        return None

@@ -12,7 +12,7 @@
 Whatever stops the sequence before step 6 costs nothing.
 """
 
-from collections.abc import Mapping
+from dataclasses import replace
 from uuid import uuid4
 
 import anyio
@@ -50,7 +50,13 @@ async def purchase(
     Raises:
         SeedanceError: Nothing was bought, and why.
     """
-    token_hash = await service.tracker.token_hash()
+    new = Job(
+        id=uuid4().hex,
+        model_id=service.model.model_id,
+        owner=service.tracker.owner,
+        token_hash=await service.tracker.token_hash(),
+        created_at=service.clock.now(),
+    )
     timeout = PREFLIGHT_TIMEOUT_SECONDS
     if wait_seconds:
         timeout = max(wait_seconds / 2, wait_seconds - SUBMIT_RESERVE_SECONDS)
@@ -59,35 +65,17 @@ async def purchase(
         began = anyio.current_time()
         files = await service.preflight.identify(arguments, timeout=timeout)
         timeout -= anyio.current_time() - began
-        job = await service.store.find_owed(_new_job(service, arguments, files, token_hash))
-        if job:
+        wish = replace(new, arguments=arguments, files=files)
+        if job := await service.store.find_owed(wish):
             return JobReport(job=job, reused=True), service.submissions.find(job)
     checked = await service.preflight.check(arguments, timeout=timeout)
     limits = await service.prices.limits(service.limits, deadline)
-    new = _new_job(service, checked.arguments, checked.files, token_hash)
-    new = service.prices.with_estimate(new)
-    job, submission = new, None
+    new = replace(new, arguments=checked.arguments, files=checked.files)
+    job = new = service.prices.with_estimate(replace(new, created_at=service.clock.now()))
     # A cancelled call must not come between the ledger and the paid request.
     with anyio.CancelScope(shield=True):
         job = await service.store.begin(new, force_new=force_new, limits=limits)
         if job.id == new.id:
-            submission = service.submissions.submit(job)
+            service.submissions.submit(job)
     report = JobReport(job=job, reused=job.id != new.id, warnings=checked.warnings)
-    return report, submission or service.submissions.find(job)
-
-
-def _new_job(
-    service: Components,
-    arguments: JSONObject,
-    files: Mapping[str, tuple[str, str]],
-    token_hash: str,
-) -> Job:
-    return Job(
-        id=uuid4().hex,
-        model_id=service.model.model_id,
-        arguments=arguments,
-        files=files,
-        owner=service.tracker.owner,
-        token_hash=token_hash,
-        created_at=service.clock.now(),
-    )
+    return report, service.submissions.find(job)

@@ -76,12 +76,11 @@ class Submissions:
     # When the requests under way are cancelled; infinite until the server shuts down.
     _ends_at: float = field(default=inf, init=False)
 
-    def submit(self, job: Job) -> Submission:
+    def submit(self, job: Job) -> None:
         """Send the paid request of a job that is in the ledger, unless the server shuts down."""
         submission = self._under_way[job.id] = Submission(job=job)
         self._bound(submission)
         self._tasks.start_soon(self._submit, submission)
-        return submission
 
     def find(self, job: Job) -> Submission | None:
         """Return a job's paid request while it is under way in this process."""
@@ -90,10 +89,8 @@ class Submissions:
     async def wait(self, job: Job, submission: Submission | None, deadline: float) -> Job:
         """Wait for the answer to a job's paid request.
 
-        Args:
-            job: The job to return if there is nothing newer.
-            submission: Its request; None if it was answered before, or another process sent it.
-            deadline: When to stop waiting, on the event loop's clock, in seconds.
+        `submission` is its request, None if it was answered before, or another process sent it;
+        `deadline` is when to stop waiting, on the event loop's clock, in seconds.
 
         Returns:
             The job, without a request id if no answer came.
@@ -101,13 +98,10 @@ class Submissions:
         Raises:
             SeedanceError: The request certainly was not accepted.
         """
-        with anyio.CancelScope(deadline=deadline):
-            if submission is not None:
-                await submission.answered.wait()
-            else:
-                job = await self._wait_for_other_process(job)
         if submission is None:
-            return job
+            return await self._wait_for_other_process(job, deadline)
+        with anyio.CancelScope(deadline=deadline):
+            await submission.answered.wait()
         if submission.error is not None:
             raise submission.error
         return submission.job
@@ -122,9 +116,10 @@ class Submissions:
         submission.request_scope.deadline = self._ends_at
         submission.write_scope.deadline = self._ends_at + WRITE_GRACE_SECONDS
 
-    async def _wait_for_other_process(self, job: Job) -> Job:
+    async def _wait_for_other_process(self, job: Job, deadline: float) -> Job:
         """Wait until the ledger has the answer to a request that another process sent."""
-        with anyio.move_on_after(OTHER_PROCESS_TIMEOUT_SECONDS):
+        latest = anyio.current_time() + OTHER_PROCESS_TIMEOUT_SECONDS
+        with anyio.CancelScope(deadline=min(deadline, latest)):
             while job.status is Status.SUBMITTING:
                 job = await self._read(job)
                 if job.status is Status.SUBMITTING:
@@ -190,14 +185,12 @@ class Submissions:
                 try:
                     return await write()
                 except Exception as error:
+                    known = isinstance(error, LedgerError)
                     if not submission.answered.is_set():
-                        known = isinstance(error, LedgerError)
-                        why = error.message if known else "The ledger broke."
-                        what = submission.job.request_id or "a refused request"
                         logger.error(
                             "%s The outcome of %s is not written yet.",
-                            why,
-                            what,
+                            error.message if known else "The ledger broke.",
+                            submission.job.request_id or "a refused request",
                             exc_info=not known,
                         )
                 submission.answered.set()

@@ -62,11 +62,7 @@ def _visible(job: Job) -> tuple[object, ...]:
 
 @dataclass(eq=False, repr=False)
 class JobTracker:
-    """One owner's jobs, recorded in the ledger if it can be written.
-
-    Attributes:
-        owner: The owner's name in the ledger.
-    """
+    """One owner's jobs, recorded in the ledger if it can be written."""
 
     _store: Store
     owner: str
@@ -106,8 +102,6 @@ class JobTracker:
 
         Its first observation adds it to the ledger.
         """
-        if not self._token:
-            raise TokenMissing
         now = self._clock.now()
         return Job(id=uuid4().hex, request_id=request_id, created_at=now, status=Status.IN_QUEUE)
 
@@ -130,16 +124,16 @@ class JobTracker:
     async def observe(self, job: Job, seen: Observation) -> Job:
         """Return a job advanced by an observation, in the ledger if it can be written."""
         seen = self._with_poll_time(job, seen)
-        known = job.owner and job.request_id and job.model_id
-        if known and advance(job, seen, self._clock.now()) == job:
+        now = self._clock.now()
+        became = advance(job, seen, now)
+        if became == job and job.owner and job.request_id and job.model_id:
             return job
         try:
             # A job that was begun elsewhere has no owner before it is in the ledger.
             owned = replace(job, owner=self.owner)
-            became = await self._store.observe(owned, seen, self._clock.now())
+            became = await self._store.observe(owned, seen, now)
         except LedgerError as error:
             logger.error("%s The state of %s is not written.", error.message, job.request_id)
-            became = advance(job, seen, self._clock.now())
         self._changes.announce(job, became)
         return became
 
