@@ -6,7 +6,7 @@ A database implements `Rows`; the functions below never see SQL. Each runs in on
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from seedance_mcp.jobs.job import EVERYONE, Job, advance, is_owed
 from seedance_mcp.jobs.status import Failed, Observation, OutcomeLost, Status, Succeeded
@@ -31,7 +31,9 @@ _MOST_JOBS_WITH_FILES = 1000
 class Rows(Protocol):
     """Row operations on one open transaction, on behalf of one process.
 
-    Without `statuses`, jobs in every state are meant.
+    Lists are newest first, but for `started`. Without `statuses`, jobs in every state are meant.
+    Neither `nth_newest_created_at` nor `started` counts jobs that were started elsewhere, whose
+    model is unknown.
 
     Attributes:
         unreadable: The damaged rows that were left out so far, each by our id, with its
@@ -41,60 +43,44 @@ class Rows(Protocol):
     process: str
     unreadable: dict[str, str]
 
-    def secret(self) -> bytes:
-        """Return the key of the tokens' hash."""
-        ...
+    # The key of the tokens' hash.
+    def secret(self) -> bytes: ...
 
     def by_id(self, job_id: str) -> Job | None: ...
 
     def by_request_id(self, request_id: str, owner: str) -> Job | None: ...
 
-    def identical(self, job: Job) -> list[Job]:
-        """Return the jobs with a job's fingerprint, newest first, at most 1000."""
-        ...
+    # Those with a job's fingerprint, at most 1000.
+    def identical(self, job: Job) -> list[Job]: ...
 
     def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]: ...
 
     def count(self, owner: str, *, statuses: Collection[Status]) -> int: ...
 
-    def latest(self, until: datetime, *, limit: int) -> Mapping[str, datetime]:
-        """Return when the last jobs up to a time were created, newest first, by our id."""
-        ...
+    # When the last jobs up to a time were created, by our id.
+    def latest(self, until: datetime, *, limit: int) -> Mapping[str, datetime]: ...
 
-    def nth_newest_created_at(self, n: int, *, since: datetime, until: datetime) -> datetime | None:
-        """Return when the nth newest job started between two times was created, None if fewer were.
+    def nth_newest_created_at(
+        self, n: int, *, since: datetime, until: datetime
+    ) -> datetime | None: ...
 
-        Jobs started elsewhere, whose model is unknown, do not count.
-        """
-        ...
+    # Without the cancelled ones, oldest first.
+    def started(self, *, since: datetime, until: datetime) -> list[Job]: ...
 
-    def started(self, *, since: datetime, until: datetime) -> list[Job]:
-        """Return the jobs started between two times and not cancelled, oldest first.
+    # Every one, with the process that sends its POST.
+    def submitting(self) -> list[tuple[Job, str]]: ...
 
-        Jobs started elsewhere, whose model is unknown, do not count.
-        """
-        ...
+    # Those that ended before a time, and the unknown ones created before it.
+    def over_before(self, time: datetime) -> list[Job]: ...
 
-    def submitting(self) -> list[tuple[Job, str]]:
-        """Return every job in the state `submitting`, with the process that sends its POST."""
-        ...
+    # As this process's. Inserting, updating and deleting keep the job's events.
+    def insert(self, job: Job, *, at: datetime) -> None: ...
 
-    def insert(self, job: Job, *, at: datetime) -> None:
-        """Insert a job as this process's, and its first event."""
+    def update(self, job: Job, *, at: datetime) -> None: ...
 
-    def update(self, job: Job, *, was: Status, at: datetime) -> None:
-        """Update a job, and add an event if its state is another than it was."""
+    def set_field(self, job: Job, field: Literal["acknowledged_by", "saved_to"]) -> None: ...
 
-    def set_acknowledged_by(self, job: Job) -> None: ...
-
-    def set_saved_to(self, job: Job) -> None: ...
-
-    def delete(self, job: Job) -> None:
-        """Delete a job and its events."""
-
-    def over_before(self, time: datetime) -> list[Job]:
-        """Return the jobs that ended before a time, and the unknown ones created before it."""
-        ...
+    def delete(self, job: Job) -> None: ...
 
 
 def begin(rows: Rows, job: Job, *, force_new: bool, limits: SpendingLimits) -> Job:
@@ -130,12 +116,8 @@ def acknowledge(rows: Rows, request_id: str, owner: str) -> None:
     """Note that a later call brought a job's request_id to this process."""
     job = rows.by_request_id(request_id, owner)
     if job and not {rows.process, EVERYONE}.intersection(job.acknowledged_by):
-        rows.set_acknowledged_by(replace(job, acknowledged_by=(*job.acknowledged_by, rows.process)))
-
-
-def note_failure_told(rows: Rows, job: Job) -> None:
-    """Note that an answer has said that a job failed, which ends what is owed."""
-    rows.set_acknowledged_by(replace(job, acknowledged_by=(EVERYONE,)))
+        job = replace(job, acknowledged_by=(*job.acknowledged_by, rows.process))
+        rows.set_field(job, "acknowledged_by")
 
 
 def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Job:
@@ -163,7 +145,7 @@ def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Jo
             why = "RunComfy answered with the request_id of another job."
             advanced = advance(stored, OutcomeLost(why=why), now)
     if advanced != stored:
-        rows.update(advanced, was=stored.status, at=now)
+        rows.update(advanced, at=now)
     return advanced
 
 
@@ -177,7 +159,7 @@ def settle_dead_processes(
     for job, process in rows.submitting():
         alive = is_alive(process)
         if alive is False or (alive is None and abs(now - job.created_at) > MAX_SUBMIT_TIME):
-            rows.update(advance(job, OutcomeLost(), now), was=job.status, at=now)
+            rows.update(advance(job, OutcomeLost(), now), at=now)
 
 
 def delete_old(rows: Rows, history: timedelta, now: datetime) -> None:

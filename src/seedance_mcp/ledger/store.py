@@ -9,14 +9,14 @@ import hmac
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from typing import TypeVar
 
 from seedance_mcp.clock import Clock
-from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.job import EVERYONE, Job
 from seedance_mcp.jobs.status import Observation, Status
 from seedance_mcp.spending.limits import MAX_AHEAD, SpendingLimits
 
@@ -105,12 +105,13 @@ class Store(ABC):
         await self._run(lambda rows: rules.acknowledge(rows, request_id, owner), writes=True)
 
     async def note_failure_told(self, job: Job) -> None:
-        """Write that an answer has said that a job failed."""
-        await self._run(lambda rows: rules.note_failure_told(rows, job), writes=True)
+        """Write that an answer has said that a job failed, which ends what is owed."""
+        told = replace(job, acknowledged_by=(EVERYONE,))
+        await self._run(lambda rows: rows.set_field(told, "acknowledged_by"), writes=True)
 
     async def set_saved_to(self, job: Job) -> None:
         """Write where a job's files are, its `saved_to`."""
-        await self._run(lambda rows: rows.set_saved_to(job), writes=True)
+        await self._run(lambda rows: rows.set_field(job, "saved_to"), writes=True)
 
     async def get(self, job: Job) -> Job | None:
         """Return the job as it is now, None if the ledger does not have it."""

@@ -6,13 +6,17 @@ from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.text import one_line
+
+# Columns have the fields' names; only these are stored in another form.
+_JSON_COLUMNS = ("arguments", "files", "videos", "images", "saved_to", "acknowledged_by")
+_TIME_COLUMNS = ("created_at", "started_at", "finished_at")
 
 
 class SqliteRows:
@@ -93,27 +97,28 @@ class SqliteRows:
         )
         self._cursor.execute(in_its_place, row)
         self._cursor.execute("".join(query), row)
-        self._insert_event(job, was=None, at=at)
+        event = "INSERT INTO events (job, at, was, became) VALUES (:id, :changed_at, NULL, :status)"
+        self._cursor.execute(event, row)
 
-    def update(self, job: Job, *, was: Status, at: datetime) -> None:
+    def update(self, job: Job, *, at: datetime) -> None:
         row = _to_row(job, at)
+        # Within the statements, `status` is the one before.
+        event = (
+            "INSERT INTO events (job, at, was, became) SELECT id, :changed_at, status, :status"
+            " FROM jobs WHERE id = :id AND status != :status"
+        )
+        self._cursor.execute(event, row)
         query = [
             "UPDATE jobs SET",
             *(f"{column} = :{column}," for column in row if column != "id"),
-            "submitted_at = coalesce(submitted_at, iif(:was = 'submitting', :changed_at, NULL))",
+            "submitted_at = coalesce(submitted_at, iif(status = 'submitting', :changed_at, NULL))",
             "WHERE id = :id",
         ]
-        self._cursor.execute(" ".join(query), row | {"was": was})
-        if job.status is not was:
-            self._insert_event(job, was=was, at=at)
+        self._cursor.execute(" ".join(query), row)
 
-    def set_acknowledged_by(self, job: Job) -> None:
-        values = json.dumps(job.acknowledged_by), job.id
-        self._cursor.execute("UPDATE jobs SET acknowledged_by = ? WHERE id = ?", values)
-
-    def set_saved_to(self, job: Job) -> None:
-        values = json.dumps(job.saved_to), job.id
-        self._cursor.execute("UPDATE jobs SET saved_to = ? WHERE id = ?", values)
+    def set_field(self, job: Job, field: Literal["acknowledged_by", "saved_to"]) -> None:
+        query = ["UPDATE jobs SET", field, "= ? WHERE id = ?"]
+        self._cursor.execute(" ".join(query), (json.dumps(getattr(job, field)), job.id))
 
     def delete(self, job: Job) -> None:
         self._cursor.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
@@ -125,12 +130,6 @@ class SqliteRows:
             " AND owner IN (SELECT owner FROM totals))"
         )
         return self._jobs(query, _format_time(time))
-
-    def _insert_event(self, job: Job, *, was: Status | None, at: datetime) -> None:
-        self._cursor.execute(
-            "INSERT INTO events (job, at, was, became) VALUES (?, ?, ?, ?)",
-            (job.id, _format_time(at), was, job.status),
-        )
 
     def _value(self, query: str, *values: Any) -> Any:
         row = self._cursor.execute(query, values).fetchone()
@@ -157,28 +156,18 @@ def _and_status_in(statuses: Collection[Status]) -> list[str]:
 
 
 def _to_row(job: Job, at: datetime) -> dict[str, Any]:
-    # Columns have the fields' names; only these are stored in another form.
-    row = vars(job) | {
-        "arguments": json.dumps(job.digest),
-        "files": json.dumps(job.files),
-        "created_at": _format_time(job.created_at),
-        "started_at": job.started_at and _format_time(job.started_at),
-        "finished_at": job.finished_at and _format_time(job.finished_at),
-        "videos": json.dumps(job.outputs.videos),
-        "images": json.dumps(job.outputs.images),
-        "saved_to": json.dumps(job.saved_to),
-        "acknowledged_by": json.dumps(job.acknowledged_by),
-        "changed_at": _format_time(at),
-    }
+    row: dict[str, Any] = vars(job) | vars(job.outputs) | {"arguments": job.digest}
     del row["outputs"]
-    return row
+    row |= {name: json.dumps(row[name]) for name in _JSON_COLUMNS}
+    row |= {name: row[name] and _format_time(row[name]) for name in _TIME_COLUMNS}
+    return row | {"changed_at": _format_time(at)}
 
 
 def _from_row(row: sqlite3.Row) -> Job:
     values: dict[str, Any] = dict(zip(row.keys(), row, strict=True))
-    for name in ("arguments", "files", "videos", "images", "saved_to", "acknowledged_by"):
+    for name in _JSON_COLUMNS:
         values[name] = json.loads(values[name])
-    for name in ("created_at", "started_at", "finished_at"):
+    for name in _TIME_COLUMNS:
         values[name] = _parse_time(values[name])
     values["outputs"] = {name: values[name] for name in ("videos", "images")}
     # A value of a wrong type would break whoever uses it, far from here.
