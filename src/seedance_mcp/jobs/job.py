@@ -175,6 +175,25 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
             assert_never(seen)
 
 
+def merge(job: Job, other: Job) -> Job:
+    """Return one record of a job that was begun here and of the same job as adopted.
+
+    The other is there if something asked about the request_id before this one had it.
+    """
+    return replace(
+        other,
+        id=job.id,
+        token_hash=job.token_hash,
+        model_id=job.model_id,
+        arguments=job.arguments,
+        files=job.files,
+        created_at=job.created_at,
+        # A job does not end before it began, whatever the id was of before.
+        finished_at=other.finished_at and max(other.finished_at, job.created_at),
+        estimated_microdollars=job.estimated_microdollars,
+    )
+
+
 def _ended(job: Job, status: Status, seen: Succeeded | Failed, now: datetime) -> Job:
     # The form of RunComfy's times is unknown, so they count only if they are consistent with ours.
     adopted = job.model_id is None and seen.created_at is not None

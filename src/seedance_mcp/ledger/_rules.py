@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from seedance_mcp.jobs.job import EVERYONE, Job, advance, is_owed
+from seedance_mcp.jobs.job import EVERYONE, Job, advance, is_owed, merge
 from seedance_mcp.jobs.status import Failed, Observation, OutcomeLost, Status, Succeeded
 from seedance_mcp.spending.limits import (
     DAY,
@@ -137,7 +137,7 @@ def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Jo
     )
     if not stored.request_id and (other := _with_same_request(rows, advanced)):
         if other.model_id is None:
-            advanced = advance(_merge(advanced, other), observation, now)
+            advanced = advance(merge(advanced, other), observation, now)
             # First, since a request_id is unique.
             rows.delete(other)
         else:
@@ -179,22 +179,6 @@ def delete_old(rows: Rows, history: timedelta, now: datetime) -> None:
 
 def _with_same_request(rows: Rows, job: Job) -> Job | None:
     return rows.by_request_id(job.request_id, job.owner) if job.request_id else None
-
-
-def _merge(job: Job, other: Job) -> Job:
-    # The other row is there if something asked about the request_id before this one had it.
-    return replace(
-        other,
-        id=job.id,
-        token_hash=job.token_hash,
-        model_id=job.model_id,
-        arguments=job.arguments,
-        files=job.files,
-        created_at=job.created_at,
-        # A job does not end before it began, whatever the id was of before.
-        finished_at=other.finished_at and max(other.finished_at, job.created_at),
-        estimated_microdollars=job.estimated_microdollars,
-    )
 
 
 def _job_with_arguments_of(rows: Rows, job: Job, seen: Observation) -> Job | None:

@@ -61,11 +61,8 @@ def read_error(
 ) -> RunComfyError | None:
     """Return the error that an answer reports, or None.
 
-    Args:
-        status_code: The HTTP status; a 2xx whose body has an `error_code` is an error (client).
-        body: The parsed JSON, or None.
-        about: What the request names; 400001 and 404 mean that this is unknown.
-        retry_after: The seconds of a Retry-After header, or None.
+    A 2xx whose body has an `error_code` is one (client). 400001 and 404 mean that what the request
+    is `about` is unknown.
     """
     code = error_code(body)
     success = httpx.codes.is_success(status_code)

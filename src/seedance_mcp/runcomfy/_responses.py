@@ -164,10 +164,8 @@ def _urls(value: Any, kind: str, depth: int) -> Iterator[tuple[str, str]]:
             yield from _urls(part, of, depth - 1)
 
 
-def _is_url(value: Any) -> bool:
-    if not isinstance(value, str) or len(value) > _MAX_URL_LENGTH:
-        return False
-    if not value.isprintable() or " " in value:
+def _is_url(value: str) -> bool:
+    if len(value) > _MAX_URL_LENGTH or not value.isprintable() or " " in value:
         return False
     try:
         url = urlsplit(value)

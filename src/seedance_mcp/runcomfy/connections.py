@@ -54,15 +54,15 @@ class Connections:
             await self._slots.acquire()
         if waiting.cancelled_caught:
             raise httpx.PoolTimeout(f"{MAX_CONNECTIONS} requests are under way.")
-        client: httpx.AsyncClient | None = None
         try:
             # Before the request: after it, an error here would lose an answer that was paid for.
             await self._close_expired()
             client = self._idle.pop()[0] if self._idle and not fresh else self._client()
-            yield client
-        finally:
-            if client is not None:
+            try:
+                yield client
+            finally:
                 self._idle.append((client, anyio.current_time() + KEEP_ALIVE_SECONDS))
+        finally:
             self._slots.release()
 
     async def _close_expired(self) -> None:

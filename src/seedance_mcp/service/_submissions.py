@@ -40,6 +40,8 @@ WRITE_AGAIN_SECONDS = 2.0
 WRITE_GRACE_SECONDS = 0.3
 """How long writing an answer may take when the process ends."""
 
+_shielded = partial(anyio.CancelScope, shield=True)
+
 
 @dataclass(kw_only=True)
 class Submission:
@@ -55,10 +57,8 @@ class Submission:
 
     job: Job
     answered: anyio.Event = field(default_factory=anyio.Event)
-    request_scope: anyio.CancelScope = field(
-        default_factory=partial(anyio.CancelScope, shield=True)
-    )
-    write_scope: anyio.CancelScope = field(default_factory=partial(anyio.CancelScope, shield=True))
+    request_scope: anyio.CancelScope = field(default_factory=_shielded)
+    write_scope: anyio.CancelScope = field(default_factory=_shielded)
     error: SeedanceError | None = None
 
 

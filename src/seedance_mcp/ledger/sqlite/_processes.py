@@ -19,14 +19,10 @@ LOCK_ATTEMPTS = 20
 
 
 class LiveProcesses:
-    """The processes that share a state folder, of which this one is alive until `close`.
+    """The processes that share a state folder, of which this one, `process`, lives until `close`.
 
-    Each has its file in `folder`, which is created if it is missing. A file's name begins with
-    the version of the tables that its process uses, but in the first versions; a process that
-    cannot lock its file has a name that says so.
-
-    Attributes:
-        process: The name of this process.
+    A file's name begins with the version of the tables that its process uses, but in the first
+    versions; a process that cannot lock its file has a name that says so.
 
     Raises:
         OSError: The folder cannot be written.
