@@ -237,6 +237,9 @@ def test_an_error_names_the_token_variable_that_is_set(home: dict[str, str]) -> 
         ("http://127.8.9.1", "http://127.8.9.1"),
         ("http://localhost:8000/", "http://localhost:8000"),
         ("http://[::1]:8000", "http://[::1]:8000"),
+        ("https://EXAMPLE.com:443/", "https://example.com"),
+        ("http://localhost:80", "http://localhost"),
+        ("https://example.com:4430", "https://example.com:4430"),
     ],
 )
 def test_a_token_may_go_to_https_or_to_this_machine(

@@ -42,6 +42,9 @@ def _token(value: str) -> str:
     return token
 
 
+_DEFAULT_PORTS = {"https": ":443", "http": ":80"}
+
+
 def _origin(value: str) -> str:
     """Return a base URL if it is safe to send the token there."""
     url = value.strip()
@@ -53,7 +56,8 @@ def _origin(value: str) -> str:
     if not encrypted or not parts.hostname:
         raise ValueError("not a safe origin for a token")
     # One origin has one owner in the ledger, however it is written.
-    return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
+    netloc = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
+    return parts._replace(netloc=netloc).geturl().rstrip("/")
 
 
 def _folder(value: Path) -> Path:

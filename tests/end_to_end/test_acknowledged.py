@@ -31,6 +31,32 @@ async def test_a_call_that_gave_up_gets_its_job_back_whatever_another_window_loo
         assert again["reused"] is True
 
 
+@pytest.mark.parametrize(
+    "teller", ["generate_video", "check_status", "get_result", "seedance://jobs", "list_jobs"]
+)
+async def test_a_failure_is_owed_in_every_window_until_one_was_told_by_more_than_a_list(
+    teller: str, tmp_path: Path
+) -> None:
+    async with (
+        run_simulator(run_seconds=10, outcome="fail") as simulator,
+        open_server(simulator, tmp_path) as waiting,
+        open_server(simulator, tmp_path) as other,
+    ):
+        with anyio.move_on_after(5):
+            await generate(waiting)
+        await anyio.sleep(10)
+        failed = simulator.accepted[0].request_id
+        if teller == "generate_video":
+            assert structured(await generate(other, wait_seconds=20))["status"] == "failed"
+        elif teller == "seedance://jobs":
+            await other.read_resource(f"{teller}/{failed}")
+        else:
+            await other.call_tool(teller, {} if teller == "list_jobs" else {"request_id": failed})
+        again = structured(await generate(waiting, wait_seconds=0))
+        assert (again["request_id"] == failed) is (teller == "list_jobs")
+        assert again["reused"] is (teller == "list_jobs")
+
+
 async def _look(client: Client, how: str) -> None:
     """Look at the newest job in one way, while a call in another window waits for it."""
     await anyio.sleep(3)

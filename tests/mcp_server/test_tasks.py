@@ -339,6 +339,10 @@ async def test_only_the_poll_that_hands_over_the_end_of_a_task_acknowledges_it(
                 await ask_about_task(client.session, method, task_id, **given)
             assert (await start_task(client, ARGUMENTS)).task_id == task_id
             await anyio.sleep(70)
+            await ask_about_task(client.session, "update", task_id, inputResponses={})
+            # An identical call is answered with the result of the job that has ended.
+            again = structured(await client.call_tool("generate_video", ARGUMENTS))
+            assert (again["request_id"], again["reused"]) == (task_id, True)
             ended = await ask_about_task(client.session, "get", task_id)
             assert ended["status"] == "completed"
             assert (await start_task(client, ARGUMENTS)).task_id != task_id

@@ -128,7 +128,8 @@ class JobTasks:
     async def update(self, task_id: str, answers: Mapping[str, Any]) -> None:
         """Check that there is such a job; it asks for no input, so the answers are ignored."""
         del answers
-        await self.state(task_id)
+        call = await self._call()
+        await call.service.status(task_id, wait_seconds=0, watch=ignore)
 
     async def _begin(self, call: Call) -> types.Result:
         report = await start(call, wait_seconds=0)
