@@ -1,1 +1,1 @@
-"""What a job is: its record, its states, and `advance`, the only way it changes."""
+"""What a job is: its wish, its record, its states, and `advance`, the only way it changes."""

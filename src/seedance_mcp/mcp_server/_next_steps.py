@@ -15,18 +15,8 @@ def after_status(report: JobReport) -> str:
                 "Call generate_video again with the same arguments: it keeps waiting for this"
                 " request and buys nothing new."
             )
-        case Status.UNKNOWN if job.request_id:
-            return (
-                "RunComfy answered this request with an error and yet named it, so it may charge"
-                f" for it: call check_status with {request}, in ten seconds again, to learn whether"
-                " it runs; do not call generate_video again."
-            )
         case Status.UNKNOWN:
-            return (
-                "RunComfy may have accepted this request and may charge for it; it was not sent"
-                " again. Ask the user to check the requests in their RunComfy account, and set"
-                " force_new only if they agree to pay for another clip."
-            )
+            return _after_unknown(job)
         case Status.IN_QUEUE | Status.IN_PROGRESS if stale_reason:
             return (
                 f"{stale_reason.rstrip('.')}, so this may be out of date: call check_status with"
@@ -43,6 +33,20 @@ def after_status(report: JobReport) -> str:
             )
         case Status.CANCELLED:
             return "The job has ended; call generate_video to make another clip."
+
+
+def _after_unknown(job: Job) -> str:
+    if job.request_id:
+        return (
+            "RunComfy answered this request with an error and yet named it, so it may charge for"
+            f" it: call check_status with request_id {job.request_id}, in ten seconds again, to"
+            " learn whether it runs; do not call generate_video again."
+        )
+    return (
+        "RunComfy may have accepted this request and may charge for it; it was not sent again. Ask"
+        " the user to check the requests in their RunComfy account, and set force_new only if they"
+        " agree to pay for another clip."
+    )
 
 
 def _after_completion(report: JobReport) -> str:

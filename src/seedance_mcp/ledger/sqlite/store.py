@@ -41,13 +41,11 @@ _MEANINGS = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "it is read-only",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
-    sqlite3.SQLITE_PERM: "permission denied",
-    sqlite3.SQLITE_AUTH: "permission denied",
+    **dict.fromkeys((sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH), "permission denied"),
     sqlite3.SQLITE_IOERR: "the disk failed, or is full",
     sqlite3.SQLITE_CORRUPT: "it is damaged; move it away to start a new one",
     sqlite3.SQLITE_NOTADB: "it is damaged or not a database; move it away to start a new one",
-    sqlite3.SQLITE_BUSY: "it is locked by another program",
-    sqlite3.SQLITE_LOCKED: "it is locked by another program",
+    **dict.fromkeys(_BUSY, "it is locked by another program"),
 }
 """What SQLite's primary result codes mean to a user."""
 
