@@ -92,6 +92,9 @@ class Buyer:
 
     async def reopen(self, window: Window, *, abruptly: bool) -> None:
         """Close a window, in order or as if it crashed, and open another in its place."""
+        if self.book.is_being_answered(window):
+            # Whether a crash comes before the answer or after it must be certain.
+            await self.book.settle()
         self.book.window_closes(window)
         await self.world.reopen(window, abruptly=abruptly)
 

@@ -20,6 +20,8 @@ OWN_ACKNOWLEDGEMENTS_FOR = timedelta(minutes=15)
 UNKNOWN_IS_OWED_FOR = timedelta(minutes=30)
 OWED_FOR = timedelta(days=1)
 A_MOMENT = timedelta(seconds=2)
+AN_INSTANT = 0.04
+"""How many seconds of the loop's clock what happens at one time may take."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -81,7 +83,7 @@ class Purchase:
 
     def fits(self, job: Job) -> bool:
         """Return whether a job of the simulator can be this one."""
-        return abs(job.accepted_at - self.reached) < 0.04 and job.arguments == self.arguments
+        return abs(job.accepted_at - self.reached) < AN_INSTANT and job.arguments == self.arguments
 
     def maybe_owed(self, window: Window, now: float, wall: datetime) -> bool:
         """Return whether an identical call may get the job back."""
@@ -152,7 +154,7 @@ class Book:
                 if job.request_id not in taken and purchase.fits(job):
                     purchase.job = job
                     break
-            purchase.judged = purchase.job is not None or now > purchase.due + 0.04
+            purchase.judged = purchase.job is not None or now > purchase.due + AN_INSTANT
 
     def owed(self, arguments: dict[str, Any], windows: list[Window]) -> dict[Purchase, bool]:
         """Return what calls in these windows may be owed, and whether they must get it."""
@@ -185,6 +187,11 @@ class Book:
         """Note that a window closes."""
         for purchase in self.purchases:
             purchase.window_closes(window, anyio.current_time())
+
+    def is_being_answered(self, window: Window) -> bool:
+        """Return whether a paid request of this window is answered at this very instant."""
+        now = anyio.current_time()
+        return any(p.window is window and abs(now - p.due) < AN_INSTANT for p in self.purchases)
 
     def find(self, request_id: str) -> list[Purchase]:
         """Return the purchase with a request_id, if it is one of ours."""
