@@ -269,6 +269,15 @@ PLAIN = json.dumps(BODY).encode()
         (gzip.compress(PLAIN), "gzip", BODY),
         (gzip.compress(PLAIN), " X-GZIP", BODY),
         (zlib.compress(PLAIN), "deflate", BODY),
+        (zlib.compress(PLAIN, wbits=-15), "deflate", BODY),
+        (zlib.compress(PLAIN, 0, wbits=-15), "Deflate", BODY),
+        (gzip.compress(PLAIN), "deflate", BODY),
+        (gzip.compress(PLAIN[:7]) + gzip.compress(b"") + gzip.compress(PLAIN[7:]), "gzip", BODY),
+        (gzip.compress(PLAIN) + b"\0" * 9, "gzip", BODY),
+        (gzip.compress(PLAIN) + gzip.compress(b" " * 13 * MAX_ANSWER_BYTES), "gzip", TOO_LONG),
+        (gzip.compress(PLAIN) + gzip.compress(b"") * 40_000, "gzip", TOO_LONG),
+        (zlib.compress(b" " * 100 * MAX_ANSWER_BYTES, wbits=-15), "deflate", TOO_LONG),
+        (b"\x07" + PLAIN, "deflate", "RunComfy's answer is damaged."),
         (gzip.compress(gzip.compress(PLAIN)), "gzip, gzip", NOT_ASKED_FOR),
         (gzip.compress(PLAIN), "gzip; br", NOT_ASKED_FOR),
         (PLAIN, "br", NOT_ASKED_FOR),
@@ -278,7 +287,7 @@ PLAIN = json.dumps(BODY).encode()
         (gzip.compress(b" " * 100 * MAX_ANSWER_BYTES), "gzip", TOO_LONG),
         (zlib.compress(b" " * 100 * MAX_ANSWER_BYTES), "deflate", TOO_LONG),
     ],
-    ids=range(13),
+    ids=range(22),
 )
 async def test_an_answer_is_inflated_once_and_within_its_bound(
     content: bytes, encoding: str, seen: object
