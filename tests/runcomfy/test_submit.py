@@ -160,8 +160,23 @@ async def test_an_error_that_names_a_request_may_be_a_paid_job_and_keeps_its_id(
     assert network.sent == [POST]
 
 
-@pytest.mark.parametrize("named", ["../x", "", None, 7])
-async def test_an_error_with_an_invalid_id_is_the_error_that_it_says(named: object) -> None:
+@pytest.mark.parametrize("named", ["../x", "a/b", 7, 123.5, 0, False, ["x"], {"id": ID}])
+@pytest.mark.parametrize("code", [402, 400, 401, 404, 429])
+async def test_an_error_with_an_invalid_id_may_be_a_paid_job(code: int, named: object) -> None:
+    network = ScriptedNetwork(answer(code, {"request_id": named}))
+    error = await bought(network)
+
+    assert isinstance(error, OutcomeUnknown)
+    assert error.request_id is None
+    assert error.message.startswith(
+        "The answer to the request was lost. RunComfy sent an error with an invalid request_id. "
+    )
+    assert error.message.endswith(f"({code}).")
+    assert network.sent == [POST]
+
+
+@pytest.mark.parametrize("named", ["", None])
+async def test_an_error_that_names_no_request_is_the_error_that_it_says(named: object) -> None:
     error = await bought(ScriptedNetwork(answer(402, {"request_id": named})))
     assert isinstance(error, BalanceEmpty)
 

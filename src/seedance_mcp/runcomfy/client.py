@@ -133,11 +133,17 @@ def _read_submitted(answer: HttpAnswer) -> str:
     try:
         return read_submit(read_object(answer.body))
     except UnreadableAnswer as error:
-        raise answer.error or error from None
+        if answer.error is None:
+            raise
+        if fields(answer.body).get("request_id") in (None, ""):
+            raise answer.error from None
+        # It names a request, which may be paid for.
+        why = f"RunComfy sent an error with an invalid request_id. {answer.error.message}"
+        raise UnreadableAnswer(why) from error
 
 
 def _read(answer: HttpAnswer, request_id: str | None = None) -> Mapping[str, Any]:
-    """Return the fields of an answer that is no error, and about no other request."""
+    """Return the fields of an answer, unless it is an error or about another request."""
     named = fields(answer.body).get("request_id")
     if request_id and named is not None and named != request_id:
         raise UnreadableAnswer("RunComfy answered about another request.")
