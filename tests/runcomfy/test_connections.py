@@ -101,6 +101,35 @@ async def test_idle_connections_are_closed() -> None:
     assert all(one.is_closed for one in made)
 
 
+@pytest.mark.parametrize("kinds", [[True, False], [True], [True, True, False]])
+async def test_paid_requests_leave_no_more_connections_than_were_in_use(kinds: list[bool]) -> None:
+    made: list[httpx.AsyncClient] = []
+
+    def client() -> httpx.AsyncClient:
+        made.append(httpx.AsyncClient(transport=ScriptedNetwork().transport))
+        return made[-1]
+
+    async with Connections(client) as connections:
+        for fresh in kinds * 50:
+            before = len(made)
+            async with connections.acquire(timeout=1, fresh=fresh):
+                assert len(made) == before + fresh
+            assert sum(not one.is_closed for one in made) == 1
+
+
+async def test_the_first_connection_expires_too() -> None:
+    made: list[httpx.AsyncClient] = []
+
+    def client() -> httpx.AsyncClient:
+        made.append(httpx.AsyncClient(transport=ScriptedNetwork().transport))
+        return made[-1]
+
+    async with Connections(client) as connections:
+        await anyio.sleep(6)
+        async with connections.acquire(timeout=1):
+            assert [one.is_closed for one in made] == [True, False]
+
+
 class _Closing(httpx.MockTransport):
     """A network whose connections close slowly and with an error."""
 

@@ -3,7 +3,6 @@
 import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
-from math import inf
 from typing import Self
 
 import anyio
@@ -35,7 +34,7 @@ class Connections:
     def __init__(self, client: Callable[[], httpx.AsyncClient]) -> None:
         self._client = client
         # Made now, so that a wrong configuration fails when the service opens.
-        self._idle = [(client(), inf)]
+        self._idle = [(client(), anyio.current_time() + KEEP_ALIVE_SECONDS)]
         self._slots = anyio.Semaphore(MAX_CONNECTIONS, fast_acquire=True)
 
     @asynccontextmanager
@@ -56,7 +55,7 @@ class Connections:
             raise httpx.PoolTimeout(f"{MAX_CONNECTIONS} requests are under way.")
         try:
             # Before the request: after it, an error here would lose an answer that was paid for.
-            await self._close_expired()
+            await self._close_idle(one_more=fresh)
             client = self._idle.pop()[0] if self._idle and not fresh else self._client()
             try:
                 yield client
@@ -65,8 +64,10 @@ class Connections:
         finally:
             self._slots.release()
 
-    async def _close_expired(self) -> None:
-        while self._idle and self._idle[0][1] < anyio.current_time():
+    async def _close_idle(self, *, one_more: bool) -> None:
+        """Close what has expired, and at least one if one more is opened, or they would pile up."""
+        while self._idle and (one_more or self._idle[0][1] < anyio.current_time()):
+            one_more = False
             client, _ = self._idle.pop(0)
             # A connection that fails to close is dropped all the same.
             with suppress(httpx.HTTPError, OSError, anyio.BrokenResourceError):
