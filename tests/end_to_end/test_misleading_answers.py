@@ -70,9 +70,12 @@ async def test_an_answer_about_another_job_is_not_taken_for_this_one(tmp_path: P
 
 
 FORMS: list[Any] = [
-    {"video": {"url": CLIP}},
-    {"videos": [{"url": CLIP, "content_type": "video/mp4"}]},
-    {"video": {"file": {"url": CLIP}}},
+    {"video": FILE},
+    {"video": {"url": FILE}},
+    {"videos": [{"url": FILE, "content_type": "video/mp4"}]},
+    {"video": {"file": {"url": FILE}}},
+    {"video": {"src": FILE}},
+    {"videos": [[{"links": {"href": FILE}}]]},
     {"result": [{"clip": CLIP}]},
     [CLIP],
     [[{"url": CLIP}]],
@@ -91,10 +94,11 @@ async def test_a_video_ends_its_job_and_can_be_downloaded_whatever_nests_it(
     service = RunComfy(result=(200, result[1] | echo))
     async with open_server(service, tmp_path) as client:
         made = await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 10})
-        assert (structured(made)["status"], structured(made)["video_url"]) == ("completed", CLIP)
+        url = FILE if FILE in str(result) else CLIP
+        assert (structured(made)["status"], structured(made)["video_url"]) == ("completed", url)
         arguments = {"request_id": ID, "download": True}
         saved = structured(await client.call_tool("get_result", arguments))
-        assert saved["videos"] == [CLIP]
+        assert saved["videos"] == [url]
         assert files(tmp_path) == {Path(saved["saved_to"]).name: len(service.file.body)}
 
 

@@ -38,6 +38,7 @@ _URL_CHARACTERS = "%!#$&'()*+,/:;=?@[]~"
 _OUTPUT_KEYS = ("output", "outputs", "result", "results")
 _KIND = re.compile(r"(video|image)s?(_urls?)?", re.IGNORECASE)
 _VIDEO_PATH = re.compile(r"\.(mp4|mov|webm)$", re.IGNORECASE)
+_IMAGE_PATH = re.compile(r"\.(png|jpe?g|webp|gif|avif)$", re.IGNORECASE)
 _MAX_QUEUE_POSITION = 2**31 - 1
 # As Unix seconds this is the year 5138, as milliseconds 1973.
 _MAX_UNIX_SECONDS = 1e11
@@ -134,8 +135,8 @@ def read_cancel(body: Mapping[str, Any]) -> bool:
 def read_outputs(output: Any) -> tuple[Outputs, bool]:
     """Return the distinct URLs in an output, and whether a video is certainly among them.
 
-    A video is under `video` or `videos`, or ends like one; without any, every URL that is not an
-    image's may be one.
+    A video is anywhere below `video` or `videos`, or ends like one; without any, every URL that is
+    not an image's may be one.
     """
     found = list(islice(_urls(output, "other", _MAX_OUTPUT_DEPTH), _MAX_OUTPUTS))
 
@@ -153,15 +154,17 @@ def _urls(value: Any, kind: str, depth: int) -> Iterator[tuple[str, str]]:
     """
     if isinstance(value, str) and _is_url(value):
         url = quote(value, safe=_URL_CHARACTERS)
-        yield "video" if _VIDEO_PATH.search(urlsplit(url).path) else kind, url
+        path = urlsplit(url).path
+        if kind == "video" and _IMAGE_PATH.search(path):
+            kind = "other"  # such as its thumbnail
+        yield "video" if _VIDEO_PATH.search(path) else kind, url
     if isinstance(value, list) and depth:
         for part in cast("list[Any]", value):
             yield from _urls(part, kind, depth - 1)
     for key, part in fields(value).items() if depth else ():
         if not key.lower().startswith("input"):
             named = _KIND.fullmatch(key)
-            of = named[1].lower() if named else kind if key == "url" else "other"
-            yield from _urls(part, of, depth - 1)
+            yield from _urls(part, named[1].lower() if named else kind, depth - 1)
 
 
 def _is_url(value: str) -> bool:
