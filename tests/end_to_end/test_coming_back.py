@@ -268,6 +268,9 @@ async def test_a_job_of_unknown_outcome_is_put_right_by_its_request_id(
         right = {name: found[name] for name in ("request_id", "status", "video_url")}
         assert (another["status"], found) == ("unknown", before | right)
         assert (right["request_id"], right["status"]) == (request_id, result["status"])
+        # The call has brought its id, so an identical one asks for another clip.
+        again = structured(await generate(client, first_frame_image_url=image, wait_seconds=0))
+        assert (again["reused"], len(simulator.accepted)) == (False, 3)
 
 
 @pytest.mark.parametrize(
@@ -322,7 +325,7 @@ async def test_a_renewed_token_forgets_nothing(tmp_path: Path) -> None:
             # The simulator knows one token only, so it rejects the new one.
             assert listing["next_step"] == (
                 f"{DID_NOT_ANSWER} for 1 of these, which may be out of date."
-                " 1 of the open ones were begun with another RunComfy token, and may be unknown to"
+                " 1 of the open ones was begun with another RunComfy token, and may be unknown to"
                 " the account of this one. Call check_status with the request_id of a job that has"
                 " not ended."
             )

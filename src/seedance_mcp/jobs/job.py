@@ -191,6 +191,7 @@ def merge(job: Job, other: Job) -> Job:
         # A job does not end before it began, whatever the id was of before.
         finished_at=other.finished_at and max(other.finished_at, job.created_at),
         estimated_microdollars=job.estimated_microdollars,
+        acknowledged_by=job.acknowledged_by + other.acknowledged_by,
     )
 
 

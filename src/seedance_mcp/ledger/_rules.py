@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from seedance_mcp.jobs.job import EVERYONE, Job, advance, is_owed, merge
+from seedance_mcp.errors import LedgerError
+from seedance_mcp.jobs.job import EVERYONE, OWED_FOR, Job, advance, is_owed, merge
 from seedance_mcp.jobs.status import Failed, Observation, OutcomeLost, Status, Succeeded
 from seedance_mcp.spending.limits import (
     DAY,
@@ -52,6 +53,10 @@ class Rows(Protocol):
 
     # Those with a job's fingerprint, at most 1000.
     def identical(self, job: Job) -> list[Job]: ...
+
+    def damaged_twin(self, job: Job, *, since: datetime) -> str | None:
+        """Return the name of a damaged row with a job's fingerprint that `identical` left out."""
+        ...
 
     def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]: ...
 
@@ -104,12 +109,29 @@ def begin(rows: Rows, job: Job, *, force_new: bool, limits: SpendingLimits) -> J
 
 
 def find_owed(rows: Rows, job: Job) -> Job | None:
-    """Return the newest job that an identical call gets back instead of buying a new one."""
+    """Return the newest job that an identical call gets back instead of buying a new one.
+
+    Raises:
+        LedgerError: A damaged row may be that job.
+    """
     same = rows.identical(job)
     if any(not content for _, content in job.files.values()):
         newest = rows.newest(job.owner, statuses=(), limit=_MOST_JOBS_WITH_FILES)
         same = [old for old in newest if old.is_repeated_by(job)]
-    return next((old for old in same if is_owed(old, job, rows.process)), None)
+    if owed := next((old for old in same if is_owed(old, job, rows.process)), None):
+        return owed
+    if twin := rows.damaged_twin(job, since=job.created_at - OWED_FOR):
+        raise LedgerError(
+            f"The same request is in a damaged row of the ledger ({twin}), which list_jobs names:"
+            " its clip may be paid for. force_new buys another."
+        )
+    return None
+
+
+def discard(rows: Rows, job: Job, now: datetime) -> None:
+    """Leave no more of a refused job than that it was refused: other processes may wait for it."""
+    trace = Job(id=job.id, created_at=job.created_at, status=Status.CANCELLED, finished_at=now)
+    rows.update(trace, at=now)
 
 
 def acknowledge(rows: Rows, request_id: str, owner: str) -> None:
@@ -125,7 +147,10 @@ def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Jo
     stored = rows.by_id(job.id) or _with_same_request(rows, job)
     adopted = (stored or job).model_id is None
     if adopted and (lost := _job_with_arguments_of(rows, job, observation)):
-        job, stored = replace(lost, request_id=job.request_id), lost
+        # The call that brought its id came before it was known to be this job's.
+        acknowledged_by = (rows.process,)
+        job = replace(lost, request_id=job.request_id, acknowledged_by=acknowledged_by)
+        stored = lost
     if stored is None:
         # Started elsewhere, with the same token.
         new = advance(job, observation, now)

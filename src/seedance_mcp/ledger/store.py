@@ -89,8 +89,9 @@ class Store(ABC):
         return await self._run_settled(lambda rows: rules.find_owed(rows, job))
 
     async def discard(self, job: Job) -> None:
-        """Delete a job that was certainly not accepted."""
-        await self._run(lambda rows: rows.delete(job), writes=True)
+        """Write that a job was certainly not accepted; without an owner, it is in no list."""
+        step = partial(rules.discard, job=job, now=self._clock.now())
+        await self._run(step, writes=True)
 
     async def observe(self, job: Job, observation: Observation, now: datetime) -> Job:
         """Advance a job by an observation and return it as it is now.

@@ -121,15 +121,21 @@ def after_list(listing: JobListing) -> str:
     if damaged := listing.page.unreadable:
         rows = "1 row" if len(damaged) == 1 else f"{len(damaged)} rows"
         caution = f"Damaged in the ledger and left out here: {rows} ({', '.join(damaged)}). "
+    if damaged and not jobs:
+        return (
+            f"{caution}No other jobs match; ask the user to look for the clips in their RunComfy"
+            " account before another is bought."
+        )
     if not jobs:
-        return f"{caution}No jobs match; call generate_video to make a clip."
+        return "No jobs match; call generate_video to make a clip."
     if listing.stale:
         caution += (
             f"RunComfy did not answer for {listing.stale} of these, which may be out of date. "
         )
     if listing.other_token:
+        were = "was" if listing.other_token == 1 else "were"
         caution += (
-            f"{listing.other_token} of the open ones were begun with another RunComfy token, and"
+            f"{listing.other_token} of the open ones {were} begun with another RunComfy token, and"
             " may be unknown to the account of this one. "
         )
     if any(job.request_id and not job.status.final for job in jobs):

@@ -119,20 +119,21 @@ class Submissions:
     async def _wait_for_other_process(self, job: Job, deadline: float) -> Job:
         """Wait until the ledger has the answer to a request that another process sent."""
         latest = anyio.current_time() + OTHER_PROCESS_TIMEOUT_SECONDS
+        seen: Job | None = job
         with anyio.CancelScope(deadline=min(deadline, latest)):
-            while job.status is Status.SUBMITTING:
-                job = await self._read(job)
-                if job.status is Status.SUBMITTING:
-                    await self._clock.sleep(READ_AGAIN_SECONDS)
-        return job
+            while seen is None or seen.status is Status.SUBMITTING:
+                await self._clock.sleep(READ_AGAIN_SECONDS)
+                seen = await self._read(job)
+        lost = OutcomeLost(why="The ledger has lost it, or its row is damaged.")
+        return seen or advance(job, lost, self._clock.now())
 
-    async def _read(self, job: Job) -> Job:
+    async def _read(self, job: Job) -> Job | None:
         try:
             stored = await self._store.get(job)
         except LedgerError:
             # That says nothing about whether the request was accepted.
             return job
-        if stored is None:
+        if stored and not stored.owner:
             refused = RequestRejected(
                 "RunComfy rejected the same request, just sent by another server on this machine;"
                 " call generate_video again to see why."

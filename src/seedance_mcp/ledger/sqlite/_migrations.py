@@ -14,7 +14,9 @@ A job is inserted before its POST leaves, so that a restart finds it whatever ha
                                   deleted SEEDANCE_HISTORY_DAYS after it began
     in_queue, in_progress         polls RunComfy again
     completed, failed, cancelled  nothing: final; deleted SEEDANCE_HISTORY_DAYS after it ended
-    (no row)                      nothing: the POST was never sent, or certainly not accepted
+    cancelled, no owner           nothing: the POST was certainly not accepted; the row says so to
+                                  other processes that wait for it
+    (no row)                      nothing: the POST was never sent
 
 Times are ISO 8601 in UTC with microseconds, so that they sort as text.
 """

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
+from math import inf
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -17,6 +18,14 @@ from seedance_mcp.text import one_line
 # Columns have the fields' names; only these are stored in another form.
 _JSON_COLUMNS = ("arguments", "files", "videos", "images", "saved_to", "acknowledged_by")
 _TIME_COLUMNS = ("created_at", "started_at", "finished_at")
+
+
+# A damaged date sorts after every other; such a job counts from its last change.
+_STARTED = (
+    "iif(created_at <= ?2, created_at, changed_at) AS at FROM jobs"
+    " WHERE model_id IS NOT NULL AND created_at > ?1 AND (created_at <= ?2"
+    " OR (created_at NOT GLOB '[12]???-*' AND changed_at > ?1))"
+)
 
 
 class SqliteRows:
@@ -41,6 +50,15 @@ class SqliteRows:
     def identical(self, job: Job) -> list[Job]:
         query = "SELECT * FROM jobs WHERE fingerprint IN (?, ?) ORDER BY created_at DESC LIMIT 1000"
         return self._jobs(query, job.fingerprint, job.fingerprint_as_sent)
+
+    def damaged_twin(self, job: Job, *, since: datetime) -> str | None:
+        query = (
+            "SELECT id FROM jobs WHERE fingerprint IN (?, ?) AND created_at > ?"
+            " AND status != 'cancelled'"
+        )
+        values = job.fingerprint, job.fingerprint_as_sent, _format_time(since)
+        ids = [str(row["id"]) for row in self._cursor.execute(query, values)]
+        return next((self.unreadable[twin] for twin in ids if twin in self.unreadable), None)
 
     def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]:
         query = [
@@ -68,21 +86,15 @@ class SqliteRows:
         return found
 
     def nth_newest_created_at(self, n: int, *, since: datetime, until: datetime) -> datetime | None:
-        query = (
-            "SELECT created_at FROM jobs"
-            " WHERE created_at > ? AND created_at <= ? AND model_id IS NOT NULL"
-            " ORDER BY created_at DESC LIMIT 1 OFFSET ?"
-        )
+        query = f"SELECT {_STARTED} ORDER BY at DESC LIMIT 1 OFFSET ?3"
         with suppress(ValueError):  # a damaged row is no reason to buy nothing
             return _parse_time(self._value(query, _format_time(since), _format_time(until), n - 1))
         return None
 
     def started(self, *, since: datetime, until: datetime) -> list[Job]:
-        query = (
-            "SELECT * FROM jobs WHERE created_at > ? AND created_at <= ?"
-            " AND model_id IS NOT NULL AND status != 'cancelled' ORDER BY created_at"
-        )
-        return self._jobs(query, _format_time(since), _format_time(until))
+        query = f"SELECT *, {_STARTED} AND status != 'cancelled' ORDER BY at"
+        rows = self._cursor.execute(query, (_format_time(since), _format_time(until)))
+        return [self._read(row) or _cost_of_damaged(row, since) for row in rows]
 
     def submitting(self) -> list[tuple[Job, str]]:
         rows = self._cursor.execute("SELECT * FROM jobs WHERE status = 'submitting'")
@@ -91,17 +103,17 @@ class SqliteRows:
     def insert(self, job: Job, *, at: datetime) -> None:
         row = _to_row(job, at) | {"fingerprint": job.fingerprint, "process": self.process}
         query = ["INSERT INTO jobs (", ", ".join(row), ") VALUES (:", ", :".join(row), ")"]
-        # The rules have looked for the job, so what is in its place cannot be read.
-        in_its_place = (
-            "DELETE FROM jobs WHERE id = :id OR (owner, request_id) = (:owner, :request_id)"
-        )
-        self._cursor.execute(in_its_place, row)
+        # The rules have looked for the job, so what is in its place cannot be read. A row with the
+        # same id is known here; another one still counts for the limits.
+        self.delete(job)
+        self._set_aside(row)
         self._cursor.execute("".join(query), row)
         event = "INSERT INTO events (job, at, was, became) VALUES (:id, :changed_at, NULL, :status)"
         self._cursor.execute(event, row)
 
     def update(self, job: Job, *, at: datetime) -> None:
         row = _to_row(job, at)
+        self._set_aside(row)
         # Within the statements, `status` is the one before.
         event = (
             "INSERT INTO events (job, at, was, became) SELECT id, :changed_at, status, :status"
@@ -131,6 +143,13 @@ class SqliteRows:
         )
         return self._jobs(query, _format_time(time))
 
+    def _set_aside(self, row: dict[str, Any]) -> None:
+        query = (
+            "UPDATE jobs SET request_id = NULL"
+            " WHERE (owner, request_id) = (:owner, :request_id) AND id != :id"
+        )
+        self._cursor.execute(query, row)
+
     def _value(self, query: str, *values: Any) -> Any:
         row = self._cursor.execute(query, values).fetchone()
         return row[0] if row else None
@@ -148,6 +167,19 @@ class SqliteRows:
         except (ValueError, TypeError, OverflowError, RecursionError):
             self.unreadable[str(row["id"])] = one_line(str(row["request_id"] or row["id"]), 128)
             return None
+
+
+def _cost_of_damaged(row: sqlite3.Row, at: datetime) -> Job:
+    """Return what a damaged row still says of its cost."""
+    with suppress(ValueError):
+        at = _parse_time(row["at"]) or at
+    cost, estimate = row["cost_usd"], row["estimated_microdollars"]
+    return Job(
+        id=str(row["id"]),
+        created_at=at,
+        cost_usd=cost if isinstance(cost, float) and 0 < cost < inf else None,
+        estimated_microdollars=estimate if isinstance(estimate, int) else None,
+    )
 
 
 def _and_status_in(statuses: Collection[Status]) -> list[str]:
