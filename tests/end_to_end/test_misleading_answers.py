@@ -18,6 +18,7 @@ ID = "mine-1"
 CLIP = "https://files.runcomfy.net/a.mp4"
 FILE = "https://files.runcomfy.net/download"
 IMAGE = "https://files.runcomfy.net/a.png"
+STILL = b"\x89PNG\r\n\x1a\n" + bytes(1000)
 
 
 @dataclass
@@ -27,6 +28,7 @@ class RunComfy:
     Attributes:
         submit: The status and the body of its answer to the paid request; so are the others.
         counted: How often it was asked for a result.
+        seconds: How long the host takes to send a file.
     """
 
     submit: tuple[int, Any] = (200, {"request_id": ID})
@@ -34,12 +36,15 @@ class RunComfy:
     result: tuple[int, Any] = (200, {"status": "in_progress"})
     cancel: tuple[int, Any] = (200, {"outcome": "not_cancellable"})
     counted: int = 0
+    seconds: float = 0.0
     file: File = field(default_factory=File)
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answer one request."""
         if request.url.host == "files.runcomfy.net":
-            return httpx.Response(200, content=self.file.body)
+            await anyio.sleep(self.seconds)
+            still = request.url.path.endswith(".png")
+            return httpx.Response(200, content=STILL if still else self.file.body)
         leaf = request.url.path.rpartition("/")[2]
         self.counted += leaf == "result"
         if leaf not in {"status", "result", "cancel"}:
@@ -131,6 +136,57 @@ async def test_a_job_that_is_done_without_a_video_is_completed_and_takes_a_later
         assert service.counted == asked + 1
         await client.call_tool("get_result", {"request_id": ID, "download": True})
         assert len(files(tmp_path)) == 1
+
+
+async def test_a_video_that_comes_after_its_image_was_downloaded_is_taken_and_downloaded(
+    tmp_path: Path,
+) -> None:
+    service = RunComfy(result=succeeded({"image": IMAGE}))
+    arguments = {"request_id": ID, "download": True}
+    async with open_server(service, tmp_path) as client:
+        await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 400})
+        early = structured(await client.call_tool("get_result", arguments))
+        assert (early["videos"], early["images"]) == ([], [IMAGE])
+        assert early["saved_to"].endswith(".png")
+        service.result = succeeded({"video": FILE, "image": IMAGE})
+        late = structured(await client.call_tool("get_result", arguments))
+        assert (late["videos"], late["images"]) == ([FILE], [IMAGE])
+        video, image = late["saved_to"].split(", ")
+        assert (video.endswith(".mp4"), image) == (True, early["saved_to"])
+
+
+async def test_a_video_that_comes_while_its_image_is_downloaded_is_taken_and_downloaded(
+    tmp_path: Path,
+) -> None:
+    service = RunComfy(result=succeeded({"image": IMAGE}), seconds=5)
+    arguments = {"request_id": ID, "download": True}
+    seen: dict[str, Any] = {}
+    async with open_server(service, tmp_path) as client:
+        await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 400})
+
+        async def get() -> None:
+            seen.update(structured(await client.call_tool("get_result", arguments)))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(get)
+            await anyio.sleep(1)
+            service.result = succeeded({"video": FILE, "image": IMAGE})
+            await client.call_tool("get_result", {"request_id": ID})
+        image = seen["saved_to"]
+        late = structured(await client.call_tool("get_result", arguments))
+        video, kept = late["saved_to"].split(", ")
+        assert (video.endswith(".mp4"), kept, image.endswith(".png")) == (True, image, True)
+
+
+async def test_a_newly_signed_link_that_may_be_the_video_replaces_the_old_one(
+    tmp_path: Path,
+) -> None:
+    service = RunComfy(result=succeeded({"file": FILE}))
+    async with open_server(service, tmp_path) as client:
+        await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 400})
+        service.result = succeeded({"file": f"{FILE}?2"})
+        late = structured(await client.call_tool("get_result", {"request_id": ID}))
+        assert late["videos"] == [f"{FILE}?2"]
 
 
 async def test_a_url_that_may_be_the_video_is_kept_after_the_wait(tmp_path: Path) -> None:

@@ -180,6 +180,34 @@ def test_a_completed_job_gains_videos_until_it_is_downloaded(first: Outputs) -> 
     assert advance(gained, Succeeded(outputs=Outputs()), NOW) == gained
 
 
+@pytest.mark.parametrize(
+    ("images", "saved_to", "then"),
+    [
+        (1, ("/a.png",), ("", "", "/a.png")),
+        (2, ("/a.png", "/b.png"), ("", "", "/a.png", "/b.png")),
+        (2, ("", "/b.png"), ("", "", "", "/b.png")),
+    ],
+)
+def test_a_video_that_comes_after_its_images_were_saved_is_taken_and_their_paths_stay_theirs(
+    images: int, saved_to: tuple[str, ...], then: tuple[str, ...]
+) -> None:
+    stills = tuple(f"https://outputs.example/{n}.png" for n in range(images))
+    job = replace(FINAL["completed"], outputs=Outputs(images=stills), saved_to=saved_to)
+    for listed in (stills, ()):
+        seen = Succeeded(outputs=Outputs(videos=MORE.videos, images=listed))
+        late = advance(job, seen, NOW)
+        assert late == replace(
+            job, outputs=Outputs(videos=MORE.videos, images=stills), saved_to=then
+        )
+
+
+@pytest.mark.parametrize("saved_to", [(), ("/clip.mp4",)])
+def test_fewer_videos_never_replace_those_that_were_listed(saved_to: tuple[str, ...]) -> None:
+    job = replace(FINAL["completed"], outputs=MORE, saved_to=saved_to)
+    for fewer in (CLIP, AGAIN, OTHER, Outputs()):
+        assert advance(job, Succeeded(outputs=fewer), NOW) == job
+
+
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
 def test_a_job_without_outputs_gets_no_links_later(state: str) -> None:
     job = replace(FINAL[state], cost_usd=0.2)

@@ -10,7 +10,7 @@ are added to it later.
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import Self, assert_never
 
 from .status import (
     Accepted,
@@ -74,6 +74,13 @@ class Job(Wish):
     def saved(self) -> list[str]:
         """The path of every output, "" for one that is not downloaded."""
         return [*self.saved_to, *[""] * len(self.outputs.each)][: len(self.outputs.each)]
+
+    def with_outputs(self, outputs: Outputs) -> Self:
+        """Return the job with other outputs, among which videos may have come before its images."""
+        old = len(self.outputs.videos)
+        videos, images = self.saved_to[:old], self.saved_to[old:]
+        gap = ("",) * (len(outputs.videos) - old) if images else ()
+        return replace(self, outputs=outputs, saved_to=videos + gap + images)
 
     def elapsed_seconds(self, now: datetime) -> float:
         """Return the seconds from creation to the end, or to `now` before it."""
@@ -220,9 +227,16 @@ def _with_late_news(job: Job, seen: Observation) -> Job:
         job = replace(job, cost_usd=max(seen.cost_usd, job.cost_usd or 0.0))
     if job.status is not Status.COMPLETED or not isinstance(seen, Succeeded):
         return job
-    # Links are signed and expire: keeping the first ones would put a paid clip out of reach. A
-    # different number of outputs would not match the paths in `saved_to`.
-    old, new = job.outputs, seen.outputs
-    same = (len(old.videos), len(old.images)) == (len(new.videos), len(new.images))
-    more = bool(new.videos) and not any(job.saved_to)
-    return replace(job, outputs=new) if same or more else job
+    # Links are signed and expire: keeping the first ones would put a paid clip out of reach. Once
+    # files are saved, a different number of links may be in another order than their paths.
+    old, new, count = job.outputs, seen.outputs, len(job.outputs.videos)
+    more = (len(new.videos), len(new.images)) > (count, len(old.images))
+
+    def newer(old: tuple[str, ...], new: tuple[str, ...], saved: list[str]) -> tuple[str, ...]:
+        return new if len(new) == len(old) or (more and not any(saved)) else old
+
+    if len(new.videos) < count:
+        return job
+    videos = newer(old.videos, new.videos, job.saved[:count])
+    images = newer(old.images, new.images, job.saved[count:])
+    return job.with_outputs(Outputs(videos=videos, images=images))

@@ -174,6 +174,12 @@ def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Jo
     return advanced
 
 
+def set_saved_to(rows: Rows, job: Job) -> None:
+    """Write where a job's files are, of which the ledger may know more than the job by now."""
+    stored = rows.by_id(job.id)
+    rows.set_field(job.with_outputs(stored.outputs) if stored else job, "saved_to")
+
+
 def settle_dead_processes(
     rows: Rows, is_alive: Callable[[str], bool | None], now: datetime
 ) -> None:

@@ -112,7 +112,7 @@ class Store(ABC):
 
     async def set_saved_to(self, job: Job) -> None:
         """Write where a job's files are, its `saved_to`."""
-        await self._run(lambda rows: rows.set_field(job, "saved_to"), writes=True)
+        await self._run(lambda rows: rules.set_saved_to(rows, job), writes=True)
 
     async def get(self, job: Job) -> Job | None:
         """Return the job as it is now, None if the ledger does not have it."""

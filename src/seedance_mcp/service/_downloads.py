@@ -8,6 +8,7 @@ first, since another one may have finished them.
 import logging
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import compress
 from pathlib import Path
 
 import anyio
@@ -89,7 +90,7 @@ class BackgroundDownloads:
                 with anyio.move_on_after(PROGRESS_SECONDS):
                     await download.done.wait()
             await watch(download.progress)
-        return _with_outcome(replace(report, job=download.job), download)
+        return _with_outcome(replace(report, job=job), download)
 
     async def wait_for_automatic(self, report: JobReport, *, deadline: float) -> JobReport:
         """Wait for the first automatic download of a job, if one is under way."""
@@ -189,7 +190,9 @@ class BackgroundDownloads:
             path = await fetch(download.job, output)
         except LinkRefused:
             # RunComfy signs links anew, and another call may have read a newer one.
-            newest = (await self._current(download.job)).outputs.each[place]
+            links = (await self._current(download.job)).outputs.each
+            same = ((one.kind, one.number) == (output.kind, output.number) for one in links)
+            newest = next(compress(links, same), output)
             if newest == output:
                 raise
             path = await fetch(download.job, newest)
@@ -201,8 +204,11 @@ class BackgroundDownloads:
 def _with_outcome(report: JobReport, download: _Download) -> JobReport:
     """Add to a report where the files are, why some are not there, or how far it is."""
     error = download.failure.line if download.failure else None
-    progress = None if error or _is_saved(download.job) else download.progress
-    saved = replace(report.job, saved_to=download.job.saved_to)
+    # Either may know of videos that came later.
+    outputs = max(report.job.outputs, download.job.outputs, key=lambda one: len(one.videos))
+    saved_to = download.job.with_outputs(outputs).saved_to
+    saved = replace(report.job, outputs=outputs, saved_to=saved_to)
+    progress = None if error or _is_saved(saved) else download.progress
     return replace(report, job=saved, download_error=error, download_progress=progress)
 
 

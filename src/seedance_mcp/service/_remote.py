@@ -110,7 +110,7 @@ class RemoteJobs:
                 raise
             return JobReport(job=job, stale_reason=error.message)
         job = await self._find(request_id)
-        if isinstance(seen, Ended) and job.status is Status.COMPLETED and not job.outputs.videos:
+        if isinstance(seen, Ended) and job.status is Status.COMPLETED:
             seen = seen.listed or seen
         if not isinstance(seen, FINAL_OBSERVATIONS):
             return await self.status(request_id, deadline - anyio.current_time())
