@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.client import ARGUMENTS, structured, text
-from tests.support.finished_job import File, files, open_server
+from tests.support.finished_job import TOKEN, File, files, open_server
 from tests.support.wording import DO_NOT_REPEAT, NO_BALANCE, OUT_OF_DATE
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -247,6 +247,21 @@ async def test_a_request_that_runcomfy_twice_does_not_know_was_not_accepted(
         late = await client.call_tool(tool, arguments)
         assert (late.is_error, structured(late)["status"]) == (False, "cancelled")
         assert structured(late)["error"] == NOT_ACCEPTED
+
+
+@pytest.mark.parametrize("tool", ["check_status", "get_result"])
+async def test_only_the_token_that_began_a_request_can_prove_that_it_was_not_accepted(
+    tmp_path: Path, tool: str
+) -> None:
+    service = RunComfy(submit=(402, {"request_id": ID}), status=(404, None), result=(404, None))
+    async with open_server(service, tmp_path) as client:
+        await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 0})
+    for token, seen in (("a-renewed-token", "unknown"), (TOKEN, "cancelled")):
+        async with open_server(service, tmp_path, token=token) as client:
+            await client.call_tool(tool, {"request_id": ID})
+            await anyio.sleep(20)
+            answer = await client.call_tool(tool, {"request_id": ID})
+            assert (answer.is_error, structured(answer)["status"]) == (False, seen)
 
 
 async def test_a_call_that_waits_learns_that_its_request_was_not_accepted(tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ OUTPUT_TIMEOUT_SECONDS = 300.0
 NOT_ACCEPTED_SECONDS = 10.0
 """How long RunComfy must not know a request whose outcome is unknown until it counts as refused."""
 
+MOST_WAITED_FOR = 10_000
+"""How many requests it is kept of since when they are missing, or without a video."""
+
 NOT_ACCEPTED = "RunComfy does not know this request, so it did not run and nothing was charged."
 
 
@@ -66,7 +69,9 @@ class RemoteJobs:
             # It may only not be known yet.
             if job.status is not Status.UNKNOWN:
                 raise
-            if not self._lasts(job, NOT_ACCEPTED_SECONDS):
+            # Of a request that another token began, no answer proves anything.
+            own = await self._tracker.is_of_token(job)
+            if not (own and self._lasts(job, NOT_ACCEPTED_SECONDS)):
                 return job
             seen = Cancelled(why=NOT_ACCEPTED)
         if isinstance(seen, Ended):
@@ -154,7 +159,10 @@ class RemoteJobs:
         """Return whether a job that is still as it is was first seen so some seconds ago."""
         # Not the wall clock, which may jump: a clip that is only late must not be given up.
         now = anyio.current_time()
-        return now - self._since.setdefault((job.request_id, job.status), now) >= seconds
+        since = self._since.setdefault((job.request_id, job.status), now)
+        if len(self._since) > MOST_WAITED_FOR:
+            del self._since[next(iter(self._since))]
+        return now - since >= seconds
 
 
 @contextmanager

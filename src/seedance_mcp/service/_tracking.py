@@ -83,6 +83,13 @@ class JobTracker:
             raise TokenMissing
         return await self._store.token_hash(self._token)
 
+    async def is_of_token(self, job: Job) -> bool:
+        """Return whether the token certainly began a job."""
+        try:
+            return job.token_hash == await self.token_hash()
+        except LedgerError:
+            return False
+
     async def find(self, request_id: str) -> Job | None:
         """Return a job by its request id, None if the ledger has none or cannot be read.
 
