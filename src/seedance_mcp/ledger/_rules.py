@@ -177,7 +177,8 @@ def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Jo
 def set_saved_to(rows: Rows, job: Job) -> None:
     """Write where a job's files are, of which the ledger may know more than the job by now."""
     stored = rows.by_id(job.id)
-    rows.set_field(job.with_outputs(stored.outputs) if stored else job, "saved_to")
+    placed = job.with_outputs(stored.outputs) if stored and job.outputs else job
+    rows.set_field(placed, "saved_to")
 
 
 def settle_dead_processes(
