@@ -86,7 +86,7 @@ class SqliteStore(Store):
                 # The primary result code; 0 for an error of Python's module.
                 code = getattr(error, "sqlite_errorcode", 0) & 0xFF
                 meaning = _MEANINGS.get(code, f"SQLite says {error}")
-                # A lock that cannot be had is "busy" or an I/O error, depending on the folder.
+                # Without locks, SQLite says "busy" or reports an I/O error.
                 if code in _MAYBE_WITHOUT_LOCKS and not has_sqlite_locks(self._folder):
                     code, meaning = 0, _NO_LOCKS
                 if code not in _BUSY or anyio.current_time() > deadline:
