@@ -50,16 +50,8 @@ async def purchase(
     Raises:
         SeedanceError: Nothing was bought, and why.
     """
-    new = Job(
-        id=uuid4().hex,
-        model_id=service.model.model_id,
-        owner=service.tracker.owner,
-        token_hash=await service.tracker.token_hash(),
-        created_at=service.clock.now(),
-    )
-    timeout = PREFLIGHT_TIMEOUT_SECONDS
-    if wait_seconds:
-        timeout = max(wait_seconds / 2, wait_seconds - SUBMIT_RESERVE_SECONDS)
+    new = await _new_job(service)
+    timeout = _preflight_seconds(wait_seconds)
     if not force_new:
         # Before the preflight: the images of a repeated call may be gone by now.
         began = anyio.current_time()
@@ -79,3 +71,21 @@ async def purchase(
             service.submissions.submit(job)
     report = JobReport(job=job, reused=job.id != new.id, warnings=checked.warnings)
     return report, service.submissions.find(job)
+
+
+async def _new_job(service: Components) -> Job:
+    """Return a job that has no arguments yet."""
+    return Job(
+        id=uuid4().hex,
+        model_id=service.model.model_id,
+        owner=service.tracker.owner,
+        token_hash=await service.tracker.token_hash(),
+        created_at=service.clock.now(),
+    )
+
+
+def _preflight_seconds(wait_seconds: float) -> float:
+    """Return how long the preflight of a call may take, of its whole budget."""
+    if not wait_seconds:
+        return PREFLIGHT_TIMEOUT_SECONDS
+    return max(wait_seconds / 2, wait_seconds - SUBMIT_RESERVE_SECONDS)
