@@ -1,0 +1,108 @@
+"""When a job leaves the ledger, whatever the clock says."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import (
+    Accepted,
+    Cancelled,
+    Failed,
+    OutcomeLost,
+    Running,
+)
+from tests.support.ledger import NOON, SUCCESS, begin, job, opened
+
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+
+
+async def fill_with_old_jobs(folder: Path) -> None:
+    """Write a job of every kind, all begun and ended at noon."""
+    kinds: dict[str, list[Any]] = {
+        "taken": [SUCCESS],
+        "downloaded": [SUCCESS],
+        "not taken": [SUCCESS],
+        "failed": [Failed(error="no")],
+        "cancelled": [Cancelled()],
+        "running": [Running()],
+        "unknown": [],
+    }
+    async with opened(folder) as store:
+        for name, seen in kinds.items():
+            new = await begin(store, job(id=name, arguments={"prompt": name}))
+            answer = Accepted(request_id=name) if seen else OutcomeLost()
+            for observation in (answer, *seen):
+                new = await store.observe(new, observation, NOON)
+        await store.acknowledge("taken", "o")
+        await store.set_saved_to(job(id="downloaded", saved_to=("", "/videos/1.mp4")))
+
+
+async def left(folder: Path, days: float) -> set[str]:
+    """Open a ledger so many days after noon, and return the ids of the jobs that are left."""
+    async with opened(folder, now=NOON + timedelta(days=days)) as store:
+        return {found.id for found in (await store.recent("o", limit=99)).jobs}
+
+
+ALL = {"taken", "downloaded", "not taken", "failed", "cancelled", "running", "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("days", "stay"),
+    [
+        (90, ALL),
+        (91, {"not taken", "running"}),
+        (180, {"not taken", "running"}),
+        (181, {"running"}),
+    ],
+)
+async def test_a_job_leaves_after_the_history_and_one_that_was_not_taken_after_twice_that(
+    days: int, stay: set[str], tmp_path: Path
+) -> None:
+    await fill_with_old_jobs(tmp_path)
+    async with opened(tmp_path, now=NOON + timedelta(days=days)) as store:
+        await begin(store, job(id="later", created_at=NOON + timedelta(days=days)))
+    assert await left(tmp_path, days) == stay | {"later"}
+
+
+async def test_a_job_that_ran_long_leaves_after_it_ended(tmp_path: Path) -> None:
+    ended, later = NOON + timedelta(days=30), NOON + timedelta(days=119)
+    async with opened(tmp_path, now=later) as store:
+        await begin(store, job())
+        await store.observe(job(), Accepted(request_id="r"), NOON)
+        await store.observe(job(), Failed(error="no"), ended)
+        await begin(store, job(2, created_at=later))
+    assert await left(tmp_path, 120) == {"job-1", "job-2"}
+
+
+@pytest.mark.parametrize("newest", [-1, 0, 1, 1000])
+async def test_a_clock_that_is_ahead_deletes_nothing(newest: int, tmp_path: Path) -> None:
+    await fill_with_old_jobs(tmp_path)
+    async with opened(tmp_path) as store:
+        await begin(store, job(id="newest", created_at=NOON + timedelta(days=newest)))
+    assert await left(tmp_path, 400) == ALL | {"newest"}
+    assert await left(tmp_path, 1) == ALL | {"newest"}
+
+
+async def test_a_job_begun_by_a_clock_that_was_ahead_does_not_delete_itself(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as store:
+        await begin(store, job(created_at=NOON + timedelta(days=91)))
+        await store.observe(job(), Accepted(request_id="r"), NOON)
+        await store.observe(job(), Failed(error="no"), NOON)
+    assert await left(tmp_path, 92) == {"job-1"}
+
+
+async def test_a_job_answered_with_the_id_of_one_that_ended_long_ago_stays(tmp_path: Path) -> None:
+    later = NOON + timedelta(days=91)
+    new, another = job(created_at=later), job(2, created_at=later)
+    elsewhere = Job(id="a", request_id="r", owner="o", created_at=NOON)
+    async with opened(tmp_path, now=later) as store:
+        await store.observe(elsewhere, Failed(error="no"), NOON)
+        await begin(store, new)
+        await store.observe(new, Accepted(request_id="r"), later)
+        await begin(store, another)
+    assert await left(tmp_path, 91) == {"job-1", "job-2"}

@@ -1,0 +1,76 @@
+"""Which jobs the hourly and daily limits count, whatever the clock says."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from seedance_mcp.errors import SpendingLimitReached
+from seedance_mcp.spending.limits import SpendingLimits
+from tests.support.ledger import NOON, begin, job, opened
+from tests.support.wording import JOBS_LIMIT_REACHED
+
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+
+
+async def test_the_hourly_limit_counts_started_jobs_and_says_when_the_next_is_allowed(
+    tmp_path: Path,
+) -> None:
+    three = SpendingLimits(jobs_per_hour=3)
+    async with opened(tmp_path) as store:
+        for number in range(3):
+            at = NOON + timedelta(minutes=number)
+            await begin(store, job(number, created_at=at), limits=three)
+        fourth = job(4, created_at=NOON + timedelta(minutes=30))
+        with pytest.raises(SpendingLimitReached) as refused:
+            await begin(store, fourth, limits=three)
+        assert refused.value.line == (
+            f"{JOBS_LIMIT_REACHED} 3 jobs were started within the hour; the next is allowed at"
+            " 13:00:00 UTC, in about 30 min. Nothing was charged."
+        )
+        with pytest.raises(SpendingLimitReached):
+            await begin(store, replace(fourth, owner="another origin"), limits=three)
+        await store.discard(job(2))
+        assert await begin(store, fourth, limits=three) == fourth
+        late = job(5, created_at=NOON + timedelta(hours=1))
+        assert await begin(store, late, limits=three) == late
+
+
+async def test_limits_ignore_jobs_dated_more_than_an_hour_ahead(tmp_path: Path) -> None:
+    limits = SpendingLimits(jobs_per_hour=2, usd_per_day=Decimal("0.5"))
+    ahead = timedelta(minutes=60), timedelta(minutes=61), timedelta(days=400)
+    async with opened(tmp_path) as store:
+        for number, early in enumerate(ahead):
+            at = NOON + early
+            await begin(store, job(number, created_at=at, estimated_microdollars=200_000))
+        for number, refusal in ((4, None), (5, SpendingLimitReached), (6, SpendingLimitReached)):
+            new = job(number, estimated_microdollars=200_000)
+            with pytest.raises(refusal) if refusal else nullcontext() as refused:
+                assert await begin(store, new, limits=limits) == new
+        assert refused
+        assert "the next is allowed at 13:00:00 UTC, in about 60 min." in refused.value.line
+
+
+async def test_the_log_says_once_that_the_clock_jumped(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    async with opened(tmp_path) as store:
+        for number, ahead in enumerate([timedelta(), timedelta(hours=1)]):
+            await begin(store, job(number, created_at=NOON + ahead))
+        assert caplog.messages == []
+        for number in (2, 3):
+            await begin(store, job(number, created_at=NOON + timedelta(days=400)))
+        await begin(store, job(4))
+        await begin(store, job(5))
+        jumped = (
+            "The clock of this machine has jumped: the ledger has a job of 2027-06-05 12:00 UTC."
+            " Limits do not count jobs dated more than an hour ahead."
+        )
+        assert caplog.messages == [jumped]
+    async with opened(tmp_path) as store:
+        await store.recent("o", limit=1)
+        await begin(store, job(6))
+        assert caplog.messages == [jumped] * 2
