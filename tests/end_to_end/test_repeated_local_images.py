@@ -2,8 +2,12 @@
 
 import base64
 import json
+import os
+import socket
 import sqlite3
-from contextlib import closing
+import sys
+from collections.abc import Callable
+from contextlib import chdir, closing
 from pathlib import Path
 
 import pytest
@@ -72,6 +76,85 @@ async def test_the_same_image_elsewhere_is_the_same_wish_and_a_changed_one_is_ne
     assert len(simulator.accepted) == 2
 
 
+def _make_socket(path: Path) -> None:
+    # The length of a socket's path is limited.
+    with chdir(path.parent), closing(socket.socket(socket.AF_UNIX)) as listening:
+        listening.bind(path.name)
+
+
+def _make_unreadable(path: Path) -> None:
+    path.write_bytes(OTHER)
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read every file")
+
+
+# What may lie where an image was, and holds no bytes that can be read.
+NO_IMAGES: dict[str, Callable[[Path], object]] = {
+    "a folder": Path.mkdir,
+    "a pipe": os.mkfifo,
+    "a socket": _make_socket,
+    "an empty file": Path.touch,
+    "a file of somebody else": _make_unreadable,
+    "a file that cannot be read": lambda path: path.symlink_to("/proc/self/mem"),
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a loop of links": lambda path: path.symlink_to(path),
+    "a link to nothing": lambda path: path.symlink_to(path.with_name("missing")),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.parametrize("replaced", NO_IMAGES.values(), ids=NO_IMAGES)
+async def test_a_repeated_call_gets_its_job_although_no_readable_file_is_left(
+    replaced: Callable[[Path], object], tmp_path: Path
+) -> None:
+    lake = tmp_path / "lake.png"
+    lake.write_bytes(PNG)
+    async with (
+        run_simulator(run_seconds=60) as simulator,
+        open_server(simulator, tmp_path / "state", local_files=True) as client,
+    ):
+        bought, _ = await buy(client, str(lake))
+        lake.unlink()
+        replaced(lake)
+        assert await buy(client, str(lake)) == (bought, True)
+        refused = await generate(client, prompt="Rain.", first_frame_image_url=str(lake))
+        assert (refused.is_error, len(simulator.accepted)) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "bought"),
+    [(OTHER, 2), (b"Not an image.", 1), (PNG[:99], 1)],
+    ids=["another image", "no image", "a damaged image"],
+)
+async def test_a_changed_image_never_gets_an_earlier_job_back(
+    changed: bytes, bought: int, tmp_path: Path
+) -> None:
+    lake = tmp_path / "lake.png"
+    lake.write_bytes(PNG)
+    async with (
+        run_simulator(run_seconds=60) as simulator,
+        open_server(simulator, tmp_path / "state", local_files=True) as client,
+    ):
+        await buy(client, str(lake))
+        lake.write_bytes(changed)
+        answer = await generate(client, wait_seconds=0, first_frame_image_url=str(lake))
+        assert "reused: true" not in text(answer)
+        assert (answer.is_error, len(simulator.accepted)) == (bought == 1, bought)
+
+
+async def test_data_without_bytes_is_refused_and_gets_no_job_of_other_data(tmp_path: Path) -> None:
+    data = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+    async with (
+        run_simulator(run_seconds=60) as simulator,
+        open_server(simulator, tmp_path, local_files=True) as client,
+    ):
+        await buy(client, data)
+        refused = await generate(client, first_frame_image_url="data:image/png;base64,")
+        assert (refused.is_error, "is empty" in text(refused)) == (True, True)
+        assert len(simulator.accepted) == 1
+
+
 async def test_of_two_images_the_one_that_is_there_must_be_the_same(tmp_path: Path) -> None:
     first, last = tmp_path / "first.png", tmp_path / "last.png"
     first.write_bytes(PNG)
@@ -105,4 +188,9 @@ async def test_a_job_of_an_older_version_is_found_by_the_image_as_it_was_sent(
             ledger.commit()
         async with open_server(simulator, tmp_path / "state", local_files=True) as client:
             assert await buy(client, str(lake)) == (bought, True)
+            # Its row has a hash of what was sent, and nothing that tells which file that was.
+            assert str(lake) not in row[2]
+            lake.unlink()
+            refused = await generate(client, first_frame_image_url=str(lake))
+            assert (refused.is_error, "does not exist" in text(refused)) == (True, True)
         assert len(simulator.accepted) == 1

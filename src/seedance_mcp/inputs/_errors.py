@@ -18,7 +18,7 @@ class UnusableImage(Exception):
 
 
 class MissingFile(UnusableImage):
-    """No file is at the path."""
+    """No regular file that can be read is at the path."""
 
 
 class BlockedAddress(Exception):

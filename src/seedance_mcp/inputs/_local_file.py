@@ -53,8 +53,8 @@ def read_regular_file(value: str) -> bytes:
     """Read the regular file of a path or file: URL; opening a device could start something.
 
     Raises:
-        MissingFile: It is missing.
-        UnusableImage: It is not a regular file, unreadable or over `MAX_FILE_BYTES`.
+        MissingFile: It is missing, not a regular file, or unreadable.
+        UnusableImage: It is over `MAX_FILE_BYTES`, or on another machine.
     """
     path, name = _path(value), one_line(value, 200)
     flags = os.O_RDONLY
@@ -65,10 +65,11 @@ def read_regular_file(value: str) -> bytes:
         with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - of a descriptor, not a path
             # Checked again after opening: the path may have been replaced in between.
             _check_regular(os.fstat(file.fileno()), name)
-            data = file.read(MAX_FILE_BYTES + 1)
+            # None where nothing can be read without waiting, as from /proc/kmsg.
+            data = file.read(MAX_FILE_BYTES + 1) or b""
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
-        raise UnusableImage(f"{name} cannot be read ({reason or type(error).__name__})") from None
+        raise MissingFile(f"{name} cannot be read ({reason or type(error).__name__})") from None
     if len(data) > MAX_FILE_BYTES:
         raise UnusableImage(f"{name} is larger than {MAX_FILE_BYTES // 1024**2} MB")
     return data
@@ -76,6 +77,6 @@ def read_regular_file(value: str) -> bytes:
 
 def _check_regular(status: os.stat_result, name: str) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise UnusableImage(f"{name} is not a regular file")
+        raise MissingFile(f"{name} is not a regular file")
     if status.st_size > MAX_FILE_BYTES:
         raise UnusableImage(f"{name} is larger than {MAX_FILE_BYTES // 1024**2} MB")

@@ -84,15 +84,17 @@ def is_local(value: str) -> bool:
 def identify_local_image(value: str) -> tuple[str, str]:
     """Return the absolute path of an image of this machine and the SHA-256 of its bytes.
 
-    Data has no path, and a missing file has no bytes: that part is then empty.
+    Data has no path. Where no regular file is that can be read, or an empty one, the hash is "".
 
     Raises:
-        UnusableImage: It cannot be read.
+        UnusableImage: It cannot be an image.
     """
-    try:
-        return local_path(value), sha256(_read(value)).hexdigest()
-    except MissingFile:
-        return local_path(value), ""
+    if _is_data(value):
+        return "", sha256(_decode_uri(value)).hexdigest()
+    data = b""
+    with suppress(MissingFile):
+        data = read_regular_file(value)
+    return absolute_path(value), sha256(data).hexdigest() if data else ""
 
 
 def local_path(value: str) -> str:

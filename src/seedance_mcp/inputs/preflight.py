@@ -90,9 +90,10 @@ class Preflight:
     async def identify(
         self, arguments: JSONObject, *, timeout: float = inf
     ) -> dict[str, tuple[str, str]]:
-        """Return what `CheckedInputs.files` would be, without checking; "" for missing bytes.
+        """Return what `CheckedInputs.files` would be, without checking.
 
-        What cannot be read, or not in time, is left out: `check` refuses it.
+        The SHA-256 is "" where no file can be read. What cannot be an image, or is not read in
+        time, is left out: `check` refuses it.
         """
         files: dict[str, tuple[str, str]] = {}
         with anyio.move_on_after(min(timeout, LOCAL_IMAGE_TIMEOUT_SECONDS)):

@@ -16,7 +16,7 @@ class Wish:
         model_id: The model, None for a job that was started elsewhere.
         arguments: The model's arguments with defaults; empty for a job that was started elsewhere.
         files: By its place in the arguments, each local image's absolute path, "" for data, and the
-            SHA-256 of its bytes as they were read; "" if the file was missing then.
+            SHA-256 of its bytes as they were read; "" where no file could be read then.
         owner: Who may see it: the origin of RunComfy that it was begun at.
     """
 
@@ -47,7 +47,7 @@ class Wish:
         return fingerprint(self.owner, self.model_id, self.digest)
 
     def is_repeated_by(self, new: "Wish") -> bool:
-        """Return whether a call where local images are missing asks for the same clip.
+        """Return whether a call where local images cannot be read asks for the same clip.
 
         Those count by their paths; the others must be the same.
         """
