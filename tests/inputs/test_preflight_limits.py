@@ -81,14 +81,17 @@ async def test_a_local_image_may_take_longer_than_a_url(tmp_path: Path) -> None:
     assert anyio.current_time() == pytest.approx(12, abs=1.5)
 
 
+@pytest.mark.parametrize(
+    ("timeout", "took"), [(0.001, "over 0.001 s"), (0, "too long"), (-0.01, "too long")]
+)
 async def test_a_local_image_that_takes_too_long_is_refused_with_advice(
-    tmp_path: Path,
+    timeout: float, took: str, tmp_path: Path
 ) -> None:
     given = {"prompt": "A lake", FIRST: write_image(tmp_path, noise((3000, 2000), "BMP"))}
     with pytest.raises(InputError) as refused:
-        await preflight().check(given, timeout=0.001)
+        await preflight().check(given, timeout=timeout)
     assert refused.value.line == (
-        f"{FIRST} took over 0.001 s to prepare; use a smaller image, or a longer"
+        f"{FIRST} took {took} to prepare; use a smaller image, or a longer"
         " wait_seconds. Nothing was charged."
     )
 
@@ -123,6 +126,24 @@ async def test_cancelled_work_keeps_its_turn_until_its_thread_ends() -> None:
         go_on.set()
         await one_at_a_time.run(lambda: order.append("second"))
     assert order == ["first began", "first ended", "second"]
+
+
+async def test_calls_that_give_up_behind_a_file_that_hangs_leave_no_threads() -> None:
+    one_at_a_time, go_on = OneAtATime(), threading.Event()
+
+    def hang() -> None:
+        go_on.wait(TIMEOUT_SECONDS)
+
+    try:
+        with anyio.move_on_after(0.05):
+            await one_at_a_time.run(hang)
+        before = threading.active_count()
+        for _ in range(9):
+            with anyio.move_on_after(0.05):
+                await one_at_a_time.run(hang)
+        assert threading.active_count() == before
+    finally:
+        go_on.set()
 
 
 PEAK = """

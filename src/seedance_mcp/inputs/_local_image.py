@@ -37,6 +37,9 @@ T = TypeVar("T")
 MAX_URI_CHARACTERS = 6 * 1024 * 1024
 """The longest data: URI that RunComfy's own clients send (client)."""
 
+TURN_SECONDS = 0.05
+"""How often a call looks whether the work of a cancelled one has ended."""
+
 SENT_UNCHANGED = {"JPEG": "image/jpeg", "PNG": "image/png"}
 """The types that every model takes; all others are converted."""
 
@@ -69,6 +72,9 @@ class OneAtATime:
                 return work()
 
         async with self._queue:
+            # A thread cannot stop waiting: with a file that hangs, each call would leave another.
+            while self._working.locked():  # noqa: ASYNC110 - no thread can set an event here
+                await anyio.sleep(TURN_SECONDS)
             return await anyio.to_thread.run_sync(run_alone, abandon_on_cancel=True)
 
 

@@ -146,7 +146,8 @@ class Preflight:
         seconds = min(timeout, LOCAL_IMAGE_TIMEOUT_SECONDS if local else URL_CHECK_TIMEOUT_SECONDS)
         with anyio.move_on_after(seconds):
             return await (self._check_local(file) if local else self._check_remote(file))
-        too_slow = f"took over {seconds:.2g} s"
+        # Identifying a local image may have used up the time.
+        too_slow = f"took over {seconds:.2g} s" if seconds > 0 else "took too long"
         if local:
             advice = "use a smaller image, or a longer wait_seconds"
             raise InputError(file.path, f"{file.path} {too_slow} to prepare; {advice}.")
