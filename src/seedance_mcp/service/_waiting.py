@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from seedance_mcp.clock import Clock
-from seedance_mcp.errors import RunComfyError
+from seedance_mcp.errors import SeedanceError
 from seedance_mcp.jobs.job import Job
 
 from ._poller import Poller
@@ -81,7 +81,7 @@ class Waiter:
 
         async def poll(job: Job) -> None:
             async with limiter:
-                with suppress(RunComfyError):
+                with suppress(SeedanceError):
                     await self._remote.poll(job)
                     unanswered.discard(job.id)
 
