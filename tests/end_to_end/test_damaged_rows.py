@@ -13,6 +13,7 @@ from seedance_mcp.ledger.sqlite._processes import LiveProcesses
 from seedance_mcp.simulator.faults import Fault
 from tests.support.client import structured, text
 from tests.support.restarting_server import generate, list_jobs, open_server, run_simulator
+from tests.support.virtual_time import virtual_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -22,6 +23,7 @@ DAMAGES: list[tuple[str, Any]] = [
     ("arguments", b"\xff\x00"),
     ("created_at", "zzz"),
     ("created_at", 5),
+    ("created_at", ""),
     ("videos", '{"a": 1}'),
     ("images", "[1]"),
     ("saved_to", ""),
@@ -37,6 +39,26 @@ def damage(folder: Path, column: str, value: Any, *, where: str = "true") -> Non
     with closing(sqlite3.connect(folder / "ledger.db")) as ledger:
         ledger.execute(f"UPDATE jobs SET {column} = ? WHERE {where}", (value,))  # noqa: S608 - a test's
         ledger.commit()
+
+
+DATES = [
+    "",
+    "0",
+    b"",
+    "1777636800",
+    "{:%Y-%m-%d}",
+    "{:%Y-%m-%d %H:%M:%S}",
+    "{:%Y%m%dT%H%M%S}Z",
+    "{:%Y-%m-%dT%H:%M:%S}",
+    "{:%Y-%m-%dT00:%M:%S.%f}+00:00x",
+    "{:%Y-%m-%dT%H:%M:%S.%f}+12:00",
+    "{:%Y-%m-%dT%H:%M:%S.%f}-12:00",
+    " {:%Y-%m-%dT%H:%M:%S.%f}+00:00",
+    "{:%Y-00-%dT%H:%M:%S.%f}+00:00",
+    "{:%Y-19-%dT%H:%M:%S.%f}+00:00",
+    "2O{:%y-%m-%dT%H:%M:%S.%f}+00:00",
+]
+"""Forms of the time in which no server writes one."""
 
 
 @pytest.mark.parametrize(("column", "value"), DAMAGES)
@@ -227,6 +249,48 @@ async def test_a_damaged_row_counts_for_both_limits(
             refused = await generate(client, prompt="Two.")
             assert text(refused).startswith("SEEDANCE_MAX_JOBS_PER_HOUR"), text(refused)
         assert len(simulator.accepted) == 1
+
+
+@pytest.mark.parametrize("form", DATES)
+async def test_a_job_with_a_date_of_another_form_counts_from_its_last_change(
+    form: Any, tmp_path: Path
+) -> None:
+    async with run_simulator(run_seconds=5) as simulator:
+        async with open_server(simulator, tmp_path) as client:
+            await generate(client)
+        date = form.format(virtual_now()) if isinstance(form, str) else form
+        damage(tmp_path, "created_at", date)
+        async with open_server(simulator, tmp_path, max_cost_usd_per_day=0.3) as client:
+            refused = await generate(client, prompt="Two.")
+            assert text(refused).startswith("SEEDANCE_MAX_COST_USD_PER_DAY"), text(refused)
+        async with open_server(simulator, tmp_path, max_jobs_per_hour=1) as client:
+            refused = await generate(client, prompt="Two.")
+            assert text(refused).startswith("SEEDANCE_MAX_JOBS_PER_HOUR"), text(refused)
+            await anyio.sleep(3700)
+            assert not (await generate(client, prompt="Two.")).is_error
+        assert len(simulator.accepted) == 2
+
+
+@pytest.mark.parametrize("value", [None, "", "a b", "a/../b", "r\n", "x" * 129, b"a b"])
+async def test_an_open_job_whose_id_is_damaged_is_named_and_breaks_no_list(
+    value: Any, tmp_path: Path
+) -> None:
+    async with run_simulator(run_seconds=600) as simulator:
+        async with open_server(simulator, tmp_path) as client:
+            damaged = structured(await generate(client, prompt="One."))["request_id"]
+            other = structured(await generate(client, prompt="Two."))["request_id"]
+            with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
+                query = "SELECT id FROM jobs WHERE request_id = ?"
+                (row,) = ledger.execute(query, (damaged,)).fetchone()
+            damage(tmp_path, "request_id", value, where=f"id = '{row}'")
+            told = structured(await client.call_tool("list_jobs", {}))
+            assert [job["request_id"] for job in told["jobs"]] == [other]
+            assert told["next_step"].startswith(
+                f"Damaged in the ledger and left out here: 1 row ({row}). "
+            )
+            refused = await generate(client, prompt="One.", wait_seconds=0)
+            assert f"in a damaged row of the ledger ({row})" in text(refused)
+        assert len(simulator.accepted) == 2
 
 
 async def test_a_list_of_nothing_but_damaged_rows_does_not_advise_to_buy(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """When a job leaves the ledger, whatever the clock says."""
 
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ async def fill_with_old_jobs(folder: Path) -> None:
     kinds: dict[str, list[Any]] = {
         "taken": [SUCCESS],
         "downloaded": [SUCCESS],
-        "not taken": [SUCCESS],
+        "not-taken": [SUCCESS],
         "failed": [Failed(error="no")],
         "cancelled": [Cancelled()],
         "running": [Running()],
@@ -46,15 +47,15 @@ async def left(folder: Path, days: float) -> set[str]:
         return {found.id for found in (await store.recent("o", limit=99)).jobs}
 
 
-ALL = {"taken", "downloaded", "not taken", "failed", "cancelled", "running", "unknown"}
+ALL = {"taken", "downloaded", "not-taken", "failed", "cancelled", "running", "unknown"}
 
 
 @pytest.mark.parametrize(
     ("days", "stay"),
     [
         (90, ALL),
-        (91, {"not taken", "running"}),
-        (180, {"not taken", "running"}),
+        (91, {"not-taken", "running"}),
+        (180, {"not-taken", "running"}),
         (181, {"running"}),
     ],
 )
@@ -65,6 +66,52 @@ async def test_a_job_leaves_after_the_history_and_one_that_was_not_taken_after_t
     async with opened(tmp_path, now=NOON + timedelta(days=days)) as store:
         await begin(store, job(id="later", created_at=NOON + timedelta(days=days)))
     assert await left(tmp_path, days) == stay | {"later"}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "lasts"),
+    [
+        ("arguments", "{", 180),
+        ("images", "x", 180),
+        ("created_at", "zzz", 180),
+        ("created_at", "", 180),
+        ("created_at", "2026-13-01T00:00:00.000000+00:00", 180),
+        ("finished_at", "zzz", 180),
+        ("created_at = 'zzz', changed_at", "", 1000),
+    ],
+)
+async def test_a_damaged_row_leaves_after_twice_the_history_if_its_age_can_be_read(
+    column: str, value: str, lasts: int, tmp_path: Path, raw: sqlite3.Connection
+) -> None:
+    await fill_with_old_jobs(tmp_path)
+    raw.execute(f"UPDATE jobs SET {column} = ?", (value,))  # noqa: S608 - a test's
+
+    def rows() -> set[str]:
+        return {name for (name,) in raw.execute("SELECT id FROM jobs")} - {"later"}
+
+    for days in (lasts, lasts + 1):
+        # A clock that is ahead deletes none, so another row must say that it is that late.
+        assert await left(tmp_path, days) <= ALL | {"later"}
+        assert rows() == ALL
+        at = NOON + timedelta(days=days)
+        async with opened(tmp_path, now=at) as store:
+            await begin(store, job(id="later", created_at=at), force_new=True)
+        assert await left(tmp_path, days) == {"later"}
+        assert rows() == (set() if lasts < days < 1000 else ALL)
+        raw.execute("DELETE FROM jobs WHERE id = 'later'")
+
+
+async def test_what_is_left_of_a_refused_job_leaves_after_an_hour(
+    tmp_path: Path, raw: sqlite3.Connection
+) -> None:
+    async with opened(tmp_path) as store:
+        await begin(store, job())
+        await begin(store, job(2))
+        await store.discard(job())
+    for minutes, rows in ((59, 2), (61, 1)):
+        async with opened(tmp_path, now=NOON + timedelta(minutes=minutes)) as store:
+            assert (await store.recent("o", limit=9)).total == 1
+        assert raw.execute("SELECT count(*) FROM jobs").fetchone() == (rows,)
 
 
 async def test_a_job_that_ran_long_leaves_after_it_ended(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import sqlite3
 import stat
-from collections.abc import Generator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,14 +27,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 def names(folder: Path) -> list[str]:
     """Return the names in a folder."""
     return [path.name for path in folder.iterdir()]
-
-
-@pytest.fixture
-def raw(tmp_path: Path) -> Generator[sqlite3.Connection, None, None]:
-    """Yield a connection of another program to the ledger's file."""
-    connection = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
-    yield connection
-    connection.close()
 
 
 async def test_a_job_is_read_back_as_it_was_written(tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ _MOST_JOBS_WITH_FILES = 1000
 """How many of the newest jobs are compared with a call whose local image is gone."""
 
 
+_MOST_TRACES = 1000
+
+
 class Rows(Protocol):
     """Row operations on one open transaction, on behalf of one process.
 
@@ -75,7 +78,7 @@ class Rows(Protocol):
     # Every one, with the process that sends its POST.
     def submitting(self) -> list[tuple[Job, str]]: ...
 
-    # Those that ended before a time, and the unknown ones created before it.
+    # All that ended before a time, damaged ones of that age, and perhaps others.
     def over_before(self, time: datetime) -> list[Job]: ...
 
     # As this process's. Inserting, updating and deleting keep the job's events.
@@ -198,14 +201,18 @@ def delete_old(rows: Rows, history: timedelta, now: datetime) -> None:
     """Delete the jobs that ended longer than the history ago, unknown ones that began then.
 
     A completed one that no caller has taken stays twice as long. The newest other job says what day
-    it is, since the clock may be ahead.
+    it is, since the clock may be ahead. What `discard` leaves is of use for a minute only.
     """
+    for trace in rows.newest("", statuses=[Status.CANCELLED], limit=_MOST_TRACES):
+        if now - (trace.finished_at or now) > HOUR:
+            rows.delete(trace)
     latest = rows.latest(now, limit=2)
     for job in rows.over_before(now - history):
         today = next((at for other, at in latest.items() if other != job.id), None)
         taken = job.acknowledged_by or any(job.saved_to)
         kept_for = history if taken or job.status is not Status.COMPLETED else 2 * history
-        if today and today - (job.finished_at or job.created_at) > kept_for:
+        over = job.status.final or job.status is Status.UNKNOWN
+        if over and today and today - (job.finished_at or job.created_at) > kept_for:
             rows.delete(job)
 
 

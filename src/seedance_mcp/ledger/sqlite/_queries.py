@@ -7,12 +7,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from math import inf
+from re import fullmatch
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from seedance_mcp.jobs.job import Job
-from seedance_mcp.jobs.status import Status
+from seedance_mcp.jobs.job import REQUEST_ID_PATTERN, Job
+from seedance_mcp.jobs.status import OPEN, Status
 from seedance_mcp.text import one_line
 
 # Columns have the fields' names; only these are stored in another form.
@@ -20,12 +21,17 @@ _JSON_COLUMNS = ("arguments", "files", "videos", "images", "saved_to", "acknowle
 _TIME_COLUMNS = ("created_at", "started_at", "finished_at")
 
 
-# A damaged date sorts after every other; such a job counts from its last change.
+# A date in any other form than ours may sort anywhere; such a job counts from its last change.
+_DATED = "(created_at GLOB '????-??-??T??:??:??.??????+00:00' AND julianday(created_at) NOT NULL)"
+_AT = f"iif({_DATED}, created_at, changed_at)"
+# Such rows are looked for in an index, which is shorter than the table.
+_UNDATED = f"rowid IN (SELECT rowid FROM jobs WHERE NOT {_DATED})"  # noqa: S608 - our own words
 _STARTED = (
-    "iif(created_at <= ?2, created_at, changed_at) AS at FROM jobs"
-    " WHERE model_id IS NOT NULL AND created_at > ?1 AND (created_at <= ?2"
-    " OR (created_at NOT GLOB '[12]???-*' AND changed_at > ?1))"
+    f"{_AT} AS at FROM jobs WHERE model_id IS NOT NULL AND at > ?1"
+    f" AND (created_at BETWEEN ?1 AND ?2 OR {_UNDATED})"
 )
+_TWINS = f"{_AT} AS at FROM jobs WHERE fingerprint IN (?, ?) AND at > ? AND status != 'cancelled'"
+_MAYBE_OVER = f"{_AT} AS at FROM jobs WHERE created_at < ?1 OR finished_at < ?1 OR {_UNDATED}"
 
 
 class SqliteRows:
@@ -52,12 +58,8 @@ class SqliteRows:
         return self._jobs(query, job.fingerprint, job.fingerprint_as_sent)
 
     def damaged_twin(self, job: Job, *, since: datetime) -> str | None:
-        query = (
-            "SELECT id FROM jobs WHERE fingerprint IN (?, ?) AND created_at > ?"
-            " AND status != 'cancelled'"
-        )
         values = job.fingerprint, job.fingerprint_as_sent, _format_time(since)
-        ids = [str(row["id"]) for row in self._cursor.execute(query, values)]
+        ids = [str(row["id"]) for row in self._cursor.execute(f"SELECT id, {_TWINS}", values)]
         return next((self.unreadable[twin] for twin in ids if twin in self.unreadable), None)
 
     def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]:
@@ -94,7 +96,7 @@ class SqliteRows:
     def started(self, *, since: datetime, until: datetime) -> list[Job]:
         query = f"SELECT *, {_STARTED} AND status != 'cancelled' ORDER BY at"
         rows = self._cursor.execute(query, (_format_time(since), _format_time(until)))
-        return [self._read(row) or _cost_of_damaged(row, since) for row in rows]
+        return [self._read(row) or _stand_in(row, since) for row in rows]
 
     def submitting(self) -> list[tuple[Job, str]]:
         rows = self._cursor.execute("SELECT * FROM jobs WHERE status = 'submitting'")
@@ -136,12 +138,8 @@ class SqliteRows:
         self._cursor.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
 
     def over_before(self, time: datetime) -> list[Job]:
-        # Every owner is named, so that SQLite uses its indexes.
-        query = (
-            "SELECT * FROM jobs WHERE finished_at < ?1 OR (status = 'unknown' AND created_at < ?1"
-            " AND owner IN (SELECT owner FROM totals))"
-        )
-        return self._jobs(query, _format_time(time))
+        rows = self._cursor.execute(f"SELECT *, {_MAYBE_OVER}", (_format_time(time),))
+        return [self._read(row) or _stand_in(row, time) for row in rows]
 
     def _set_aside(self, row: dict[str, Any]) -> None:
         query = (
@@ -165,18 +163,23 @@ class SqliteRows:
         try:
             return _from_row(row)
         except (ValueError, TypeError, OverflowError, RecursionError):
-            self.unreadable[str(row["id"])] = one_line(str(row["request_id"] or row["id"]), 128)
+            name = row["request_id"] if _is_request_id(row["request_id"]) else str(row["id"])
+            self.unreadable[str(row["id"])] = one_line(name, 128)
             return None
 
 
-def _cost_of_damaged(row: sqlite3.Row, at: datetime) -> Job:
-    """Return what a damaged row still says of its cost."""
-    with suppress(ValueError):
+def _stand_in(row: sqlite3.Row, at: datetime) -> Job:
+    """Return what a damaged row still says of its cost and its time, which is `at` if unreadable.
+
+    Its clip may exist, and nothing says that a caller has taken it.
+    """
+    with suppress(ValueError, TypeError, OverflowError):
         at = _parse_time(row["at"]) or at
     cost, estimate = row["cost_usd"], row["estimated_microdollars"]
     return Job(
         id=str(row["id"]),
         created_at=at,
+        status=Status.COMPLETED,
         cost_usd=cost if isinstance(cost, float) and 0 < cost < inf else None,
         estimated_microdollars=estimate if isinstance(estimate, int) else None,
     )
@@ -203,7 +206,14 @@ def _from_row(row: sqlite3.Row) -> Job:
         values[name] = _parse_time(values[name])
     values["outputs"] = {name: values[name] for name in ("videos", "images")}
     # A value of a wrong type would break whoever uses it, far from here.
-    return _job_type().validate_python(values)
+    job = _job_type().validate_python(values)
+    if not (_is_request_id(job.request_id) or (job.request_id is None and job.status not in OPEN)):
+        raise ValueError
+    return job
+
+
+def _is_request_id(value: Any) -> bool:
+    return isinstance(value, str) and bool(fullmatch(REQUEST_ID_PATTERN, value))
 
 
 @cache
