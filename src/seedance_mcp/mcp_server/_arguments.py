@@ -20,7 +20,8 @@ def check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> 
     """Return the raw arguments with every default filled in, in the order of the tool's schema.
 
     Several clients send numbers, booleans and lists as strings; such a string is taken as the
-    value that it means.
+    value that it means. Others send every argument: one that is not required and is null or an
+    empty string was left out.
 
     Raises:
         InputError: In one line, which argument is wrong and what is allowed.
@@ -30,12 +31,11 @@ def check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> 
     _check_names(properties, required, arguments)
     completed: JSONObject = {}
     for name, prop in properties.items():
-        if name in arguments:
-            completed[name] = _unstringified(arguments[name], prop)
+        value = arguments.get(name)
+        if name in required or value not in (None, ""):
+            completed[name] = _unstringified(value, prop)
             if problem := _problem(name, completed[name], prop):
-                null = arguments[name] is None and name not in required
-                hint = "; leave it out instead of sending null" if null else ""
-                raise InputError(name, f"{problem}{hint}.")
+                raise InputError(name, f"{problem}.")
         elif "default" in prop:
             completed[name] = prop["default"]
     return completed
