@@ -11,6 +11,8 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seedance_mcp.errors import (
     RateLimited,
@@ -18,7 +20,7 @@ from seedance_mcp.errors import (
     RunComfyUnavailable,
     UnreadableAnswer,
 )
-from seedance_mcp.runcomfy._decoding import MAX_TOKENS, TOO_LONG
+from seedance_mcp.runcomfy._decoding import MAX_TOKENS, TOO_LONG, parse_json
 from seedance_mcp.runcomfy._error_codes import About
 from seedance_mcp.runcomfy.http import (
     MAX_ANSWER_BYTES,
@@ -26,6 +28,7 @@ from seedance_mcp.runcomfy.http import (
     NEVER_SENT,
     HttpAnswer,
 )
+from tests.support.json_values import json_values
 from tests.support.scripted_network import (
     NOW,
     FrozenTime,
@@ -318,9 +321,39 @@ async def test_an_answer_is_parsed_only_if_what_it_becomes_fits_into_memory(
     assert await read(raw_answer(content)) == seen
 
 
-async def test_an_id_in_an_answer_that_is_nested_too_deeply_is_not_lost() -> None:
-    deep = b'{"request_id": "r-1", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    assert await read(raw_answer(deep)) == {"request_id": "r-1"}
+DEEP = b"[" * 50_000 + b"]" * 50_000
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b'{"request_id": "r-1", "x": %s}', "r-1"),
+        (b'{"x": %s, "request_id": "r-1"}', "r-1"),
+        (b'{"x": {"request_id": "no", "y": %s}, "request_id": "r-1"}', "r-1"),
+        (b'{"x": {"request_id": "no", "y": %s}}', None),
+        (b'{"x": "\\"request_id\\": \\"no\\"", "y": %s}', None),
+        (b'{"x": "}]\\\\", "request_id": "r-1", "y": %s}', "r-1"),
+        (b'{"request\\u005fid": "r\\u002d1", "y": %s, "z": "[{"}', "r-1"),
+        (b'{"request_id": "r-1", "y": %s', None),
+        (b'{"request_id": "r-1"} %s', None),
+        (b'{"request_id": "r-1", "y": %s, "z": "', None),
+        (b'{"request_id": "r-1", "y": [%s, "\\', None),
+    ],
+)
+async def test_an_id_in_an_answer_that_is_nested_too_deeply_is_not_lost(
+    content: bytes, named: str | None
+) -> None:
+    body: Any = await read(raw_answer(content.replace(b"%s", DEEP)))
+    assert (body and body.get("request_id")) == named
+
+
+@given(json_values(), st.booleans())
+def test_what_is_not_nested_deeply_is_read_as_if_nothing_else_was(
+    value: Any, escaped: bool
+) -> None:
+    text = json.dumps(value, ensure_ascii=escaped).encode("utf-8", "replace")
+    first, _, last = parse_json(b"[" + text + b"," + DEEP + b"," + text + b"]")
+    assert repr(first) == repr(last) == repr(parse_json(text))
 
 
 async def test_a_rejection_is_returned_as_an_answer() -> None:

@@ -19,6 +19,9 @@ _GZIP = b"\x1f\x8b"
 _MAX_MEMBERS = 32
 # Python refuses to read integers of thousands of digits.
 _MAX_DIGITS = 20
+_MAX_DEPTH = 50
+# A string, which may be cut off, or a bracket.
+_NESTING = re.compile(r'"(?:[^"\\]+|\\.?)*+"?|[\[{}\]]', re.DOTALL)
 
 
 def inflate(raw: bytes | bytearray, encoding: str, limit: int) -> bytes | bytearray:
@@ -54,17 +57,41 @@ def _inflate_members(raw: bytes | bytearray, limit: int) -> bytearray:
 
 def parse_json(raw: bytes | bytearray) -> Any:
     """Return a body's JSON, or None; raise `UnreadableAnswer` for more than can be held."""
-    text = raw.decode(json.detect_encoding(raw), "replace")
+    charset = json.detect_encoding(raw)
+    if charset[:5] != "utf-8":
+        raw = raw.decode(charset, "replace").encode("utf-8", "replace")
     # Without escapes, every second piece between quotes is outside of strings.
-    bare = text.encode("utf-8", "replace").replace(rb"\\", b"").replace(rb"\"", b"")
+    bare = raw.replace(rb"\\", b"").replace(rb"\"", b"")
     pieces = bare.translate(None, _NOT_STRUCTURE).split(b'"', 2 * MAX_TOKENS)
     if sum(map(len, pieces[::2])) > MAX_TOKENS:
         raise UnreadableAnswer("RunComfy's answer has too many parts.")
+    del bare, pieces
+    return _load(raw.decode("utf-8-sig", "replace"))
+
+
+def _load(text: str) -> Any:
     try:
         return json.loads(text, parse_int=lambda n: int(n) if len(n) < _MAX_DIGITS else float(n))
     except ValueError:
         return None
     except RecursionError:
-        # Too deep to be read, but an id that may be paid for is not lost.
-        found = re.search(r'"request_id"\s*:\s*"([^"]*)"', text)
-        return {"request_id": found[1]} if found else None
+        # An id that may be paid for is not lost.
+        return _load(_without_depths(text))
+
+
+def _without_depths(text: str) -> str:
+    """Return JSON text with null in place of what is nested deeper than is ever read."""
+    kept: list[str] = []
+    depth = start = 0
+    for part in _NESTING.finditer(text):
+        if part[0] in "[{":
+            depth += 1
+            if depth == _MAX_DEPTH:
+                kept += text[start : part.start()], "null"
+        elif part[0] in "]}":
+            if depth == _MAX_DEPTH:
+                start = part.end()
+            depth -= 1
+            if depth <= 0:
+                break
+    return "".join([*kept, text[start:]]) if depth < _MAX_DEPTH else ""
