@@ -224,7 +224,23 @@ def test_a_result_answer_says_how_the_job_ended(body: dict[str, Any], seen: Obse
         ("https://a.example/a.webm#t", ("https://a.example/a.webm#t",), ()),
         ({"video": {"url": FILE, "thumbnail": OTHER}}, (FILE, OTHER), ()),
         ({"video": {"url": FILE, "thumbnail": IMAGE}}, (FILE,), ()),
-        ({"videos": [{"url": FILE, "width": 7}, {"url": OTHER}]}, (FILE, OTHER), ()),
+        ({"videos": [{"url": FILE, "width": 7}, {"url": f"{FILE}1"}]}, (FILE, f"{FILE}1"), ()),
+        ({"videos": [{"url": FILE, "width": 7}, {"url": OTHER}]}, (OTHER, FILE), ()),
+        ({"video": {"still": FILE, "url": CLIP}}, (CLIP, FILE), ()),
+        *(
+            ({"video": {key: FILE, "url": f"{FILE}1"}}, (f"{FILE}1",), ())
+            for key in ("thumbnail", "Thumbnail_URL", "poster", "preview", "cover_url", "my_image")
+        ),
+        ({"video": {"previews": [{"url": OTHER}], "url": FILE}}, (FILE, OTHER), ()),
+        ({"image": OTHER, "clip": CLIP}, (CLIP, OTHER), ()),
+        ({"thumbnail": FILE, "image_link": f"{FILE}1"}, (), ()),
+        ({"image_to_video": {"video": FILE}}, (FILE,), ()),
+        ({"videos": ["https://@a.example/", "https://:80/a", "https://a.example\\b"]}, (), ()),
+        (
+            {"videos": ["http://[::1]:80/a", "https://a.mov"]},
+            ("http://[::1]:80/a", "https://a.mov"),
+            (),
+        ),
         (
             {"video": 'https://a.example/\u3164"\u00e9<%20'},
             ("https://a.example/%E3%85%A4%22%C3%A9%3C%20",),
@@ -261,6 +277,16 @@ def test_outputs_are_read_only_so_deep_and_so_many() -> None:
     assert read_outputs(deep) == (Outputs(), False)
     many = tuple(f"https://outputs.example/{number}.mp4" for number in range(1000))
     assert read_outputs(list(many)) == (Outputs(videos=many[:100]), True)
+
+
+@pytest.mark.parametrize("video", [{"video": FILE}, {"url": CLIP}])
+def test_no_number_of_other_urls_hides_a_video(video: object) -> None:
+    images = tuple(f"{FILE}{number}" for number in range(50_000))
+    url = CLIP if "url" in str(video) else FILE
+    for others in ({"images": images[:]}, {"files": images}):
+        output = [{key: list(urls) for key, urls in others.items()}, video]
+        kept = images[:100] if "images" in others else ()
+        assert read_outputs(output) == (Outputs(videos=(url,), images=kept), True)
 
 
 def test_echoed_inputs_are_never_taken_for_outputs() -> None:

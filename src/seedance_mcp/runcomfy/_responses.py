@@ -6,11 +6,12 @@ hundred characters at most, and quoted where we speak.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, filterfalse, islice
 from typing import Any, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from seedance_mcp.errors import InputError, UnreadableAnswer
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
@@ -36,9 +37,14 @@ _MAX_OUTPUT_DEPTH = 10
 # Others, which may look like spaces and so like the end of a URL, are escaped.
 _URL_CHARACTERS = "%!#$&'()*+,/:;=?@[]~"
 _OUTPUT_KEYS = ("output", "outputs", "result", "results")
-_KIND = re.compile(r"(video|image)s?(_urls?)?", re.IGNORECASE)
-_VIDEO_PATH = re.compile(r"\.(mp4|mov|webm)$", re.IGNORECASE)
-_IMAGE_PATH = re.compile(r"\.(png|jpe?g|webp|gif|avif)$", re.IGNORECASE)
+_URL = re.compile(r"https?://([^\s/?#@:\[\]\\]+|\[[0-9a-f:.]+\])(:\d*)?([/?#]\S*)?", re.IGNORECASE)
+_KIND = re.compile(
+    r"(?P<video>videos?(?:_urls?)?$)|(?P<image>images?(?:_urls?)?$)"
+    r"|(?P<still>.*(?:thumb|poster|preview|cover)|(?!.*video).*image)",
+    re.IGNORECASE,
+)
+_VIDEO = re.compile(r"https?://[^/?#]*/[^?#]*\.(mp4|mov|webm)([?#]|$)", re.IGNORECASE)
+_IMAGE = re.compile(r"https?://[^/?#]*/[^?#]*\.(png|jpe?g|webp|gif|avif)([?#]|$)", re.IGNORECASE)
 _MAX_QUEUE_POSITION = 2**31 - 1
 # As Unix seconds this is the year 5138, as milliseconds 1973.
 _MAX_UNIX_SECONDS = 1e11
@@ -135,46 +141,47 @@ def read_cancel(body: Mapping[str, Any]) -> bool:
 def read_outputs(output: Any) -> tuple[Outputs, bool]:
     """Return the distinct URLs in an output, and whether a video is certainly among them.
 
-    A video is anywhere below `video` or `videos`, or ends like one; without any, every URL that is
-    not an image's may be one.
+    Those that end like a video come first, then the others below `video` or `videos`. Without any,
+    every URL that is not an image's may be a video.
     """
-    found = list(islice(_urls(output, "other", _MAX_OUTPUT_DEPTH), _MAX_OUTPUTS))
+    texts: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    _collect(output, "other", _MAX_OUTPUT_DEPTH, texts)
 
-    def urls(kind: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(url for one, url in found if one == kind))
+    def clips(*kinds: str) -> Iterator[str]:
+        return filter(_VIDEO.match, chain.from_iterable(texts[kind] for kind in kinds))
 
-    videos = urls("video")
-    return Outputs(videos=videos or urls("other"), images=urls("image")), bool(videos)
+    named = filterfalse(_IMAGE.match, texts["video"])
+    videos = _urls(chain(clips("video", "other"), named, clips("image", "still")))
+    others = _urls(chain(texts["other"], texts["video"]))
+    images = _urls(filterfalse(_VIDEO.match, texts["image"]))
+    return Outputs(videos=videos or others, images=images), bool(videos)
 
 
-def _urls(value: Any, kind: str, depth: int) -> Iterator[tuple[str, str]]:
-    """Yield every URL with its kind, "video", "image" or "other".
+def _collect(value: Any, kind: str, depth: int, texts: Mapping[str, dict[str, None]]) -> None:
+    """Add every text below a value to those of its kind: "video", "image", "still" or "other".
 
     Echoed inputs are left out, which hold URLs too (client).
     """
-    if isinstance(value, str) and _is_url(value):
-        url = quote(value, safe=_URL_CHARACTERS)
-        path = urlsplit(url).path
-        if kind == "video" and _IMAGE_PATH.search(path):
-            kind = "other"  # such as its thumbnail
-        yield "video" if _VIDEO_PATH.search(path) else kind, url
-    if isinstance(value, list) and depth:
+    if isinstance(value, str):
+        texts[kind][value] = None
+    elif depth and isinstance(value, list):
         for part in cast("list[Any]", value):
-            yield from _urls(part, kind, depth - 1)
-    for key, part in fields(value).items() if depth else ():
-        if not key.lower().startswith("input"):
-            named = _KIND.fullmatch(key)
-            yield from _urls(part, named[1].lower() if named else kind, depth - 1)
+            _collect(part, kind, depth - 1, texts)
+    elif depth:
+        for key, part in fields(value).items():
+            if not key.lower().startswith("input"):
+                named = _KIND.match(key)
+                _collect(part, (named and named.lastgroup) or kind, depth - 1, texts)
 
 
-def _is_url(value: str) -> bool:
-    if len(value) > _MAX_URL_LENGTH or not value.isprintable() or " " in value:
-        return False
-    try:
-        url = urlsplit(value)
-        return url.scheme in {"http", "https"} and bool(url.hostname) and "@" not in url.netloc
-    except ValueError:
-        return False
+def _urls(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the first distinct texts that are URLs, of which each may come twice."""
+    urls = dict.fromkeys(islice(filter(_is_url, texts), 2 * _MAX_OUTPUTS))
+    return tuple(quote(url, safe=_URL_CHARACTERS) for url in urls)[:_MAX_OUTPUTS]
+
+
+def _is_url(text: str) -> bool:
+    return len(text) <= _MAX_URL_LENGTH and text.isprintable() and bool(_URL.fullmatch(text))
 
 
 def _queue_position(value: Any) -> int | None:
