@@ -25,7 +25,7 @@ ROOMS = {
     "inputs": "models errors text",
     "outputs": "jobs errors text clock retry file_locks",
 }
-LIBRARIES = "errors text clock retry file_locks settings"
+LIBRARIES = "bounded errors text clock retry file_locks settings"
 ALLOWED = ROOMS | {
     "service": f"{LIBRARIES} {' '.join(ROOMS)}",
     "mcp_server": f"{LIBRARIES} {' '.join(ROOMS)} service",

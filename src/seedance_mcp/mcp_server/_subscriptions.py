@@ -13,6 +13,7 @@ import anyio
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 
+from seedance_mcp.bounded import BoundedDict
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.service.reports import OnJobChange
 
@@ -32,13 +33,10 @@ class Subscriptions:
         self._bus = InMemorySubscriptionBus()
         self.listen = ListenHandler(self._bus)
         # A session object belongs to one request; its client's parameters, to the connection.
-        self._sessions: dict[tuple[int, str], ServerSession] = {}
+        self._sessions = BoundedDict[tuple[int, str], ServerSession](MOST_SUBSCRIPTIONS)
 
     def subscribe(self, session: ServerSession, uri: str) -> None:
         """Notify a connection of a resource's changes from now on."""
-        self.unsubscribe(session, uri)
-        if len(self._sessions) >= MOST_SUBSCRIPTIONS:
-            del self._sessions[next(iter(self._sessions))]
         self._sessions[id(session.client_params), uri] = session
 
     def unsubscribe(self, session: ServerSession, uri: str) -> None:

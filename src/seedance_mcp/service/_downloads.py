@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
+from seedance_mcp.bounded import BoundedDict
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import DownloadFailed, LinkRefused
 from seedance_mcp.jobs.job import Job
@@ -31,6 +32,9 @@ PROGRESS_SECONDS = 0.25
 
 RETRY_SECONDS = 60.0
 """The pause after an automatic download has failed; it doubles with every failure."""
+
+MOST_FAILURES = 256
+"""How many jobs' failures are remembered; a forgotten one is tried again without a pause."""
 
 
 @dataclass(kw_only=True)
@@ -66,8 +70,8 @@ class BackgroundDownloads:
     _ending: bool = field(default=False, init=False)
     _under_way: dict[str, _Download] = field(default_factory=dict[str, _Download], init=False)
     # How often the last attempts at a job's files failed in a row, and when the last one did.
-    _failures: dict[str, tuple[int, float]] = field(
-        default_factory=dict[str, tuple[int, float]], init=False
+    _failures: BoundedDict[str, tuple[int, float]] = field(
+        default_factory=lambda: BoundedDict[str, tuple[int, float]](MOST_FAILURES), init=False
     )
 
     async def download(

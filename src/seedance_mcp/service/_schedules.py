@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from seedance_mcp.bounded import BoundedDict
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import LedgerError
 from seedance_mcp.jobs.job import Job
@@ -19,6 +20,9 @@ MOST_SAMPLES = 100
 REFRESH_AFTER = timedelta(minutes=1)
 """How long a schedule is used before the ledger is read again."""
 
+MOST_KINDS = 64
+"""How many kinds of jobs have a schedule in memory."""
+
 
 @dataclass(eq=False, repr=False)
 class Schedules:
@@ -28,8 +32,8 @@ class Schedules:
     # By id; a model says which of its arguments are settings.
     _models: Mapping[str, Model]
     _clock: Clock
-    _learned: dict[str, tuple[datetime, Schedule]] = field(
-        default_factory=dict[str, tuple[datetime, Schedule]], init=False
+    _learned: BoundedDict[str, tuple[datetime, Schedule]] = field(
+        default_factory=lambda: BoundedDict[str, tuple[datetime, Schedule]](MOST_KINDS), init=False
     )
 
     async def of(self, job: Job) -> Schedule:

@@ -12,6 +12,7 @@ from typing import Any
 
 import mcp_types as types
 
+from seedance_mcp.bounded import BoundedDict
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._lazy_service import Context
@@ -78,14 +79,12 @@ class Remarks:
     """
 
     def __init__(self) -> None:
-        self._begun: dict[str | None, JobReport] = {}
+        self._begun = BoundedDict[str | None, JobReport](MOST_REMARKS)
 
     def note(self, report: JobReport) -> None:
         """Keep what was remarked about a job; the oldest of too many is dropped."""
         if report.reused or report.warnings:
             self._begun[report.job.request_id] = report
-        if len(self._begun) > MOST_REMARKS:
-            del self._begun[next(iter(self._begun))]
 
     def added(self, report: JobReport) -> JobReport:
         """Return a report with what was remarked when its job was begun."""
