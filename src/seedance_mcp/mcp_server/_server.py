@@ -50,7 +50,16 @@ class SeedanceServer(Server[LazyService]):
     """The SDK's server with our tools, which can also be asked to finish its calls.
 
     The extension answers some calls of the tools in its own form.
+
+    Attributes:
+        submit_grace_seconds: How long a paid request may still take at the end; a transport that
+            has time sets it.
+        failure: Why the service could not be opened; the transport then ends the process.
+        failed: Set with `failure`.
     """
+
+    submit_grace_seconds = SUBMIT_GRACE_SECONDS
+    failure: SeedanceError | None = None
 
     def __init__(
         self,
@@ -80,20 +89,19 @@ class SeedanceServer(Server[LazyService]):
         self._subscriptions = resources.subscriptions
         self._open_service = open_service
         self._tools = {tool.definition.name: tool for tool in tools}
-        # Only the SDK's high-level server takes extensions, so this one registers its parts.
         self._answer = compose_tool_call_handler([extension], self._ordinary_answer)
         self.add_request_handler("tools/call", types.CallToolRequestParams, self._call_tool)
-        for method in extension.methods():
-            self.add_request_handler(method.method, method.params_type, method.handler)
-        self.extensions[extension.identifier] = extension.settings()
+        self._register(extension)
         self._lazy_services: set[LazyService] = set()
         self._calls = 0
         self._idle = anyio.Event()
-        self.submit_grace_seconds = SUBMIT_GRACE_SECONDS
-        """How long a paid request may still take at the end; a transport that has time sets it."""
-        self.failure: SeedanceError | None = None
-        """Why the service could not be opened; the transport then ends the process."""
         self.failed = anyio.Event()
+
+    def _register(self, extension: Extension) -> None:
+        """Take over an extension's methods, as only the SDK's high-level server does by itself."""
+        for method in extension.methods():
+            self.add_request_handler(method.method, method.params_type, method.handler)
+        self.extensions[extension.identifier] = extension.settings()
 
     def get_capabilities(self, *args: Any, **kwargs: Any) -> types.ServerCapabilities:
         """Return the capabilities; unlike the SDK's, without lists that change."""
