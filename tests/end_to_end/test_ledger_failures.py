@@ -17,6 +17,7 @@ from seedance_mcp.ledger.sqlite._processes import LiveProcesses
 from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.faults import Fault
+from seedance_mcp.simulator.server import Simulator
 from tests.support.broken_ledgers import BROKEN
 from tests.support.client import structured, text
 from tests.support.restarting_server import generate, list_jobs, open_server, run_simulator
@@ -65,6 +66,25 @@ async def locked(
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lock)
+        yield
+
+
+@asynccontextmanager
+async def locked_before_the_answer(
+    simulator: Simulator, folder: Path, *, seconds: float
+) -> AsyncGenerator[None, None]:
+    """Run a server whose call is cancelled, and lock its ledger before RunComfy answers.
+
+    Yield once the server has ended, while the lock lasts.
+    """
+    async with open_server(simulator, folder) as client:
+        await list_jobs(client)
+    simulator.faults.append(Fault.delay("submit", 1.2))
+    async with locked(folder, after=1.1, seconds=seconds):
+        async with open_server(simulator, folder) as client:
+            with anyio.move_on_after(1):
+                await generate(client)
+            await anyio.sleep(0.3)
         yield
 
 
@@ -158,14 +178,7 @@ async def test_an_id_that_comes_during_shutdown_is_recorded_after_a_short_lock(
     tmp_path: Path,
 ) -> None:
     async with run_simulator(run_seconds=30) as simulator:
-        async with open_server(simulator, tmp_path) as client:
-            await list_jobs(client)
-        simulator.faults.append(Fault.delay("submit", 1.2))
-        async with locked(tmp_path, after=1.1, seconds=0.4):
-            async with open_server(simulator, tmp_path) as client:
-                with anyio.move_on_after(1):
-                    await generate(client)
-                await anyio.sleep(0.3)
+        async with locked_before_the_answer(simulator, tmp_path, seconds=0.4):
             assert anyio.current_time() == pytest.approx(1.5, abs=0.1)
         async with open_server(simulator, tmp_path) as client:
             assert [job["request_id"] for job in await list_jobs(client)] == [
@@ -203,14 +216,7 @@ async def test_a_server_ends_in_time_although_an_id_cannot_be_recorded(
     tmp_path: Path,
 ) -> None:
     async with run_simulator(run_seconds=30) as simulator:
-        async with open_server(simulator, tmp_path) as client:
-            await list_jobs(client)
-        simulator.faults.append(Fault.delay("submit", 1.2))
-        async with locked(tmp_path, after=1.1, seconds=60):
-            async with open_server(simulator, tmp_path) as client:
-                with anyio.move_on_after(1):
-                    await generate(client)
-                await anyio.sleep(0.3)
+        async with locked_before_the_answer(simulator, tmp_path, seconds=60):
             # A client kills a server that takes longer than a second or two.
             assert anyio.current_time() < 1.3 + 1
         async with open_server(simulator, tmp_path) as client:

@@ -6,14 +6,15 @@ import os
 import socket
 import sqlite3
 import sys
-from collections.abc import Callable
-from contextlib import chdir, closing
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, chdir, closing
 from pathlib import Path
 
 import pytest
 from mcp import Client
 
 from seedance_mcp.jobs.wish import fingerprint
+from seedance_mcp.simulator.server import Simulator
 from tests.support.client import structured, text
 from tests.support.restarting_server import generate, open_server, run_simulator
 from tests.support.sample_images import make_image
@@ -31,6 +32,16 @@ async def buy(client: Client, *files: str, **more: str) -> tuple[str, bool]:
     images = dict(zip(names, files, strict=False))
     made = structured(await generate(client, wait_seconds=0, **images, **more))
     return made["request_id"], made["reused"]
+
+
+@asynccontextmanager
+async def open_both(folder: Path) -> AsyncGenerator[tuple[Simulator, Client], None]:
+    """Run a simulator whose jobs take a minute, and a server that takes local images."""
+    async with (
+        run_simulator(run_seconds=60) as simulator,
+        open_server(simulator, folder / "state", local_files=True) as client,
+    ):
+        yield simulator, client
 
 
 @pytest.mark.parametrize("image", [PNG, CONVERTED], ids=["sent as it is", "converted"])
@@ -60,10 +71,7 @@ async def test_the_same_image_elsewhere_is_the_same_wish_and_a_changed_one_is_ne
     lake, copy = tmp_path / "lake.png", tmp_path / "copy.png"
     lake.write_bytes(PNG)
     copy.write_bytes(PNG)
-    async with (
-        run_simulator(run_seconds=60) as simulator,
-        open_server(simulator, tmp_path / "state", local_files=True) as client,
-    ):
+    async with open_both(tmp_path) as (simulator, client):
         bought, _ = await buy(client, str(lake))
         data = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
         for same in str(lake), str(copy), copy.as_uri(), data:
@@ -102,10 +110,7 @@ async def test_a_repeated_call_gets_its_job_although_no_readable_file_is_left(
 ) -> None:
     lake = tmp_path / "lake.png"
     lake.write_bytes(PNG)
-    async with (
-        run_simulator(run_seconds=60) as simulator,
-        open_server(simulator, tmp_path / "state", local_files=True) as client,
-    ):
+    async with open_both(tmp_path) as (simulator, client):
         bought, _ = await buy(client, str(lake))
         lake.unlink()
         replaced(lake)
@@ -124,10 +129,7 @@ async def test_a_changed_image_never_gets_an_earlier_job_back(
 ) -> None:
     lake = tmp_path / "lake.png"
     lake.write_bytes(PNG)
-    async with (
-        run_simulator(run_seconds=60) as simulator,
-        open_server(simulator, tmp_path / "state", local_files=True) as client,
-    ):
+    async with open_both(tmp_path) as (simulator, client):
         await buy(client, str(lake))
         lake.write_bytes(changed)
         answer = await generate(client, wait_seconds=0, first_frame_image_url=str(lake))
@@ -137,10 +139,7 @@ async def test_a_changed_image_never_gets_an_earlier_job_back(
 
 async def test_data_without_bytes_is_refused_and_gets_no_job_of_other_data(tmp_path: Path) -> None:
     data = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
-    async with (
-        run_simulator(run_seconds=60) as simulator,
-        open_server(simulator, tmp_path, local_files=True) as client,
-    ):
+    async with open_both(tmp_path) as (simulator, client):
         await buy(client, data)
         refused = await generate(client, first_frame_image_url="data:image/png;base64,")
         assert (refused.is_error, "is empty" in text(refused)) == (True, True)
@@ -151,10 +150,7 @@ async def test_of_two_images_the_one_that_is_there_must_be_the_same(tmp_path: Pa
     first, last = tmp_path / "first.png", tmp_path / "last.png"
     first.write_bytes(PNG)
     last.write_bytes(PNG)
-    async with (
-        run_simulator(run_seconds=60) as simulator,
-        open_server(simulator, tmp_path / "state", local_files=True) as client,
-    ):
+    async with open_both(tmp_path) as (simulator, client):
         bought, _ = await buy(client, str(first), str(last))
         first.unlink()
         assert await buy(client, str(first), str(last)) == (bought, True)
