@@ -139,9 +139,9 @@ def test_a_run_lasts_from_when_it_was_first_seen_running_to_its_end() -> None:
 
 @pytest.mark.parametrize("state", FINAL)
 @pytest.mark.parametrize("seen", ACCEPTED | POLLED)
-def test_a_job_in_a_final_state_changes_only_by_a_late_cost(state: str, seen: str) -> None:
+def test_a_job_in_a_final_state_changes_only_by_a_late_cost_or_clip(state: str, seen: str) -> None:
     observation, changes = (ACCEPTED | POLLED)[seen]
-    late = {"cost_usd": changes["cost_usd"]} if "cost_usd" in changes else {}
+    late = {key: changes[key] for key in ("cost_usd", "outputs") if key in changes}
     later = NOW + timedelta(hours=1)
 
     assert advance(FINAL[state], observation, later) == replace(FINAL[state], **late)
@@ -149,7 +149,7 @@ def test_a_job_in_a_final_state_changes_only_by_a_late_cost(state: str, seen: st
 
 @pytest.mark.parametrize("state", FINAL)
 def test_a_known_cost_is_replaced_by_a_higher_one_alone(state: str) -> None:
-    job = replace(FINAL[state], cost_usd=0.0)
+    job = replace(FINAL[state], cost_usd=0.0, outputs=CLIP)
     higher = advance(job, Succeeded(outputs=CLIP, cost_usd=9.0), NOW)
     assert higher == replace(job, cost_usd=9.0)
     for cost in (0.0, 8.9, None):
@@ -209,9 +209,18 @@ def test_fewer_videos_never_replace_those_that_were_listed(saved_to: tuple[str, 
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
-def test_a_job_without_outputs_gets_no_links_later(state: str) -> None:
+def test_a_clip_that_turns_up_after_a_failure_is_taken_and_the_state_stays(state: str) -> None:
     job = replace(FINAL[state], cost_usd=0.2)
-    assert advance(job, Succeeded(outputs=AGAIN), NOW) == job
+    assert advance(job, Succeeded(outputs=AGAIN), NOW) == replace(job, outputs=AGAIN)
+
+
+def test_what_runcomfy_says_in_place_of_a_clip_is_kept_until_the_clip_comes() -> None:
+    done = advance(QUEUED, Succeeded(outputs=Outputs(), error="No frames"), NOW)
+    assert (done.status, done.error) == (Status.COMPLETED, "No frames")
+    late = advance(done, Succeeded(outputs=CLIP), NOW)
+    assert late == replace(done, outputs=CLIP, error=None)
+    never_ran = advance(QUEUED, Cancelled(why="It did not run."), NOW)
+    assert advance(never_ran, Succeeded(outputs=CLIP), NOW).error is None
 
 
 @pytest.mark.parametrize("state", ["in_queue", "in_progress"])
@@ -317,11 +326,13 @@ def test_a_job_stays_consistent_after_any_observations(
         assert before.request_id in {None, job.request_id}
         assert (job.finished_at is not None) == job.status.final
         assert job.queue_position is None or job.status is Status.IN_QUEUE
-        assert bool(job.outputs) == (job.status is Status.COMPLETED)
+        assert bool(job.outputs) <= job.status.final
+        assert bool(job.outputs) >= (job.status is Status.COMPLETED)
         assert (job.error is not None) == (job.status is Status.FAILED)
         assert job.elapsed_seconds(at) >= 0
         if before.status.final:
-            assert job == replace(before, cost_usd=job.cost_usd)
+            outputs = before.outputs or job.outputs
+            assert job == replace(before, cost_usd=job.cost_usd, outputs=outputs)
             assert (before.cost_usd or 0) <= (job.cost_usd or 0)
     assert job.request_id == "r-1"
 

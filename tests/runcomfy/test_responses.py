@@ -169,10 +169,20 @@ def test_a_success_is_read_with_its_files_cost_and_times(word: str) -> None:
             {"output": {"file": FILE}, "error": "a warning", "cost": 0.2},
             Ended(
                 how=Status.COMPLETED,
-                listed=Succeeded(outputs=Outputs(videos=(FILE,)), cost_usd=0.2),
+                listed=Succeeded(
+                    outputs=Outputs(videos=(FILE,)),
+                    cost_usd=0.2,
+                    error='RunComfy says: "a warning"',
+                ),
             ),
         ),
-        ({"output": {}, "error": "No frames"}, Failed(error='RunComfy says: "No frames"')),
+        (
+            {"output": {}, "error": "No frames"},
+            Ended(
+                how=Status.COMPLETED,
+                listed=Succeeded(outputs=Outputs(), error='RunComfy says: "No frames"'),
+            ),
+        ),
         ({"output": None, "outputs": [CLIP]}, Succeeded(outputs=Outputs(videos=(CLIP,)))),
         (
             {"output": None, "result": {"input": {"video": OTHER}, "output": [{"url": CLIP}]}},

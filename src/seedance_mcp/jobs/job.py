@@ -173,8 +173,8 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
             return replace(job, status=Status.IN_PROGRESS, queue_position=None, started_at=start)
         case Succeeded():
             return _ended(job, Status.COMPLETED, seen, now)
-        case Failed(error=error):
-            return replace(_ended(job, Status.FAILED, seen, now), error=error)
+        case Failed():
+            return _ended(job, Status.FAILED, seen, now)
         case Cancelled(why=why):
             ended = replace(job, status=Status.CANCELLED, error=why)
             return replace(ended, queue_position=None, finished_at=now)
@@ -217,6 +217,7 @@ def _ended(job: Job, status: Status, seen: Succeeded | Failed, now: datetime) ->
         timely=dated or now - (seen.looked_at or job.created_at) <= TIMELY,
         outputs=seen.outputs if isinstance(seen, Succeeded) else job.outputs,
         cost_usd=seen.cost_usd,
+        error=seen.error,
     )
 
 
@@ -225,8 +226,10 @@ def _with_late_news(job: Job, seen: Observation) -> Job:
     # RunComfy may not know the cost when a job ends (client), and then say 0.
     if isinstance(seen, Succeeded | Failed) and seen.cost_usd is not None:
         job = replace(job, cost_usd=max(seen.cost_usd, job.cost_usd or 0.0))
-    if job.status is not Status.COMPLETED or not isinstance(seen, Succeeded):
+    if not isinstance(seen, Succeeded):
         return job
+    # A clip may turn up although RunComfy had called its job failed or cancelled.
+    job = job if job.status is Status.FAILED else replace(job, error=seen.error)
     # Links are signed and expire: keeping the first ones would put a paid clip out of reach. Once
     # files are saved, a different number of links may be in another order than their paths.
     old, new, count = job.outputs, seen.outputs, len(job.outputs.videos)

@@ -130,16 +130,17 @@ class _Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Succeeded(_Result):
-    """The clip exists."""
+    """The run succeeded; its clip exists, or `error` says what came in its place."""
 
     outputs: Outputs
+    error: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed(_Result):
     """The job ended without a clip."""
 
-    error: str
+    error: str = "RunComfy gave no reason"
 
 
 @dataclass(frozen=True, kw_only=True)

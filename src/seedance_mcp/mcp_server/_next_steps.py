@@ -9,6 +9,8 @@ def after_status(report: JobReport) -> str:
     """Return what to do about a job."""
     job, stale_reason = report.job, report.stale_reason
     request = f"request_id {job.request_id}"
+    if job.outputs.videos:
+        return _with_video(report)
     match job.status:
         case Status.SUBMITTING:
             return (
@@ -25,7 +27,7 @@ def after_status(report: JobReport) -> str:
         case Status.IN_QUEUE | Status.IN_PROGRESS:
             return f"Call check_status with {request}; do not call generate_video again."
         case Status.COMPLETED:
-            return _after_completion(report)
+            return _without_video(job)
         case Status.FAILED:
             return (
                 "Tell the user why it failed; change the input if that was the cause, before"
@@ -49,11 +51,9 @@ def _after_unknown(job: Job) -> str:
     )
 
 
-def _after_completion(report: JobReport) -> str:
+def _with_video(report: JobReport) -> str:
     job = report.job
     download = f"get_result with request_id {job.request_id} and download true"
-    if not job.outputs.videos:
-        return _without_video(job)
     if report.download_progress:
         return (
             f"It is being downloaded ({report.download_progress}): call {download} to wait for it."
@@ -77,11 +77,9 @@ def _without_video(job: Job) -> str:
 def after_result(report: JobReport) -> str:
     """Return what to do about a result."""
     job, stale_reason = report.job, report.stale_reason
-    if job.status is not Status.COMPLETED:
+    if not job.outputs.videos:
         return after_status(report)
     download = f"get_result with request_id {job.request_id} and download true"
-    if not job.outputs.videos:
-        return _without_video(job)
     if report.download_progress:
         return f"It is not complete yet ({report.download_progress}): call {download} to continue."
     if report.download_error:

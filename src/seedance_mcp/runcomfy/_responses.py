@@ -8,6 +8,7 @@ hundred characters at most, and quoted where we speak.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, filterfalse, islice
 from typing import Any, cast
@@ -113,19 +114,15 @@ def read_result(body: Mapping[str, Any]) -> Observation:
     facts |= {"model_id": model_id if isinstance(model_id, str) else None}
     facts |= {"echoed_input": fields(body.get("input"))}
     facts["cost_usd"] = _number(body.get("cost"), most=MAX_USD)
+    if said := error_text(body):
+        facts["error"] = f"RunComfy says: {quoted(said, 300)}"
     if status is Status.COMPLETED:
         outputs, has_video = read_outputs([body.get(key) for key in _OUTPUT_KEYS])
-        succeeded = Succeeded(outputs=outputs, **facts)
-        if has_video:
-            return succeeded
-        if outputs or not body.get("error"):
-            # The run has ended, and its video is not listed yet.
-            return Ended(how=Status.COMPLETED, listed=succeeded)
-        status = Status.FAILED
+        listed = Succeeded(outputs=outputs, **facts)
+        # Without a video, the run has ended and its video is not listed yet.
+        return replace(listed, error=None) if has_video else Ended(how=status, listed=listed)
     if status is Status.FAILED:
-        said = error_text(body)
-        error = f"RunComfy says: {quoted(said, 300)}" if said else "RunComfy gave no reason"
-        return Failed(error=error, **facts)
+        return Failed(**facts)
     return Cancelled() if status is Status.CANCELLED else read_status(body)
 
 

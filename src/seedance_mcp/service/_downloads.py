@@ -18,7 +18,6 @@ from seedance_mcp.bounded import BoundedDict
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import DownloadFailed, LinkRefused
 from seedance_mcp.jobs.job import Job
-from seedance_mcp.jobs.status import Status
 from seedance_mcp.outputs.download import Downloader, file_exists
 from seedance_mcp.outputs.job_locks import JobLocks
 
@@ -80,12 +79,12 @@ class BackgroundDownloads:
         """Download what a job made, except for files that are still where they were saved.
 
         Args:
-            report: A job; nothing is downloaded unless it is completed.
+            report: A job; nothing is downloaded before it has ended.
             deadline: When to return, done or not, on the event loop's clock, in seconds.
             watch: Called with the progress.
         """
         job = await self._current(report.job)
-        if job.status is not Status.COMPLETED or _is_saved(job):
+        if _is_saved(job):
             return replace(report, job=job)
         download = self._under_way.get(job.id) or self._start(job)
         with anyio.CancelScope(deadline=deadline):
@@ -106,8 +105,8 @@ class BackgroundDownloads:
         return _with_outcome(report, download)
 
     def start_automatic(self, job: Job) -> None:
-        """Start downloading a job that is completed, if downloads are automatic."""
-        wanted = self._automatic and job.status is Status.COMPLETED and not all(job.saved)
+        """Start downloading what a job made, if downloads are automatic."""
+        wanted = self._automatic and not all(job.saved)
         if not wanted or self._ending or job.id in self._under_way:
             return
         times, failed_at = self._failures.get(job.id, (0, 0.0))

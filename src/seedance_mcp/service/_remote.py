@@ -34,13 +34,13 @@ REMOTE_TIMEOUT_SECONDS = 20.0
 """How long a call that does not wait may take to ask RunComfy, retries included."""
 
 OUTPUT_TIMEOUT_SECONDS = 300.0
-"""How long a run that succeeded may take to list its video."""
+"""How long a run that ended may take to list its video, or to say that it has none."""
 
 NOT_ACCEPTED_SECONDS = 10.0
 """How long RunComfy must not know a request whose outcome is unknown until it counts as refused."""
 
 MOST_WAITED_FOR = 10_000
-"""How many requests it is kept of since when they are missing, or without a video."""
+"""How many requests it is kept of since when they are missing, or without a result."""
 
 NOT_ACCEPTED = "RunComfy does not know this request, so it did not run and nothing was charged."
 
@@ -51,7 +51,7 @@ class RemoteJobs:
 
     _client: RunComfyClient
     _tracker: JobTracker
-    # When a request was first seen to be missing, or without a video.
+    # When a request was first seen to be missing, or without a result.
     _since: dict[tuple[str | None, Status], float] = field(
         default_factory=dict[tuple[str | None, Status], float], init=False
     )
@@ -75,10 +75,9 @@ class RemoteJobs:
                 return job
             seen = Cancelled(why=NOT_ACCEPTED)
         if isinstance(seen, Ended):
-            seen = await self._result_of(request_id, seen.how)
-        if isinstance(seen, Ended) and self._lasts(job, OUTPUT_TIMEOUT_SECONDS):
-            # The run is done, whatever it lists: calling it failed would have it bought again.
-            seen = seen.listed or seen
+            seen = await self._result_of(job, seen.how)
+        else:
+            self._since.pop((job.request_id, job.status), None)
         return await self._tracker.observe(job, seen)
 
     async def status(self, request_id: str, timeout: float) -> JobReport:
@@ -140,20 +139,22 @@ class RemoteJobs:
     async def _find(self, request_id: str) -> Job:
         return await self._tracker.find(request_id) or self._tracker.adopt(request_id)
 
-    async def _result_of(self, request_id: str, how: Status) -> Observation:
+    async def _result_of(self, job: Job, how: Status) -> Observation:
         """Read the result of a run that ended, which alone says whether there is a clip."""
-        # A job that failed or was cancelled may have no result of its own.
-        otherwise = {
-            Status.FAILED: Failed(error="RunComfy gave no reason"),
-            Status.CANCELLED: Cancelled(),
-        }
+        failures = {Status.FAILED: Failed(), Status.CANCELLED: Cancelled()}
         try:
-            seen = await self._client.result(request_id)
+            seen = await self._client.result(job.request_id or "")
         except (JobNotFound, RequestRejected):
-            if how not in otherwise:
+            # A job that failed or was cancelled may have no result of its own.
+            if how not in failures:
                 raise
-            return otherwise[how]
-        return seen if isinstance(seen, FINAL_OBSERVATIONS) else otherwise.get(how, seen)
+            return failures[how]
+        if isinstance(seen, FINAL_OBSERVATIONS) or not self._lasts(job, OUTPUT_TIMEOUT_SECONDS):
+            return seen
+        if isinstance(seen, Ended):
+            # The run is done, whatever it lists: calling it failed would have it bought again.
+            return seen.listed or seen
+        return failures.get(how, seen)
 
     def _lasts(self, job: Job, seconds: float) -> bool:
         """Return whether a job that is still as it is was first seen so some seconds ago."""
