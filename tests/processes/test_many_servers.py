@@ -31,11 +31,22 @@ LIMIT = 5
 
 @dataclass(kw_only=True)
 class Crowd:
-    """Servers that share a new state folder."""
+    """Servers that share a state folder, which has no ledger when a round begins.
+
+    Attributes:
+        before: How many jobs and requests the simulator had seen by then.
+    """
 
     simulator: Simulator
     servers: Sequence[ForkedServer]
     ledger: Path
+    before: tuple[int, int] = (0, 0)
+
+    def begin_again(self) -> None:
+        """Move the ledger away: the running servers make a new one, as those on a new folder do."""
+        for file in self.ledger.parent.glob("ledger.db*"):
+            file.unlink()
+        self.before = len(self.simulator.accepted), len(self.simulator.requests)
 
     async def generate_at_once(self, prompts: Sequence[str]) -> list[dict[str, Any]]:
         """Call generate_video on every server before any of them has answered."""
@@ -48,10 +59,15 @@ class Crowd:
         return [await server.answer(call) for server, call in zip(self.servers, calls, strict=True)]
 
     def accepted(self) -> dict[str, str]:
-        """Return the request_ids that RunComfy accepted, by prompt."""
-        accepted = {job.arguments["prompt"]: job.request_id for job in self.simulator.accepted}
-        assert len(accepted) == len(self.simulator.accepted)
+        """Return the request_ids that RunComfy accepted in this round, by prompt."""
+        jobs = self.simulator.accepted[self.before[0] :]
+        accepted = {job.arguments["prompt"]: job.request_id for job in jobs}
+        assert len(accepted) == len(jobs)
         return accepted
+
+    def posts(self) -> int:
+        """Return how many paid requests RunComfy received in this round."""
+        return [seen.route for seen in self.simulator.requests[self.before[1] :]].count("submit")
 
     def rows(self) -> dict[str, tuple[str, str]]:
         """Return request_id and time of creation of each row in the ledger, by prompt."""
@@ -68,22 +84,35 @@ class Crowd:
 
 @asynccontextmanager
 async def _crowd(
+    fork_server: ForkServer, folder: Path, *, number: int, limit: Mapping[str, str]
+) -> AsyncGenerator[Crowd, None]:
+    """Start servers on a new folder."""
+    async with running(Behaviour(images="never")) as simulator:
+        env = account(simulator, folder, **limit)
+        with ExitStack() as stack:
+            servers = [stack.enter_context(fork_server.forked(env)) for _ in range(number)]
+            yield Crowd(simulator=simulator, servers=servers, ledger=folder / "state" / "ledger.db")
+
+
+async def _rounds(
     fork_server: ForkServer,
     folder: Path,
     *,
-    number: int = PROCESSES,
+    count: int,
     awake: bool,
-    limit: Mapping[str, str] | None = None,
+    number: int = PROCESSES,
+    **limit: str,
 ) -> AsyncGenerator[Crowd, None]:
-    """Start servers on a new folder; `awake` waits until every one has answered a request."""
-    async with running(Behaviour(images="never")) as simulator:
-        env = account(simulator, folder, **(limit or {}))
-        with ExitStack() as stack:
-            servers = [stack.enter_context(fork_server.forked(env)) for _ in range(number)]
+    """Yield a crowd for each round: one that is `awake` throughout, or a new one that starts."""
+    for start in range(1 if awake else count):
+        async with _crowd(fork_server, folder / str(start), number=number, limit=limit) as crowd:
             if awake:
-                for server in servers:
+                for server in crowd.servers:
                     await server.answer(server.send("prompts/list"))
-            yield Crowd(simulator=simulator, servers=servers, ledger=folder / "state" / "ledger.db")
+            yield crowd
+            for _ in range(count - 1 if awake else 0):
+                crowd.begin_again()
+                yield crowd
 
 
 @pytest.mark.parametrize("awake", [False, True])
@@ -91,13 +120,13 @@ async def test_eight_processes_that_buy_at_once_on_a_new_folder_lose_no_row(
     *, awake: bool, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
-    for count in range(ROUNDS // 2 + awake):
-        async with _crowd(fork_server, tmp_path / str(count), awake=awake) as crowd:
-            answers = await crowd.generate_at_once(prompts)
-            named = [answer["structuredContent"]["request_id"] for answer in answers]
-            bought = dict(zip(prompts, named, strict=True))
-            assert crowd.accepted() == bought
-            assert {prompt: row for prompt, (row, _) in crowd.rows().items()} == bought
+    count = ROUNDS // 2 + awake
+    async for crowd in _rounds(fork_server, tmp_path, count=count, awake=awake):
+        answers = await crowd.generate_at_once(prompts)
+        named = [answer["structuredContent"]["request_id"] for answer in answers]
+        bought = dict(zip(prompts, named, strict=True))
+        assert crowd.accepted() == bought
+        assert {prompt: row for prompt, (row, _) in crowd.rows().items()} == bought
 
 
 @pytest.mark.parametrize("awake", [False, True])
@@ -105,10 +134,11 @@ async def test_eight_processes_that_buy_at_once_never_pass_the_hourly_limit(
     *, awake: bool, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
-    for count in range(ROUNDS // 2 + awake):
-        limit = {"SEEDANCE_MAX_JOBS_PER_HOUR": str(LIMIT)}
-        async with _crowd(fork_server, tmp_path / str(count), awake=awake, limit=limit) as crowd:
-            assert await _limited(crowd, prompts) == _hourly_line(crowd)
+    count = ROUNDS // 2 + awake
+    async for crowd in _rounds(
+        fork_server, tmp_path, count=count, awake=awake, SEEDANCE_MAX_JOBS_PER_HOUR=str(LIMIT)
+    ):
+        assert await _limited(crowd, prompts) == _hourly_line(crowd)
 
 
 @pytest.mark.parametrize("awake", [False, True])
@@ -116,25 +146,23 @@ async def test_eight_processes_that_buy_at_once_never_pass_the_daily_limit_on_mo
     *, awake: bool, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
-    for count in range(3):
-        limit = {"SEEDANCE_MAX_COST_USD_PER_DAY": "1.1"}
-        async with _crowd(fork_server, tmp_path / str(count), awake=awake, limit=limit) as crowd:
-            assert await _limited(crowd, prompts) == _daily_line(crowd)
+    async for crowd in _rounds(
+        fork_server, tmp_path, count=3, awake=awake, SEEDANCE_MAX_COST_USD_PER_DAY="1.1"
+    ):
+        assert await _limited(crowd, prompts) == _daily_line(crowd)
 
 
 @pytest.mark.parametrize("number", [2, PROCESSES])
 async def test_identical_calls_that_race_in_several_processes_buy_one_clip(
     number: int, fork_server: ForkServer, tmp_path: Path
 ) -> None:
-    for count in range(6):
-        folder = tmp_path / str(count)
-        async with _crowd(fork_server, folder, number=number, awake=True) as crowd:
-            answers = await crowd.generate_at_once(["Mist."] * number)
-            facts = [answer["structuredContent"] for answer in answers]
-            accepted = crowd.accepted()
-            assert {fact["request_id"] for fact in facts} == {accepted["Mist."]}
-            assert sorted(fact["reused"] for fact in facts) == [False] + [True] * (number - 1)
-            assert list(crowd.rows()) == ["Mist."]
+    async for crowd in _rounds(fork_server, tmp_path, count=6, awake=True, number=number):
+        answers = await crowd.generate_at_once(["Mist."] * number)
+        facts = [answer["structuredContent"] for answer in answers]
+        accepted = crowd.accepted()
+        assert {fact["request_id"] for fact in facts} == {accepted["Mist."]}
+        assert sorted(fact["reused"] for fact in facts) == [False] + [True] * (number - 1)
+        assert list(crowd.rows()) == ["Mist."]
 
 
 async def _limited(crowd: Crowd, prompts: Sequence[str]) -> str:
@@ -149,7 +177,7 @@ async def _limited(crowd: Crowd, prompts: Sequence[str]) -> str:
     assert len(bought) == LIMIT
     assert crowd.accepted() == bought
     assert {prompt: row for prompt, (row, _) in crowd.rows().items()} == bought
-    assert [seen.route for seen in crowd.simulator.requests].count("submit") == LIMIT
+    assert crowd.posts() == LIMIT
     lines = [_lines(answer) for answer in refused.values()]
     assert lines == [lines[0]] * (PROCESSES - LIMIT)
     (line,) = lines[0]
