@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import cache
 from typing import Any, cast
 
 import mcp_types as types
@@ -59,7 +60,8 @@ def flag_property(title: str, description: str) -> JSONObject:
     return {"title": title, "description": description, "type": "boolean", "default": False}
 
 
-def output_schema(answer: type[BaseModel]) -> JSONObject:
+@cache
+def output_schema(answer: type[BaseModel]) -> Mapping[str, Any]:
     """Return the JSON Schema of an answer, without the titles, which models do not need."""
     schema = answer.model_json_schema(mode="serialization")
     plain = _plain_schema(schema, schema.get("$defs", {}))
