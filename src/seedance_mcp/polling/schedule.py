@@ -41,6 +41,8 @@ SECONDS_PER_POLL, EXTRA_POLLS = 4.2, 0.7
 For jobs of every length this is just under half of what a poll every 2 seconds takes; see
 `benchmarks/schedule.py`.
 """
+FACTOR_ERROR = 1e-4
+"""The relative error of the factor, which is far below that of a few measured durations."""
 FIRST_POLLS = 1.0
 """The poll that first sees a job running, which is not part of the rate."""
 
@@ -145,8 +147,8 @@ class Schedule:
         """The least factor on √hazard that reaches the target lag, within the limit of polls."""
         most = self._max_polls()
         low, high = 1e-3, 1e3
-        # A bisection in the logarithm: 30 steps leave a relative error of about 1e-8.
-        for _ in range(30):
+        # A bisection in the logarithm.
+        while high / low > 1 + FACTOR_ERROR:
             middle = sqrt(low * high)
             lag, polls = _lag_and_polls(self._intervals, middle)
             enough = lag < TARGET_LAG_SECONDS or polls > most
