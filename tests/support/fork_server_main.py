@@ -60,11 +60,15 @@ async def _make_a_call() -> None:
     with TemporaryDirectory() as folder:
         variables = {"RUNCOMFY_API_TOKEN": "made-up", "SEEDANCE_STATE_DIR": folder}
         settings = load_settings(variables | {"SEEDANCE_CHECK_IMAGES": "false"})
-        transport = httpx.MockTransport(lambda _: httpx.Response(401))
+        transport = httpx.MockTransport(_refuse)
         server = build_server(settings, transport=transport)
         server.streamable_http_app()
         async with Client(server) as client:
             assert (await client.call_tool("generate_video", ARGUMENTS)).is_error
+
+
+def _refuse(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(401, stream=httpx.ByteStream(b"{}"))
 
 
 async def _use_http_once() -> None:
