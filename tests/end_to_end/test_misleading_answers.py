@@ -18,6 +18,7 @@ ID = "mine-1"
 CLIP = "https://files.runcomfy.net/a.mp4"
 FILE = "https://files.runcomfy.net/download"
 IMAGE = "https://files.runcomfy.net/a.png"
+GONE = (404, {"error_code": 404001, "error_message": "Unknown request"})
 STILL = b"\x89PNG\r\n\x1a\n" + bytes(1000)
 
 
@@ -50,7 +51,8 @@ class RunComfy:
         if leaf not in {"status", "result", "cancel"}:
             leaf = "submit" if request.method == "POST" else "catalogue"
         code, body = getattr(self, leaf, (404, None))
-        return httpx.Response(code, json=body)
+        page = {"html": body} if isinstance(body, str) else {"json": body}
+        return httpx.Response(code, **page)
 
 
 def succeeded(output: Any, **fields: Any) -> tuple[int, Any]:
@@ -313,7 +315,7 @@ NOT_ACCEPTED = "RunComfy does not know this request, so it did not run and nothi
 async def test_an_error_that_names_a_request_keeps_its_id_until_a_status_answers(
     tmp_path: Path, code: int
 ) -> None:
-    service = RunComfy(submit=(code, {"request_id": ID}), status=(404, None), result=(404, None))
+    service = RunComfy(submit=(code, {"request_id": ID}), status=GONE, result=GONE)
     async with open_server(service, tmp_path) as client:
         made = await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 0})
         assert made.is_error
@@ -335,7 +337,7 @@ async def test_an_error_that_names_a_request_keeps_its_id_until_a_status_answers
 async def test_a_request_that_runcomfy_twice_does_not_know_was_not_accepted(
     tmp_path: Path, tool: str
 ) -> None:
-    service = RunComfy(submit=(402, {"request_id": ID}), status=(404, None), result=(404, None))
+    service = RunComfy(submit=(402, {"request_id": ID}), status=GONE, result=GONE)
     async with open_server(service, tmp_path, max_cost_usd_per_day=None) as client:
         made = await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 0})
         why = f"RunComfy answered with an error that names a request. {NO_BALANCE} (402)."
@@ -351,11 +353,53 @@ async def test_a_request_that_runcomfy_twice_does_not_know_was_not_accepted(
         assert structured(late)["error"] == NOT_ACCEPTED
 
 
+@pytest.mark.parametrize("page", ["<html><h1>404 Not Found</h1></html>", None, {}, []])
+async def test_a_404_that_is_not_runcomfys_never_proves_that_a_request_was_not_accepted(
+    tmp_path: Path, page: Any
+) -> None:
+    nowhere = (404, page)
+    service = RunComfy(submit=(402, {"request_id": ID}), status=nowhere, result=nowhere)
+    async with open_server(service, tmp_path) as client:
+        made = structured(
+            await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 45})
+        )
+        assert made["status"] == "unknown"
+        status = await client.call_tool("check_status", {"request_id": ID, "wait_seconds": 30})
+        assert (status.is_error, structured(status)["status"]) == (False, "unknown")
+        await client.call_tool("get_result", {"request_id": ID})
+        service.status, service.result = (200, {"status": "completed"}), succeeded(CLIP)
+        late = structured(await client.call_tool("get_result", {"request_id": ID}))
+        assert (late["status"], late["videos"]) == ("completed", [CLIP])
+
+
+@pytest.mark.parametrize("code", [400, 401, 402, 403, 404, 422])
+async def test_a_page_of_an_error_leaves_the_paid_request_unknown_and_a_job_as_it_is(
+    tmp_path: Path, code: int
+) -> None:
+    page = (code, "<html><h1>Blocked</h1></html>")
+    service = RunComfy(submit=page)
+    async with open_server(service, tmp_path) as client:
+        made = structured(await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 0}))
+        assert (made["status"], made["request_id"]) == ("unknown", None)
+        service.submit, service.status = (200, {"request_id": ID}), page
+        arguments = ARGUMENTS | {"prompt": "another", "wait_seconds": 20}
+        made = structured(await client.call_tool("generate_video", arguments))
+        assert (made["status"], made["request_id"]) == ("in_queue", ID)
+        assert OUT_OF_DATE in made["next_step"]
+        # The job has ended badly, but this page does not say how.
+        service.status, service.result = (200, {"status": "failed"}), page
+        status = await client.call_tool("check_status", {"request_id": ID, "wait_seconds": 9})
+        assert structured(status)["status"] == "in_queue"
+        service.result = succeeded(CLIP)
+        status = await client.call_tool("check_status", {"request_id": ID, "wait_seconds": 9})
+        assert structured(status)["status"] == "completed"
+
+
 @pytest.mark.parametrize("tool", ["check_status", "get_result"])
 async def test_only_the_token_that_began_a_request_can_prove_that_it_was_not_accepted(
     tmp_path: Path, tool: str
 ) -> None:
-    service = RunComfy(submit=(402, {"request_id": ID}), status=(404, None), result=(404, None))
+    service = RunComfy(submit=(402, {"request_id": ID}), status=GONE, result=GONE)
     async with open_server(service, tmp_path) as client:
         await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 0})
     for token, seen in (("a-renewed-token", "unknown"), (TOKEN, "cancelled")):
@@ -367,7 +411,7 @@ async def test_only_the_token_that_began_a_request_can_prove_that_it_was_not_acc
 
 
 async def test_a_call_that_waits_learns_that_its_request_was_not_accepted(tmp_path: Path) -> None:
-    service = RunComfy(submit=(402, {"request_id": ID}), status=(404, None))
+    service = RunComfy(submit=(402, {"request_id": ID}), status=GONE)
     async with open_server(service, tmp_path) as client:
         made = structured(
             await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 45})

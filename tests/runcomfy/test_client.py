@@ -136,7 +136,10 @@ async def test_an_answer_that_names_no_other_request_is_believed(body: dict[str,
 
 REFUSALS: list[tuple[int, Any, type[RunComfyError], str]] = [
     (400, {"error_code": 400004}, TokenRejected, f"{TOKEN_REJECTED} (400004)."),
-    (401, None, TokenRejected, f"{TOKEN_REJECTED} (401)."),
+    (401, {"error": ""}, TokenRejected, f"{TOKEN_REJECTED} (401)."),
+    (401, None, RunComfyUnavailable, f"{NO_USABLE_ANSWER} (401)."),
+    (404, {}, RunComfyUnavailable, f"{NO_USABLE_ANSWER} (404)."),
+    (422, ["No"], RunComfyUnavailable, f'{NO_USABLE_ANSWER} (422: "No").'),
     (
         402,
         {"detail": "Top up"},
@@ -247,7 +250,8 @@ async def test_the_catalogue_says_what_a_model_costs_and_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "body"), [(404, {}), (400, {"error_code": 400001}), (200, {"error_code": 400001})]
+    ("code", "body"),
+    [(404, {"detail": "No"}), (400, {"error_code": 400001}), (200, {"error_code": 400001})],
 )
 async def test_a_model_that_is_not_in_the_catalogue_is_rejected(code: int, body: Any) -> None:
     seen, _ = await called(lambda client: client.model("a/b"), answer(code, body))

@@ -86,11 +86,33 @@ def test_the_documented_code_takes_precedence_over_the_http_status(
     ],
 )
 @pytest.mark.parametrize("about", ["model", "job"])
-@pytest.mark.parametrize("body", [None, {}, [], "", {"unrelated": "text"}, {"error_code": None}])
+@pytest.mark.parametrize("body", [{"error_code": None}, {"detail": []}, {"request_id": "r-1"}])
 def test_without_a_code_the_http_status_says_what_is_wrong(
     status_code: int, kind: type[RunComfyError], about: About, body: object
 ) -> None:
     assert facts(read_error(status_code, body, about=about)) == said(kind, str(status_code))
+
+
+NOT_RUNCOMFYS: list[object] = [None, {}, [], "", "Not Found", [{"message": "No"}], {"title": "No"}]
+
+
+@pytest.mark.parametrize("status_code", [400, 401, 402, 403, 404, 405, 422, 451])
+@pytest.mark.parametrize("about", ["model", "job"])
+@pytest.mark.parametrize("body", NOT_RUNCOMFYS)
+def test_an_error_that_anything_before_runcomfy_may_have_sent_rejects_nothing(
+    status_code: int, about: About, body: object
+) -> None:
+    error = read_error(status_code, body, about=about)
+    detail = f'{status_code}: "{error_text(body)}"' if error_text(body) else str(status_code)
+    assert facts(error) == said(RunComfyUnavailable, detail)
+
+
+@pytest.mark.parametrize(("status_code", "kind"), [(413, RequestRejected), (429, RateLimited)])
+@pytest.mark.parametrize("body", [None, {}, []])
+def test_whatever_says_that_a_request_is_too_much_has_not_passed_it_on(
+    status_code: int, kind: type[RunComfyError], body: object
+) -> None:
+    assert facts(read_error(status_code, body, about="job")) == said(kind, str(status_code))
 
 
 @pytest.mark.parametrize("status_code", [502, 503, 504])
@@ -105,7 +127,7 @@ def test_a_gateway_error_is_transient(status_code: int) -> None:
 @pytest.mark.parametrize(
     ("status_code", "body", "detail"),
     [
-        (404, None, "404"),
+        (404, {"detail": None}, "404"),
         (404, {"detail": "Not Found"}, '404: "Not Found"'),
         (400, {"error_code": 400001}, "400001"),
         (200, {"error_code": "400001"}, "400001"),

@@ -39,6 +39,10 @@ _BY_STATUS: dict[int, type[Rejection]] = {
     402: BalanceEmpty,
     429: RateLimited,
 }
+# Whoever answers so has not passed the request on.
+_BY_ANYONES_STATUS: dict[int, type[Rejection]] = {413: RequestRejected, 429: RateLimited}
+# An object without any of these may be a gateway's, which does not know what RunComfy did.
+_OWN_FIELDS = {"request_id", "error_code", "error_message", "message", "error", "detail"}
 _UNKNOWN_ID = 400001
 # Unknown codes from here on are RunComfy's own failures and do not reject the request.
 _FIRST_SERVER_ERROR = 500000
@@ -62,7 +66,7 @@ def read_error(
     """Return the error that an answer reports, or None.
 
     A 2xx whose body has an `error_code` is one (client). 400001 and 404 mean that what the request
-    is `about` is unknown.
+    is `about` is unknown. Only a body in RunComfy's form rejects a request.
     """
     code = error_code(body)
     success = httpx.codes.is_success(status_code)
@@ -72,7 +76,8 @@ def read_error(
         return None
     text = error_text(body)
     detail = f"{code or status_code}: {quoted(text, 300)}" if text else f"{code or status_code}"
-    kind = _kind(code, status_code, about)
+    own = not _OWN_FIELDS.isdisjoint(fields(body))
+    kind = _kind(code, status_code, about) if own else _BY_ANYONES_STATUS.get(status_code)
     if kind is None and success and (code or 0) < _FIRST_SERVER_ERROR:
         kind = RequestRejected
     if kind is None:
