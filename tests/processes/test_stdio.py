@@ -158,8 +158,15 @@ def _catches(status: str, number: signal.Signals) -> bool:
         (rb'{"jsonrpc":"2.0","id":7,"method":"ping"', None, "EOF"),
         (b'{"jsonrpc":"2.0","id":' + b"9" * 5000 + b',"method":"ping"}', None, ""),
         (b"[" * 100_000, None, "recursion"),
+        (b'{"id":7,"params":{"id":1,"a":' + b"9" * 5000 + b"}}", 7, "number"),
+        (b'{"params":[[{"id":1}],' + b"[" * 1000 + b"]" * 1001 + b',"id":"x"}', "x", "recursion"),
+        (b'{"id":7,"params":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001, 7, "recursion"),
+        (b'{"method":"id","id":7.5,"id":true,"a":"\\"id\\":8", "id" : 9 ,}', 9, "trailing"),
     ],
-    ids=["surrogate", "surrogate, named", "cut", "number", "deep"],
+    ids=[
+        *("surrogate", "surrogate, named", "cut", "number", "deep", "number inside"),
+        *("deep list inside", "deep object inside", "many ids"),
+    ],
 )
 async def test_a_line_that_cannot_be_read_is_answered(
     servers: Servers, line: bytes, id_: str | int | None, why: str, tmp_path: Path

@@ -5,10 +5,12 @@ The end of stdin, SIGTERM and SIGINT end the process with exit code 0 within a s
 
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from itertools import islice
 from math import inf
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import anyio
 import mcp_types as types
@@ -23,6 +25,13 @@ from .shutdown import end_process, until_signal
 
 END_SECONDS = 0.9
 """How long the process may run on after stdin has ended."""
+
+MOST_PARTS = 1_000_000
+"""How many strings and brackets of an invalid line are searched for its id."""
+
+# A string or a bracket; then what may follow the name "id".
+_PARTS = re.compile(r'"(?:[^"\\]+|\\.)*+"|[\[{}\]]', re.DOTALL)
+_ID = re.compile(r'\s*:\s*("(?:[^"\\]+|\\.)*+"|-?[0-9]{1,18}(?![0-9.eE]))', re.ASCII | re.DOTALL)
 
 
 async def serve_stdio(server: SeedanceServer) -> None:
@@ -85,32 +94,35 @@ def _invalid(line: str) -> types.JSONRPCError | None:
         why = error.errors(include_input=False, include_url=False)[0]["msg"]
     else:
         return None
-    message = _leniently_read(line)
-    try:
-        json.dumps(message, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
+    if "hex escape" in why:
         why = "a text in it contains a lone surrogate"
-    line = f"The line is not valid JSON-RPC: {one_line(why, 200)}. Nothing was done or charged."
+    message = f"The line is not valid JSON-RPC: {one_line(why, 200)}. Nothing was done or charged."
     return types.JSONRPCError(
-        jsonrpc="2.0", id=_id(message), error=types.ErrorData(code=types.PARSE_ERROR, message=line)
+        jsonrpc="2.0",
+        id=_request_id(line),
+        error=types.ErrorData(code=types.PARSE_ERROR, message=message),
     )
 
 
-def _leniently_read(line: str) -> dict[str, object]:
-    """Return what a line holds, empty unless it is a JSON object."""
+def _request_id(line: str) -> str | int | None:
+    """Return the id of an invalid line, None unless the line is a whole object with an id.
+
+    JSON that nests too deeply or has too long a number cannot be parsed, but it has a sender.
+    """
+    depth, found = 0, None
+    for part in islice(_PARTS.finditer(line), MOST_PARTS):
+        if part[0] in "[{":
+            depth += 1
+        elif part[0] in "]}":
+            depth -= 1
+        elif depth == 1 and part[0] == '"id"':
+            found = _ID.match(line, part.end()) or found
     try:
-        message: object = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return cast("dict[str, object]", message) if isinstance(message, dict) else {}
-
-
-def _id(message: dict[str, object]) -> str | int | None:
-    given = message.get("id")
-    if isinstance(given, str):
-        # A lone surrogate cannot be encoded.
-        return given if given.isprintable() else None
-    return given if isinstance(given, int) and not isinstance(given, bool) else None
+        given: str | int | None = json.loads(found[1]) if found and not depth else None
+    except ValueError:
+        return None
+    # A lone surrogate cannot be encoded.
+    return None if isinstance(given, str) and not given.isprintable() else given
 
 
 class _Wire(anyio.AsyncFile[str]):
