@@ -1,5 +1,6 @@
 import json
 import re
+import time
 from typing import Any
 
 import anyio
@@ -177,6 +178,13 @@ def test_a_malformed_request_id_is_refused_in_plain_words() -> None:
         "request_id must be a string of 1 to 128 letters, digits, - or _, as returned by"
         " generate_video."
     )
+
+
+def test_an_image_of_many_megabytes_does_not_stop_the_server() -> None:
+    image = "data:image/png;base64," + "A" * 40_000_000
+    began = time.process_time()
+    check_arguments(SCHEMA, GOOD | {"first_frame_image_url": image})
+    assert time.process_time() - began < 1
 
 
 LONG = st.text(st.characters(), min_size=61, max_size=400) | st.sampled_from(

@@ -105,7 +105,7 @@ def _problem(name: str, value: Any, prop: Mapping[str, Any]) -> str | None:
     for path, part in parts:
         if isinstance(part, str) and not part.strip():
             return f"{path} must not be empty: {_allowed(prop if path == name else _items(prop))}"
-        if isinstance(part, str) and any("\ud800" <= c <= "\udfff" for c in part):
+        if isinstance(part, str) and re.search("[\ud800-\udfff]", part):
             return f"{path} contains half of a surrogate pair; send valid Unicode"
     broken = dict(_broken_keywords(value, prop))
     if not broken:
