@@ -72,6 +72,16 @@ async def test_the_argument_names_come_from_the_model() -> None:
         ("animate_image", {"idea": "Mist."}, "image is required"),
         ("animate_image", {"image": IMAGE_URL, "idea": " "}, "idea is required"),
         ("animate_image", None, "image is required"),
+        (
+            "animate_image",
+            ARGUMENTS | {"idea": "a" * 8193},
+            "idea may have at most 8,192 characters; it has 8,193",
+        ),
+        (
+            "animate_image",
+            ARGUMENTS | {"image": "a" * 10**6},
+            "image may have at most 8,192 characters; it has 1,000,000",
+        ),
     ],
 )
 async def test_an_unknown_prompt_or_a_missing_argument_is_refused(

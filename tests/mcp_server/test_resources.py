@@ -143,6 +143,15 @@ async def test_an_unknown_uri_is_refused_without_a_request(mode: str, uri: str) 
         assert client.paths() == []
 
 
+async def test_a_long_unknown_uri_is_not_repeated_in_full() -> None:
+    uri = "seedance://jobs/" + "a" * 10**6
+    async with open_client() as client:
+        for request in (client.mcp.read_resource(uri), subscribe(client.mcp, uri)):
+            with pytest.raises(MCPError) as refused:
+                await request
+            assert refused.value.data == {"uri": uri[:256]}
+
+
 @both_eras
 async def test_an_unknown_job_is_not_found_after_one_request(mode: str) -> None:
     async with open_client(mode=mode) as client:

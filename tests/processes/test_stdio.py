@@ -185,6 +185,18 @@ async def test_a_line_that_cannot_be_read_is_answered(
             assert [tool["name"] for tool in listed["result"]["tools"]] == TOOLS
 
 
+async def test_an_unknown_method_is_not_repeated_at_length(
+    servers: Servers, tmp_path: Path
+) -> None:
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with servers.stdio(environment(tmp_path)) as pipes:
+            for number, name in enumerate(["no/such", "x" * 10**6]):
+                answer = await pipes.request(number, name, {"_meta": MODERN_META})
+                error = {"code": -32601, "message": "Method not found"}
+                assert answer["error"].pop("data") == (name if number == 0 else "x" * 59 + "…")
+                assert answer["error"] == error
+
+
 @pytest.mark.parametrize(
     ("answered", "status", "is_error"), [(True, "in_queue", False), (False, "unknown", True)]
 )

@@ -28,6 +28,9 @@ ANIMATE_IMAGE = types.Prompt(
     ],
 )
 
+MOST_CHARACTERS = 8192
+"""How long an argument may be: no longer URL works."""
+
 
 class Prompts:
     """Answers the requests about prompts, for the model that clips are made with."""
@@ -49,14 +52,21 @@ class Prompts:
             raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {one_line(params.name)}")
         given = params.arguments or {}
         for argument in ANIMATE_IMAGE.arguments or []:
-            if not given.get(argument.name, "").strip():
-                problem = f"{argument.name} is required: {argument.description}"
-                raise MCPError(types.INVALID_PARAMS, problem)
+            if problem := _problem(argument, given.get(argument.name, "")):
+                raise MCPError(types.INVALID_PARAMS, f"{argument.name} {problem}")
         text = _animate_image(self._model, self._names, image=given["image"], idea=given["idea"])
         message = types.PromptMessage(
             role="user", content=types.TextContent(type="text", text=text)
         )
         return types.GetPromptResult(description=ANIMATE_IMAGE.description, messages=[message])
+
+
+def _problem(argument: types.PromptArgument, value: str) -> str | None:
+    if not value.strip():
+        return f"is required: {argument.description}"
+    if len(value) > MOST_CHARACTERS:
+        return f"may have at most {MOST_CHARACTERS:,} characters; it has {len(value):,}"
+    return None
 
 
 def _text_and_image(model: Model) -> tuple[str, str] | None:

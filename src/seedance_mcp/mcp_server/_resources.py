@@ -22,6 +22,9 @@ from ._subscriptions import Subscriptions
 
 MOST_LISTED_JOBS = 20
 
+MOST_CHARACTERS = 256
+"""How much of an unknown URI is repeated; ours are shorter."""
+
 LEGACY_NOT_FOUND = -32002
 """The error code of 2025-11-25 for an unknown resource, which 2026-07-28 withdrew."""
 
@@ -129,4 +132,4 @@ class Resources:
 def _not_found(context: Context, uri: str) -> MCPError:
     modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
     code = types.INVALID_PARAMS if modern else LEGACY_NOT_FOUND
-    return MCPError(code, f"Resource not found: {one_line(uri)}", {"uri": uri})
+    return MCPError(code, f"Resource not found: {one_line(uri)}", {"uri": uri[:MOST_CHARACTERS]})

@@ -9,7 +9,7 @@ import anyio
 import mcp_types as types
 from mcp.server.context import HandlerResult
 from mcp.server.extension import Extension, compose_tool_call_handler
-from mcp.server.lowlevel import Server
+from mcp.server.lowlevel.server import HandlerEntry, Server
 from mcp.shared.exceptions import MCPError
 
 from seedance_mcp import __version__
@@ -110,6 +110,13 @@ class SeedanceServer(Server[LazyService]):
             if lists is not None:
                 lists.list_changed = False
         return capabilities
+
+    def get_request_handler(self, method: str) -> HandlerEntry[LazyService] | None:
+        """Return a method's handler; the SDK would repeat the name of an unknown one in full."""
+        handler = super().get_request_handler(method)
+        if handler is None:
+            raise MCPError(types.METHOD_NOT_FOUND, "Method not found", one_line(method))
+        return handler
 
     async def finish_calls(self) -> None:
         """Let every waiting call answer with what it knows, and wait until the answers are sent."""
