@@ -51,7 +51,7 @@ async def fill(folder: Path) -> None:
                 finished_at=at,
                 outputs=Outputs(videos=(f"https://outputs.example/{number}.mp4",)),
             )
-            rows.insert(job, at=at)
+            rows.write(job, at=at)
 
 
 async def opening(folder: Path) -> float:

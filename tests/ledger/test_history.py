@@ -107,7 +107,7 @@ async def test_what_is_left_of_a_refused_job_leaves_after_an_hour(
     async with opened(tmp_path) as store:
         await begin(store, job())
         await begin(store, job(2))
-        await store.discard(job())
+        await store.discard(job(), NOON)
     for minutes, rows in ((59, 2), (61, 1)):
         async with opened(tmp_path, now=NOON + timedelta(minutes=minutes)) as store:
             assert (await store.recent("o", limit=9)).total == 1

@@ -33,7 +33,7 @@ async def test_the_hourly_limit_counts_started_jobs_and_says_when_the_next_is_al
         )
         with pytest.raises(SpendingLimitReached):
             await begin(store, replace(fourth, owner="another origin"), limits=three)
-        await store.discard(job(2))
+        await store.discard(job(2), NOON)
         assert await begin(store, fourth, limits=three) == fourth
         late = job(5, created_at=NOON + timedelta(hours=1))
         assert await begin(store, late, limits=three) == late

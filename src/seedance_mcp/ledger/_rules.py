@@ -1,12 +1,14 @@
 """What the ledger decides, written once over row operations.
 
-A database implements `Rows`; the functions below never see SQL. Each runs in one transaction.
+A database implements `Rows`; the functions below never see SQL. Each runs in one transaction, and
+those that the service uses are the methods of `Store`.
 """
 
-from collections.abc import Callable, Collection, Mapping
+import hmac
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from hashlib import sha256
 
 from seedance_mcp.errors import LedgerError
 from seedance_mcp.jobs.job import EVERYONE, OWED_FOR, Job, advance, is_owed, merge
@@ -20,6 +22,8 @@ from seedance_mcp.spending.limits import (
     check_hourly_limit,
 )
 
+from ._rows import Page, Rows
+
 MAX_SUBMIT_TIME = timedelta(seconds=60)
 """Longer than a paid request is under way, connecting and both attempts included."""
 
@@ -28,71 +32,35 @@ _MOST_COMPARED_JOBS = 100
 _MOST_JOBS_WITH_FILES = 1000
 """How many of the newest jobs are compared with a call whose local image is gone."""
 
-
 _MOST_TRACES = 1000
 
 
-class Rows(Protocol):
-    """Row operations on one open transaction, on behalf of one process.
+def token_hash(rows: Rows, token: str) -> str:
+    """Return a keyed hash of a token in hex, which does not reveal it."""
+    return hmac.new(rows.secret(), token.encode(), sha256).hexdigest()
 
-    Lists are newest first, but for `started`. Without `statuses`, jobs in every state are meant.
-    Neither `nth_newest_created_at` nor `started` counts jobs that were started elsewhere, whose
-    model is unknown.
 
-    Attributes:
-        unreadable: The damaged rows that were left out so far, each by our id, with its
-            request_id, or our id if it has none.
-    """
+def get(rows: Rows, job: Job) -> Job | None:
+    """Return a job as it is now, None if the ledger does not have it."""
+    return rows.by_id(job.id)
 
-    process: str
-    unreadable: dict[str, str]
 
-    # The key of the tokens' hash.
-    def secret(self) -> bytes: ...
+def find(rows: Rows, request_id: str, owner: str) -> Job | None:
+    """Return an owner's job by RunComfy's id, None if the ledger does not have it."""
+    return rows.by_request_id(request_id, owner)
 
-    def by_id(self, job_id: str) -> Job | None: ...
 
-    def by_request_id(self, request_id: str, owner: str) -> Job | None: ...
-
-    # Those with a job's fingerprint, at most 1000.
-    def identical(self, job: Job) -> list[Job]: ...
-
-    def damaged_twin(self, job: Job, *, since: datetime) -> str | None:
-        """Return the name of a damaged row with a job's fingerprint that `identical` left out."""
-        ...
-
-    def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]: ...
-
-    def count(self, owner: str, *, statuses: Collection[Status]) -> int: ...
-
-    # When the last jobs up to a time were created, by our id.
-    def latest(self, until: datetime, *, limit: int) -> Mapping[str, datetime]: ...
-
-    def nth_newest_created_at(
-        self, n: int, *, since: datetime, until: datetime
-    ) -> datetime | None: ...
-
-    # Without the cancelled ones, oldest first.
-    def started(self, *, since: datetime, until: datetime) -> list[Job]: ...
-
-    # Every one, with the process that sends its POST.
-    def submitting(self) -> list[tuple[Job, str]]: ...
-
-    # All that ended before a time, damaged ones of that age, and perhaps others.
-    def over_before(self, time: datetime) -> list[Job]: ...
-
-    # As this process's. Inserting, updating and deleting keep the job's events.
-    def insert(self, job: Job, *, at: datetime) -> None: ...
-
-    def update(self, job: Job, *, at: datetime) -> None: ...
-
-    def set_field(self, job: Job, field: Literal["acknowledged_by", "saved_to"]) -> None: ...
-
-    def delete(self, job: Job) -> None: ...
+def recent(rows: Rows, owner: str, *, statuses: Collection[Status] = (), limit: int) -> Page:
+    """Return an owner's newest jobs: those in the given states, or all if none is given."""
+    jobs = rows.newest(owner, statuses=statuses, limit=limit)
+    total = rows.count(owner, statuses=statuses)
+    return Page(jobs=jobs, total=total, unreadable=tuple(rows.unreadable.values()))
 
 
 def begin(rows: Rows, job: Job, *, force_new: bool, limits: SpendingLimits) -> Job:
-    """Insert a new job, or return the earlier one that the call repeats.
+    """Write a new job, or return the earlier one that the call repeats unless `force_new`.
+
+    Limits count the jobs of all processes and owners.
 
     Raises:
         SpendingLimitReached: No other job may start now.
@@ -103,11 +71,11 @@ def begin(rows: Rows, job: Job, *, force_new: bool, limits: SpendingLimits) -> J
     # Counted in the same transaction as the insert: else two processes could both start the
     # last job that is allowed.
     latest = now + MAX_AHEAD
-    oldest = rows.nth_newest_created_at(limits.jobs_per_hour, since=now - HOUR, until=latest)
+    oldest = rows.nth_newest(limits.jobs_per_hour, since=now - HOUR, until=latest)
     check_hourly_limit(job, oldest, limits)
     if limits.usd_per_day is not None:
         check_daily_limit(job, rows.started(since=now - DAY, until=latest), limits)
-    rows.insert(job, at=now)
+    rows.write(job, at=now)
     return job
 
 
@@ -132,21 +100,32 @@ def find_owed(rows: Rows, job: Job) -> Job | None:
 
 
 def discard(rows: Rows, job: Job, now: datetime) -> None:
-    """Leave no more of a refused job than that it was refused: other processes may wait for it."""
+    """Leave no more of a job than that it certainly was not accepted, without an owner.
+
+    Other processes may wait for it; no list has it.
+    """
     trace = Job(id=job.id, created_at=job.created_at, status=Status.CANCELLED, finished_at=now)
-    rows.update(trace, at=now)
+    rows.write(trace, at=now)
 
 
 def acknowledge(rows: Rows, request_id: str, owner: str) -> None:
-    """Note that a later call brought a job's request_id to this process."""
+    """Write that a later call brought a job's request_id to this process."""
     job = rows.by_request_id(request_id, owner)
     if job and not {rows.process, EVERYONE}.intersection(job.acknowledged_by):
         job = replace(job, acknowledged_by=(*job.acknowledged_by, rows.process))
         rows.set_field(job, "acknowledged_by")
 
 
+def note_failure_told(rows: Rows, job: Job) -> None:
+    """Write that an answer has said that a job failed, which ends what is owed."""
+    rows.set_field(replace(job, acknowledged_by=(EVERYONE,)), "acknowledged_by")
+
+
 def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Job:
-    """Advance a job by an observation and return it as it is now."""
+    """Advance a job by an observation and return it as it is now.
+
+    A job that was started elsewhere enters the ledger with its first observation.
+    """
     stored = rows.by_id(job.id) or _with_same_request(rows, job)
     adopted = (stored or job).model_id is None
     if adopted and (lost := _job_with_arguments_of(rows, job, observation)):
@@ -157,7 +136,7 @@ def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Jo
     if stored is None:
         # Started elsewhere, with the same token.
         new = advance(job, observation, now)
-        rows.insert(new, at=now)
+        rows.write(new, at=now)
         return new
     # Where the ledger could not be written when RunComfy answered, the caller alone has the id.
     advanced = advance(
@@ -173,12 +152,12 @@ def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Jo
             why = "RunComfy answered with the request_id of another job."
             advanced = advance(stored, OutcomeLost(why=why), now)
     if advanced != stored:
-        rows.update(advanced, at=now)
+        rows.write(advanced, at=now)
     return advanced
 
 
 def set_saved_to(rows: Rows, job: Job) -> None:
-    """Write where a job's files are, of which the ledger may know more than the job by now."""
+    """Write where a job's files are, of which the ledger may know more than its `saved_to`."""
     stored = rows.by_id(job.id)
     placed = job.with_outputs(stored.outputs) if stored and job.outputs else job
     rows.set_field(placed, "saved_to")
@@ -194,7 +173,7 @@ def settle_dead_processes(
     for job, process in rows.submitting():
         alive = is_alive(process)
         if alive is False or (alive is None and abs(now - job.created_at) > MAX_SUBMIT_TIME):
-            rows.update(advance(job, OutcomeLost(), now), at=now)
+            rows.write(advance(job, OutcomeLost(), now), at=now)
 
 
 def delete_old(rows: Rows, history: timedelta, now: datetime) -> None:

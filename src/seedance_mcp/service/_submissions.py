@@ -157,7 +157,9 @@ class Submissions:
         except SeedanceError as error:
             error.charge = NOTHING_CHARGED
             submission.error = error
-            await self._write(submission, lambda: self._store.discard(submission.job))
+            await self._write(
+                submission, lambda: self._store.discard(submission.job, self._clock.now())
+            )
         except Exception:
             # It runs beside other paid requests, which a bug must not take down.
             logger.exception("Recording %s broke", submission.job.request_id or "a paid request")

@@ -77,7 +77,7 @@ class SqliteStore(Store):
     def _is_alive(self, process: str) -> bool | None:
         return self._opened[1].is_alive(process) if self._opened else None
 
-    async def _run(self, step: Callable[[SqliteRows], _T], *, writes: bool = False) -> _T:
+    async def run(self, step: Callable[[SqliteRows], _T], *, writes: bool = False) -> _T:
         deadline = anyio.current_time() + LOCK_TIMEOUT_SECONDS
         while True:
             try:
@@ -102,7 +102,9 @@ class SqliteStore(Store):
     def _transaction(self, step: Callable[[SqliteRows], _T], *, writes: bool) -> _T:
         connection, processes = self._open()
         with transaction(connection, writes=writes):
-            return step(SqliteRows(connection, processes.process))
+            rows = SqliteRows(connection, processes.process)
+            self._settle(rows)
+            return step(rows)
 
     def _open(self) -> tuple[sqlite3.Connection, LiveProcesses]:
         if self._places and not self._is_in_place(*self._places):
