@@ -13,6 +13,7 @@ Whatever stops the sequence before step 6 costs nothing.
 """
 
 from dataclasses import replace
+from math import inf
 from uuid import uuid4
 
 import anyio
@@ -32,17 +33,12 @@ SUBMIT_RESERVE_SECONDS = 2.0
 
 
 async def purchase(
-    service: Components,
-    arguments: JSONObject,
-    *,
-    wait_seconds: float,
-    deadline: float,
-    force_new: bool,
+    service: Components, arguments: JSONObject, *, deadline: float, force_new: bool
 ) -> tuple[JobReport, Submission | None]:
     """Buy a clip, or find the job of an identical earlier call.
 
-    `wait_seconds` is the budget of the whole call, 0 for one that does not wait, and `deadline` is
-    when it is used up, on the event loop's clock, in seconds.
+    `deadline` is when the call is to answer, on the event loop's clock, in seconds; infinite for
+    one that does not wait for the clip.
 
     Returns:
         The job, and its paid request if that is under way in this process.
@@ -51,15 +47,10 @@ async def purchase(
         SeedanceError: Nothing was bought, and why.
     """
     new = await _new_job(service)
-    timeout = _preflight_seconds(wait_seconds)
-    if not force_new:
-        # Before the preflight: the images of a repeated call may be gone by now.
-        began = anyio.current_time()
-        files = await service.preflight.identify(arguments, timeout=timeout)
-        timeout -= anyio.current_time() - began
-        wish = replace(new, arguments=arguments, files=files)
-        if job := await service.store.find_owed(wish):
-            return JobReport(job=job, reused=True), service.submissions.find(job)
+    checked_by = _preflight_deadline(deadline)
+    if not force_new and (owed := await _find_owed(service, new, arguments, checked_by)):
+        return JobReport(job=owed, reused=True), service.submissions.find(owed)
+    timeout = checked_by - anyio.current_time()
     checked = await service.preflight.check(arguments, timeout=timeout)
     limits = await service.prices.limits(service.limits, deadline)
     new = replace(new, arguments=checked.arguments, files=checked.files)
@@ -84,8 +75,18 @@ async def _new_job(service: Components) -> Job:
     )
 
 
-def _preflight_seconds(wait_seconds: float) -> float:
-    """Return how long the preflight of a call may take, of its whole budget."""
-    if not wait_seconds:
-        return PREFLIGHT_TIMEOUT_SECONDS
-    return max(wait_seconds / 2, wait_seconds - SUBMIT_RESERVE_SECONDS)
+async def _find_owed(
+    service: Components, new: Job, arguments: JSONObject, deadline: float
+) -> Job | None:
+    """Return the job that an identical earlier call is owed, before its images are checked."""
+    timeout = deadline - anyio.current_time()
+    files = await service.preflight.identify(arguments, timeout=timeout)
+    return await service.store.find_owed(replace(new, arguments=arguments, files=files))
+
+
+def _preflight_deadline(deadline: float) -> float:
+    """Return when the preflight of a call that is to answer by a deadline must be over."""
+    now = anyio.current_time()
+    if deadline == inf:
+        return now + PREFLIGHT_TIMEOUT_SECONDS
+    return max((now + deadline) / 2, deadline - SUBMIT_RESERVE_SECONDS)

@@ -44,9 +44,7 @@ class Service(Components):
             SpendingLimitReached: A limit does not allow another job.
         """
         deadline = anyio.current_time() + wait_seconds if wait_seconds else inf
-        report, submission = await purchase(
-            self, arguments, wait_seconds=wait_seconds, deadline=deadline, force_new=force_new
-        )
+        report, submission = await purchase(self, arguments, deadline=deadline, force_new=force_new)
         await watch(report)
         job = await self.submissions.wait(report.job, submission, deadline)
         report = replace(report, job=job)
