@@ -1,9 +1,9 @@
 """Paid requests under way: each is sent once, outlives its call, and ends up in the ledger."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from math import inf
 
 import anyio
@@ -14,7 +14,6 @@ from seedance_mcp.errors import (
     NOTHING_CHARGED,
     LedgerError,
     OutcomeUnknown,
-    RequestRejected,
     SeedanceError,
     ServerStopping,
 )
@@ -40,8 +39,6 @@ WRITE_AGAIN_SECONDS = 2.0
 WRITE_GRACE_SECONDS = 0.3
 """How long writing an answer may take when the process ends."""
 
-_shielded = partial(anyio.CancelScope, shield=True)
-
 
 @dataclass(kw_only=True)
 class Submission:
@@ -49,16 +46,11 @@ class Submission:
 
     Attributes:
         answered: Set when the request was answered, or will not be.
-        request_scope: Shields the request from the end of the server, since its answer holds an
-            id that is paid for.
-        write_scope: Shields writing that answer to the ledger.
         error: Why RunComfy refused the job, None if it may have accepted it.
     """
 
     job: Job
     answered: anyio.Event = field(default_factory=anyio.Event)
-    request_scope: anyio.CancelScope = field(default_factory=_shielded)
-    write_scope: anyio.CancelScope = field(default_factory=_shielded)
     error: SeedanceError | None = None
 
 
@@ -75,12 +67,15 @@ class Submissions:
     _under_way: dict[str, Submission] = field(default_factory=dict[str, Submission], init=False)
     # When the requests under way are cancelled; infinite until the server shuts down.
     _ends_at: float = field(default=inf, init=False)
+    # What is shielded until then, each with how much longer.
+    _scopes: dict[anyio.CancelScope, float] = field(
+        default_factory=dict[anyio.CancelScope, float], init=False
+    )
 
     def submit(self, job: Job) -> None:
         """Send the paid request of a job that is in the ledger, unless the server shuts down."""
-        submission = self._under_way[job.id] = Submission(job=job)
-        self._bound(submission)
-        self._tasks.start_soon(self._submit, submission)
+        self._under_way[job.id] = Submission(job=job)
+        self._tasks.start_soon(self._submit, self._under_way[job.id])
 
     def find(self, job: Job) -> Submission | None:
         """Return a job's paid request while it is under way in this process."""
@@ -109,12 +104,18 @@ class Submissions:
     def shut_down(self, grace_seconds: float) -> None:
         """Send no more requests, and cancel those that are not answered within some seconds."""
         self._ends_at = min(self._ends_at, anyio.current_time() + grace_seconds)
-        for submission in self._under_way.values():
-            self._bound(submission)
+        for scope, longer in self._scopes.items():
+            scope.deadline = self._ends_at + longer
 
-    def _bound(self, submission: Submission) -> None:
-        submission.request_scope.deadline = self._ends_at
-        submission.write_scope.deadline = self._ends_at + WRITE_GRACE_SECONDS
+    @contextmanager
+    def _shielded(self, *, longer: float = 0.0) -> Generator[None, None, None]:
+        """Shield what is paid for from the end of the server, for as long as that may take."""
+        with anyio.CancelScope(shield=True, deadline=self._ends_at + longer) as scope:
+            self._scopes[scope] = longer
+            try:
+                yield
+            finally:
+                del self._scopes[scope]
 
     async def _wait_for_other_process(self, job: Job, deadline: float) -> Job:
         """Wait until the ledger has the answer to a request that another process sent."""
@@ -123,43 +124,32 @@ class Submissions:
         with anyio.CancelScope(deadline=min(deadline, latest)):
             while seen is None or seen.status is Status.SUBMITTING:
                 await self._clock.sleep(READ_AGAIN_SECONDS)
-                seen = await self._read(job)
-        lost = OutcomeLost(why="The ledger has lost it, or its row is damaged.")
-        return seen or advance(job, lost, self._clock.now())
-
-    async def _read(self, job: Job) -> Job | None:
-        try:
-            stored = await self._store.get(job)
-        except LedgerError:
-            # That says nothing about whether the request was accepted.
-            return job
-        if stored and not stored.owner:
-            refused = RequestRejected(
+                with suppress(LedgerError):  # which says nothing about the request
+                    seen = await self._store.get(job)
+        if seen and not seen.owner:
+            raise SeedanceError(
                 "RunComfy rejected the same request, just sent by another server on this machine;"
                 " call generate_video again to see why."
             )
-            refused.charge = NOTHING_CHARGED
-            raise refused
-        return stored
+        lost = OutcomeLost(why="The ledger has lost it, or its row is damaged.")
+        return seen or advance(job, lost, self._clock.now())
 
     async def _submit(self, submission: Submission) -> None:
         """Send the paid request and record its outcome, even if no call waits any more."""
         try:
             outcome = OutcomeLost(why="The server ended before RunComfy had answered.")
-            with submission.request_scope:
+            with self._shielded():
                 outcome = await self._send(submission.job)
             # First, whatever happens to the ledger: the id is paid for.
             if outcome.request_id:
                 logger.info("RunComfy answered a paid request with %s", outcome.request_id)
             if isinstance(outcome, OutcomeLost):
                 logger.warning("The outcome of a paid request is unknown: %s", outcome.why)
-            await self._record(submission, outcome)
+            await self._write(submission, outcome)
         except SeedanceError as error:
             error.charge = NOTHING_CHARGED
             submission.error = error
-            await self._write(
-                submission, lambda: self._store.discard(submission.job, self._clock.now())
-            )
+            await self._write(submission, None)
         except Exception:
             # It runs beside other paid requests, which a bug must not take down.
             logger.exception("Recording %s broke", submission.job.request_id or "a paid request")
@@ -167,35 +157,27 @@ class Submissions:
             submission.answered.set()
             del self._under_way[submission.job.id]
 
-    async def _record(self, submission: Submission, outcome: Accepted | OutcomeLost) -> None:
-        """Write the outcome to the ledger; callers see it even if that takes long."""
-        before, now = submission.job, self._clock.now()
-        submission.job = advance(before, outcome, now)
+    async def _write(self, submission: Submission, outcome: Accepted | OutcomeLost | None) -> None:
+        """Write an outcome, None for a refusal, to the ledger, and repeat that until it succeeds.
 
-        async def write() -> None:
-            submission.job = await self._store.observe(before, outcome, now)
-            self._changes.announce(before, submission.job)
-
-        await self._write(submission, write)
-
-    async def _write(self, submission: Submission, write: Callable[[], Awaitable[None]]) -> None:
-        """Repeat a write to the ledger until it succeeds; until then the request is under way.
-
-        Giving up would lose an id that is paid for, or leave others waiting for a refused request.
+        Callers see the outcome even if that takes long. Giving up would lose an id that is paid
+        for, or leave others waiting for a refused request.
         """
-        with submission.write_scope:
+        before, now = submission.job, self._clock.now()
+        if outcome:
+            submission.job = advance(before, outcome, now)
+        with self._shielded(longer=WRITE_GRACE_SECONDS):
             while True:
                 try:
-                    return await write()
+                    if outcome is None:
+                        return await self._store.discard(before, now)
+                    submission.job = await self._store.observe(before, outcome, now)
+                    return self._changes.announce(before, submission.job)
                 except Exception as error:
-                    known = isinstance(error, LedgerError)
                     if not submission.answered.is_set():
-                        logger.error(
-                            "%s The outcome of %s is not written yet.",
-                            error.message if known else "The ledger broke.",
-                            submission.job.request_id or "a refused request",
-                            exc_info=not known,
-                        )
+                        name = submission.job.request_id or "a refused request"
+                        bug = not isinstance(error, LedgerError)
+                        logger.error("%s is not written yet: %s", name, error, exc_info=bug)
                 submission.answered.set()
                 await self._clock.sleep(WRITE_AGAIN_SECONDS)
 
