@@ -5,10 +5,13 @@ job that is paid for must reach the caller even when the disk has filled up sinc
 """
 
 import logging
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import uuid4
 
+from seedance_mcp.bounded import BoundedDict
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import LedgerError, TokenMissing
 from seedance_mcp.jobs.job import EVERYONE, Job, advance
@@ -19,11 +22,17 @@ from .reports import OnJobChange
 
 logger = logging.getLogger(__name__)
 
-MOST_POLL_TIMES = 10_000
-"""How many jobs' last poll times are kept in memory."""
+MOST_REMEMBERED_JOBS = 10_000
+"""How many jobs' last polls and announced states are kept; a forgotten one may come twice."""
 
-MOST_ANNOUNCED_JOBS = 5_000
-"""How many jobs' announced states are kept; a forgotten one may be announced twice."""
+
+@contextmanager
+def _logged(consequence: str) -> Generator[None, None, None]:
+    """Log a failure of the ledger with its consequence, and go on."""
+    try:
+        yield
+    except LedgerError as error:
+        logger.error("%s %s", error.message, consequence)
 
 
 @dataclass(eq=False, repr=False)
@@ -35,17 +44,15 @@ class ChangeFeed:
     """
 
     _on_change: OnJobChange
-    _last: dict[str, tuple[object, ...]] = field(
-        default_factory=dict[str, tuple[object, ...]], init=False
+    _last: BoundedDict[str, tuple[object, ...]] = field(
+        default_factory=lambda: BoundedDict(MOST_REMEMBERED_JOBS), init=False
     )
 
     def announce(self, before: Job, now: Job) -> None:
         """Announce a job if it differs from what was seen here last, or else from `before`."""
         key = now.request_id or now.id
-        last = self._last.pop(key, None) or _visible(before)
+        last = self._last.get(key, _visible(before))
         self._last[key] = _visible(now)
-        if len(self._last) > MOST_ANNOUNCED_JOBS:
-            del self._last[next(iter(self._last))]
         if last != _visible(now):
             try:
                 self._on_change(now)
@@ -70,7 +77,9 @@ class JobTracker:
     _token: str | None
     _clock: Clock
     _changes: ChangeFeed
-    _polled_at: dict[str, datetime] = field(default_factory=dict[str, datetime], init=False)
+    _polled_at: BoundedDict[str, datetime] = field(
+        default_factory=lambda: BoundedDict(MOST_REMEMBERED_JOBS), init=False
+    )
 
     async def token_hash(self) -> str:
         """Return the keyed hash of the token.
@@ -85,10 +94,9 @@ class JobTracker:
 
     async def is_of_token(self, job: Job) -> bool:
         """Return whether the token certainly began a job."""
-        try:
+        with suppress(LedgerError):
             return job.token_hash == await self.token_hash()
-        except LedgerError:
-            return False
+        return False
 
     async def find(self, request_id: str) -> Job | None:
         """Return a job by its request id, None if the ledger has none or cannot be read.
@@ -98,11 +106,9 @@ class JobTracker:
         """
         if not self._token:
             raise TokenMissing
-        try:
+        with _logged(f"It is not known whether it has {request_id}."):
             return await self._store.find(request_id, self.owner)
-        except LedgerError as error:
-            logger.error("%s It is not known whether it has %s.", error.message, request_id)
-            return None
+        return None
 
     def adopt(self, request_id: str) -> Job:
         """Return a record for a job that another machine began.
@@ -114,19 +120,14 @@ class JobTracker:
 
     async def acknowledge(self, request_id: str) -> None:
         """Record that a later call brought a job's request_id: its identical calls buy anew."""
-        try:
+        with _logged(f"An identical call gets {request_id} back."):
             await self._store.acknowledge(request_id, self.owner)
-        except LedgerError as error:
-            logger.error("%s An identical call gets %s back.", error.message, request_id)
 
     async def note_told(self, job: Job) -> None:
         """Record that an answer says how a job stands, if that is that it failed."""
-        if job.status is not Status.FAILED or EVERYONE in job.acknowledged_by:
-            return
-        try:
-            await self._store.note_failure_told(job)
-        except LedgerError as error:
-            logger.error("%s An identical call gets %s back.", error.message, job.request_id)
+        if job.status is Status.FAILED and EVERYONE not in job.acknowledged_by:
+            with _logged(f"An identical call gets {job.request_id} back."):
+                await self._store.note_failure_told(job)
 
     async def observe(self, job: Job, seen: Observation) -> Job:
         """Return a job advanced by an observation, in the ledger if it can be written."""
@@ -135,38 +136,32 @@ class JobTracker:
         became = advance(job, seen, now)
         if became == job and job.owner and job.request_id and job.model_id:
             return job
-        try:
+        with _logged(f"The state of {job.request_id} is not written."):
             # A job that was begun elsewhere has no owner before it is in the ledger.
             owned = replace(job, owner=self.owner)
             became = await self._store.observe(owned, seen, now)
-        except LedgerError as error:
-            logger.error("%s The state of %s is not written.", error.message, job.request_id)
         self._changes.announce(job, became)
         return became
 
     async def current(self, job: Job) -> Job:
         """Return a job as the ledger has it, or as given if the ledger cannot be read."""
-        try:
+        with suppress(LedgerError):
             return await self._store.get(job) or job
-        except LedgerError:
-            return job
+        return job
 
     async def record_files(self, job: Job) -> bool:
         """Record where a job's files were saved, and return whether the ledger could be written."""
         try:
-            await self._store.set_saved_to(job)
-        except LedgerError as error:
-            logger.error("%s The files of %s are saved.", error.message, job.request_id)
+            with _logged(f"The files of {job.request_id} are saved."):
+                await self._store.set_saved_to(job)
+                return True
             return False
         finally:
             self._changes.announce(replace(job, saved_to=()), job)
-        return True
 
     def _with_poll_time(self, job: Job, seen: Observation) -> Observation:
         """Remember when a job was polled, and add that to the observation that ends it."""
         if isinstance(seen, Succeeded | Failed):
             return replace(seen, looked_at=self._polled_at.pop(job.id, None))
         self._polled_at[job.id] = self._clock.now()
-        if len(self._polled_at) > MOST_POLL_TIMES:
-            del self._polled_at[next(iter(self._polled_at))]
         return seen

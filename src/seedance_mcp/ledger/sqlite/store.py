@@ -78,6 +78,7 @@ class SqliteStore(Store):
         return self._opened[1].is_alive(process) if self._opened else None
 
     async def run(self, step: Callable[[SqliteRows], _T], *, writes: bool = False) -> _T:
+        """Run a step in one transaction, waiting some seconds for other processes' locks."""
         deadline = anyio.current_time() + LOCK_TIMEOUT_SECONDS
         while True:
             try:
