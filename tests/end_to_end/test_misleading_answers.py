@@ -51,7 +51,7 @@ class RunComfy:
         if leaf not in {"status", "result", "cancel"}:
             leaf = "submit" if request.method == "POST" else "catalogue"
         code, body = getattr(self, leaf, (404, None))
-        page = {"html": body} if isinstance(body, str) else {"json": body}
+        page: dict[str, Any] = {"html": body} if isinstance(body, str) else {"json": body}
         return httpx.Response(code, **page)
 
 

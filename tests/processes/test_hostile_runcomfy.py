@@ -120,6 +120,11 @@ def long_text() -> bytes:
     return b'{"status": "completed", "x": "\xf0\x9f\x98\x80' + b"x" * 13_000_000 + b'"}'
 
 
+def large(head: bytes, tail: bytes = b'"}', *, fill: bytes = b"x") -> bytes:
+    """Return a body of 13 MB, all of it one text that takes four bytes a character."""
+    return head + "😀".encode() + fill * (13_000_000 // len(fill)) + tail
+
+
 def many_parts(count: int) -> bytes:
     """Return a list of so many empty objects."""
     return b"[" + b"{}," * count + b"{}]"
@@ -144,4 +149,49 @@ def test_no_answer_of_runcomfy_fells_or_stops_the_server_or_loses_an_id_that_it_
     victim: Victim, submit: Hostility, status: Hostility, result: Hostility, cancel: Hostility
 ) -> None:
     anyio.run(lambda: attack(victim, submit, status=status, result=result, cancel=cancel))
+    assert victim.megabytes < MAX_MEGABYTES
+
+
+LARGE = {
+    "an error": Hostility(status=400, body=partial(large, b'{"error": "')),
+    "an error that is retried": Hostility(status=503, body=partial(large, b'{"message": "')),
+    "a list of errors": Hostility(
+        status=400,
+        body=partial(large, b'{"detail": ["', b'"]}', fill=b"x" * 9990 + b'", "\\ud83d\\ude00'),
+    ),
+    "a status": Hostility(body=partial(large, b'{"status": "')),
+    "another id": Hostility(body=partial(large, b'{"status": "completed", "request_id": "')),
+    "an echo": Hostility(
+        body=partial(large, b'{"status": "succeeded", "output": {}, "input": {"x": "', b'"}}')
+    ),
+    "an output": Hostility(
+        body=partial(large, b'{"status": "succeeded", "output": {"video": "', b'"}}')
+    ),
+    "too many parts": Hostility(body=partial(large, b'["', b'"' + b",[]" * 200_000 + b"]")),
+    "zipped": Hostility(
+        body=partial(large, b'{"status": "completed", "error_code": "'), said="gzip", done="gzip"
+    ),
+    "damaged": Hostility(body=partial(large, b'{"status": "', b"")),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_large_answers_to_several_calls_at_once_do_not_fill_memory(
+    victim: Victim, kind: str
+) -> None:
+    victim.hostile.answers = dict.fromkeys(["submit", "status", "result", "cancel"], LARGE[kind])
+
+    async def call() -> None:
+        server = victim.server
+        calls = [
+            server.send_call(tool, request_id=f"{tool}-{number}", **more)
+            for number in range(3)
+            for tool, more in (("check_status", {"wait_seconds": 0}), ("get_result", {}))
+        ]
+        calls += [server.send_call("cancel_job", request_id="a"), server.send_call("list_jobs")]
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            for one in calls:
+                assert "broke inside this server" not in str(await server.answer(one))
+
+    anyio.run(call)
     assert victim.megabytes < MAX_MEGABYTES

@@ -108,8 +108,9 @@ async def test_every_kind_of_failure_counts_as_an_attempt() -> None:
 async def test_an_error_that_a_retry_would_not_change_is_not_retried(status_code: int) -> None:
     seen, pauses = await got(answer(status_code, {"message": "No"}))
     assert isinstance(seen, HttpAnswer)
-    assert (seen.status_code, seen.body, pauses) == (status_code, {"message": "No"}, [])
+    assert (seen.status_code, pauses) == (status_code, [])
     assert seen.error is not None
+    assert '"No"' in seen.error.message
 
 
 @pytest.mark.parametrize("raw", [b"", b"<html>", b"{", b"\xff\xfe", b"[" * 100_000])
@@ -213,12 +214,9 @@ async def read(sent: httpx.Response, *, about: About = "job", body: object = Non
     """Send one request and return what is read, or why nothing is."""
     network = ScriptedNetwork(sent)
     async with open_runcomfy_http(network) as http:
-        try:
-            seen = await http.send("POST", "/", about=about, body={"image": body})
-        except UnreadableAnswer as error:
-            return error.message
+        seen = await http.send("POST", "/", about=about, body={"image": body})
     assert network.requests[0].headers["Accept-Encoding"] == "identity"
-    return seen.body
+    return seen.error.message if isinstance(seen.error, UnreadableAnswer) else seen.body
 
 
 TOO_MANY_PARTS = "RunComfy's answer has too many parts."

@@ -44,6 +44,7 @@ _BY_ANYONES_STATUS: dict[int, type[Rejection]] = {413: RequestRejected, 429: Rat
 # An object without any of these may be a gateway's, which does not know what RunComfy did.
 _OWN_FIELDS = {"request_id", "error_code", "error_message", "message", "error", "detail"}
 _UNKNOWN_ID = 400001
+_MAX_ID_LENGTH = 128
 # Unknown codes from here on are RunComfy's own failures and do not reject the request.
 _FIRST_SERVER_ERROR = 500000
 _TRANSIENT_STATUSES = frozenset({502, 503, 504})
@@ -92,6 +93,15 @@ def read_error(
 def fields(value: Any) -> Mapping[str, Any]:
     """Return the fields of a JSON object; anything else has none."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def brief(body: Any) -> Mapping[str, Any]:
+    """Return what is read of an error besides its text, with "?" for what is no number or id."""
+    given = {key: fields(body).get(key) for key in ("request_id", "error_code")}
+    return {
+        key: "?" if isinstance(value, list | dict) or len(str(value)) > _MAX_ID_LENGTH else value
+        for key, value in given.items()
+    }
 
 
 def error_code(body: Any) -> int | None:

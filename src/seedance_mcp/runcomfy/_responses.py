@@ -5,6 +5,7 @@ the outcome of the paid POST is unknown. Texts from RunComfy are data: cut to on
 hundred characters at most, and quoted where we speak.
 """
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,12 +29,15 @@ from seedance_mcp.jobs.status import (
     Status,
     Succeeded,
 )
+from seedance_mcp.jobs.wish import Wish
 from seedance_mcp.text import quoted
 
 from ._error_codes import error_text, fields
 
 _MAX_URL_LENGTH = 8192
 _MAX_OUTPUTS = 100
+_MAX_WORD_LENGTH = 40
+_MAX_ECHO_LENGTH = 100_000
 _MAX_OUTPUT_DEPTH = 10
 # Others, which may look like spaces and so like the end of a URL, are escaped.
 _URL_CHARACTERS = "%!#$&'()*+,/:;=?@[]~"
@@ -82,7 +86,7 @@ def read_status_word(body: Mapping[str, Any]) -> Status:
     word = body.get("status")
     if not isinstance(word, str):
         raise UnreadableAnswer("RunComfy's answer has no status.")
-    plain = re.sub(r"[\s-]+", "_", word.strip().lower())
+    plain = re.sub(r"[\s-]+", "_", word[:_MAX_WORD_LENGTH].strip().lower())
     return _STATUS_WORDS.get(plain, Status.IN_PROGRESS)
 
 
@@ -112,7 +116,9 @@ def read_result(body: Mapping[str, Any]) -> Observation:
     facts: dict[str, Any] = {key: _time(body.get(key)) for key in ("created_at", "finished_at")}
     model_id = body.get("model_id")
     facts |= {"model_id": model_id if isinstance(model_id, str) else None}
-    facts |= {"echoed_input": fields(body.get("input"))}
+    # As in the ledger, where a file is only its hash.
+    echo = Wish(arguments=fields(body.get("input"))).digest
+    facts |= {"echoed_input": echo if len(json.dumps(echo)) <= _MAX_ECHO_LENGTH else {}}
     facts["cost_usd"] = _number(body.get("cost"), most=MAX_USD)
     if said := error_text(body):
         facts["error"] = f"RunComfy says: {quoted(said, 300)}"

@@ -7,15 +7,15 @@ goes to the configured origin only. Free requests are retried; the paid POST is 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from seedance_mcp.errors import (
     OutcomeUnknown,
-    RunComfyError,
     RunComfyUnavailable,
+    SeedanceError,
     UnreadableAnswer,
 )
 from seedance_mcp.jobs.status import Observation, Running
@@ -30,6 +30,8 @@ from ._responses import (
     read_submit,
 )
 from .http import SUBMIT_TIMEOUT_SECONDS, HttpAnswer, RunComfyHttp
+
+T = TypeVar("T")
 
 NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout)
 CONNECTION_ERRORS = (httpx.NetworkError, httpx.ProtocolError, httpx.ConnectTimeout)
@@ -53,7 +55,6 @@ class RunComfyClient:
             RunComfyError: RunComfy certainly did not accept it.
             TokenMissing: No token is set.
         """
-        request_id = None
         post = partial(
             self._http.send,
             "POST",
@@ -64,17 +65,9 @@ class RunComfyClient:
         )
         try:
             # Not after a PoolTimeout, when half of the call's time is gone already.
-            answer = await _send_again(post, after=NOT_CONNECTED)
-            request_id = _read_submitted(answer)
-            # Even if the body also reports an error: the job is paid.
-            if httpx.codes.is_success(answer.status_code) or answer.error is None:
-                return request_id
-            raise answer.error
-        except RunComfyError as error:
-            if request_id:
-                why = f"RunComfy answered with an error that names a request. {error.message}"
-                raise OutcomeUnknown(why, request_id) from error
-            if not isinstance(error, RunComfyUnavailable) or error.never_sent:
+            return await _ask(_send_again(post, after=NOT_CONNECTED), _read_submitted)
+        except RunComfyUnavailable as error:
+            if error.never_sent:
                 raise
             raise OutcomeUnknown(f"The answer to the request was lost. {error.message}") from error
 
@@ -85,16 +78,19 @@ class RunComfyClient:
             JobNotFound: RunComfy does not know it.
             RunComfyError: Any other error, after retries if they may help.
         """
-        answer = await self._http.get(_job_path(request_id, "status"), about="job")
-        return read_status(_read(answer, request_id))
+        get = self._http.get(_job_path(request_id, "status"), about="job")
+        return await _ask(get, lambda answer: read_status(_read(answer, request_id)))
 
     async def result(self, request_id: str) -> Observation:
         """Read a job's result and cost, or its state if it has not ended; raises as `status`."""
+
+        def read(answer: HttpAnswer) -> Observation:
+            if error_code(answer.body) == NOT_READY:
+                return Running()
+            return read_result(_read(answer, request_id))
+
         path = _job_path(request_id, "result") + "?include_cost=true"
-        answer = await self._http.get(path, about="job")
-        if error_code(answer.body) == NOT_READY:
-            return Running()
-        return read_result(_read(answer, request_id))
+        return await _ask(self._http.get(path, about="job"), read)
 
     async def cancel(self, request_id: str) -> bool:
         """Cancel a job, and return whether it was cancelled; only queued jobs can be (page).
@@ -104,8 +100,8 @@ class RunComfyClient:
         """
         post = partial(self._http.send, "POST", _job_path(request_id, "cancel"), about="job")
         # Cancelling twice does no harm, unlike submitting twice.
-        answer = await _send_again(post, after=CONNECTION_ERRORS)
-        return read_cancel(_read(answer, request_id))
+        again = _send_again(post, after=CONNECTION_ERRORS)
+        return await _ask(again, lambda answer: read_cancel(_read(answer, request_id)))
 
     async def model(self, model_id: str) -> Mapping[str, Any]:
         """Read a model's entry in the catalogue: price, schema, description (client).
@@ -113,7 +109,19 @@ class RunComfyClient:
         Raises:
             RunComfyError: The model is unknown, or RunComfy sent no usable answer.
         """
-        return _read(await self._http.get(_model_path(model_id), about="model"))
+        return await _ask(self._http.get(_model_path(model_id), about="model"), _read)
+
+
+async def _ask(request: Awaitable[HttpAnswer], read: Callable[[HttpAnswer], T]) -> T:
+    """Return what is read in the answer to a request, at once, as it may be large."""
+    answer = await request
+    try:
+        return read(answer)
+    except SeedanceError as error:
+        # The frames that it and its cause passed, and this one, hold the body.
+        del answer
+        error.__context__ = None
+        raise error.with_traceback(None) from None
 
 
 async def _send_again(
@@ -129,9 +137,9 @@ async def _send_again(
 
 
 def _read_submitted(answer: HttpAnswer) -> str:
-    """Return the request id that an answer to a submit names, whether or not it is an error."""
+    """Return the request id in an answer to a submit, or raise what it says of a request."""
     try:
-        return read_submit(read_object(answer.body))
+        request_id = read_submit(read_object(answer.body))
     except UnreadableAnswer as error:
         if answer.error is None:
             raise
@@ -140,6 +148,11 @@ def _read_submitted(answer: HttpAnswer) -> str:
         # It names a request, which may be paid for.
         why = f"RunComfy sent an error with an invalid request_id. {answer.error.message}"
         raise UnreadableAnswer(why) from error
+    # A success is paid even if its body reports an error.
+    if answer.error is None or httpx.codes.is_success(answer.status_code):
+        return request_id
+    why = f"RunComfy answered with an error that names a request. {answer.error.message}"
+    raise OutcomeUnknown(why, request_id)
 
 
 def _read(answer: HttpAnswer, request_id: str | None = None) -> Mapping[str, Any]:

@@ -18,8 +18,8 @@ from seedance_mcp.errors import (
 )
 from seedance_mcp.retry import MAX_RETRY_SECONDS, RETRY_ATTEMPTS, asked_delay, retry_delay
 
-from ._decoding import TOO_LONG, inflate, parse_json
-from ._error_codes import About, read_error
+from ._decoding import TOO_LONG, decode
+from ._error_codes import About, brief, read_error
 from .connections import Connections
 from .throttle import Throttle
 
@@ -41,7 +41,12 @@ NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 @dataclass(frozen=True, kw_only=True)
 class HttpAnswer:
-    """An HTTP answer from RunComfy: its JSON, None if it is none, and the error that it reports."""
+    """An HTTP answer from RunComfy.
+
+    Attributes:
+        body: Its JSON, None if it is none; of an error only what the client reads.
+        error: The error that it reports, or why it is unreadable.
+    """
 
     status_code: int
     body: Any
@@ -60,7 +65,8 @@ class RunComfyHttp:
     token: str | None
     clock: Clock
     throttle: Throttle | None = None
-    # Held while a large answer is read, so that several do not fill memory at once.
+    # Held until a large answer is read and closed, so that several do not fill memory at once. What
+    # is made of it then, before anything else runs, is small.
     _large: anyio.Lock = field(default_factory=anyio.Lock, init=False)
 
     async def get(self, path: str, *, about: About) -> HttpAnswer:
@@ -111,7 +117,8 @@ class RunComfyHttp:
             raise TokenMissing
         deadline = anyio.current_time() + timeout
         # A request that left later than half of that would have too little time for its answer.
-        with _translated(timeout):
+        async with AsyncExitStack() as alone:
+            alone.enter_context(_translated(timeout))
             # Only the paid request has a body.
             fresh = body is not None
             async with self.connections.acquire(timeout=timeout / 2, fresh=fresh) as http:
@@ -129,14 +136,37 @@ class RunComfyHttp:
                         timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS),
                         follow_redirects=False,
                     ) as response:
-                        answer = await _read_json(response, about, self._large)
-        # RunComfy may echo the token; it must not reach a message or a log.
-        return self._answer(response, _redact(answer, self.token), about)
+                        return await self._read(response, about, alone)
 
-    def _answer(self, response: httpx.Response, body: Any, about: About) -> HttpAnswer:
+    async def _read(
+        self, response: httpx.Response, about: About, alone: AsyncExitStack
+    ) -> HttpAnswer:
+        code = response.status_code
+        try:
+            body = await self._read_json(response, about, alone)
+        except UnreadableAnswer as error:
+            # The frames that this one passed hold the body.
+            return HttpAnswer(status_code=code, body=None, error=UnreadableAnswer(error.message))
         retry_after = asked_delay(response.headers.get("Retry-After"), self.clock.now())
-        error = read_error(response.status_code, body, about=about, retry_after=retry_after)
-        return HttpAnswer(status_code=response.status_code, body=body, error=error)
+        error = read_error(code, body, about=about, retry_after=retry_after)
+        return HttpAnswer(status_code=code, body=brief(body) if error else body, error=error)
+
+    async def _read_json(
+        self, response: httpx.Response, about: About, alone: AsyncExitStack
+    ) -> Any:
+        """Read a body raw, within a bound, and return its JSON, or None."""
+        sent = int(response.request.headers.get("Content-Length", "0"))
+        limit = MAX_ANSWER_BYTES + (MAX_ECHO_BYTES if about == "job" else sent)
+        raw = bytearray()
+        async for chunk in response.aiter_raw():
+            if len(raw) <= MAX_ANSWER_BYTES < len(raw) + len(chunk):
+                await alone.enter_async_context(self._large)
+            raw += chunk
+            if len(raw) > limit:
+                raise UnreadableAnswer(TOO_LONG)
+        body = decode(raw, response.headers.get("Content-Encoding", ""), limit)
+        # RunComfy may echo the token; it must not reach a message or a log.
+        return _redact(body, self.token or "")
 
     def _retry_delay(self, attempt: int, error: RunComfyError | None) -> float | None:
         """Return the seconds to wait before a retry, or None if a retry would not help."""
@@ -162,21 +192,6 @@ def _translated(timeout: float) -> Generator[None, None, None]:
             transient=True,
             never_sent=isinstance(error, NEVER_SENT),
         ) from error
-
-
-async def _read_json(response: httpx.Response, about: About, large: anyio.Lock) -> Any:
-    """Read a body raw, within a bound, and return its JSON, or None."""
-    sent = int(response.request.headers.get("Content-Length", "0"))
-    limit = MAX_ANSWER_BYTES + (MAX_ECHO_BYTES if about == "job" else sent)
-    raw = bytearray()
-    async with AsyncExitStack() as alone:
-        async for chunk in response.aiter_raw():
-            if len(raw) <= MAX_ANSWER_BYTES < len(raw) + len(chunk):
-                await alone.enter_async_context(large)
-            raw += chunk
-            if len(raw) > limit:
-                raise UnreadableAnswer(TOO_LONG)
-        return parse_json(inflate(raw, response.headers.get("Content-Encoding", ""), limit))
 
 
 def _redact(value: Any, secret: str, *, depth: int = 8) -> Any:
