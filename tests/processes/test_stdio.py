@@ -162,10 +162,11 @@ def _catches(status: str, number: signal.Signals) -> bool:
         (b'{"params":[[{"id":1}],' + b"[" * 1000 + b"]" * 1001 + b',"id":"x"}', "x", "recursion"),
         (b'{"id":7,"params":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001, 7, "recursion"),
         (b'{"method":"id","id":7.5,"id":true,"a":"\\"id\\":8", "id" : 9 ,}', 9, "trailing"),
+        (b'{"id":7,"a":' + b'"\\' * 300_000, None, "EOF"),
     ],
     ids=[
         *("surrogate", "surrogate, named", "cut", "number", "deep", "number inside"),
-        *("deep list inside", "deep object inside", "many ids"),
+        *("deep list inside", "deep object inside", "many ids", "cut text"),
     ],
 )
 async def test_a_line_that_cannot_be_read_is_answered(

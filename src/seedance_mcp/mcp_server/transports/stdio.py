@@ -29,9 +29,10 @@ END_SECONDS = 0.9
 MOST_PARTS = 1_000_000
 """How many strings and brackets of an invalid line are searched for its id."""
 
-# A string or a bracket; then what may follow the name "id".
-_PARTS = re.compile(r'"(?:[^"\\]+|\\.)*+"|[\[{}\]]', re.DOTALL)
-_ID = re.compile(r'\s*:\s*("(?:[^"\\]+|\\.)*+"|-?[0-9]{1,18}(?![0-9.eE]))', re.ASCII | re.DOTALL)
+# A string, which may be cut off, or a bracket; then what may follow the name "id".
+_STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_PARTS = re.compile(_STRING + r"?|[\[{}\]]", re.DOTALL)
+_ID = re.compile(rf"\s*:\s*({_STRING}|-?[0-9]{{1,18}}(?![0-9.eE]))", re.ASCII | re.DOTALL)
 
 
 async def serve_stdio(server: SeedanceServer) -> None:
