@@ -15,6 +15,8 @@ _PATTERNS = {
     REQUEST_ID_PATTERN: " of 1 to 128 letters, digits, - or _, as returned by generate_video"
 }
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
 
 def check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> JSONObject:
     """Return the raw arguments with every default filled in, in the order of the tool's schema.
@@ -105,7 +107,8 @@ def _problem(name: str, value: Any, prop: Mapping[str, Any]) -> str | None:
     for path, part in parts:
         if isinstance(part, str) and not part.strip():
             return f"{path} must not be empty: {_allowed(prop if path == name else _items(prop))}"
-        if isinstance(part, str) and re.search("[\ud800-\udfff]", part):
+        # Data of many megabytes is ASCII, which is known at once.
+        if isinstance(part, str) and not part.isascii() and _SURROGATES.search(part):
             return f"{path} contains half of a surrogate pair; send valid Unicode"
     broken = dict(_broken_keywords(value, prop))
     if not broken:
