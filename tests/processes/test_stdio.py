@@ -162,7 +162,7 @@ def _catches(status: str, number: signal.Signals) -> bool:
         (b'{"params":[[{"id":1}],' + b"[" * 1000 + b"]" * 1001 + b',"id":"x"}', "x", "recursion"),
         (b'{"id":7,"params":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001, 7, "recursion"),
         (b'{"method":"id","id":7.5,"id":true,"a":"\\"id\\":8", "id" : 9 ,}', 9, "trailing"),
-        (b'{"id":7,"a":' + b'"\\' * 300_000, None, "EOF"),
+        (b'{"id":7,"a":' + b'"\\' * 300_000, None, "escape"),
     ],
     ids=[
         *("surrogate", "surrogate, named", "cut", "number", "deep", "number inside"),
