@@ -5,7 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -93,6 +93,22 @@ def open_in_place(path: Path, how: str, *, mode: int = 0o666) -> io.FileIO:
         return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), mode)
 
     return io.FileIO(path, how, opener=opener)
+
+
+def is_held(path: Path, *, remove: bool = False) -> bool | None:
+    """Return whether a file's lock is held, None if unknown; a free file is removed on `remove`."""
+    try:
+        lock = LockFile.try_lock(path, create=False)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    if lock is None:
+        return True
+    with closing(lock):
+        if lock.locked and remove:
+            lock.remove()
+        return False if lock.locked else None
 
 
 @contextmanager

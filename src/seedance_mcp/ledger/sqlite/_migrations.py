@@ -33,56 +33,44 @@ from seedance_mcp.jobs.wish import fingerprint
 APPLICATION_ID = 0x53444E43
 """Marks a file as our ledger, in SQLite's header; "SDNC" in ASCII."""
 
+_BY_OWNER = (
+    "CREATE UNIQUE INDEX jobs_by_request ON jobs (owner, request_id)",
+    "CREATE INDEX jobs_by_age ON jobs (owner, created_at)",
+    "CREATE INDEX jobs_by_status ON jobs (owner, status, created_at)",
+)
 _ONE_MORE = (
     "INSERT INTO totals VALUES (new.owner, new.status, 1) ON CONFLICT DO UPDATE SET jobs = jobs + 1"
 )
 _ONE_LESS = "UPDATE totals SET jobs = jobs - 1 WHERE owner = old.owner AND status = old.status"
-_COUNT = "INSERT INTO totals SELECT owner, status, count(*) FROM jobs GROUP BY owner, status"
-_TRIGGERS = (
+_COUNT = (
+    "INSERT INTO totals SELECT owner, status, count(*) FROM jobs GROUP BY owner, status",
     f"CREATE TRIGGER job_came AFTER INSERT ON jobs BEGIN {_ONE_MORE}; END",
     f"CREATE TRIGGER job_went AFTER DELETE ON jobs BEGIN {_ONE_LESS}; END",
     f"CREATE TRIGGER job_changed AFTER UPDATE OF status ON jobs BEGIN {_ONE_LESS};{_ONE_MORE}; END",
 )
 
-# Never edit a migration that was released: files in use were made by it.
+# Never change what a migration that was released does: files in use were made by it.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """
         CREATE TABLE jobs (
-            id TEXT PRIMARY KEY,
-            request_id TEXT,
-            owner TEXT NOT NULL,
-            model_id TEXT,
-            arguments TEXT NOT NULL,
-            fingerprint TEXT NOT NULL,
-            status TEXT NOT NULL CHECK (status IN (
-                'submitting', 'unknown', 'in_queue', 'in_progress',
-                'completed', 'failed', 'cancelled')),
-            queue_position INTEGER,
-            created_at TEXT NOT NULL,
-            submitted_at TEXT,
-            changed_at TEXT NOT NULL,
-            finished_at TEXT,
-            videos TEXT NOT NULL,
-            images TEXT NOT NULL,
-            cost_usd REAL,
-            error TEXT,
-            delivered INTEGER NOT NULL,
-            process TEXT NOT NULL
+            id TEXT PRIMARY KEY, request_id TEXT, owner TEXT NOT NULL, model_id TEXT,
+            arguments TEXT NOT NULL, fingerprint TEXT NOT NULL,
+            status TEXT NOT NULL CHECK (status IN ('submitting', 'unknown', 'in_queue',
+                'in_progress', 'completed', 'failed', 'cancelled')),
+            queue_position INTEGER, created_at TEXT NOT NULL, submitted_at TEXT,
+            changed_at TEXT NOT NULL, finished_at TEXT, videos TEXT NOT NULL, images TEXT NOT NULL,
+            cost_usd REAL, error TEXT, delivered INTEGER NOT NULL, process TEXT NOT NULL
         )
         """,
-        "CREATE UNIQUE INDEX jobs_by_request ON jobs (owner, request_id)",
-        "CREATE INDEX jobs_by_age ON jobs (owner, created_at)",
-        "CREATE INDEX jobs_by_status ON jobs (owner, status, created_at)",
+        *_BY_OWNER,
         "CREATE INDEX jobs_by_fingerprint ON jobs (fingerprint, created_at)",
         "CREATE INDEX jobs_under_way ON jobs (process) WHERE status = 'submitting'",
         "CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL",
         """
         CREATE TABLE events (
             job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
-            at TEXT NOT NULL,
-            was TEXT,
-            became TEXT NOT NULL
+            at TEXT NOT NULL, was TEXT, became TEXT NOT NULL
         )
         """,
         "CREATE INDEX events_by_job ON events (job, at)",
@@ -92,26 +80,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """
         CREATE TABLE totals (
-            owner TEXT NOT NULL,
-            status TEXT NOT NULL,
-            jobs INTEGER NOT NULL,
+            owner TEXT NOT NULL, status TEXT NOT NULL, jobs INTEGER NOT NULL,
             PRIMARY KEY (owner, status)
         ) WITHOUT ROWID
         """,
-        _COUNT,
-        *_TRIGGERS,
+        *_COUNT,
     ),
     ("ALTER TABLE jobs ADD COLUMN estimated_microdollars INTEGER",),
     ("ALTER TABLE jobs ADD COLUMN started_at TEXT",),
     ("ALTER TABLE jobs ADD COLUMN timely INTEGER NOT NULL DEFAULT 1",),
     # The owner was the hash of the token; a renewed one forgot every job.
     (
-        "DROP TRIGGER job_came",
-        "DROP TRIGGER job_went",
-        "DROP TRIGGER job_changed",
-        "DROP INDEX jobs_by_request",
-        "DROP INDEX jobs_by_age",
-        "DROP INDEX jobs_by_status",
+        *(f"DROP TRIGGER job_{change}" for change in ("came", "went", "changed")),
+        *(f"DROP INDEX jobs_by_{what}" for what in ("request", "age", "status")),
         "ALTER TABLE jobs RENAME COLUMN owner TO token_hash",
         "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE jobs RENAME COLUMN delivered TO acknowledged_by",
@@ -119,24 +100,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # Two tokens may have asked about one job: the row that knows more stays.
         """
         DELETE FROM jobs WHERE request_id IS NOT NULL AND id NOT IN (
-            SELECT id FROM (
-                SELECT id, row_number() OVER (
-                    PARTITION BY request_id
-                    ORDER BY model_id IS NOT NULL DESC, finished_at IS NOT NULL DESC,
-                        started_at IS NOT NULL DESC, changed_at DESC, id
-                ) AS place FROM jobs WHERE request_id IS NOT NULL
-            ) WHERE place = 1
+            SELECT first_value(id) OVER (
+                PARTITION BY request_id
+                ORDER BY model_id IS NOT NULL DESC, finished_at IS NOT NULL DESC,
+                    started_at IS NOT NULL DESC, changed_at DESC, id
+            ) FROM jobs WHERE request_id IS NOT NULL
         )
         """,
         "UPDATE jobs SET owner = origin()",
         "UPDATE jobs SET fingerprint = fingerprint_of(owner, model_id, arguments)",
-        "CREATE UNIQUE INDEX jobs_by_request ON jobs (owner, request_id)",
-        "CREATE INDEX jobs_by_age ON jobs (owner, created_at)",
-        "CREATE INDEX jobs_by_status ON jobs (owner, status, created_at)",
+        *_BY_OWNER,
         "CREATE INDEX jobs_by_creation ON jobs (created_at)",
         "DELETE FROM totals",
-        _COUNT,
-        *_TRIGGERS,
+        *_COUNT,
     ),
     ("ALTER TABLE jobs ADD COLUMN files TEXT NOT NULL DEFAULT '{}'",),
 )

@@ -5,12 +5,11 @@ kill -9 and a power failure included, so a file that can be locked belongs to a 
 network folders have no locks; there it is unknown who runs.
 """
 
-from contextlib import closing, suppress
 from itertools import repeat
 from pathlib import Path
 from uuid import uuid4
 
-from seedance_mcp.file_locks import LockFile
+from seedance_mcp.file_locks import LockFile, is_held
 
 UNLOCKED = "-unlocked"
 """The end of the name of a process whose file has no lock, so that it may be dead or alive."""
@@ -43,17 +42,12 @@ class LiveProcesses:
         """Return whether a process still runs, None if that is unknown."""
         if process.endswith(UNLOCKED):
             return None
-        return process == self.process or _runs(self._folder / process)
+        return process == self.process or is_held(self._folder / process)
 
     def remove_dead(self) -> None:
         """Remove the files of dead processes."""
         for path in self._folder.iterdir():
-            if path.name != self.process:
-                with suppress(OSError):
-                    if lock := LockFile.try_lock(path, create=False):
-                        with closing(lock):
-                            if lock.locked:
-                                lock.remove()
+            is_held(path, remove=True)
 
     def close(self) -> None:
         """Let this process count as dead."""
@@ -66,23 +60,9 @@ def older_process_lives(folder: Path, version: int) -> bool:
     """Return whether a process that uses tables older than `version` still runs."""
     if not folder.is_dir():
         return False
-    return any(_version(path.name) < version and _runs(path) for path in folder.iterdir())
+    return any(_version(path.name) < version and is_held(path) for path in folder.iterdir())
 
 
 def _version(process: str) -> int:
     version, dash, _ = process.partition("-")
     return int(version) if dash and version.isdecimal() else 0
-
-
-def _runs(path: Path) -> bool | None:
-    """Return whether the process with this file still runs, None if that is unknown."""
-    try:
-        lock = LockFile.try_lock(path, create=False)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return None
-    if lock is None:
-        return True
-    lock.close()
-    return False if lock.locked else None
