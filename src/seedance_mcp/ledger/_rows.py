@@ -25,12 +25,13 @@ class Rows(Protocol):
     """Row operations on one open transaction, on behalf of one process.
 
     Lists are newest first, but for `started`. Without `statuses`, jobs in every state are meant.
-    Neither `nth_newest` nor `started` counts jobs that were started elsewhere, whose
-    model is unknown.
+    Neither `nth_newest` nor `started` counts jobs that were started elsewhere, whose model is
+    unknown. In the place of a damaged row, `identical`, `started` and `over_before` have a job that
+    says what can still be read; other lists leave it out.
 
     Attributes:
-        unreadable: The damaged rows that were left out so far, each by our id, with its
-            request_id, or our id if it has none.
+        unreadable: The damaged rows so far, each by our id, with its request_id, or our id if it
+            has none.
     """
 
     process: str
@@ -42,19 +43,17 @@ class Rows(Protocol):
     def by_request_id(self, request_id: str, owner: str) -> Job | None: ...
     # Those with a job's fingerprint, at most 1000.
     def identical(self, job: Job) -> list[Job]: ...
-    # The name of a damaged row with a job's fingerprint, which `identical` left out.
-    def damaged_twin(self, job: Job, *, since: datetime) -> str | None: ...
     def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]: ...
     def count(self, owner: str, *, statuses: Collection[Status]) -> int: ...
     # When the last jobs up to a time were created, by our id.
     def latest(self, until: datetime, *, limit: int) -> Mapping[str, datetime]: ...
     # When the nth newest job was created, None if there are fewer.
     def nth_newest(self, n: int, *, since: datetime, until: datetime) -> datetime | None: ...
-    # Without the cancelled ones, oldest first.
+    # Without the cancelled ones.
     def started(self, *, since: datetime, until: datetime) -> list[Job]: ...
     # Every one, with the process that sends its POST.
     def submitting(self) -> list[tuple[Job, str]]: ...
-    # All that ended before a time, damaged ones of that age, and perhaps others.
+    # All that ended before a time, and perhaps others.
     def over_before(self, time: datetime) -> list[Job]: ...
     # A new row is this process's. Writing and deleting keep the job's events.
     def write(self, job: Job, *, at: datetime) -> None: ...

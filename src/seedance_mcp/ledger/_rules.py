@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from seedance_mcp.errors import LedgerError
-from seedance_mcp.jobs.job import EVERYONE, OWED_FOR, Job, advance, is_owed, merge
+from seedance_mcp.jobs.job import EVERYONE, Job, advance, is_owed, merge
 from seedance_mcp.jobs.status import Failed, Observation, OutcomeLost, Status, Succeeded
 from seedance_mcp.spending.limits import (
     DAY,
@@ -88,13 +88,14 @@ def find_owed(rows: Rows, job: Job) -> Job | None:
     same = rows.identical(job)
     if any(not content for _, content in job.files.values()):
         newest = rows.newest(job.owner, statuses=(), limit=_MOST_JOBS_WITH_FILES)
-        same = [old for old in newest if old.is_repeated_by(job)]
-    if owed := next((old for old in same if is_owed(old, job, rows.process)), None):
-        return owed
-    if twin := rows.damaged_twin(job, since=job.created_at - OWED_FOR):
+        same += [old for old in newest if old.is_repeated_by(job)]
+    owed = [old for old in same if is_owed(old, job, rows.process)]
+    if readable := [old for old in owed if old.id not in rows.unreadable]:
+        return readable[0]
+    if owed:
         raise LedgerError(
-            f"The same request is in a damaged row of the ledger ({twin}), which list_jobs names:"
-            " its clip may be paid for. force_new buys another."
+            f"The same request is in a damaged row of the ledger ({rows.unreadable[owed[0].id]}),"
+            " which list_jobs names: its clip may be paid for. force_new buys another."
         )
     return None
 
@@ -130,19 +131,12 @@ def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Jo
     adopted = (stored or job).model_id is None
     if adopted and (lost := _job_with_arguments_of(rows, job, observation)):
         # The call that brought its id came before it was known to be this job's.
-        acknowledged_by = (rows.process,)
-        job = replace(lost, request_id=job.request_id, acknowledged_by=acknowledged_by)
+        job = replace(lost, request_id=job.request_id, acknowledged_by=(rows.process,))
         stored = lost
-    if stored is None:
-        # Started elsewhere, with the same token.
-        new = advance(job, observation, now)
-        rows.write(new, at=now)
-        return new
     # Where the ledger could not be written when RunComfy answered, the caller alone has the id.
-    advanced = advance(
-        job if job.request_id and not stored.request_id else stored, observation, now
-    )
-    if not stored.request_id and (other := _with_same_request(rows, advanced)):
+    newer = job if not stored or (job.request_id and not stored.request_id) else stored
+    advanced = advance(newer, observation, now)
+    if stored and not stored.request_id and (other := _with_same_request(rows, advanced)):
         if other.model_id is None:
             advanced = advance(merge(advanced, other), observation, now)
             # First, since a request_id is unique.

@@ -47,13 +47,8 @@ class SqliteRows:
 
     def identical(self, job: Job) -> list[Job]:
         where = "fingerprint IN (?, ?) ORDER BY created_at DESC LIMIT 1000"
-        return self._jobs(where, job.fingerprint, job.fingerprint_as_sent)
-
-    def damaged_twin(self, job: Job, *, since: datetime) -> str | None:
-        where = "fingerprint IN (?, ?) AND at > ? AND status != 'cancelled'"
-        values = job.fingerprint, job.fingerprint_as_sent, _format_time(since)
-        twins = (str(row["id"]) for row in self._rows(where, *values) if not self._read(row))
-        return next(map(self.unreadable.get, twins), None)
+        rows = self._rows(where, job.fingerprint, job.fingerprint_as_sent)
+        return [self._read(row) or _stand_in(row, job.created_at) for row in rows]
 
     def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]:
         where = f"owner = ?{_and_in(statuses)} ORDER BY created_at DESC, rowid DESC LIMIT ?"
@@ -157,7 +152,7 @@ def _stand_in(row: sqlite3.Row, at: datetime) -> Job:
     return Job(
         id=str(row["id"]),
         created_at=at,
-        status=Status.COMPLETED,
+        status=Status.CANCELLED if row["status"] == Status.CANCELLED else Status.COMPLETED,
         cost_usd=cost if isinstance(cost, float) and 0 < cost < inf else None,
         estimated_microdollars=estimate if isinstance(estimate, int) else None,
     )
