@@ -20,10 +20,10 @@ ROOMS = {
     "jobs": "errors text",
     "spending": "jobs models errors",
     "polling": "jobs clock",
-    "runcomfy": "jobs errors text clock retry",
+    "runcomfy": "jobs errors text clock retry http_heads",
     "ledger": "jobs spending errors text clock file_locks",
-    "inputs": "models errors text",
-    "outputs": "jobs errors text clock retry file_locks",
+    "inputs": "models errors text http_heads",
+    "outputs": "jobs errors text clock retry file_locks http_heads",
 }
 LIBRARIES = "bounded errors text clock retry file_locks settings"
 ALLOWED = ROOMS | {
@@ -40,7 +40,7 @@ IO = "anyio asyncio os sys io socket subprocess threading tempfile shutil urllib
 OUTSIDE = {
     "mcp": {"mcp_server"},
     "mcp_types": {"mcp_server"},
-    "httpx": {"runcomfy", "inputs", "outputs", "simulator"},
+    "httpx": {"", "runcomfy", "inputs", "outputs", "simulator"},
     "sqlite3": {"ledger"},
     **dict.fromkeys(["pathlib", "importlib"], ALLOWED.keys() - PURE | {"models"}),
     **dict.fromkeys(IO.split(), ALLOWED.keys() - PURE),

@@ -15,6 +15,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import anyio.to_thread
 import httpx
 
+from seedance_mcp.http_heads import bound_heads
 from seedance_mcp.text import one_line
 
 from ._errors import BlockedAddress, UnusableImage, Unverifiable
@@ -47,7 +48,7 @@ async def open_transport() -> httpx.AsyncBaseTransport:
     context = await anyio.to_thread.run_sync(lambda: httpx.create_ssl_context(trust_env=False))
     # The pool would reuse a connection by its address, for another name's certificate.
     limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits)
+    return bound_heads(httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits))
 
 
 class Fetcher:

@@ -13,6 +13,7 @@ import httpx
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import DownloadFailed, LinkRefused
+from seedance_mcp.http_heads import bound_heads
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output
 from seedance_mcp.retry import RETRY_ATTEMPTS, retry_delay
@@ -92,7 +93,7 @@ class Downloader:
     @cached_property
     def _http(self) -> httpx.AsyncClient:
         # No connection is kept alive, so there is nothing to close; cookies are dropped.
-        return httpx.AsyncClient(
+        client = httpx.AsyncClient(
             transport=self._transport,
             timeout=httpx.Timeout(30.0, connect=10.0),
             limits=httpx.Limits(max_keepalive_connections=0),
@@ -101,6 +102,7 @@ class Downloader:
             # As for RunComfy itself: over plain http no proxy may read along.
             trust_env=self._base_url.scheme == "https",
         )
+        return bound_heads(client)
 
     async def _fetch(self, url: httpx.URL, part: PartFile, on_bytes: OnBytes) -> None:
         """Download the missing bytes, until too many attempts in a row receive too few."""

@@ -11,6 +11,7 @@ from anyio import to_thread
 
 from seedance_mcp import __version__
 from seedance_mcp.errors import ConfigurationError
+from seedance_mcp.http_heads import bound_heads
 from seedance_mcp.text import one_line
 
 Transport = httpx.AsyncBaseTransport
@@ -100,11 +101,13 @@ async def open_connections(base_url: str, transport: Transport | None) -> Connec
                 httpx.create_ssl_context, abandon_on_cancel=True
             )
         return Connections(
-            lambda: httpx.AsyncClient(
-                transport=transport,
-                verify=certificates,
-                headers={"User-Agent": f"seedance-mcp/{__version__}"},
-                trust_env=trust_env,
+            lambda: bound_heads(
+                httpx.AsyncClient(
+                    transport=transport,
+                    verify=certificates,
+                    headers={"User-Agent": f"seedance-mcp/{__version__}"},
+                    trust_env=trust_env,
+                )
             )
         )
     except (ImportError, OSError, ValueError) as error:
