@@ -258,6 +258,18 @@ async def test_large_answers_are_read_one_after_the_other() -> None:
     assert (Trickle.most, Trickle.large) == (1, 0)
 
 
+async def pieces(number: int, size: int) -> AsyncIterator[bytes]:
+    """Send a body of spaces in pieces of one size."""
+    for _ in range(number):
+        yield b" " * size
+
+
+async def test_a_body_in_tiny_chunks_counts_for_the_work_that_each_of_them_makes() -> None:
+    assert await read(httpx.Response(200, content=pieces(20_000, 512))) is None
+    assert await read(httpx.Response(200, content=pieces(5_000, 1))) is None
+    assert await read(httpx.Response(200, content=pieces(50_000, 1))) == TOO_LONG
+
+
 BODY = {"request_id": "r-1", "status": "completed"}
 PLAIN = json.dumps(BODY).encode()
 

@@ -29,6 +29,8 @@ MAX_ANSWER_BYTES = 1024 * 1024
 MAX_ECHO_BYTES = 12 * 1024 * 1024
 """The most that such inputs are taken to be: two images, each of which is sent as up to 6 MiB."""
 
+_MIN_CHUNK_BYTES = 512
+
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 10.0
 """The bound on a request that can be repeated, connecting and reading included."""
@@ -157,12 +159,14 @@ class RunComfyHttp:
         """Read a body raw, within a bound, and return its JSON, or None."""
         sent = int(response.request.headers.get("Content-Length", "0"))
         limit = MAX_ANSWER_BYTES + (MAX_ECHO_BYTES if about == "job" else sent)
-        raw = bytearray()
+        raw, size = bytearray(), 0
         async for chunk in response.aiter_raw():
             if len(raw) <= MAX_ANSWER_BYTES < len(raw) + len(chunk):
                 await alone.enter_async_context(self._large)
             raw += chunk
-            if len(raw) > limit:
+            # A chunk takes its time, however short it is.
+            size += max(len(chunk), _MIN_CHUNK_BYTES)
+            if size > limit:
                 raise UnreadableAnswer(TOO_LONG)
         body = decode(raw, response.headers.get("Content-Encoding", ""), limit)
         # RunComfy may echo the token; it must not reach a message or a log.
