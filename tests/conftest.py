@@ -21,6 +21,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="EXAMPLES",
         help="how many random histories to search for a job lost or paid twice",
     )
+    parser.addoption(
+        "--rounds",
+        type=int,
+        default=3,
+        metavar="ROUNDS",
+        help="how many times real servers race for a ledger, and are killed at each point",
+    )
+
+
+@pytest.fixture(scope="session")
+def rounds(request: pytest.FixtureRequest) -> int:
+    """Return how many times real servers race, and are killed at each point."""
+    return int(request.config.getoption("rounds") or 0)
 
 
 @pytest.fixture

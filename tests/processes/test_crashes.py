@@ -31,8 +31,6 @@ from tests.support.wording import MAYBE_CHARGED, REUSED
 
 pytestmark = pytest.mark.anyio
 
-ROUNDS = 19
-"""Kills at each point."""
 UNKNOWN: dict[str, Any] = {
     "request_id": None,
     "model_id": "bytedance/seedance-1-0/lite/image-to-video",
@@ -49,19 +47,19 @@ UNKNOWN: dict[str, Any] = {
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.__name__)
 async def test_no_job_is_lost_or_bought_twice_by_a_kill(
-    point: Point, fork_server: ForkServer, tmp_path: Path
+    point: Point, rounds: int, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     async with open_scene(fork_server, tmp_path) as scene:
         await scene.server.call("list_jobs")
-        deaths = await _rounds(scene, point, ROUNDS)
+        deaths = await _rounds(scene, point, rounds)
         expected = POINTS[point]
-        assert expected is None or deaths == [expected] * ROUNDS
+        assert expected is None or deaths == [expected] * rounds
 
 
 async def test_a_kill_while_the_ledger_is_created_leaves_one_that_works(
-    fork_server: ForkServer, tmp_path: Path
+    rounds: int, fork_server: ForkServer, tmp_path: Path
 ) -> None:
-    for number in range(ROUNDS):
+    for number in range(rounds):
         folder = tmp_path / str(number)
         folder.mkdir()
         async with open_scene(fork_server, folder) as scene:

@@ -25,7 +25,6 @@ from tests.support.wording import JOBS_LIMIT_REACHED, allowed_from, cost_limit_e
 pytestmark = pytest.mark.anyio
 
 PROCESSES = 8
-ROUNDS = 25
 LIMIT = 5
 
 
@@ -117,11 +116,10 @@ async def _rounds(
 
 @pytest.mark.parametrize("awake", [False, True])
 async def test_eight_processes_that_buy_at_once_on_a_new_folder_lose_no_row(
-    *, awake: bool, fork_server: ForkServer, tmp_path: Path
+    *, awake: bool, rounds: int, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
-    count = ROUNDS // 2 + awake
-    async for crowd in _rounds(fork_server, tmp_path, count=count, awake=awake):
+    async for crowd in _rounds(fork_server, tmp_path, count=rounds, awake=awake):
         answers = await crowd.generate_at_once(prompts)
         named = [answer["structuredContent"]["request_id"] for answer in answers]
         bought = dict(zip(prompts, named, strict=True))
@@ -131,32 +129,31 @@ async def test_eight_processes_that_buy_at_once_on_a_new_folder_lose_no_row(
 
 @pytest.mark.parametrize("awake", [False, True])
 async def test_eight_processes_that_buy_at_once_never_pass_the_hourly_limit(
-    *, awake: bool, fork_server: ForkServer, tmp_path: Path
+    *, awake: bool, rounds: int, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
-    count = ROUNDS // 2 + awake
     async for crowd in _rounds(
-        fork_server, tmp_path, count=count, awake=awake, SEEDANCE_MAX_JOBS_PER_HOUR=str(LIMIT)
+        fork_server, tmp_path, count=rounds, awake=awake, SEEDANCE_MAX_JOBS_PER_HOUR=str(LIMIT)
     ):
         assert await _limited(crowd, prompts) == _hourly_line(crowd)
 
 
 @pytest.mark.parametrize("awake", [False, True])
 async def test_eight_processes_that_buy_at_once_never_pass_the_daily_limit_on_money(
-    *, awake: bool, fork_server: ForkServer, tmp_path: Path
+    *, awake: bool, rounds: int, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
     async for crowd in _rounds(
-        fork_server, tmp_path, count=3, awake=awake, SEEDANCE_MAX_COST_USD_PER_DAY="1.1"
+        fork_server, tmp_path, count=rounds, awake=awake, SEEDANCE_MAX_COST_USD_PER_DAY="1.1"
     ):
         assert await _limited(crowd, prompts) == _daily_line(crowd)
 
 
 @pytest.mark.parametrize("number", [2, PROCESSES])
 async def test_identical_calls_that_race_in_several_processes_buy_one_clip(
-    number: int, fork_server: ForkServer, tmp_path: Path
+    number: int, rounds: int, fork_server: ForkServer, tmp_path: Path
 ) -> None:
-    async for crowd in _rounds(fork_server, tmp_path, count=6, awake=True, number=number):
+    async for crowd in _rounds(fork_server, tmp_path, count=rounds, awake=True, number=number):
         answers = await crowd.generate_at_once(["Mist."] * number)
         facts = [answer["structuredContent"] for answer in answers]
         accepted = crowd.accepted()
