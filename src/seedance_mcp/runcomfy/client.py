@@ -128,12 +128,9 @@ async def _send_again(
     send: Callable[[], Awaitable[HttpAnswer]], *, after: tuple[type[Exception], ...]
 ) -> HttpAnswer:
     """Send a request, and once more after some errors of httpx."""
-    try:
-        return await send()
-    except RunComfyUnavailable as error:
-        if not isinstance(error.__cause__, after):
-            raise
-    return await send()
+    answer = await send()
+    cause = answer.error and answer.error.__cause__
+    return await send() if isinstance(cause, after) else answer
 
 
 def _read_submitted(answer: HttpAnswer) -> str:
@@ -149,7 +146,7 @@ def _read_submitted(answer: HttpAnswer) -> str:
         why = f"RunComfy sent an error with an invalid request_id. {answer.error.message}"
         raise UnreadableAnswer(why) from error
     # A success is paid even if its body reports an error.
-    if answer.error is None or httpx.codes.is_success(answer.status_code):
+    if answer.error is None or httpx.codes.is_success(answer.status_code or 0):
         return request_id
     why = f"RunComfy answered with an error that names a request. {answer.error.message}"
     raise OutcomeUnknown(why, request_id)

@@ -1,7 +1,7 @@
-"""HTTP requests to RunComfy: send, read, translate httpx's errors, retry what is safe."""
+"""HTTP requests to RunComfy: send, read, turn httpx's errors into ours, retry what is safe."""
 
-from collections.abc import Generator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
@@ -43,14 +43,15 @@ NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 @dataclass(frozen=True, kw_only=True)
 class HttpAnswer:
-    """An HTTP answer from RunComfy.
+    """The outcome of a request.
 
     Attributes:
+        status_code: None if no answer came.
         body: Its JSON, None if it is none; of an error only what the client reads.
-        error: The error that it reports, or why it is unreadable.
+        error: The error that it reports, or why none came or it is unreadable.
     """
 
-    status_code: int
+    status_code: int | None
     body: Any
     error: RunComfyError | None
 
@@ -73,19 +74,13 @@ class RunComfyHttp:
 
     async def get(self, path: str, *, about: About) -> HttpAnswer:
         """Send a safe request, and retry it with backoff while that may help; raises as `send`."""
-        for attempt in range(1, RETRY_ATTEMPTS):
-            try:
-                answer = await self._get_once(path, about)
-            except RunComfyUnavailable as error:
-                delay = self._retry_delay(attempt, error)
-                if delay is None:
-                    raise
-            else:
-                delay = self._retry_delay(attempt, answer.error)
-                if delay is None:
-                    return answer
+        attempt = 1
+        answer = await self._get_once(path, about)
+        while (delay := self._retry_delay(attempt, answer.error)) is not None:
             await self.clock.sleep(delay)
-        return await self._get_once(path, about)
+            attempt += 1
+            answer = await self._get_once(path, about)
+        return answer
 
     async def _get_once(self, path: str, about: About) -> HttpAnswer:
         if self.throttle is None:
@@ -107,38 +102,38 @@ class RunComfyHttp:
         body: Mapping[str, Any] | None = None,
         timeout: float = READ_TIMEOUT_SECONDS,
     ) -> HttpAnswer:
-        """Send one request, once, and read its answer; redirects are not followed.
+        """Send one request, once, and return its answer; redirects are not followed.
 
         `timeout` bounds waiting, sending and reading together, in seconds.
 
         Raises:
-            RunComfyUnavailable: No answer came.
             TokenMissing: No token is set.
         """
         if not self.token:
             raise TokenMissing
         deadline = anyio.current_time() + timeout
-        # A request that left later than half of that would have too little time for its answer.
-        async with AsyncExitStack() as alone:
-            alone.enter_context(_translated(timeout))
-            # Only the paid request has a body.
-            fresh = body is not None
-            async with self.connections.acquire(timeout=timeout / 2, fresh=fresh) as http:
+        # httpx would inflate an answer before its size is known here.
+        headers = {"Authorization": f"Bearer {self.token}", "Accept-Encoding": "identity"}
+        try:
+            async with (
+                AsyncExitStack() as alone,
+                # A request that left later would have too little time for its answer. Only the paid
+                # one has a body.
+                self.connections.acquire(timeout=timeout / 2, fresh=body is not None) as http,
+            ):
                 # httpx bounds each read, not their sum, so a slow trickle could go on forever.
                 with anyio.fail_after(deadline - anyio.current_time()):
                     async with http.stream(
                         method,
                         f"{self.base_url}{path}",
                         json=body,
-                        # httpx would inflate an answer before its size is known here.
-                        headers={
-                            "Authorization": f"Bearer {self.token}",
-                            "Accept-Encoding": "identity",
-                        },
+                        headers=headers,
                         timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS),
                         follow_redirects=False,
                     ) as response:
                         return await self._read(response, about, alone)
+        except (TimeoutError, httpx.TransportError) as error:
+            return HttpAnswer(status_code=None, body=None, error=_unanswered(error, timeout))
 
     async def _read(
         self, response: httpx.Response, about: About, alone: AsyncExitStack
@@ -178,24 +173,19 @@ class RunComfyHttp:
         if error is None or not (transient or isinstance(error, RateLimited)):
             return None
         delay = retry_delay(attempt, self.clock.random, retry_after=error.retry_after)
-        return delay if delay <= MAX_RETRY_SECONDS else None
+        return delay if attempt < RETRY_ATTEMPTS and delay <= MAX_RETRY_SECONDS else None
 
 
-@contextmanager
-def _translated(timeout: float) -> Generator[None, None, None]:
-    """Raise `RunComfyUnavailable` for every way in which httpx gets no answer."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise RunComfyUnavailable(
-            f"RunComfy did not answer within {timeout:.0f} s.", transient=True
-        ) from error
-    except httpx.TransportError as error:
-        raise RunComfyUnavailable(
-            f"RunComfy did not answer ({type(error).__name__}).",
-            transient=True,
-            never_sent=isinstance(error, NEVER_SENT),
-        ) from error
+def _unanswered(error: Exception, timeout: float) -> RunComfyUnavailable:
+    slow = isinstance(error, TimeoutError)
+    why = f"within {timeout:.0f} s" if slow else f"({type(error).__name__})"
+    unavailable = RunComfyUnavailable(
+        f"RunComfy did not answer {why}.",
+        transient=True,
+        never_sent=isinstance(error, NEVER_SENT),
+    )
+    unavailable.__cause__ = error
+    return unavailable
 
 
 def _redact(value: Any, secret: str, *, depth: int = 8) -> Any:
