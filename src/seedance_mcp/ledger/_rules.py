@@ -27,12 +27,8 @@ from ._rows import Page, Rows
 MAX_SUBMIT_TIME = timedelta(seconds=60)
 """Longer than a paid request is under way, connecting and both attempts included."""
 
-_MOST_COMPARED_JOBS = 100
-
-_MOST_JOBS_WITH_FILES = 1000
-"""How many of the newest jobs are compared with a call whose local image is gone."""
-
-_MOST_TRACES = 1000
+_MOST_COMPARED_JOBS = 1000
+"""How many of the newest jobs are looked through for what no index finds."""
 
 
 def token_hash(rows: Rows, token: str) -> str:
@@ -87,7 +83,7 @@ def find_owed(rows: Rows, job: Job) -> Job | None:
     """
     same = rows.identical(job)
     if any(not content for _, content in job.files.values()):
-        newest = rows.newest(job.owner, statuses=(), limit=_MOST_JOBS_WITH_FILES)
+        newest = rows.newest(job.owner, statuses=(), limit=_MOST_COMPARED_JOBS)
         same += [old for old in newest if old.is_repeated_by(job)]
     owed = [old for old in same if is_owed(old, job, rows.process)]
     if readable := [old for old in owed if old.id not in rows.unreadable]:
@@ -127,7 +123,7 @@ def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Jo
 
     A job that was started elsewhere enters the ledger with its first observation.
     """
-    stored = rows.by_id(job.id) or _with_same_request(rows, job)
+    stored = rows.by_id(job.id) or rows.by_request_id(job.request_id, job.owner)
     adopted = (stored or job).model_id is None
     if adopted and (lost := _job_with_arguments_of(rows, job, observation)):
         # The call that brought its id came before it was known to be this job's.
@@ -136,11 +132,12 @@ def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Jo
     # Where the ledger could not be written when RunComfy answered, the caller alone has the id.
     newer = job if not stored or (job.request_id and not stored.request_id) else stored
     advanced = advance(newer, observation, now)
-    if stored and not stored.request_id and (other := _with_same_request(rows, advanced)):
-        if other.model_id is None:
-            advanced = advance(merge(advanced, other), observation, now)
+    twin = rows.by_request_id(advanced.request_id, advanced.owner)
+    if twin and stored and not stored.request_id:
+        if twin.model_id is None:
+            advanced = advance(merge(advanced, twin), observation, now)
             # First, since a request_id is unique.
-            rows.delete(other)
+            rows.delete(twin)
         else:
             # Each was paid for, so each counts.
             why = "RunComfy answered with the request_id of another job."
@@ -176,7 +173,7 @@ def delete_old(rows: Rows, history: timedelta, now: datetime) -> None:
     A completed one that no caller has taken stays twice as long. The newest other job says what day
     it is, since the clock may be ahead. What `discard` leaves is of use for a minute only.
     """
-    for trace in rows.newest("", statuses=[Status.CANCELLED], limit=_MOST_TRACES):
+    for trace in rows.newest("", statuses=[Status.CANCELLED], limit=_MOST_COMPARED_JOBS):
         if now - (trace.finished_at or now) > HOUR:
             rows.delete(trace)
     latest = rows.latest(now, limit=2)
@@ -189,21 +186,17 @@ def delete_old(rows: Rows, history: timedelta, now: datetime) -> None:
             rows.delete(job)
 
 
-def _with_same_request(rows: Rows, job: Job) -> Job | None:
-    return rows.by_request_id(job.request_id, job.owner) if job.request_id else None
-
-
 def _job_with_arguments_of(rows: Rows, job: Job, seen: Observation) -> Job | None:
     """Return the only job of unknown outcome that a result can be of, None in any doubt."""
     if not isinstance(seen, Succeeded | Failed) or not seen.echoed_input:
         return None
     lost = rows.newest(job.owner, statuses=[Status.UNKNOWN], limit=_MOST_COMPARED_JOBS)
-    fitting = [old for old in lost if not old.request_id and _is_result_of(seen, old)]
+    fitting = [
+        old
+        for old in lost
+        if not old.request_id
+        # The same arguments may have been bought elsewhere at another time.
+        and (seen.created_at is None or abs(seen.created_at - old.created_at) <= HOUR)
+        and old.is_echoed(seen.model_id, seen.echoed_input)
+    ]
     return fitting[0] if len(fitting) == 1 else None
-
-
-def _is_result_of(seen: Succeeded | Failed, job: Job) -> bool:
-    # The same arguments may have been bought elsewhere at another time.
-    if seen.created_at and abs(seen.created_at - job.created_at) > HOUR:
-        return False
-    return job.is_echoed(seen.model_id, seen.echoed_input)

@@ -22,7 +22,6 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import JSONObject
 
 from ._components import Components
-from ._submissions import Submission
 from .reports import JobReport
 
 PREFLIGHT_TIMEOUT_SECONDS = 18.0
@@ -34,14 +33,11 @@ SUBMIT_RESERVE_SECONDS = 2.0
 
 async def purchase(
     service: Components, arguments: JSONObject, *, deadline: float, force_new: bool
-) -> tuple[JobReport, Submission | None]:
-    """Buy a clip, or find the job of an identical earlier call.
+) -> JobReport:
+    """Buy a clip, or find the job of an identical earlier call, and return it.
 
     `deadline` is when the call is to answer, on the event loop's clock, in seconds; infinite for
     one that does not wait for the clip.
-
-    Returns:
-        The job, and its paid request if that is under way in this process.
 
     Raises:
         SeedanceError: Nothing was bought, and why.
@@ -49,7 +45,7 @@ async def purchase(
     new = await _new_job(service)
     checked_by = _preflight_deadline(deadline)
     if not force_new and (owed := await _find_owed(service, new, arguments, checked_by)):
-        return JobReport(job=owed, reused=True), service.submissions.find(owed)
+        return JobReport(job=owed, reused=True)
     timeout = checked_by - anyio.current_time()
     checked = await service.preflight.check(arguments, timeout=timeout)
     limits = await service.prices.limits(service.limits, deadline)
@@ -60,8 +56,7 @@ async def purchase(
         job = await service.store.begin(new, force_new=force_new, limits=limits)
         if job.id == new.id:
             service.submissions.submit(job)
-    report = JobReport(job=job, reused=job.id != new.id, warnings=checked.warnings)
-    return report, service.submissions.find(job)
+    return JobReport(job=job, reused=job.id != new.id, warnings=checked.warnings)
 
 
 async def _new_job(service: Components) -> Job:

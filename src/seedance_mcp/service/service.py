@@ -44,7 +44,9 @@ class Service(Components):
             SpendingLimitReached: A limit does not allow another job.
         """
         deadline = anyio.current_time() + wait_seconds if wait_seconds else inf
-        report, submission = await purchase(self, arguments, deadline=deadline, force_new=force_new)
+        report = await purchase(self, arguments, deadline=deadline, force_new=force_new)
+        # Before anything is waited for: once it is answered, it is forgotten.
+        submission = self.submissions.find(report.job)
         await watch(report)
         job = await self.submissions.wait(report.job, submission, deadline)
         report = replace(report, job=job)

@@ -42,7 +42,7 @@ class SqliteRows:
     def by_id(self, job_id: str) -> Job | None:
         return next(iter(self._jobs("id = ?", job_id)), None)
 
-    def by_request_id(self, request_id: str, owner: str) -> Job | None:
+    def by_request_id(self, request_id: str | None, owner: str) -> Job | None:
         return next(iter(self._jobs("owner = ? AND request_id = ?", owner, request_id)), None)
 
     def identical(self, job: Job) -> list[Job]:
