@@ -16,7 +16,7 @@ from seedance_mcp.clock import Clock
 from seedance_mcp.spending.limits import MAX_AHEAD
 
 from . import _rules as rules
-from ._rows import Page, Rows
+from ._rules import Page, Rows
 
 __all__ = ["Page", "Store"]
 

@@ -28,7 +28,7 @@ _SELECT = f"SELECT *, iif({_DATED}, created_at, changed_at) AS at FROM jobs WHER
 
 
 class SqliteRows:
-    """The row operations of `ledger._rows.Rows`, on a connection with a transaction open."""
+    """The row operations of `ledger._rules.Rows`, on a connection with a transaction open."""
 
     def __init__(self, connection: sqlite3.Connection, process: str) -> None:
         self.unreadable = dict[str, str]()
@@ -59,11 +59,9 @@ class SqliteRows:
         return self._value(query, owner, *statuses)
 
     def latest(self, until: datetime, *, limit: int) -> dict[str, datetime]:
-        query = (
-            "SELECT id, created_at FROM jobs WHERE created_at <= ? ORDER BY created_at DESC LIMIT ?"
-        )
         found = dict[str, datetime]()
-        for row in self._cursor.execute(query, (_format_time(until), limit)):
+        where = "created_at <= ? ORDER BY created_at DESC LIMIT ?"
+        for row in self._rows(where, _format_time(until), limit):
             with suppress(ValueError, TypeError, OverflowError):  # a damaged row
                 found[row["id"]] = datetime.fromisoformat(row["created_at"]).astimezone(UTC)
         return found
