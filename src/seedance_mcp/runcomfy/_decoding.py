@@ -24,12 +24,7 @@ _MAX_DEPTH = 50
 _NESTING = re.compile(r'"(?:[^"\\]+|\\.?)*+"?|[\[{}\]]', re.DOTALL)
 
 
-def decode(raw: bytes | bytearray, encoding: str, limit: int) -> Any:
-    """Return a body's JSON, or None; raise `UnreadableAnswer` for more than can be held."""
-    return parse_json(_inflate(raw, encoding, limit))
-
-
-def _inflate(raw: bytes | bytearray, encoding: str, limit: int) -> bytes | bytearray:
+def inflate(raw: bytes | bytearray, encoding: str, limit: int) -> bytes | bytearray:
     """Return a body as it was before RunComfy encoded it, which it may do once."""
     match encoding.strip().lower():
         case "" | "identity":

@@ -27,24 +27,20 @@ from seedance_mcp.text import one_line, quoted
 NOT_READY = 400005
 """The error code by which one mock says that a result is not ready yet (client)."""
 
-_BY_CODE: dict[int, type[Rejection]] = {
-    400002: BalanceEmpty,
-    400004: TokenRejected,
-    403001: JobNotFound,
-    404001: JobNotFound,
-}
-_BY_STATUS: dict[int, type[Rejection]] = {
+_KINDS: dict[int, type[Rejection]] = {
     **dict.fromkeys((400, 413, 422), RequestRejected),
-    **dict.fromkeys((401, 403), TokenRejected),
-    402: BalanceEmpty,
+    **dict.fromkeys((401, 403, 400004), TokenRejected),
+    **dict.fromkeys((402, 400002), BalanceEmpty),
+    **dict.fromkeys((403001, 404001), JobNotFound),
     429: RateLimited,
 }
+"""By error code, by the HTTP status that a code begins with, or by HTTP status."""
+
 # Whoever answers so has not passed the request on.
-_BY_ANYONES_STATUS: dict[int, type[Rejection]] = {413: RequestRejected, 429: RateLimited}
+_ANYONES_STATUSES = {413, 429}
 # An object without any of these may be a gateway's, which does not know what RunComfy did.
 _OWN_FIELDS = {"request_id", "error_code", "error_message", "message", "error", "detail"}
 _UNKNOWN_ID = 400001
-_MAX_ID_LENGTH = 128
 # Unknown codes from here on are RunComfy's own failures and do not reject the request.
 _FIRST_SERVER_ERROR = 500000
 _TRANSIENT_STATUSES = frozenset({502, 503, 504})
@@ -55,7 +51,6 @@ _MESSAGES: dict[type[Rejection], str] = {
     JobNotFound: "RunComfy has no such request for this account",
     RateLimited: "RunComfy received too many requests",
 }
-
 
 About = Literal["model", "job"]
 """What a path names: the same error code means an unknown model or an unknown job (docs, seen)."""
@@ -76,9 +71,9 @@ def read_error(
     if success and (not reported or reported == "0"):
         return None
     text = error_text(body)
-    detail = f"{code or status_code}: {quoted(text, 300)}" if text else f"{code or status_code}"
-    own = not _OWN_FIELDS.isdisjoint(fields(body))
-    kind = _kind(code, status_code, about) if own else _BY_ANYONES_STATUS.get(status_code)
+    detail = f"{code or status_code}" + (f": {quoted(text, 300)}" if text else "")
+    believed = status_code in _ANYONES_STATUSES or not _OWN_FIELDS.isdisjoint(fields(body))
+    kind = _kind(code, status_code, about) if believed else None
     if kind is None and success and (code or 0) < _FIRST_SERVER_ERROR:
         kind = RequestRejected
     if kind is None:
@@ -93,15 +88,6 @@ def read_error(
 def fields(value: Any) -> Mapping[str, Any]:
     """Return the fields of a JSON object; anything else has none."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def brief(body: Any) -> Mapping[str, Any]:
-    """Return what is read of an error besides its text, with "?" for what is no number or id."""
-    given = {key: fields(body).get(key) for key in ("request_id", "error_code")}
-    return {
-        key: "?" if isinstance(value, list | dict) or len(str(value)) > _MAX_ID_LENGTH else value
-        for key, value in given.items()
-    }
 
 
 def error_code(body: Any) -> int | None:
@@ -138,9 +124,7 @@ def error_text(body: Any, *, depth: int = 4) -> str | None:
 def _kind(code: int | None, status_code: int, about: About) -> type[Rejection] | None:
     if code == _UNKNOWN_ID or (code is None and status_code == HTTPStatus.NOT_FOUND):
         return JobNotFound if about == "job" else RequestRejected
-    # An undocumented code falls under the HTTP status that its first three digits are.
-    by_code = _BY_CODE.get(code or 0) or _BY_STATUS.get((code or 0) // 1000)
-    return by_code or _BY_STATUS.get(status_code)
+    return next(filter(None, map(_KINDS.get, (code or 0, (code or 0) // 1000, status_code))), None)
 
 
 def _field_prefix(field_error: Mapping[str, Any]) -> str:

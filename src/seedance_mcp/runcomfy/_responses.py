@@ -105,7 +105,9 @@ def read_status(body: Mapping[str, Any]) -> Observation:
     """Read a status answer, which does not say whether a run that ended succeeded."""
     status = read_status_word(body)
     if status is Status.IN_QUEUE:
-        return Queued(position=_queue_position(body.get("queue_position")))
+        position = body.get("queue_position")
+        known = type(position) is int and 0 <= position <= _MAX_QUEUE_POSITION
+        return Queued(position=position if known else None)
     return Ended(how=status) if status.final else Running()
 
 
@@ -113,13 +115,16 @@ def read_result(body: Mapping[str, Any]) -> Observation:
     """Read a result answer, which has the state of a job that has not ended."""
     status = read_status_word(body)
     # What the input holds is only compared with our own; never take a URL from it.
-    facts: dict[str, Any] = {key: _time(body.get(key)) for key in ("created_at", "finished_at")}
-    model_id = body.get("model_id")
-    facts |= {"model_id": model_id if isinstance(model_id, str) else None}
     # As in the ledger, where a file is only its hash.
     echo = Wish(arguments=fields(body.get("input"))).digest
-    facts |= {"echoed_input": echo if len(json.dumps(echo)) <= _MAX_ECHO_LENGTH else {}}
-    facts["cost_usd"] = _number(body.get("cost"), most=MAX_USD)
+    model_id = body.get("model_id")
+    facts: dict[str, Any] = {
+        "cost_usd": _number(body.get("cost"), most=MAX_USD),
+        "created_at": _time(body.get("created_at")),
+        "finished_at": _time(body.get("finished_at")),
+        "model_id": model_id if isinstance(model_id, str) else None,
+        "echoed_input": echo if len(json.dumps(echo)) <= _MAX_ECHO_LENGTH else {},
+    }
     if said := error_text(body):
         facts["error"] = f"RunComfy says: {quoted(said, 300)}"
     if status is Status.COMPLETED:
@@ -179,18 +184,9 @@ def _collect(value: Any, kind: str, depth: int, texts: Mapping[str, dict[str, No
 
 def _urls(texts: Iterable[str]) -> tuple[str, ...]:
     """Return the first distinct texts that are URLs, of which each may come twice."""
-    urls = dict.fromkeys(islice(filter(_is_url, texts), 2 * _MAX_OUTPUTS))
+    short = (text for text in texts if len(text) <= _MAX_URL_LENGTH and text.isprintable())
+    urls = dict.fromkeys(islice(filter(_URL.fullmatch, short), 2 * _MAX_OUTPUTS))
     return tuple(quote(url, safe=_URL_CHARACTERS) for url in urls)[:_MAX_OUTPUTS]
-
-
-def _is_url(text: str) -> bool:
-    return len(text) <= _MAX_URL_LENGTH and text.isprintable() and bool(_URL.fullmatch(text))
-
-
-def _queue_position(value: Any) -> int | None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if 0 <= value <= _MAX_QUEUE_POSITION else None
 
 
 def _number(value: Any, *, most: float) -> float | None:

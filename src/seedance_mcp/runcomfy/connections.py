@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Self
 
 import anyio
@@ -100,16 +101,14 @@ async def open_connections(base_url: str, transport: Transport | None) -> Connec
             certificates = await to_thread.run_sync(
                 httpx.create_ssl_context, abandon_on_cancel=True
             )
-        return Connections(
-            lambda: bound_heads(
-                httpx.AsyncClient(
-                    transport=transport,
-                    verify=certificates,
-                    headers={"User-Agent": f"seedance-mcp/{__version__}"},
-                    trust_env=trust_env,
-                )
-            )
+        made = partial(
+            httpx.AsyncClient,
+            transport=transport,
+            verify=certificates,
+            headers={"User-Agent": f"seedance-mcp/{__version__}"},
+            trust_env=trust_env,
         )
+        return Connections(lambda: bound_heads(made()))
     except (ImportError, OSError, ValueError) as error:
         raise ConfigurationError(
             "The proxy or the certificates that the environment names (HTTPS_PROXY, ALL_PROXY,"

@@ -18,8 +18,8 @@ from seedance_mcp.errors import (
 )
 from seedance_mcp.retry import MAX_RETRY_SECONDS, RETRY_ATTEMPTS, asked_delay, retry_delay
 
-from ._decoding import TOO_LONG, decode
-from ._error_codes import About, brief, read_error
+from ._decoding import TOO_LONG, inflate, parse_json
+from ._error_codes import About, read_error
 from .connections import Connections
 from .throttle import Throttle
 
@@ -37,6 +37,8 @@ READ_TIMEOUT_SECONDS = 10.0
 SUBMIT_TIMEOUT_SECONDS = 40.0
 """The same for the paid request, which may carry an image and gains nothing from ending early."""
 
+_NEVER_REDACTED = {"request_id", "status", "output"}
+
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """The errors that come before the first byte of a request can have left."""
 
@@ -47,7 +49,7 @@ class HttpAnswer:
 
     Attributes:
         status_code: None if no answer came.
-        body: Its JSON, None if it is none; of an error only what the client reads.
+        body: Its JSON, None if it is none.
         error: The error that it reports, or why none came or it is unreadable.
     """
 
@@ -74,13 +76,15 @@ class RunComfyHttp:
 
     async def get(self, path: str, *, about: About) -> HttpAnswer:
         """Send a safe request, and retry it with backoff while that may help; raises as `send`."""
-        attempt = 1
-        answer = await self._get_once(path, about)
-        while (delay := self._retry_delay(attempt, answer.error)) is not None:
-            await self.clock.sleep(delay)
-            attempt += 1
+        for attempt in range(1, RETRY_ATTEMPTS):
             answer = await self._get_once(path, about)
-        return answer
+            delay = self._retry_delay(attempt, answer.error)
+            if delay is None:
+                return answer
+            # It may be large.
+            del answer
+            await self.clock.sleep(delay)
+        return await self._get_once(path, about)
 
     async def _get_once(self, path: str, about: About) -> HttpAnswer:
         if self.throttle is None:
@@ -146,7 +150,7 @@ class RunComfyHttp:
             return HttpAnswer(status_code=code, body=None, error=UnreadableAnswer(error.message))
         retry_after = asked_delay(response.headers.get("Retry-After"), self.clock.now())
         error = read_error(code, body, about=about, retry_after=retry_after)
-        return HttpAnswer(status_code=code, body=brief(body) if error else body, error=error)
+        return HttpAnswer(status_code=code, body=body, error=error)
 
     async def _read_json(
         self, response: httpx.Response, about: About, alone: AsyncExitStack
@@ -163,9 +167,9 @@ class RunComfyHttp:
             size += max(len(chunk), _MIN_CHUNK_BYTES)
             if size > limit:
                 raise UnreadableAnswer(TOO_LONG)
-        body = decode(raw, response.headers.get("Content-Encoding", ""), limit)
+        encoding = response.headers.get("Content-Encoding", "")
         # RunComfy may echo the token; it must not reach a message or a log.
-        return _redact(body, self.token or "")
+        return _redact(parse_json(inflate(raw, encoding, limit)), self.token or "")
 
     def _retry_delay(self, attempt: int, error: RunComfyError | None) -> float | None:
         """Return the seconds to wait before a retry, or None if a retry would not help."""
@@ -173,7 +177,7 @@ class RunComfyHttp:
         if error is None or not (transient or isinstance(error, RateLimited)):
             return None
         delay = retry_delay(attempt, self.clock.random, retry_after=error.retry_after)
-        return delay if attempt < RETRY_ATTEMPTS and delay <= MAX_RETRY_SECONDS else None
+        return delay if delay <= MAX_RETRY_SECONDS else None
 
 
 def _unanswered(error: Exception, timeout: float) -> RunComfyUnavailable:
@@ -188,23 +192,21 @@ def _unanswered(error: Exception, timeout: float) -> RunComfyUnavailable:
     return unavailable
 
 
-def _redact(value: Any, secret: str, *, depth: int = 8) -> Any:
+def _redact(value: Any, secret: str, depth: int = 8) -> Any:
     """Return JSON with a secret removed from every text that may be shown; deeper texts never are.
 
     Ids, states and outputs stay as they are: a secret found in one by chance would lose a paid job.
     """
-    if isinstance(value, str):
-        return value.replace(secret, "[token]")
-    if depth == 0:
-        return None
-    if isinstance(value, list):
-        parts = cast("list[Any]", value)
-        return [_redact(part, secret, depth=depth - 1) for part in parts]
-    if isinstance(value, dict):
-        fields = cast("dict[str, Any]", value)
-        kept = {"request_id", "status", "output"}
-        return {
-            key: part if key in kept else _redact(part, secret, depth=depth - 1)
-            for key, part in fields.items()
-        }
-    return value
+    match value:
+        case str():
+            return value.replace(secret, "[token]")
+        case list() if depth:
+            return [_redact(part, secret, depth - 1) for part in cast("list[Any]", value)]
+        case dict() if depth:
+            fields = cast("dict[str, Any]", value)
+            return {
+                key: part if key in _NEVER_REDACTED else _redact(part, secret, depth - 1)
+                for key, part in fields.items()
+            }
+        case _:
+            return None if isinstance(value, list | dict) else value
