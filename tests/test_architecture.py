@@ -20,12 +20,12 @@ ROOMS = {
     "jobs": "errors text",
     "spending": "jobs models errors",
     "polling": "jobs clock",
-    "runcomfy": "jobs errors text clock retry http_heads",
+    "runcomfy": "jobs errors text clock retry http_heads proxies",
     "ledger": "jobs spending errors text clock file_locks",
     "inputs": "models errors text http_heads",
-    "outputs": "jobs errors text clock retry file_locks http_heads",
+    "outputs": "jobs errors text clock retry file_locks http_heads proxies",
 }
-LIBRARIES = "bounded errors text clock retry file_locks settings"
+LIBRARIES = "bounded errors text clock retry file_locks proxies settings"
 ALLOWED = ROOMS | {
     "service": f"{LIBRARIES} {' '.join(ROOMS)}",
     "mcp_server": f"{LIBRARIES} {' '.join(ROOMS)} service",

@@ -41,13 +41,16 @@ def names(**more: list[list[str]]) -> FakeResolver:
     return FakeResolver(NAMES | given, no_such_host)
 
 
-async def found(url: str, network: RerouteTransport, resolve: FakeResolver) -> str:
+async def found(
+    url: str, network: RerouteTransport, resolve: FakeResolver, *, behind_proxy: bool = False
+) -> str:
     """Return the refusal of a URL, or its warnings, or nothing."""
     preflight = Preflight(
         MODEL,
         check=True,
         allow_private=False,
         local_files=False,
+        behind_proxy=behind_proxy,
         resolve=resolve,
         transport=network,
     )
@@ -68,6 +71,27 @@ async def test_a_hostile_url_is_refused_without_a_connection(url: str) -> None:
         network = RerouteTransport(host.port)
         assert await found(url, network, names()) == HOSTILE[url]
         assert (network.dialled, host.connections) == ([], 0)
+
+
+@pytest.mark.parametrize("url", HOSTILE)
+async def test_behind_a_proxy_only_a_host_that_does_not_resolve_is_let_through(url: str) -> None:
+    async with serve_images() as host:
+        network = RerouteTransport(host.port)
+        line = await found(url, network, names(), behind_proxy=True)
+        if "does not exist" in HOSTILE[url]:
+            name = url.split("/")[2]
+            because = f"its host {name} cannot be resolved without the proxy"
+            assert line == f"{FIRST} could not be checked: {because}."
+        else:
+            assert line == HOSTILE[url]
+        assert (network.dialled, host.connections) == ([], 0)
+
+
+async def test_behind_a_proxy_a_refused_connection_is_a_warning() -> None:
+    async with serve_images() as host:
+        network = RerouteTransport(host.port)
+    line = await found("https://images.example/a", network, names(), behind_proxy=True)
+    assert line == f"{FIRST} could not be checked: its host could not be reached."
 
 
 def moved(location: str, status: int = 302) -> Page:

@@ -54,15 +54,24 @@ async def open_transport() -> httpx.AsyncBaseTransport:
 class Fetcher:
     """Fetches URLs from public addresses; `allow_private` allows plain http and any port too.
 
+    Where this machine is `behind_proxy`, it may reach no host by itself, so a host that cannot be
+    found or connected to proves nothing.
+
     The URL of a request to the transport has an address; the name is in its `Host` and SNI.
     """
 
     def __init__(
-        self, transport: httpx.AsyncBaseTransport, *, resolve: Resolve, allow_private: bool
+        self,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        resolve: Resolve,
+        allow_private: bool,
+        behind_proxy: bool = False,
     ) -> None:
         self._transport = transport
         self._resolve = resolve
         self._allow_private = allow_private
+        self._behind_proxy = behind_proxy
 
     async def get(self, url: str, span: str | None) -> httpx.Response:
         """Request a URL, following redirects, each of which is checked like the first URL.
@@ -126,7 +135,7 @@ class Fetcher:
                 raise interrupted(error) from error
             except httpx.InvalidURL:
                 raise BlockedAddress("it cannot be parsed") from None
-        if refused:
+        if refused and not self._behind_proxy:
             raise UnusableImage("its host refused the connection")
         raise Unverifiable("its host could not be reached")
 
@@ -145,6 +154,8 @@ class Fetcher:
         found = list(dict.fromkeys(ip_address(name.partition("%")[0]) for name in names))
         if not found:
             host = one_line(url.host)
+            if self._behind_proxy:
+                raise Unverifiable(f"its host {host} cannot be resolved without the proxy")
             raise UnusableImage(f"its host {host} does not exist ({_CHECK_HINT})")
         if not self._allow_private and not all(map(is_public, found)):
             raise BlockedAddress(f"its host has an address that is not public ({PRIVATE_HINT})")

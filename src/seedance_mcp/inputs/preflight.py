@@ -47,8 +47,9 @@ class Preflight:
     """Refuses calls whose files RunComfy would refuse, as far as that can be known.
 
     Hosts are looked up and images are fetched only with `check`. `allow_private` allows plain http,
-    any port and any address; `local_files` allows paths, file: URLs and data: URIs of images. Each
-    check opens and closes its own connections, unless a test gives it a `transport`.
+    any port and any address; `local_files` allows paths, file: URLs and data: URIs of images.
+    `behind_proxy` says that other requests leave this machine through a proxy. Each check opens and
+    closes its own connections, unless a test gives it a `transport`.
     """
 
     def __init__(  # noqa: PLR0913 - each a switch or a seam
@@ -58,6 +59,7 @@ class Preflight:
         check: bool,
         allow_private: bool,
         local_files: bool,
+        behind_proxy: bool = False,
         resolve: Resolve = resolve_by_system,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -65,6 +67,7 @@ class Preflight:
         self._check = check
         self._allow_private = allow_private
         self._local_files = local_files
+        self._behind_proxy = behind_proxy
         self._resolve = resolve
         self._transport = transport
         self._local_images = OneAtATime()
@@ -184,7 +187,12 @@ class Preflight:
     async def _fetcher(self) -> AsyncGenerator[Fetcher, None]:
         transport = self._transport or await open_transport()
         try:
-            yield Fetcher(transport, resolve=self._resolve, allow_private=self._allow_private)
+            yield Fetcher(
+                transport,
+                resolve=self._resolve,
+                allow_private=self._allow_private,
+                behind_proxy=self._behind_proxy,
+            )
         finally:
             if transport is not self._transport:
                 await transport.aclose()

@@ -16,6 +16,7 @@ from seedance_mcp.errors import DownloadFailed, LinkRefused
 from seedance_mcp.http_heads import bound_heads
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Output
+from seedance_mcp.proxies import read_proxies
 from seedance_mcp.retry import RETRY_ATTEMPTS, retry_delay
 from seedance_mcp.text import one_line, quoted
 
@@ -93,14 +94,20 @@ class Downloader:
     @cached_property
     def _http(self) -> httpx.AsyncClient:
         # No connection is kept alive, so there is nothing to close; cookies are dropped.
+        # As for RunComfy itself: over plain http no proxy may read along.
+        encrypted = self._base_url.scheme == "https"
+        certificates = httpx.create_ssl_context(trust_env=encrypted)
+        limits = httpx.Limits(max_keepalive_connections=0)
+        proxied = encrypted and self._transport is None
         client = httpx.AsyncClient(
             transport=self._transport,
+            mounts=read_proxies().mounts(certificates, limits) if proxied else None,
+            verify=certificates,
             timeout=httpx.Timeout(30.0, connect=10.0),
-            limits=httpx.Limits(max_keepalive_connections=0),
+            limits=limits,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             headers={"Accept-Encoding": "identity"},
-            # As for RunComfy itself: over plain http no proxy may read along.
-            trust_env=self._base_url.scheme == "https",
+            trust_env=False,
         )
         return bound_heads(client)
 

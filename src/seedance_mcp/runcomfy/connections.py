@@ -13,6 +13,7 @@ from anyio import to_thread
 from seedance_mcp import __version__
 from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.http_heads import bound_heads
+from seedance_mcp.proxies import Proxies, read_proxies
 from seedance_mcp.text import one_line
 
 Transport = httpx.AsyncBaseTransport
@@ -92,25 +93,33 @@ async def open_connections(base_url: str, transport: Transport | None) -> Connec
     Raises:
         ConfigurationError: The environment's proxy or certificates are unusable.
     """
-    trust_env = base_url.startswith("https:")
     # Where nothing is encrypted: http leads only to this machine, and a transport is a test's.
-    certificates: ssl.SSLContext | bool = False
+    certificates: ssl.SSLContext | None = None
     try:
-        if trust_env and transport is None:
+        if base_url.startswith("https:") and transport is None:
             # Reading the certificates takes 50 ms, so it is done once and in a thread.
             certificates = await to_thread.run_sync(
                 httpx.create_ssl_context, abandon_on_cancel=True
             )
-        made = partial(
-            httpx.AsyncClient,
-            transport=transport,
-            verify=certificates,
-            headers={"User-Agent": f"seedance-mcp/{__version__}"},
-            trust_env=trust_env,
-        )
-        return Connections(lambda: bound_heads(made()))
-    except (ImportError, OSError, ValueError) as error:
+        return Connections(partial(_client, transport, certificates, read_proxies()))
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+        # What httpx says of an invalid URL may be a part of a proxy's password.
+        why = "the URL is invalid" if isinstance(error, httpx.InvalidURL) else str(error)
         raise ConfigurationError(
             "The proxy or the certificates that the environment names (HTTPS_PROXY, ALL_PROXY,"
-            f" SSL_CERT_FILE, SSL_CERT_DIR) cannot be used: {one_line(str(error), 200)}."
+            f" SSL_CERT_FILE, SSL_CERT_DIR) cannot be used: {one_line(why, 200)}."
         ) from error
+
+
+def _client(
+    transport: Transport | None, certificates: ssl.SSLContext | None, proxies: Proxies
+) -> httpx.AsyncClient:
+    return bound_heads(
+        httpx.AsyncClient(
+            transport=transport,
+            verify=certificates or False,
+            mounts=proxies.mounts(certificates) if certificates else None,
+            headers={"User-Agent": f"seedance-mcp/{__version__}"},
+            trust_env=False,
+        )
+    )

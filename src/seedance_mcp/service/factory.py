@@ -1,5 +1,6 @@
 """Puts a service together from the settings, and closes it again."""
 
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import Model
 from seedance_mcp.outputs.download import Downloader
 from seedance_mcp.outputs.job_locks import JobLocks
+from seedance_mcp.proxies import read_proxies
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.connections import Connections, Transport, open_connections
 from seedance_mcp.runcomfy.http import RunComfyHttp
 from seedance_mcp.runcomfy.throttle import Throttle
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import SpendingLimits
+from seedance_mcp.text import quoted
 
 from ._downloads import BackgroundDownloads
 from ._price_list import PriceList
@@ -31,6 +34,8 @@ from ._tracking import ChangeFeed, JobTracker
 from ._waiting import Waiter
 from .reports import OnJobChange
 from .service import Service
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,9 @@ async def open_service(options: ServiceOptions) -> AsyncGenerator[Service, None]
         ConfigurationError: The proxy or the certificates of the environment cannot be used.
     """
     settings, clock = options.settings, options.clock
+    for entry in read_proxies().unreadable:
+        message = "NO_PROXY has an entry that cannot be read, and is left out: %s."
+        logger.warning(message, quoted(entry))
     history = timedelta(days=settings.history_days)
     async with await open_connections(settings.base_url, options.transport) as connections:
         opened = SqliteStore(settings.state_dir, clock, origin=settings.base_url, history=history)
@@ -111,6 +119,7 @@ def _preflight(options: ServiceOptions) -> Preflight:
         check=options.settings.check_images,
         allow_private=options.settings.allow_private_urls,
         local_files=options.local_files,
+        behind_proxy=read_proxies().url is not None,
     )
 
 
