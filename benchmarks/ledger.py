@@ -35,6 +35,7 @@ def ledger(folder: Path) -> SqliteStore:
 async def fill(folder: Path) -> None:
     """Insert many finished jobs, a minute apart."""
     store = ledger(folder)
+    await store.token_hash("token")
     store.close()
     with closing(sqlite3.connect(folder / "ledger.db")) as connection, connection:
         rows = SqliteRows(connection, "benchmark")
