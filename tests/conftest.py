@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from .support.server_process import FreshServers, Servers
 from .support.virtual_time import VirtualTimeLoop
@@ -28,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="ROUNDS",
         help="how many times real servers race for a ledger, and are killed at each point",
     )
+
+
+def pytest_configure() -> None:
+    """Let an example of Hypothesis take as long as a busy machine needs."""
+    settings.register_profile("any machine", deadline=None)
+    settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

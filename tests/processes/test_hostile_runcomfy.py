@@ -139,7 +139,6 @@ BOMB = Hostility(body=partial(bomb, 250), said="gzip, gzip")
 
 @settings(
     max_examples=15,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(hostilities(1, 9), hostilities(), hostilities(), hostilities(1))

@@ -260,7 +260,6 @@ def test_no_job_is_lost_or_paid_twice_or_changes_its_end_whatever_happens(
             # The same every time, as a check of a change must be; `make search` looks elsewhere.
             derandomize=not examples,
             stateful_step_count=25,
-            deadline=None,  # a step can take minutes of virtual time
             print_blob=True,
             suppress_health_check=[HealthCheck.too_slow],  # every example opens real sockets
         ),
