@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.client import ARGUMENTS, structured, text
 from tests.support.finished_job import TOKEN, File, files, open_server
-from tests.support.wording import DO_NOT_REPEAT, NO_BALANCE, OUT_OF_DATE
+from tests.support.wording import DO_NOT_REPEAT, NO_BALANCE, OUT_OF_DATE, REQUEST_REJECTED
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -372,18 +372,19 @@ async def test_a_404_that_is_not_runcomfys_never_proves_that_a_request_was_not_a
         assert (late["status"], late["videos"]) == ("completed", [CLIP])
 
 
-@pytest.mark.parametrize("code", [400, 401, 402, 403, 404, 422])
-async def test_a_page_of_an_error_leaves_the_paid_request_unknown_and_a_job_as_it_is(
+@pytest.mark.parametrize("code", [400, 404, 422])
+async def test_a_page_of_an_error_refuses_the_paid_request_and_leaves_a_job_as_it_is(
     tmp_path: Path, code: int
 ) -> None:
     page = (code, "<html><h1>Blocked</h1></html>")
     service = RunComfy(submit=page)
     async with open_server(service, tmp_path) as client:
-        made = structured(await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 0}))
-        assert (made["status"], made["request_id"]) == ("unknown", None)
+        refused = await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 0})
+        assert text(refused) == f"{REQUEST_REJECTED} ({code}). Nothing was charged."
         service.submit, service.status = (200, {"request_id": ID}), page
-        arguments = ARGUMENTS | {"prompt": "another", "wait_seconds": 20}
-        made = structured(await client.call_tool("generate_video", arguments))
+        made = structured(
+            await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 20})
+        )
         assert (made["status"], made["request_id"]) == ("in_queue", ID)
         assert OUT_OF_DATE in made["next_step"]
         # The job has ended badly, but this page does not say how.

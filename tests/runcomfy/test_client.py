@@ -136,8 +136,7 @@ async def test_an_answer_that_names_no_other_request_is_believed(body: dict[str,
 
 REFUSALS: list[tuple[int, Any, type[RunComfyError], str]] = [
     (400, {"error_code": 400004}, TokenRejected, f"{TOKEN_REJECTED} (400004)."),
-    (401, {"error": ""}, TokenRejected, f"{TOKEN_REJECTED} (401)."),
-    (401, None, RunComfyUnavailable, f"{NO_USABLE_ANSWER} (401)."),
+    (401, None, TokenRejected, f"{TOKEN_REJECTED} (401)."),
     (404, {}, RunComfyUnavailable, f"{NO_USABLE_ANSWER} (404)."),
     (422, ["No"], RunComfyUnavailable, f'{NO_USABLE_ANSWER} (422: "No").'),
     (

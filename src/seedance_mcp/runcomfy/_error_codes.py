@@ -36,9 +36,7 @@ _KINDS: dict[int, type[Rejection]] = {
 }
 """By error code, by the HTTP status that a code begins with, or by HTTP status."""
 
-# Whoever answers so has not passed the request on.
-_ANYONES_STATUSES = {413, 429}
-# An object without any of these may be a gateway's, which does not know what RunComfy did.
+# An object without any of these may be a gateway's, which does not know RunComfy's jobs.
 _OWN_FIELDS = {"request_id", "error_code", "error_message", "message", "error", "detail"}
 _UNKNOWN_ID = 400001
 # Unknown codes from here on are RunComfy's own failures and do not reject the request.
@@ -62,7 +60,8 @@ def read_error(
     """Return the error that an answer reports, or None.
 
     A 2xx whose body has an `error_code` is one (client). 400001 and 404 mean that what the request
-    is `about` is unknown. Only a body in RunComfy's form rejects a request.
+    is `about` is unknown. Whoever sends it, a 4xx says that a paid request was not accepted; about
+    a job only RunComfy knows anything.
     """
     code = error_code(body)
     success = httpx.codes.is_success(status_code)
@@ -72,8 +71,10 @@ def read_error(
         return None
     text = error_text(body)
     detail = f"{code or status_code}" + (f": {quoted(text, 300)}" if text else "")
-    believed = status_code in _ANYONES_STATUSES or not _OWN_FIELDS.isdisjoint(fields(body))
-    kind = _kind(code, status_code, about) if believed else None
+    kind = _kind(code, status_code, about)
+    own = not _OWN_FIELDS.isdisjoint(fields(body))
+    if kind in {JobNotFound, RequestRejected} and about == "job" and not own:
+        kind = None
     if kind is None and success and (code or 0) < _FIRST_SERVER_ERROR:
         kind = RequestRejected
     if kind is None:
