@@ -39,10 +39,10 @@ async def test_the_server_of_the_example_configuration_starts_and_lists_its_tool
 ) -> None:
     entry = server_entry()
     assert (entry["command"], entry["args"]) == ("uvx", ["seedance-mcp"])
+    assert entry["env"] == {"RUNCOMFY_API_TOKEN": "your-runcomfy-token"}
+    env = environment(tmp_path, RUNCOMFY_API_TOKEN="a-token")
     command = Path(sys.executable).with_name(entry["args"][0])
-    parameters = StdioServerParameters(
-        command=str(command), args=entry["args"][1:], env=environment(tmp_path, **entry["env"])
-    )
+    parameters = StdioServerParameters(command=str(command), args=entry["args"][1:], env=env)
     with anyio.fail_after(TIMEOUT_SECONDS):
         async with Client(parameters) as client:
             tools = [tool.name for tool in (await client.list_tools()).tools]

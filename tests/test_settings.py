@@ -1,4 +1,5 @@
 import json
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.settings import TOKEN_VARIABLES, Settings, is_loopback, load_settings
 
 SECRET = "rc-secret-token-123"
-TOKEN_RULE = "a RunComfy token: printable ASCII without white space"
+TOKEN_RULE = "a RunComfy token: printable ASCII without white space, and no placeholder"
 URL_RULE = "an https URL, or an http URL of this machine"
 
 
@@ -169,7 +170,7 @@ def test_an_unreadable_token_file_is_ignored(tmp_path: Path) -> None:
     assert token({"RUNCOMFY_CONFIG_DIR": str(tmp_path)}) is None
 
 
-FOLDER = "a folder"
+FOLDER = "the absolute path of a folder, in which ~ and every variable is known"
 LEVELS = "one of debug, info, warning, error, critical"
 
 
@@ -194,6 +195,22 @@ LEVELS = "one of debug, info, warning, error, critical"
         ("SEEDANCE_LOG_LEVEL", "loud", LEVELS),
         ("SEEDANCE_STATE_DIR", "~no-such-user-here/state", FOLDER),
         ("SEEDANCE_OUTPUT_DIR", "~no-such-user-here/videos", FOLDER),
+        *(
+            (name, folder, FOLDER)
+            for name in ("SEEDANCE_STATE_DIR", "SEEDANCE_OUTPUT_DIR")
+            for folder in (
+                *("state", "./state", ".", "$", "${NO_SUCH}/st", "$NO_SUCH/st", "%NO_SUCH%/st"),
+                *("/srv/${NO_SUCH}", "/srv/${env:HOME}/st", "/srv/$NO_SUCH", "/srv/%NO_SUCH%"),
+            )
+        ),
+        *(
+            (name, placeholder, TOKEN_RULE)
+            for name in TOKEN_VARIABLES
+            for placeholder in (
+                *("${RUNCOMFY_API_TOKEN}", "$RUNCOMFY_API_TOKEN", "%RUNCOMFY_TOKEN%", "x${TOKEN}"),
+                *("<token>", "your-runcomfy-token", "YOUR_TOKEN", "your_key", "${user.token}"),
+            )
+        ),
         *(
             ("RUNCOMFY_API_BASE_URL", url, URL_RULE)
             for url in (
@@ -240,6 +257,11 @@ def test_an_error_names_the_token_variable_that_is_set(home: dict[str, str]) -> 
         ("https://EXAMPLE.com:443/", "https://example.com"),
         ("http://localhost:80", "http://localhost"),
         ("https://example.com:4430", "https://example.com:4430"),
+        ("https://example.com/v1", "https://example.com"),
+        ("https://example.com/v1//", "https://example.com"),
+        ("https://example.com/runcomfy/v1/", "https://example.com/runcomfy"),
+        ("https://example.com/v10", "https://example.com/v10"),
+        ("http://localhost:8000/v1", "http://localhost:8000"),
     ],
 )
 def test_a_token_may_go_to_https_or_to_this_machine(
@@ -263,6 +285,32 @@ def test_a_secret_is_never_shown(home: dict[str, str]) -> None:
 def test_a_folder_may_begin_with_the_users_home(home: dict[str, str]) -> None:
     settings = load_settings(home | {"SEEDANCE_OUTPUT_DIR": "~/clips"})
     assert settings.output_dir == Path("~/clips").expanduser()
+
+
+@pytest.mark.parametrize("folder", ["${HOME}/st", "$HOME/st", "%HOME%/st", "${HOME}/$SUB%HOME_2%"])
+def test_the_variables_in_a_folder_are_expanded(tmp_path: Path, folder: str) -> None:
+    environ = {"HOME": str(tmp_path), "SUB": "s", "HOME_2": "t", "SEEDANCE_STATE_DIR": folder}
+    assert load_settings(environ).state_dir == tmp_path / "st"
+
+
+def test_a_home_whose_name_looks_like_a_variable_is_a_home(tmp_path: Path) -> None:
+    home = tmp_path / "$HOME%x%"
+    environ = {"HOME": str(home), "SEEDANCE_STATE_DIR": "${HOME}/st"}
+    assert load_settings(environ).state_dir == home / "st"
+
+
+def test_the_folder_of_the_clis_token_is_absolute_after_expansion(
+    tmp_path: Path,
+) -> None:
+    write_token(tmp_path / "cli")
+    environ = {"HOME": str(tmp_path), "RUNCOMFY_CONFIG_DIR": "${HOME}/cli"}
+    assert token(environ) == SECRET
+    assert token(environ | {"RUNCOMFY_CONFIG_DIR": os.path.relpath(tmp_path / "cli")}) is None
+
+
+def test_a_placeholder_in_the_clis_token_file_is_ignored(tmp_path: Path) -> None:
+    write_token(tmp_path / "cli", {"access_token": "${TOKEN}"})
+    assert token({"RUNCOMFY_CONFIG_DIR": str(tmp_path / "cli")}) is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """The settings, read once from the environment, which only this module reads."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,6 +23,8 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from .errors import ConfigurationError
 
+_PATHS = ("SEEDANCE_STATE_DIR", "SEEDANCE_OUTPUT_DIR", "RUNCOMFY_CONFIG_DIR", "XDG_CONFIG_HOME")
+
 TOKEN_VARIABLES = ("RUNCOMFY_API_TOKEN", "RUNCOMFY_TOKEN", "RUNCOMFY_API_KEY")
 """The variables that may hold the token; the first one set wins (client: all are in use)."""
 
@@ -35,12 +38,17 @@ def is_loopback(host: str | None) -> bool:
 
 
 def _token(value: str) -> str:
-    """Return a token if it is printable ASCII without white space (client)."""
+    """Return a token if it is printable ASCII without white space (client), and no placeholder."""
     token = value.strip()
-    if not (token.isascii() and token.isprintable()) or " " in token:
+    if not (token.isascii() and token.isprintable()) or " " in token or _PLACEHOLDER.match(token):
         raise ValueError("not a token")
     return token
 
+
+# What a client did not expand, and what examples have in place of a token.
+_PLACEHOLDER = re.compile(r".*\$\{.*\}|\$\w+$|%\w+%$|<.*>$|your[-_]", re.IGNORECASE)
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}|\$(\w+)|%(\w+)%", re.ASCII)
 
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
@@ -57,18 +65,45 @@ def _origin(value: str) -> str:
         raise ValueError("not a safe origin for a token")
     # One origin has one owner in the ledger, however it is written.
     netloc = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
-    return parts._replace(netloc=netloc).geturl().rstrip("/")
+    # RunComfy's own documentation writes it with the version, which every request adds.
+    return parts._replace(netloc=netloc).geturl().rstrip("/").removesuffix("/v1").rstrip("/")
 
 
 def _folder(value: Path) -> Path:
+    """Return a folder if it is the same one wherever the client starts the server."""
     try:
-        return value.expanduser()
+        folder = value.expanduser()
     except RuntimeError as error:
         raise ValueError("unknown home folder") from error
+    if not folder.is_absolute():
+        raise ValueError("not an absolute path")
+    return folder
+
+
+def _expanded(value: str, environ: Mapping[str, str]) -> str:
+    """Return a path with its variables replaced, which many clients leave to the server.
+
+    Each is `$NAME`, `${NAME}` or `%NAME%`. The path is empty if one of them is unknown.
+    """
+    names = {found[0]: found[found.lastindex or 0] for found in _VARIABLE.finditer(value)}
+    if not all(environ.get(name) for name in names.values()):
+        return ""
+    return _VARIABLE.sub(lambda found: environ[names[found[0]]], value)
+
+
+def _default(folder: Callable[[], Path]) -> Path:
+    """Return a default folder, an empty path where it would be in a home that is unknown."""
+    try:
+        return folder()
+    except RuntimeError:
+        return Path()
 
 
 def _lower(value: Any) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
+
+
+_FOLDER = "the absolute path of a folder, in which ~ and every variable is known"
 
 
 class Settings(BaseSettings):
@@ -87,7 +122,7 @@ class Settings(BaseSettings):
     token: Annotated[SecretStr, BeforeValidator(_token)] | None = Field(
         None,
         validation_alias=AliasChoices(*TOKEN_VARIABLES),
-        description="a RunComfy token: printable ASCII without white space",
+        description="a RunComfy token: printable ASCII without white space, and no placeholder",
     )
     base_url: Annotated[str, AfterValidator(_origin)] = Field(
         "https://model-api.runcomfy.net",
@@ -99,12 +134,14 @@ class Settings(BaseSettings):
         description="the id of a model that this server knows",
     )
     state_dir: Annotated[Path, AfterValidator(_folder)] = Field(
-        default_factory=lambda: platformdirs.user_state_path("seedance-mcp"),
-        description="a folder",
+        default_factory=lambda: _default(lambda: platformdirs.user_state_path("seedance-mcp")),
+        validate_default=True,
+        description=_FOLDER,
     )
     output_dir: Annotated[Path, AfterValidator(_folder)] = Field(
-        default_factory=lambda: platformdirs.user_videos_path() / "seedance",
-        description="a folder",
+        default_factory=lambda: _default(lambda: platformdirs.user_videos_path() / "seedance"),
+        validate_default=True,
+        description=_FOLDER,
     )
     wait_seconds: int = Field(45, ge=0, le=900, description="a whole number from 0 to 900")
     max_jobs_per_hour: int = Field(
@@ -137,6 +174,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         ConfigurationError: A variable is wrong; the message says what it must be.
     """
     given = {name: value.strip() for name, value in environ.items() if value.strip()}
+    given |= {name: _expanded(given[name], environ) for name in _PATHS if name in given}
     source = EnvSettingsSource(Settings)
     # pydantic-settings would also read MODEL and LOG_LEVEL, which other programs use.
     source.env_vars = {name.lower(): given[name] for name in _variables() if name in given}
@@ -162,8 +200,15 @@ def _variables() -> dict[str, str]:
 def _configuration_error(error: ValidationError, given: Mapping[str, str]) -> ConfigurationError:
     """Return an error that names the variable but not its value, which may be a secret."""
     place = str(error.errors(include_input=False, include_url=False)[0]["loc"][0])
+    if place in Settings.model_fields:  # a default is wrong
+        place = str(Settings.model_fields[place].validation_alias)
     tokens = (name for name in TOKEN_VARIABLES if name in given)
     name = next(tokens, place) if place in TOKEN_VARIABLES else place
+    if name in _PATHS and name not in given:
+        return ConfigurationError(
+            f"{name} must be set to the absolute path of a folder, since the user's home folder is"
+            " unknown (HOME is not set)."
+        )
     return ConfigurationError(f"{name} must be {_variables()[name]}.")
 
 
@@ -179,6 +224,6 @@ def _token_from_file(given: Mapping[str, str]) -> str | None:
     else:
         return None
     try:
-        return _token(json.loads((path / "token.json").read_text("utf-8"))["access_token"])
+        return _token(json.loads((_folder(path) / "token.json").read_text("utf-8"))["access_token"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None

@@ -1,6 +1,7 @@
 """A real server over stdio: both protocol eras, nothing but JSON-RPC on stdout, a prompt end."""
 
 import json
+import os
 import signal
 import sys
 import time
@@ -318,6 +319,49 @@ async def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(
     assert process.stdout == b""
     assert process.stderr == (
         b"seedance-mcp: SEEDANCE_WAIT_SECONDS must be a whole number from 0 to 900.\n"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take another user's id")
+@pytest.mark.parametrize("unset", ["SEEDANCE_STATE_DIR", "SEEDANCE_OUTPUT_DIR"])
+async def test_without_a_home_the_start_stops_with_one_line_that_says_what_to_set(
+    unset: str, tmp_path: Path
+) -> None:
+    env = environment(tmp_path)
+    del env["HOME"], env[unset]
+    command = [sys.executable, "-c", _WITHOUT_PASSWD]
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        process = await anyio.run_process(command, env=env, check=False)
+    assert (process.returncode, process.stdout) == (1, b"")
+    assert process.stderr.decode() == (
+        f"seedance-mcp: {unset} must be set to the absolute path of a folder, since the user's home"
+        " folder is unknown (HOME is not set).\n"
+    )
+
+
+# The user whose id it takes has no entry in /etc/passwd.
+_WITHOUT_PASSWD = """
+import os
+import platformdirs.unix, pwd, seedance_mcp.cli._serve, seedance_mcp.mcp_server.app
+import seedance_mcp.mcp_server.transports.stdio
+from seedance_mcp.cli.main import main
+os.setuid(54321)
+main([])
+"""
+
+
+async def test_a_home_that_cannot_be_written_names_the_variable_to_set(
+    servers: Servers, tmp_path: Path
+) -> None:
+    env = environment(tmp_path, HOME="/dev/null", RUNCOMFY_API_TOKEN="a-token")
+    del env["SEEDANCE_STATE_DIR"]
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with servers.stdio(env) as pipes:
+            await pipes.initialize()
+            result = (await pipes.request(1, "tools/call", {"name": "list_jobs"}))["result"]
+    assert result["content"][0]["text"] == (
+        "The ledger in /dev/null/.local/state/seedance-mcp cannot be used: Not a directory; set"
+        " SEEDANCE_STATE_DIR to a writable folder. Nothing was charged."
     )
 
 

@@ -96,7 +96,8 @@ class SqliteStore(Store):
                     ) from error
             except OSError as error:
                 raise LedgerError(
-                    f"The ledger in {self._folder} cannot be used: {error.strerror}."
+                    f"The ledger in {self._folder} cannot be used: {error.strerror}; set"
+                    " SEEDANCE_STATE_DIR to a writable folder."
                 ) from error
             await self._clock.sleep(0.002 + 0.02 * self._clock.random())
 
