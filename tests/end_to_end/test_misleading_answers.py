@@ -232,10 +232,11 @@ async def test_a_status_of_failure_is_not_believed_while_the_result_says_that_th
 
 
 @pytest.mark.parametrize(
-    ("word", "error"), [("failed", "RunComfy gave no reason"), ("cancelled", None)]
+    ("word", "error"),
+    [("failed", "RunComfy gave no reason"), ("cancelled", None), ("completed", None)],
 )
 @pytest.mark.parametrize("early", NOT_YET[:3])
-async def test_a_status_of_failure_counts_when_the_result_never_comes(
+async def test_a_status_that_a_job_ended_counts_when_the_result_never_comes(
     tmp_path: Path, word: str, error: str | None, early: Any
 ) -> None:
     service = RunComfy(status=(200, {"status": word}), result=early)

@@ -20,8 +20,10 @@ from seedance_mcp.jobs.status import (
     Ended,
     Failed,
     Observation,
+    Outputs,
     Running,
     Status,
+    Succeeded,
 )
 from seedance_mcp.runcomfy.client import RunComfyClient
 
@@ -154,7 +156,7 @@ class RemoteJobs:
         if isinstance(seen, Ended):
             # The run is done, whatever it lists: calling it failed would have it bought again.
             return seen.listed or seen
-        return failures.get(how, seen)
+        return failures.get(how, Succeeded(outputs=Outputs()))
 
     def _lasts(self, job: Job, seconds: float) -> bool:
         """Return whether a job that is still as it is was first seen so some seconds ago."""
