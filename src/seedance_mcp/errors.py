@@ -26,6 +26,8 @@ A message is one line that says what is wrong and what is allowed. `charge` says
 that every error does.
 """
 
+from .text import valid
+
 NOTHING_CHARGED = "Nothing was charged."
 
 
@@ -36,7 +38,7 @@ class SeedanceError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = valid(message)
 
     @property
     def line(self) -> str:

@@ -14,7 +14,7 @@ from seedance_mcp.jobs.status import Status
 from seedance_mcp.models.model import JSONObject
 from seedance_mcp.service.reports import JobListing, JobReport
 from seedance_mcp.spending.pricing import to_usd
-from seedance_mcp.text import one_line, quoted
+from seedance_mcp.text import one_line, quoted, valid
 
 from ._next_steps import after_list, after_result, after_status
 
@@ -47,7 +47,8 @@ class Answer(BaseModel):
 
     def structure(self) -> JSONObject:
         """Return the facts as JSON, nulls included."""
-        return self.model_dump(mode="json")
+        facts: JSONObject = _valid(self.model_dump(mode="json"))
+        return facts
 
 
 class JobAnswer(Answer):
@@ -163,6 +164,15 @@ def listing_answer(listing: JobListing) -> JobListAnswer:
         total=page.total,
         next_step=after_list(listing),
     )
+
+
+def _valid(value: Any) -> Any:
+    """Return JSON that can be sent; a path need not be UTF-8."""
+    if isinstance(value, dict):
+        return {name: _valid(fact) for name, fact in cast("JSONObject", value).items()}
+    if isinstance(value, list):
+        return [_valid(fact) for fact in cast("list[Any]", value)]
+    return valid(value) if isinstance(value, str) else value
 
 
 def _warnings(report: JobReport) -> list[str]:

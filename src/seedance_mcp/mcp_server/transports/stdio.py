@@ -4,13 +4,14 @@ The end of stdin, SIGTERM and SIGINT end the process with exit code 0 within a s
 """
 
 import json
+import logging
 import os
 import re
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from itertools import islice
 from math import inf
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import anyio
 import mcp_types as types
@@ -23,11 +24,15 @@ from seedance_mcp.text import one_line
 
 from .shutdown import end_process, until_signal
 
+logger = logging.getLogger(__name__)
+
 END_SECONDS = 0.9
 """How long the process may run on after stdin has ended."""
 
 MOST_PARTS = 1_000_000
 """How many strings and brackets of an invalid line are searched for its id."""
+
+_UNSENDABLE = "The answer cannot be sent: it is not valid Unicode."
 
 # A string, which may be cut off, or a bracket; then what may follow the name "id".
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -40,8 +45,9 @@ async def serve_stdio(server: SeedanceServer) -> None:
     with _private_stdout() as wire, _private_stdin() as inbox:
         async with anyio.create_task_group() as tasks:
             async with stdio_server(stdin=inbox, stdout=wire) as (reading, writing):
-                tasks.start_soon(inbox.read_all, writing.send)
-                await _serve(server, reading, writing)
+                outbox = _Outbox(writing)
+                tasks.start_soon(inbox.read_all, outbox.send)
+                await _serve(server, reading, outbox)
             # Until here, an answer that the client does not read may have blocked everything.
             tasks.cancel_scope.cancel()
 
@@ -124,6 +130,35 @@ def _request_id(line: str) -> str | int | None:
         return None
     # A lone surrogate cannot be encoded.
     return None if isinstance(given, str) and not given.isprintable() else given
+
+
+class _Outbox:
+    """The SDK's stream of messages to the client, which one that is not Unicode would end."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    async def send(self, message: SessionMessage) -> None:
+        """Send a message, an error in place of an answer that cannot be sent."""
+        try:
+            message.message.model_dump_json()
+        except ValueError:
+            logger.exception("A message cannot be sent")
+            id_ = getattr(message.message, "id", None)
+            if id_ is None:  # a notification, which its receiver does not wait for
+                return
+            error = types.ErrorData(code=types.INTERNAL_ERROR, message=_UNSENDABLE)
+            message = SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=id_, error=error))
+        await self._stream.send(message)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stream.aclose()
 
 
 class _Wire(anyio.AsyncFile[str]):
