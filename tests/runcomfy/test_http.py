@@ -360,8 +360,8 @@ def test_what_is_not_nested_deeply_is_read_as_if_nothing_else_was(
 ) -> None:
     text = json.dumps(value, ensure_ascii=escaped).encode("utf-8", "replace")
     deep = b"[" * 2_000 + b"]" * 2_000
-    first, _, last = parse_json(b"[" + text + b"," + deep + b"," + text + b"]")
-    assert repr(first) == repr(last) == repr(parse_json(text))
+    first, _, last = parse_json(bytearray(b"[" + text + b"," + deep + b"," + text + b"]"))
+    assert repr(first) == repr(last) == repr(parse_json(bytearray(text)))
 
 
 async def test_a_rejection_is_returned_as_an_answer() -> None:

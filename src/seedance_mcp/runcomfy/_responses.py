@@ -86,8 +86,12 @@ def read_status_word(body: Mapping[str, Any]) -> Status:
     word = body.get("status")
     if not isinstance(word, str):
         raise UnreadableAnswer("RunComfy's answer has no status.")
-    plain = re.sub(r"[\s-]+", "_", word[:_MAX_WORD_LENGTH].strip().lower())
+    plain = re.sub(r"[\s-]+", "_", _plain(word))
     return _STATUS_WORDS.get(plain, Status.IN_PROGRESS)
+
+
+def _plain(word: str) -> str:
+    return word[:_MAX_WORD_LENGTH].strip().lower()
 
 
 def read_submit(body: Mapping[str, Any]) -> str:
@@ -140,7 +144,7 @@ def read_result(body: Mapping[str, Any]) -> Observation:
 def read_cancel(body: Mapping[str, Any]) -> bool:
     """Return whether `outcome` or `status` says cancelled, in either spelling."""
     values = (body.get("outcome"), body.get("status"))
-    words = {word.strip().lower() for word in values if isinstance(word, str)}
+    words = {_plain(word) for word in values if isinstance(word, str)}
     if not words:
         raise UnreadableAnswer("RunComfy's answer to a cancel has no outcome.")
     return bool(words & {"cancelled", "canceled"})
@@ -177,7 +181,7 @@ def _collect(value: Any, kind: str, depth: int, texts: Mapping[str, dict[str, No
             _collect(part, kind, depth - 1, texts)
     elif depth:
         for key, part in fields(value).items():
-            if not key.lower().startswith("input"):
+            if key[:5].lower() != "input":
                 named = _KIND.match(key)
                 _collect(part, (named and named.lastgroup) or kind, depth - 1, texts)
 
