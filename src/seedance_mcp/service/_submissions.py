@@ -1,8 +1,7 @@
 """Paid requests under way: each is sent once, outlives its call, and ends up in the ledger."""
 
 import logging
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 
@@ -23,7 +22,7 @@ from seedance_mcp.ledger.store import Store
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.http import SUBMIT_TIMEOUT_SECONDS
 
-from ._tracking import ChangeFeed
+from ._tracking import Announce
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ WRITE_AGAIN_SECONDS = 2.0
 """How often a failed write to the ledger is repeated."""
 
 WRITE_GRACE_SECONDS = 0.3
-"""How long writing an answer may take when the process ends."""
+"""How much longer than sending may writing an answer take when the process ends."""
 
 
 @dataclass(kw_only=True)
@@ -45,11 +44,14 @@ class Submission:
     """A paid request under way, shared by every call that waits for its answer.
 
     Attributes:
+        sending: Ends when the server shuts down; the rest of `shielded` may take a little longer.
         answered: Set when the request was answered, or will not be.
         error: Why RunComfy refused the job, None if it may have accepted it.
     """
 
     job: Job
+    sending: anyio.CancelScope
+    shielded: anyio.CancelScope
     answered: anyio.Event = field(default_factory=anyio.Event)
     error: SeedanceError | None = None
 
@@ -60,35 +62,32 @@ class Submissions:
 
     _client: RunComfyClient
     _store: Store
-    _changes: ChangeFeed
+    _announce: Announce
     # Runs the requests: in the scope of a call, cancelling it would lose a paid answer.
     _tasks: TaskGroup
     _clock: Clock
     _under_way: dict[str, Submission] = field(default_factory=dict[str, Submission], init=False)
     # When the requests under way are cancelled; infinite until the server shuts down.
     _ends_at: float = field(default=inf, init=False)
-    # What is shielded until then, each with how much longer.
-    _scopes: dict[anyio.CancelScope, float] = field(
-        default_factory=dict[anyio.CancelScope, float], init=False
-    )
 
     def submit(self, job: Job) -> None:
         """Send the paid request of a job that is in the ledger, unless the server shuts down."""
-        self._under_way[job.id] = Submission(job=job)
-        self._tasks.start_soon(self._submit, self._under_way[job.id])
+        self._under_way[job.id] = submission = Submission(
+            job=job,
+            sending=anyio.CancelScope(deadline=self._ends_at),
+            shielded=anyio.CancelScope(deadline=self._ends_at + WRITE_GRACE_SECONDS, shield=True),
+        )
+        self._tasks.start_soon(self._submit, submission)
 
     def find(self, job: Job) -> Submission | None:
         """Return a job's paid request while it is under way in this process."""
         return self._under_way.get(job.id)
 
     async def wait(self, job: Job, submission: Submission | None, deadline: float) -> Job:
-        """Wait for the answer to a job's paid request.
+        """Wait for the answer to a job's paid request, and return the job as it is then.
 
         `submission` is its request, None if it was answered before, or another process sent it;
         `deadline` is when to stop waiting, on the event loop's clock, in seconds.
-
-        Returns:
-            The job, without a request id if no answer came.
 
         Raises:
             SeedanceError: The request certainly was not accepted.
@@ -104,18 +103,9 @@ class Submissions:
     def shut_down(self, grace_seconds: float) -> None:
         """Send no more requests, and cancel those that are not answered within some seconds."""
         self._ends_at = min(self._ends_at, anyio.current_time() + grace_seconds)
-        for scope, longer in self._scopes.items():
-            scope.deadline = self._ends_at + longer
-
-    @contextmanager
-    def _shielded(self, *, longer: float = 0.0) -> Generator[None, None, None]:
-        """Shield what is paid for from the end of the server, for as long as that may take."""
-        with anyio.CancelScope(shield=True, deadline=self._ends_at + longer) as scope:
-            self._scopes[scope] = longer
-            try:
-                yield
-            finally:
-                del self._scopes[scope]
+        for submission in self._under_way.values():
+            submission.sending.deadline = self._ends_at
+            submission.shielded.deadline = self._ends_at + WRITE_GRACE_SECONDS
 
     async def _wait_for_other_process(self, job: Job, deadline: float) -> Job:
         """Wait until the ledger has the answer to a request that another process sent."""
@@ -137,25 +127,42 @@ class Submissions:
     async def _submit(self, submission: Submission) -> None:
         """Send the paid request and record its outcome, even if no call waits any more."""
         try:
-            outcome = OutcomeLost(why="The server ended before RunComfy had answered.")
-            with self._shielded():
-                outcome = await self._send(submission.job)
-            # First, whatever happens to the ledger: the id is paid for.
-            if outcome.request_id:
-                logger.info("RunComfy answered a paid request with %s", outcome.request_id)
-            if isinstance(outcome, OutcomeLost):
-                logger.warning("The outcome of a paid request is unknown: %s", outcome.why)
-            await self._write(submission, outcome)
-        except SeedanceError as error:
-            error.charge = NOTHING_CHARGED
-            submission.error = error
-            await self._write(submission, None)
+            with submission.shielded:
+                outcome = OutcomeLost(why="The server ended before RunComfy had answered.")
+                with submission.sending:
+                    outcome = await self._send(submission)
+                # First, whatever happens to the ledger: the id is paid for.
+                if outcome and outcome.request_id:
+                    logger.info("RunComfy answered a paid request with %s", outcome.request_id)
+                if isinstance(outcome, OutcomeLost):
+                    logger.warning("The outcome of a paid request is unknown: %s", outcome.why)
+                await self._write(submission, outcome)
         except Exception:
             # It runs beside other paid requests, which a bug must not take down.
             logger.exception("Recording %s broke", submission.job.request_id or "a paid request")
         finally:
             submission.answered.set()
             del self._under_way[submission.job.id]
+
+    async def _send(self, submission: Submission) -> Accepted | OutcomeLost | None:
+        """Send the paid request; set `error` and return None if it was not accepted."""
+        if self._ends_at < inf:
+            # It would have too little time, and become unknown for nothing.
+            submission.error = ServerStopping()
+            return None
+        job = submission.job
+        try:
+            return Accepted(request_id=await self._client.submit(job.model_id or "", job.arguments))
+        except OutcomeUnknown as error:
+            return OutcomeLost(why=error.message, request_id=error.request_id)
+        except SeedanceError as error:
+            error.charge = NOTHING_CHARGED
+            submission.error = error
+            return None
+        except Exception:
+            # A bug must not pass for a refusal: the request may have left.
+            logger.exception("A paid request broke")
+            return OutcomeLost(why="The request broke inside this server; see its log.")
 
     async def _write(self, submission: Submission, outcome: Accepted | OutcomeLost | None) -> None:
         """Write an outcome, None for a refusal, to the ledger, and repeat that until it succeeds.
@@ -166,33 +173,16 @@ class Submissions:
         before, now = submission.job, self._clock.now()
         if outcome:
             submission.job = advance(before, outcome, now)
-        with self._shielded(longer=WRITE_GRACE_SECONDS):
-            while True:
-                try:
-                    if outcome is None:
-                        return await self._store.discard(before, now)
-                    submission.job = await self._store.observe(before, outcome, now)
-                    return self._changes.announce(before, submission.job)
-                except Exception as error:
-                    if not submission.answered.is_set():
-                        name = submission.job.request_id or "a refused request"
-                        bug = not isinstance(error, LedgerError)
-                        logger.error("%s is not written yet: %s", name, error, exc_info=bug)
-                submission.answered.set()
-                await self._clock.sleep(WRITE_AGAIN_SECONDS)
-
-    async def _send(self, job: Job) -> Accepted | OutcomeLost:
-        if self._ends_at < inf:
-            # It would have too little time, and become unknown for nothing.
-            raise ServerStopping
-        try:
-            request_id = await self._client.submit(job.model_id or "", job.arguments)
-        except OutcomeUnknown as error:
-            return OutcomeLost(why=error.message, request_id=error.request_id)
-        except SeedanceError:
-            raise
-        except Exception:
-            # A bug must not pass for a refusal: the request may have left.
-            logger.exception("A paid request broke")
-            return OutcomeLost(why="The request broke inside this server; see its log.")
-        return Accepted(request_id=request_id)
+        while True:
+            try:
+                if outcome is None:
+                    return await self._store.discard(before, now)
+                submission.job = await self._store.observe(before, outcome, now)
+                return self._announce(before, submission.job)
+            except Exception as error:
+                if not submission.answered.is_set():
+                    name = submission.job.request_id or "a refused request"
+                    bug = not isinstance(error, LedgerError)
+                    logger.error("%s is not written yet: %s", name, error, exc_info=bug)
+            submission.answered.set()
+            await self._clock.sleep(WRITE_AGAIN_SECONDS)

@@ -5,7 +5,7 @@ job that is paid for must reach the caller even when the disk has filled up sinc
 """
 
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 MOST_REMEMBERED_JOBS = 10_000
 """How many jobs' last polls and announced states are kept; a forgotten one may come twice."""
 
+Announce = Callable[[Job, Job], None]
+
 
 @contextmanager
 def _logged(consequence: str) -> Generator[None, None, None]:
@@ -35,30 +37,26 @@ def _logged(consequence: str) -> Generator[None, None, None]:
         logger.error("%s %s", error.message, consequence)
 
 
-@dataclass(eq=False, repr=False)
-class ChangeFeed:
-    """The changes of jobs that this process sees, each announced once.
+def announcer(on_change: OnJobChange) -> Announce:
+    """Return a function that announces a job, given as it was and as it is, if it has changed.
 
     Several calls may see the same change, each knowing an older state of the job, so a change is
     told by what was last seen in this process.
     """
+    seen = BoundedDict[str, tuple[object, ...]](MOST_REMEMBERED_JOBS)
 
-    _on_change: OnJobChange
-    _last: BoundedDict[str, tuple[object, ...]] = field(
-        default_factory=lambda: BoundedDict(MOST_REMEMBERED_JOBS), init=False
-    )
-
-    def announce(self, before: Job, now: Job) -> None:
-        """Announce a job if it differs from what was seen here last, or else from `before`."""
+    def announce(before: Job, now: Job) -> None:
         key = now.request_id or now.id
-        last = self._last.get(key, _visible(before))
-        self._last[key] = _visible(now)
-        if last != _visible(now):
+        last = seen.get(key, _visible(before))
+        seen[key] = _visible(now)
+        if last != seen[key]:
             try:
-                self._on_change(now)
+                on_change(now)
             except Exception:
                 # What is known of a paid job must not be lost to a listener's bug.
                 logger.exception("Announcing a change of %s broke", key)
+
+    return announce
 
 
 def _visible(job: Job) -> tuple[object, ...]:
@@ -76,7 +74,7 @@ class JobTracker:
     # The RunComfy token: `repr=False` keeps it out of messages and logs.
     _token: str | None
     _clock: Clock
-    _changes: ChangeFeed
+    _announce: Announce
     _polled_at: BoundedDict[str, datetime] = field(
         default_factory=lambda: BoundedDict(MOST_REMEMBERED_JOBS), init=False
     )
@@ -131,8 +129,11 @@ class JobTracker:
 
     async def observe(self, job: Job, seen: Observation) -> Job:
         """Return a job advanced by an observation, in the ledger if it can be written."""
-        seen = self._with_poll_time(job, seen)
         now = self._clock.now()
+        if isinstance(seen, Succeeded | Failed):
+            seen = replace(seen, looked_at=self._polled_at.pop(job.id, None))
+        else:
+            self._polled_at[job.id] = now
         became = advance(job, seen, now)
         if became == job and job.owner and job.request_id and job.model_id:
             return job
@@ -140,7 +141,7 @@ class JobTracker:
             # A job that was begun elsewhere has no owner before it is in the ledger.
             owned = replace(job, owner=self.owner)
             became = await self._store.observe(owned, seen, now)
-        self._changes.announce(job, became)
+        self._announce(job, became)
         return became
 
     async def current(self, job: Job) -> Job:
@@ -157,11 +158,4 @@ class JobTracker:
                 return True
             return False
         finally:
-            self._changes.announce(replace(job, saved_to=()), job)
-
-    def _with_poll_time(self, job: Job, seen: Observation) -> Observation:
-        """Remember when a job was polled, and add that to the observation that ends it."""
-        if isinstance(seen, Succeeded | Failed):
-            return replace(seen, looked_at=self._polled_at.pop(job.id, None))
-        self._polled_at[job.id] = self._clock.now()
-        return seen
+            self._announce(replace(job, saved_to=()), job)

@@ -30,7 +30,7 @@ from ._price_list import PriceList
 from ._remote import RemoteJobs
 from ._schedules import Schedules
 from ._submissions import Submissions
-from ._tracking import ChangeFeed, JobTracker
+from ._tracking import JobTracker, announcer
 from ._waiting import Waiter
 from .reports import OnJobChange
 from .service import Service
@@ -80,8 +80,8 @@ def _service(
 ) -> Service:
     """Wire the parts of a service."""
     settings, model, clock = options.settings, options.model, options.clock
-    changes = ChangeFeed(options.on_change)
-    tracker = JobTracker(store, settings.base_url, _token(settings), clock, changes)
+    announce = announcer(options.on_change)
+    tracker = JobTracker(store, settings.base_url, _token(settings), clock, announce)
     remote = RemoteJobs(client, tracker)
     schedules = Schedules(store, {model.model_id: model}, clock)
     return Service(
@@ -93,7 +93,7 @@ def _service(
         ),
         store=store,
         tracker=tracker,
-        submissions=Submissions(client, store, changes, tasks, clock),
+        submissions=Submissions(client, store, announce, tasks, clock),
         remote=remote,
         schedules=schedules,
         waiter=Waiter(remote, tracker, schedules, tasks, clock),
