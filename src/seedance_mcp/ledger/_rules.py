@@ -133,14 +133,13 @@ def find_owed(rows: Rows, job: Job) -> Job | None:
         newest = rows.newest(job.owner, statuses=(), limit=_MOST_COMPARED_JOBS)
         same += [old for old in newest if old.is_repeated_by(job)]
     owed = [old for old in same if is_owed(old, job, rows.process)]
-    if readable := [old for old in owed if old.id not in rows.unreadable]:
-        return readable[0]
-    if owed:
+    readable = [old for old in owed if old.id not in rows.unreadable]
+    if owed and not readable:
         raise LedgerError(
             f"The same request is in a damaged row of the ledger ({rows.unreadable[owed[0].id]}),"
             " which list_jobs names: its clip may be paid for. force_new buys another."
         )
-    return None
+    return readable[0] if readable else None
 
 
 def discard(rows: Rows, job: Job, now: datetime) -> None:
@@ -237,10 +236,9 @@ def _job_with_arguments_of(rows: Rows, job: Job, seen: Observation) -> Job | Non
     """Return the only job of unknown outcome that a result can be of, None in any doubt."""
     if not isinstance(seen, Succeeded | Failed) or not seen.echoed_input:
         return None
-    lost = rows.newest(job.owner, statuses=[Status.UNKNOWN], limit=_MOST_COMPARED_JOBS)
     fitting = [
         old
-        for old in lost
+        for old in rows.newest(job.owner, statuses=[Status.UNKNOWN], limit=_MOST_COMPARED_JOBS)
         if not old.request_id
         # The same arguments may have been bought elsewhere at another time.
         and (seen.created_at is None or abs(seen.created_at - old.created_at) <= HOUR)

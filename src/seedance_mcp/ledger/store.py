@@ -71,17 +71,13 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def _is_alive(self, process: str) -> bool | None:
-        """Return whether a process that wrote rows still runs, None if that is unknown."""
-
-    @abstractmethod
     def close(self) -> None:
         """Close the ledger; its next use opens it again."""
 
-    def _settle(self, rows: Rows) -> None:
+    def _settle(self, rows: Rows, is_alive: Callable[[str], bool | None]) -> None:
         """Settle what dead processes left, and warn once of a clock that jumped."""
         now = self._clock.now()
-        rules.settle_dead_processes(rows, self._is_alive, now)
+        rules.settle_dead_processes(rows, is_alive, now)
         latest = max(rows.latest(datetime.max.replace(tzinfo=UTC), limit=1).values(), default=now)
         if latest > now + MAX_AHEAD and not self._warned:
             self._warned = True

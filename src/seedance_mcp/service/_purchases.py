@@ -42,10 +42,13 @@ async def purchase(
     Raises:
         SeedanceError: Nothing was bought, and why.
     """
-    new = await _new_job(service)
+    new = await _new_job(service, arguments)
     checked_by = _preflight_deadline(deadline)
-    if not force_new and (owed := await _find_owed(service, new, arguments, checked_by)):
-        return JobReport(job=owed, reused=True)
+    if not force_new:
+        timeout = checked_by - anyio.current_time()
+        files = await service.preflight.identify(arguments, timeout=timeout)
+        if owed := await service.store.find_owed(replace(new, files=files)):
+            return JobReport(job=owed, reused=True)
     timeout = checked_by - anyio.current_time()
     checked = await service.preflight.check(arguments, timeout=timeout)
     limits = await service.prices.limits(service.limits, deadline)
@@ -59,24 +62,15 @@ async def purchase(
     return JobReport(job=job, reused=job.id != new.id, warnings=checked.warnings)
 
 
-async def _new_job(service: Components) -> Job:
-    """Return a job that has no arguments yet."""
+async def _new_job(service: Components, arguments: JSONObject) -> Job:
     return Job(
         id=uuid4().hex,
         model_id=service.model.model_id,
+        arguments=arguments,
         owner=service.tracker.owner,
         token_hash=await service.tracker.token_hash(),
         created_at=service.clock.now(),
     )
-
-
-async def _find_owed(
-    service: Components, new: Job, arguments: JSONObject, deadline: float
-) -> Job | None:
-    """Return the job that an identical earlier call is owed, before its images are checked."""
-    timeout = deadline - anyio.current_time()
-    files = await service.preflight.identify(arguments, timeout=timeout)
-    return await service.store.find_owed(replace(new, arguments=arguments, files=files))
 
 
 def _preflight_deadline(deadline: float) -> float:

@@ -14,8 +14,6 @@ from seedance_mcp.file_locks import LockFile, is_held
 UNLOCKED = "-unlocked"
 """The end of the name of a process whose file has no lock, so that it may be dead or alive."""
 
-LOCK_ATTEMPTS = 20
-
 
 class LiveProcesses:
     """The processes that share a state folder, of which this one, `process`, lives until `close`.
@@ -32,7 +30,7 @@ class LiveProcesses:
         self._folder = folder
         self.process = f"{version}-{uuid4().hex}"
         # Another process may lock or remove the file as a dead one's just after it is created.
-        attempts = map(LockFile.try_lock, repeat(folder / self.process, LOCK_ATTEMPTS))
+        attempts = map(LockFile.try_lock, repeat(folder / self.process, 20))
         self._lock = next(filter(None, attempts), None)
         if self._lock is None or not self._lock.locked:
             self.close()

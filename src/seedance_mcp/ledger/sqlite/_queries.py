@@ -24,6 +24,7 @@ _TIME_COLUMNS = ("created_at", "started_at", "finished_at")
 _DATED = "(created_at GLOB '????-??-??T??:??:??.??????+00:00' AND julianday(created_at) NOT NULL)"
 # Such rows are looked for in an index, which is shorter than the table.
 _UNDATED = f"rowid IN (SELECT rowid FROM jobs WHERE NOT {_DATED})"
+_STARTED = f"model_id IS NOT NULL AND at > ?1 AND (created_at BETWEEN ?1 AND ?2 OR {_UNDATED})"
 _SELECT = f"SELECT *, iif({_DATED}, created_at, changed_at) AS at FROM jobs WHERE"
 
 
@@ -47,8 +48,8 @@ class SqliteRows:
 
     def identical(self, job: Job) -> list[Job]:
         where = "fingerprint IN (?, ?) ORDER BY created_at DESC LIMIT 1000"
-        rows = self._rows(where, job.fingerprint, job.fingerprint_as_sent)
-        return [self._read(row) or _stand_in(row, job.created_at) for row in rows]
+        either = job.fingerprint, job.fingerprint_as_sent
+        return self._jobs(where, *either, damaged_at=job.created_at)
 
     def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]:
         where = f"owner = ?{_and_in(statuses)} ORDER BY created_at DESC, rowid DESC LIMIT ?"
@@ -61,20 +62,20 @@ class SqliteRows:
     def latest(self, until: datetime, *, limit: int) -> dict[str, datetime]:
         found = dict[str, datetime]()
         where = "created_at <= ? ORDER BY created_at DESC LIMIT ?"
-        for row in self._rows(where, _format_time(until), limit):
+        for row in self._rows(where, until, limit):
             with suppress(ValueError, TypeError, OverflowError):  # a damaged row
                 found[row["id"]] = datetime.fromisoformat(row["created_at"]).astimezone(UTC)
         return found
 
     def nth_newest(self, n: int, *, since: datetime, until: datetime) -> datetime | None:
-        rows = self._started("ORDER BY at DESC LIMIT 1 OFFSET ?3", since, until, n - 1)
+        rows = self._rows(f"{_STARTED} ORDER BY at DESC LIMIT 1 OFFSET ?3", since, until, n - 1)
         with suppress(ValueError):  # a damaged row is no reason to buy nothing
             return next((_parse_time(row["at"]) for row in rows), None)
         return None
 
     def started(self, *, since: datetime, until: datetime) -> list[Job]:
-        rows = self._started("AND status != 'cancelled' ORDER BY at", since, until)
-        return [self._read(row) or _stand_in(row, since) for row in rows]
+        where = f"{_STARTED} AND status != 'cancelled' ORDER BY at"
+        return self._jobs(where, since, until, damaged_at=since)
 
     def submitting(self) -> list[tuple[Job, str]]:
         rows = self._rows("status = 'submitting'")
@@ -82,15 +83,13 @@ class SqliteRows:
 
     def over_before(self, time: datetime) -> list[Job]:
         where = f"created_at < ?1 OR finished_at < ?1 OR {_UNDATED}"
-        rows = self._rows(where, _format_time(time))
-        return [self._read(row) or _stand_in(row, time) for row in rows]
+        return self._jobs(where, time, damaged_at=time)
 
     def write(self, job: Job, *, at: datetime) -> None:
         row = _to_row(job, at)
         new = row | {"process": self.process}
         was = self._value("SELECT status FROM jobs WHERE id = ?", job.id)
-        # Another row with its request_id cannot be read, or the rules had found it. It still
-        # counts for the limits.
+        # Another row with its request_id is damaged, or the rules had found it; it still counts.
         self._cursor.execute(
             "UPDATE jobs SET request_id = NULL"
             " WHERE (owner, request_id) = (:owner, :request_id) AND id != :id",
@@ -117,17 +116,14 @@ class SqliteRows:
         return row[0] if row else None
 
     def _rows(self, where: str, *values: Any) -> Iterable[sqlite3.Row]:
-        return self._cursor.execute(f"{_SELECT} {where}", values)
+        written = [_format_time(each) if isinstance(each, datetime) else each for each in values]
+        return self._cursor.execute(f"{_SELECT} {where}", written)
 
-    def _started(
-        self, rest: str, since: datetime, until: datetime, *values: Any
-    ) -> Iterable[sqlite3.Row]:
-        where = "model_id IS NOT NULL AND at > ?1 AND (created_at BETWEEN ?1 AND ?2 OR"
-        times = _format_time(since), _format_time(until)
-        return self._rows(f"{where} {_UNDATED}) {rest}", *times, *values)
-
-    def _jobs(self, where: str, *values: Any) -> list[Job]:
-        return list(filter(None, map(self._read, self._rows(where, *values))))
+    def _jobs(self, where: str, *values: Any, damaged_at: datetime | None = None) -> list[Job]:
+        """Return the jobs of rows; if `damaged_at` is given, with stand-ins for damaged ones."""
+        rows = self._rows(where, *values)
+        jobs = (self._read(row) or (damaged_at and _stand_in(row, damaged_at)) for row in rows)
+        return [job for job in jobs if job]
 
     def _read(self, row: sqlite3.Row) -> Job | None:
         """Return a row's job; note a damaged row and return None."""
@@ -157,7 +153,7 @@ def _stand_in(row: sqlite3.Row, at: datetime) -> Job:
 
 
 def _and_in(statuses: Collection[Status]) -> str:
-    # As many as there are: with one state, SQLite reads the index on it in order.
+    # With one state, SQLite reads the index on it in order.
     return f" AND status IN ({', '.join('?' * len(statuses))})" if statuses else ""
 
 
@@ -173,7 +169,7 @@ def _from_row(row: sqlite3.Row) -> Job:
     values = dict(row)
     values |= {name: json.loads(values[name]) for name in _JSON_COLUMNS}
     values |= {name: _parse_time(values[name]) for name in _TIME_COLUMNS}
-    # A value of a wrong type would break whoever uses it, far from here; so would such an id.
+    # A value of a wrong type, or a wrong id, would break whoever uses it, far from here.
     job = _job_type().validate_python(values | {"outputs": values})
     needs_id = job.request_id is not None or job.status in OPEN
     if needs_id and not fullmatch(REQUEST_ID_PATTERN, job.request_id or ""):

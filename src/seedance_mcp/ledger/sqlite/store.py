@@ -33,7 +33,6 @@ LOCK_TIMEOUT_SECONDS = 5.0
 _T = TypeVar("_T")
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-_MAYBE_WITHOUT_LOCKS = {*_BUSY, sqlite3.SQLITE_IOERR}
 _NO_LOCKS = (
     "its folder has no file locks; set SEEDANCE_STATE_DIR to a folder on a disk of this machine"
 )
@@ -74,9 +73,6 @@ class SqliteStore(Store):
             connection.close()
             processes.close()
 
-    def _is_alive(self, process: str) -> bool | None:
-        return self._opened[1].is_alive(process) if self._opened else None
-
     async def run(self, step: Callable[[SqliteRows], _T], *, writes: bool = False) -> _T:
         """Run a step in one transaction, waiting some seconds for other processes' locks."""
         deadline = anyio.current_time() + LOCK_TIMEOUT_SECONDS
@@ -88,7 +84,7 @@ class SqliteStore(Store):
                 code = getattr(error, "sqlite_errorcode", 0) & 0xFF
                 meaning = _MEANINGS.get(code, f"SQLite says {error}")
                 # Without locks, SQLite says "busy" or reports an I/O error.
-                if code in _MAYBE_WITHOUT_LOCKS and not has_sqlite_locks(self._folder):
+                if code in {*_BUSY, sqlite3.SQLITE_IOERR} and not has_sqlite_locks(self._folder):
                     code, meaning = 0, _NO_LOCKS
                 if code not in _BUSY or anyio.current_time() > deadline:
                     raise LedgerError(
@@ -102,13 +98,6 @@ class SqliteStore(Store):
             await self._clock.sleep(0.002 + 0.02 * self._clock.random())
 
     def _transaction(self, step: Callable[[SqliteRows], _T], *, writes: bool) -> _T:
-        connection, processes = self._open()
-        with transaction(connection, writes=writes):
-            rows = SqliteRows(connection, processes.process)
-            self._settle(rows)
-            return step(rows)
-
-    def _open(self) -> tuple[sqlite3.Connection, LiveProcesses]:
         if self._places and not self._is_in_place(*self._places):
             self.close()
         if self._opened is None:
@@ -118,7 +107,11 @@ class SqliteStore(Store):
             with suppress(sqlite3.Error, OSError):
                 self._transaction(self._clean_up, writes=True)
                 self._opened[1].remove_dead()
-        return self._opened
+        connection, processes = self._opened
+        with transaction(connection, writes=writes):
+            rows = SqliteRows(connection, processes.process)
+            self._settle(rows, processes.is_alive)
+            return step(rows)
 
     def _connect(self) -> tuple[sqlite3.Connection, LiveProcesses]:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
