@@ -20,12 +20,15 @@ demo: .venv/.synced ## make a simulated clip; needs no account
 # In memory where there is room, since each purchase waits for the disk several times.
 test stress: export TMPDIR := $(shell df -Pk /dev/shm 2>/dev/null | awk '$$4 > 4000000 { print $$6 }')
 
+STRESSED = tests/processes/test_crashes.py tests/processes/test_many_servers.py \
+	tests/processes/test_hostile_runcomfy.py tests/end_to_end/test_crossing_cancellations.py
+
 # Three workers for two cores, because a sixth of the time is spent waiting.
-test: .venv/.synced ## run the whole test suite
+test: .venv/.synced ## run the test suite
 	$(RUN) pytest -q -n 3
 
-stress: .venv/.synced ## kill 228 real servers, and let eight race 38 times
-	$(RUN) pytest -q -n 3 tests/processes/test_crashes.py tests/processes/test_many_servers.py --rounds 19
+stress: .venv/.synced ## kill 228 real servers, let eight race 38 times, give up 380 calls
+	$(RUN) pytest -q -n 3 -m 'stress or not stress' --rounds 19 $(STRESSED)
 
 search: .venv/.synced ## search ten minutes for a lost or twice paid job, with new random calls
 	$(RUN) pytest -q tests/stateful/test_purchases.py --search 600

@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=3,
         metavar="ROUNDS",
-        help="how many times real servers race for a ledger, and are killed at each point",
+        help="how many times servers race, are killed at each point, and are given up 20 calls",
     )
 
 
@@ -39,7 +39,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def rounds(request: pytest.FixtureRequest) -> int:
-    """Return how many times real servers race, and are killed at each point."""
+    """Return how many times servers race, are killed at each point, and are given up 20 calls."""
     return int(request.config.getoption("rounds") or 0)
 
 

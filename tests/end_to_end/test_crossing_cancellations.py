@@ -11,7 +11,6 @@ from tests.support.client import ToolClient, open_client, structured
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
-WISHES = 200
 WAIT_SECONDS = 5
 ANSWER_TURNS = 40
 """How many turns of the loop an answer takes, at most, from the server's deadline to the client."""
@@ -39,10 +38,12 @@ async def call_once(client: ToolClient, prompt: str, turns: int) -> str | None:
     return next(iter(answers), None)
 
 
-async def test_a_client_that_gives_up_as_it_is_answered_never_pays_twice_for_a_wish() -> None:
-    calls = 0
+async def test_a_client_that_gives_up_as_it_is_answered_never_pays_twice_for_a_wish(
+    rounds: int,
+) -> None:
+    wishes, calls = 20 * rounds, 0
     answered: dict[str, str] = {}
-    behaviour = Behaviour(run_seconds=8, workers=WISHES, balance_usd=1000.0)
+    behaviour = Behaviour(run_seconds=8, workers=wishes, balance_usd=1000.0)
     async with open_client(behaviour, max_jobs_per_hour=1000) as client:
 
         async def wish(number: int) -> None:
@@ -55,10 +56,10 @@ async def test_a_client_that_gives_up_as_it_is_answered_never_pays_twice_for_a_w
                     answered[prompt] = request_id
                     return
 
-        for first in range(0, WISHES, 20):
+        for first in range(0, wishes, 20):
             async with anyio.create_task_group() as tasks:
                 for number in range(first, first + 20):
                     tasks.start_soon(wish, number)
         paid = [(job.arguments["prompt"], job.request_id) for job in client.simulator.accepted]
     assert sorted(paid) == sorted(answered.items())
-    assert len(answered) == WISHES < calls
+    assert len(answered) == wishes < calls
