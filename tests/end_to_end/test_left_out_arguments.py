@@ -23,7 +23,7 @@ EACH = [(tool, [name]) for tool, names in OPTIONAL.items() for name in names]
 ALL = [(tool, names) for tool, names in OPTIONAL.items() if len(names) > 1]
 
 
-@pytest.mark.parametrize("nothing", [None, ""], ids=["null", "empty"])
+@pytest.mark.parametrize("nothing", [None, "", " \n\u3000"], ids=["null", "empty", "white space"])
 @pytest.mark.parametrize(("tool", "names"), EACH + ALL, ids=str)
 async def test_an_optional_argument_without_a_value_is_left_out(
     tool: str, names: list[str], nothing: str | None
@@ -39,7 +39,7 @@ async def test_an_optional_argument_without_a_value_is_left_out(
         assert len(client.simulator.accepted) == 1
 
 
-@pytest.mark.parametrize("nothing", [None, ""], ids=["null", "empty"])
+@pytest.mark.parametrize("nothing", [None, "", " "], ids=["null", "empty", "white space"])
 async def test_an_argument_without_a_value_is_not_sent_and_makes_no_other_wish(
     nothing: str | None,
 ) -> None:
@@ -76,3 +76,17 @@ async def test_an_unknown_argument_is_refused_by_name_without_a_value_too(tool: 
     async with open_client() as client:
         refused = await client.call(tool, seed=None)
         assert (refused.is_error, text(refused).split(".")[0]) == (True, "Unknown argument seed")
+
+
+@pytest.mark.parametrize("tool", SCHEMAS)
+async def test_what_clients_add_to_the_arguments_is_dropped(tool: str) -> None:
+    added = {"toolCallId": "call_1", "sessionId": 7, "_meta": {"progressToken": 1}}
+    async with open_client() as client:
+        bought = structured(await client.generate())
+        own = {"request_id": bought["request_id"]}
+        required = {"generate_video": ARGUMENTS, "list_jobs": {}}.get(tool, own)
+        plain = await client.call(tool, **required)
+        assert structured(await client.call(tool, **required, **added)) == structured(plain)
+        for name in ("tool_call_id", "toolcallid", "session_id", "meta", "_Meta"):
+            refused = await client.call(tool, **required, **{name: "x"})
+            assert text(refused).startswith(f"Unknown argument {name}.")

@@ -2,6 +2,7 @@ import json
 import re
 import time
 from typing import Any
+from unicodedata import category
 
 import anyio
 import pytest
@@ -29,6 +30,12 @@ VALID = (
 )
 TEXT = "a string of at most 1,900 characters"
 RESOLUTIONS = 'one of "480p", "720p", "1080p"'
+
+
+def visible(character: str) -> bool:
+    return category(character) not in {"Cc", "Cf", "Cn", "Zs", "Zl", "Zp", "Mn", "Me"} and (
+        character not in "\u2800\u115f\u1160\u3164\uffa0"
+    )
 
 
 def refusal(arguments: dict[str, Any]) -> InputError:
@@ -93,6 +100,38 @@ def test_an_unknown_argument_is_refused_before_a_missing_one() -> None:
     )
 
 
+INVISIBLE = (
+    *("\u200b", "\u200d\ufe0f", "\u00ad", "\u2800", "\u3164", "\u115f\u1160", "\uffa0", "\ufeff"),
+    *(
+        "\u2060",
+        "\u034f",
+        "\u180e",
+        "\u202e",
+        "\U000e0041",
+        "\U000e0100",
+        "\x01",
+        " \u200b\n",
+        "\u17b4",
+    ),
+)
+
+
+@pytest.mark.parametrize("prompt", INVISIBLE, ids=ascii)
+def test_a_prompt_of_nothing_visible_is_refused(prompt: str) -> None:
+    assert refusal(GOOD | {"prompt": prompt}).message == f"prompt must not be empty: {TEXT}."
+
+
+@pytest.mark.parametrize("prompt", ["é", "👩\u200d🚀", "\ufeffA lake", "湖", "?", "\ue000", "ـ"])
+def test_a_prompt_with_anything_visible_is_accepted(prompt: str) -> None:
+    assert check_arguments(SCHEMA, GOOD | {"prompt": prompt})["prompt"] == prompt
+
+
+@pytest.mark.parametrize("name", ["prompt", "first_frame_image_url", "last_frame_image_url"])
+def test_a_nul_character_is_refused(name: str) -> None:
+    message = f"{name} contains a NUL character; leave it out."
+    assert refusal(GOOD | {name: "A\0 lake"}).message == message
+
+
 def test_a_long_name_is_cut_to_one_line() -> None:
     refused = refusal(GOOD | {"x\n" * 1000: 1})
     name = "x " * 29 + "x…"
@@ -118,13 +157,13 @@ def test_a_long_name_is_cut_to_one_line() -> None:
         ),
         ("first_frame_image_url", {"url": "x"}, "must be a string."),
         ("first_frame_image_url", "", "must not be empty: a string."),
-        ("last_frame_image_url", " ", "must not be empty: a string."),
+        ("last_frame_image_url", "\u200b", "must not be empty: a string."),
         ("resolution", "480", f'must be {RESOLUTIONS} (did you mean "480p"?).'),
         ("resolution", 720, f'must be {RESOLUTIONS} (did you mean "720p"?).'),
         ("resolution", "1080P", f'must be {RESOLUTIONS} (did you mean "1080p"?).'),
         ("resolution", "4k", f"must be {RESOLUTIONS}."),
         ("resolution", [], f"must be {RESOLUTIONS}."),
-        ("resolution", " ", f"must not be empty: {RESOLUTIONS}."),
+        ("resolution", "\u200b", f"must not be empty: {RESOLUTIONS}."),
         ("duration", 7, NOT_A_DURATION),
         ("duration", "7", NOT_A_DURATION),
         ("duration", "five", NOT_A_DURATION),
@@ -203,7 +242,7 @@ def test_a_long_value_is_never_echoed(long: str, where: str) -> None:
     assert len(refused) < 600
 
 
-SURROGATES = re.compile("[\ud800-\udfff]")
+UNFIT = re.compile("[\ud800-\udfff\0]")
 
 
 def meant(name: str, value: Any) -> Any:
@@ -243,10 +282,12 @@ def test_the_checks_accept_exactly_what_the_schema_allows(
     read = {
         name: meant(name, value)
         for name, value in arguments.items()
-        if name in SCHEMA["required"] or name not in PROPERTIES or value not in (None, "")
+        if name in SCHEMA["required"]
+        or name not in PROPERTIES
+        or not (value is None or (isinstance(value, str) and not value.strip()))
     }
     texts = [value for value in read.values() if isinstance(value, str)]
-    told = all(text.strip() and not SURROGATES.search(text) for text in texts)
+    told = all(any(map(visible, text)) and not UNFIT.search(text) for text in texts)
     allowed = told and strict.is_valid(read)  # pyright: ignore[reportUnknownMemberType]
     try:
         completed = check_arguments(SCHEMA, arguments)

@@ -52,7 +52,13 @@ async def test_the_schema_of_generate_video_is_the_models_key_by_key() -> None:
             del upstream["description"]
         assert shown == upstream
     rest = {key: value for key, value in schema.items() if key != "properties"}
-    assert rest == {k: v for k, v in MODEL.input_schema.items() if k != "properties"}
+    upstream = {key: value for key, value in MODEL.input_schema.items() if key != "properties"}
+    assert rest == upstream | {"additionalProperties": False}
+
+
+async def test_every_tool_says_that_it_takes_no_other_arguments() -> None:
+    roots = [tool["inputSchema"] for tool in (await listed())["tools"]]
+    assert [root["additionalProperties"] for root in roots] == [False] * 5
 
 
 async def test_every_tool_has_a_title_an_output_schema_and_all_four_hints() -> None:

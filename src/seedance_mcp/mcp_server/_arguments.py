@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, cast
+from unicodedata import category
 
 from seedance_mcp.errors import InputError
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
@@ -15,6 +16,12 @@ _PATTERNS = {
     REQUEST_ID_PATTERN: " of 1 to 128 letters, digits, - or _, as returned by generate_video"
 }
 
+_FROM_CLIENTS = frozenset({"toolCallId", "sessionId", "_meta"})
+"""What some clients add to the arguments of every call."""
+
+_INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Zs", "Zl", "Zp", "Mn", "Me"})
+_FILLERS = "\u2800\u115f\u1160\u3164\uffa0"  # symbols and letters that are blank
+
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -22,25 +29,44 @@ def check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> 
     """Return the raw arguments with every default filled in, in the order of the tool's schema.
 
     Several clients send numbers, booleans and lists as strings; such a string is taken as the
-    value that it means. Others send every argument: one that is not required and is null or an
-    empty string was left out.
+    value that it means. Others send every argument: one that is not required and is null or blank
+    was left out.
 
     Raises:
         InputError: In one line, which argument is wrong and what is allowed.
     """
     properties: Mapping[str, Mapping[str, Any]] = schema["properties"]
     required: list[str] = schema.get("required", [])
+    arguments = {n: v for n, v in arguments.items() if n in properties or n not in _FROM_CLIENTS}
     _check_names(properties, required, arguments)
     completed: JSONObject = {}
     for name, prop in properties.items():
         value = arguments.get(name)
-        if name in required or value not in (None, ""):
+        if name in required or not _is_blank(value):
             completed[name] = _unstringified(value, prop)
             if problem := _problem(name, completed[name], prop):
                 raise InputError(name, f"{problem}.")
         elif "default" in prop:
             completed[name] = prop["default"]
     return completed
+
+
+def parse_object(arguments: Any) -> JSONObject | None:
+    """Return arguments that were sent as an object, or as a string of one; None for others."""
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except (ValueError, RecursionError):
+            return None
+    return cast("JSONObject", arguments) if isinstance(arguments, dict) else None
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _is_visible(character: str) -> bool:
+    return category(character) not in _INVISIBLE and character not in _FILLERS
 
 
 def _check_names(
@@ -105,11 +131,15 @@ def _problem(name: str, value: Any, prop: Mapping[str, Any]) -> str | None:
     """Return what is wrong with a value, as a sentence without its full stop."""
     parts = values_by_path(name, value) if prop.get("type") == "array" else [(name, value)]
     for path, part in parts:
-        if isinstance(part, str) and not part.strip():
-            return f"{path} must not be empty: {_allowed(prop if path == name else _items(prop))}"
+        if not isinstance(part, str):
+            continue
         # Data of many megabytes is ASCII, which is known at once.
-        if isinstance(part, str) and not part.isascii() and _SURROGATES.search(part):
+        if not part.isascii() and _SURROGATES.search(part):
             return f"{path} contains half of a surrogate pair; send valid Unicode"
+        if not any(map(_is_visible, part)):
+            return f"{path} must not be empty: {_allowed(prop if path == name else _items(prop))}"
+        if "\0" in part:
+            return f"{path} contains a NUL character; leave it out"
     broken = dict(_broken_keywords(value, prop))
     if not broken:
         return None

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import mcp_types as types
-from mcp.server.context import HandlerResult
+from mcp.server.context import CallNext, HandlerResult
 from mcp.server.extension import Extension, compose_tool_call_handler
 from mcp.server.lowlevel.server import HandlerEntry, Server
 from mcp.shared.exceptions import MCPError
@@ -16,6 +17,7 @@ from seedance_mcp import __version__
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.text import one_line
 
+from ._arguments import parse_object
 from ._completions import complete
 from ._lazy_service import Context, LazyService
 from ._prompts import Prompts
@@ -42,8 +44,22 @@ ANSWER_GRACE_SECONDS = 0.25
 SEND_SECONDS = 0.05
 """How long an answer takes through the SDK and the pipe."""
 
+_NO_OBJECT = "The arguments must be a JSON object. Nothing was done or charged."
+
 OpenService = Callable[..., AbstractAsyncContextManager["Service"]]
 """Opens the service, given `on_change` as in `ServiceOptions`."""
+
+
+async def _parse_arguments(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Parse arguments that a client sends as one string, which the SDK would refuse."""
+    params = ctx.params or {}
+    given = params.get("arguments")
+    if ctx.method == "tools/call" and given is not None and not isinstance(given, dict):
+        arguments = parse_object(given)
+        if arguments is None:
+            raise MCPError(types.INVALID_PARAMS, _NO_OBJECT)
+        ctx = replace(ctx, params={**params, "arguments": arguments})
+    return await call_next(ctx)
 
 
 class SeedanceServer(Server[LazyService]):
@@ -92,6 +108,7 @@ class SeedanceServer(Server[LazyService]):
         self._answer = compose_tool_call_handler([extension], self._ordinary_answer)
         self.add_request_handler("tools/call", types.CallToolRequestParams, self._call_tool)
         self._register(extension)
+        self.middleware.append(_parse_arguments)
         self._lazy_services: set[LazyService] = set()
         self._calls = 0
         self._idle = anyio.Event()

@@ -62,7 +62,9 @@ class Tool:
 
     def listed(self) -> types.Tool:
         """Return the definition with the output schema, which the start does not wait for."""
-        return self.definition.model_copy(update={"output_schema": output_schema(self.answer)})
+        closed = {**self.definition.input_schema, "additionalProperties": False}
+        schemas = {"input_schema": closed, "output_schema": output_schema(self.answer)}
+        return self.definition.model_copy(update=schemas)
 
     async def call(self, arguments: Mapping[str, Any], caller: Caller) -> types.Result:
         """Check the raw arguments of a call and answer it, with `is_error` for every error."""
