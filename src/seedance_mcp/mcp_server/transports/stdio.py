@@ -3,18 +3,17 @@
 The end of stdin, SIGTERM and SIGINT end the process with exit code 0 within a second.
 """
 
-import json
 import logging
 import os
-import re
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from itertools import islice
+from io import BufferedReader, TextIOWrapper
 from math import inf
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import anyio
 import mcp_types as types
+from anyio import to_thread
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
@@ -22,6 +21,7 @@ from pydantic import ValidationError
 from seedance_mcp.mcp_server._server import SeedanceServer
 from seedance_mcp.text import one_line
 
+from ._lines import PIECE_BYTES, TOO_LONG, LongLine, find_id, read_line
 from .shutdown import end_process, until_signal
 
 logger = logging.getLogger(__name__)
@@ -29,15 +29,7 @@ logger = logging.getLogger(__name__)
 END_SECONDS = 0.9
 """How long the process may run on after stdin has ended."""
 
-MOST_PARTS = 1_000_000
-"""How many strings and brackets of an invalid line are searched for its id."""
-
 _UNSENDABLE = "The answer cannot be sent: it is not valid Unicode."
-
-# A string, which may be cut off, or a bracket; then what may follow the name "id".
-_STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_PARTS = re.compile(_STRING + r"?|[\[{}\]]", re.DOTALL)
-_ID = re.compile(rf"\s*:\s*({_STRING}|-?[0-9]{{1,18}}(?![0-9.eE]))", re.ASCII | re.DOTALL)
 
 
 async def serve_stdio(server: SeedanceServer) -> None:
@@ -70,8 +62,9 @@ class _Inbox(anyio.AsyncFile[str]):
     line is answered here: the SDK ignores it, and its sender would wait forever.
     """
 
-    def __init__(self, file: IO[str]) -> None:
-        super().__init__(file)
+    def __init__(self, file: BufferedReader) -> None:
+        super().__init__(TextIOWrapper(file))
+        self._file = file
         self._send, self._receive = anyio.create_memory_object_stream[str](inf)
 
     async def readline(self) -> str:
@@ -84,16 +77,18 @@ class _Inbox(anyio.AsyncFile[str]):
     async def read_all(self, answer: Callable[[SessionMessage], Awaitable[None]]) -> None:
         """Read lines until stdin ends; a second after that, end the process."""
         with self._send:
-            while line := await super().readline():
-                if (error := _invalid(line)) is None:
+            while line := await to_thread.run_sync(read_line, self._file):
+                if isinstance(line, LongLine):
+                    await answer(_error(line.find_id(), types.INVALID_REQUEST, TOO_LONG))
+                elif (error := _invalid(line)) is None:
                     self._send.send_nowait(line)
                 else:
-                    await answer(SessionMessage(error))
+                    await answer(error)
         await anyio.sleep(END_SECONDS)
         end_process(None)
 
 
-def _invalid(line: str) -> types.JSONRPCError | None:
+def _invalid(line: str) -> SessionMessage | None:
     """Return the answer to an invalid line; None for a message."""
     try:
         types.jsonrpc_message_adapter.validate_json(line, by_name=False)
@@ -104,32 +99,12 @@ def _invalid(line: str) -> types.JSONRPCError | None:
     if "hex escape" in why:
         why = "a text in it contains a lone surrogate"
     message = f"The line is not valid JSON-RPC: {one_line(why, 200)}. Nothing was done or charged."
-    return types.JSONRPCError(
-        jsonrpc="2.0",
-        id=_request_id(line),
-        error=types.ErrorData(code=types.PARSE_ERROR, message=message),
-    )
+    return _error(find_id(line), types.PARSE_ERROR, message)
 
 
-def _request_id(line: str) -> str | int | None:
-    """Return the id of an invalid line, None unless the line is a whole object with an id.
-
-    JSON that nests too deeply or has too long a number cannot be parsed, but it has a sender.
-    """
-    depth, found = 0, None
-    for part in islice(_PARTS.finditer(line), MOST_PARTS):
-        if part[0] in "[{":
-            depth += 1
-        elif part[0] in "]}":
-            depth -= 1
-        elif depth == 1 and part[0] == '"id"':
-            found = _ID.match(line, part.end()) or found
-    try:
-        given: str | int | None = json.loads(found[1]) if found and not depth else None
-    except ValueError:
-        return None
-    # A lone surrogate cannot be encoded.
-    return None if isinstance(given, str) and not given.isprintable() else given
+def _error(id_: str | int | None, code: int, message: str) -> SessionMessage:
+    error = types.ErrorData(code=code, message=message)
+    return SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=id_, error=error))
 
 
 class _Outbox:
@@ -147,8 +122,7 @@ class _Outbox:
             id_ = getattr(message.message, "id", None)
             if id_ is None:  # a notification, which its receiver does not wait for
                 return
-            error = types.ErrorData(code=types.INTERNAL_ERROR, message=_UNSENDABLE)
-            message = SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=id_, error=error))
+            message = _error(id_, types.INTERNAL_ERROR, _UNSENDABLE)
         await self._stream.send(message)
 
     def __getattr__(self, name: str) -> Any:
@@ -185,7 +159,7 @@ def _private_stdin() -> Generator[_Inbox, None, None]:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    stdin = os.fdopen(private, encoding="utf-8", errors="replace", closefd=False)
+    stdin = os.fdopen(private, "rb", PIECE_BYTES, closefd=False)
     try:
         yield _Inbox(stdin)
     finally:
