@@ -7,9 +7,9 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from io import BufferedReader, TextIOWrapper
+from io import TextIOWrapper
 from math import inf
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import anyio
 import mcp_types as types
@@ -62,7 +62,7 @@ class _Inbox(anyio.AsyncFile[str]):
     line is answered here: the SDK ignores it, and its sender would wait forever.
     """
 
-    def __init__(self, file: BufferedReader) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         super().__init__(TextIOWrapper(file))
         self._file = file
         self._send, self._receive = anyio.create_memory_object_stream[str](inf)
