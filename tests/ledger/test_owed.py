@@ -78,7 +78,7 @@ async def test_a_failed_job_is_owed_to_every_process_until_an_answer_has_said_so
         await store.observe(job(), TAKEN, NOON)
         failed = await store.observe(job(), Failed(error="no"), NOON)
         assert await elsewhere.find_owed(job(id="again")) == failed
-        await store.note_failure_told(failed)
+        await store.acknowledge("r", "o", by_all=True)
         assert await store.find_owed(job(id="again")) is None
         assert await elsewhere.find_owed(job(id="again")) is None
 

@@ -111,8 +111,7 @@ def begin(rows: Rows, job: Job, *, force_new: bool, limits: SpendingLimits) -> J
     if not force_new and (earlier := find_owed(rows, job)):
         return earlier
     now = job.created_at
-    # Counted in the same transaction as the insert: else two processes could both start the
-    # last job that is allowed.
+    # In the insert's transaction: else two processes could both start the last job allowed.
     latest = now + MAX_AHEAD
     oldest = rows.nth_newest(limits.jobs_per_hour, since=now - HOUR, until=latest)
     check_hourly_limit(job, oldest, limits)
@@ -143,32 +142,28 @@ def find_owed(rows: Rows, job: Job) -> Job | None:
 
 
 def discard(rows: Rows, job: Job, now: datetime) -> None:
-    """Leave no more of a job than that it certainly was not accepted, without an owner.
+    """Leave no more of a job than that it was not accepted, for other processes that wait for it.
 
-    Other processes may wait for it; no list has it.
+    It has no owner, so no list has it.
     """
     trace = Job(id=job.id, created_at=job.created_at, status=Status.CANCELLED, finished_at=now)
     rows.write(trace, at=now)
 
 
-def acknowledge(rows: Rows, request_id: str, owner: str) -> None:
-    """Write that a later call brought a job's request_id to this process."""
+def acknowledge(rows: Rows, request_id: str, owner: str, *, by_all: bool = False) -> None:
+    """Write that a later call brought a job's request_id to this process, or what counts for all.
+
+    That is an answer which said that the job failed.
+    """
+    process = EVERYONE if by_all else rows.process
     job = rows.by_request_id(request_id, owner)
-    if job and not {rows.process, EVERYONE}.intersection(job.acknowledged_by):
-        job = replace(job, acknowledged_by=(*job.acknowledged_by, rows.process))
+    if job and not {process, EVERYONE}.intersection(job.acknowledged_by):
+        job = replace(job, acknowledged_by=(*job.acknowledged_by, process))
         rows.set_field(job, "acknowledged_by")
 
 
-def note_failure_told(rows: Rows, job: Job) -> None:
-    """Write that an answer has said that a job failed, which ends what is owed."""
-    rows.set_field(replace(job, acknowledged_by=(EVERYONE,)), "acknowledged_by")
-
-
 def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Job:
-    """Advance a job by an observation and return it as it is now.
-
-    A job that was started elsewhere enters the ledger with its first observation.
-    """
+    """Advance a job by an observation and return it; the first one of a foreign job adds it."""
     stored = rows.by_id(job.id) or rows.by_request_id(job.request_id, job.owner)
     adopted = (stored or job).model_id is None
     if adopted and (lost := _job_with_arguments_of(rows, job, observation)):
@@ -205,7 +200,7 @@ def settle_dead_processes(
 ) -> None:
     """Mark as `unknown` what dead processes were submitting: the POST may have been accepted.
 
-    A process of which `is_alive` cannot say has had the time for its POST after `MAX_SUBMIT_TIME`.
+    Where `is_alive` cannot say, one that began longer than `MAX_SUBMIT_TIME` ago counts as dead.
     """
     for job, process in rows.submitting():
         alive = is_alive(process)

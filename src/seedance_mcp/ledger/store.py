@@ -51,7 +51,6 @@ class Store(ABC):
     discard = _method(rules.discard, writes=True)
     observe = _method(rules.observe, writes=True)
     acknowledge = _method(rules.acknowledge, writes=True)
-    note_failure_told = _method(rules.note_failure_told, writes=True)
     set_saved_to = _method(rules.set_saved_to, writes=True)
     get = _method(rules.get)
     find = _method(rules.find)

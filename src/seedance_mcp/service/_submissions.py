@@ -26,14 +26,11 @@ from ._tracking import Announce
 
 logger = logging.getLogger(__name__)
 
-READ_AGAIN_SECONDS = 0.2
-"""How often the ledger is read for a request that another process sent."""
-
 OTHER_PROCESS_TIMEOUT_SECONDS = SUBMIT_TIMEOUT_SECONDS + 5
-"""How long that is waited for: no request is under way for longer."""
+"""How long another process's request is waited for: none is under way for longer."""
 
-WRITE_AGAIN_SECONDS = 2.0
-"""How often a failed write to the ledger is repeated."""
+READ_AGAIN_SECONDS, WRITE_AGAIN_SECONDS = 0.2, 2.0
+"""How often the ledger is read for that request, and a failed write to the ledger is repeated."""
 
 WRITE_GRACE_SECONDS = 0.3
 """How much longer than sending may writing an answer take when the process ends."""
@@ -84,10 +81,10 @@ class Submissions:
         return self._under_way.get(job.id)
 
     async def wait(self, job: Job, submission: Submission | None, deadline: float) -> Job:
-        """Wait for the answer to a job's paid request, and return the job as it is then.
+        """Return a job once its paid request is answered, or as it is at a deadline.
 
-        `submission` is its request, None if it was answered before, or another process sent it;
-        `deadline` is when to stop waiting, on the event loop's clock, in seconds.
+        `submission` is that request, None if it was answered before, or another process sent it;
+        `deadline` is on the event loop's clock, in seconds.
 
         Raises:
             SeedanceError: The request certainly was not accepted.

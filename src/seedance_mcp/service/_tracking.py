@@ -40,8 +40,8 @@ def _logged(consequence: str) -> Generator[None, None, None]:
 def announcer(on_change: OnJobChange) -> Announce:
     """Return a function that announces a job, given as it was and as it is, if it has changed.
 
-    Several calls may see the same change, each knowing an older state of the job, so a change is
-    told by what was last seen in this process.
+    What was last announced counts first: several calls may see one change, each knowing an older
+    state.
     """
     seen = BoundedDict[str, tuple[object, ...]](MOST_REMEMBERED_JOBS)
 
@@ -109,23 +109,19 @@ class JobTracker:
         return None
 
     def adopt(self, request_id: str) -> Job:
-        """Return a record for a job that another machine began.
+        """Return a record for a job that another machine began; `observe` adds it to the ledger."""
+        job = Job(id=uuid4().hex, request_id=request_id, created_at=self._clock.now())
+        return replace(job, owner=self.owner, status=Status.IN_QUEUE)
 
-        Its first observation adds it to the ledger.
-        """
-        now = self._clock.now()
-        return Job(id=uuid4().hex, request_id=request_id, created_at=now, status=Status.IN_QUEUE)
-
-    async def acknowledge(self, request_id: str) -> None:
+    async def acknowledge(self, request_id: str, *, by_all: bool = False) -> None:
         """Record that a later call brought a job's request_id: its identical calls buy anew."""
         with _logged(f"An identical call gets {request_id} back."):
-            await self._store.acknowledge(request_id, self.owner)
+            await self._store.acknowledge(request_id, self.owner, by_all=by_all)
 
     async def note_told(self, job: Job) -> None:
         """Record that an answer says how a job stands, if that is that it failed."""
         if job.status is Status.FAILED and EVERYONE not in job.acknowledged_by:
-            with _logged(f"An identical call gets {job.request_id} back."):
-                await self._store.note_failure_told(job)
+            await self.acknowledge(job.request_id or "", by_all=True)
 
     async def observe(self, job: Job, seen: Observation) -> Job:
         """Return a job advanced by an observation, in the ledger if it can be written."""
@@ -135,12 +131,10 @@ class JobTracker:
         else:
             self._polled_at[job.id] = now
         became = advance(job, seen, now)
-        if became == job and job.owner and job.request_id and job.model_id:
+        if became == job and job.request_id and job.model_id:
             return job
         with _logged(f"The state of {job.request_id} is not written."):
-            # A job that was begun elsewhere has no owner before it is in the ledger.
-            owned = replace(job, owner=self.owner)
-            became = await self._store.observe(owned, seen, now)
+            became = await self._store.observe(job, seen, now)
         self._announce(job, became)
         return became
 

@@ -18,8 +18,7 @@ UNLOCKED = "-unlocked"
 class LiveProcesses:
     """The processes that share a state folder, of which this one, `process`, lives until `close`.
 
-    A file's name begins with the version of the tables that its process uses, but in the first
-    versions; a process that cannot lock its file has a name that says so.
+    A file's name begins with the version of its process's tables, but in the first versions.
 
     Raises:
         OSError: The folder cannot be written.

@@ -67,11 +67,9 @@ class SqliteStore(Store):
 
     def close(self) -> None:
         """Close the file; jobs that this process is submitting become `unknown`."""
-        if self._opened:
-            connection, processes = self._opened
-            self._opened = None
-            connection.close()
-            processes.close()
+        opened, self._opened = self._opened, None
+        for part in opened or ():
+            part.close()
 
     async def run(self, step: Callable[[SqliteRows], _T], *, writes: bool = False) -> _T:
         """Run a step in one transaction, waiting some seconds for other processes' locks."""
