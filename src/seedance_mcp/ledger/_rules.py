@@ -5,7 +5,7 @@ those that the service uses are the methods of `Store`.
 """
 
 import hmac
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -62,8 +62,8 @@ class Rows(Protocol):
     def identical(self, job: Job) -> list[Job]: ...
     def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]: ...
     def count(self, owner: str, *, statuses: Collection[Status]) -> int: ...
-    # When the last jobs up to a time were created, by our id.
-    def latest(self, until: datetime, *, limit: int) -> Mapping[str, datetime]: ...
+    # When the last other job up to a time was created, None if there is none.
+    def latest(self, until: datetime, *, other_than: str = "") -> datetime | None: ...
     # When the nth newest job was created, None if there are fewer.
     def nth_newest(self, n: int, *, since: datetime, until: datetime) -> datetime | None: ...
     # Without the cancelled ones.
@@ -151,9 +151,9 @@ def discard(rows: Rows, job: Job, now: datetime) -> None:
 
 
 def acknowledge(rows: Rows, request_id: str, owner: str, *, by_all: bool = False) -> None:
-    """Write that a later call brought a job's request_id to this process, or what counts for all.
+    """Write that a later call brought a job's request_id to this process.
 
-    That is an answer which said that the job failed.
+    `by_all` says that an answer has said that the job failed, which ends what is owed.
     """
     process = EVERYONE if by_all else rows.process
     job = rows.by_request_id(request_id, owner)
@@ -163,7 +163,7 @@ def acknowledge(rows: Rows, request_id: str, owner: str, *, by_all: bool = False
 
 
 def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Job:
-    """Advance a job by an observation and return it; the first one of a foreign job adds it."""
+    """Advance a job by an observation and return it; one that was started elsewhere is added."""
     stored = rows.by_id(job.id) or rows.by_request_id(job.request_id, job.owner)
     adopted = (stored or job).model_id is None
     if adopted and (lost := _job_with_arguments_of(rows, job, observation)):
@@ -217,9 +217,8 @@ def delete_old(rows: Rows, history: timedelta, now: datetime) -> None:
     for trace in rows.newest("", statuses=[Status.CANCELLED], limit=_MOST_COMPARED_JOBS):
         if now - (trace.finished_at or now) > HOUR:
             rows.delete(trace)
-    latest = rows.latest(now, limit=2)
     for job in rows.over_before(now - history):
-        today = next((at for other, at in latest.items() if other != job.id), None)
+        today = rows.latest(now, other_than=job.id)
         taken = job.acknowledged_by or any(job.saved_to)
         kept_for = history if taken or job.status is not Status.COMPLETED else 2 * history
         over = job.status.final or job.status is Status.UNKNOWN

@@ -77,8 +77,8 @@ class Store(ABC):
         """Settle what dead processes left, and warn once of a clock that jumped."""
         now = self._clock.now()
         rules.settle_dead_processes(rows, is_alive, now)
-        latest = max(rows.latest(datetime.max.replace(tzinfo=UTC), limit=1).values(), default=now)
-        if latest > now + MAX_AHEAD and not self._warned:
+        latest = rows.latest(datetime.max.replace(tzinfo=UTC))
+        if latest and latest > now + MAX_AHEAD and not self._warned:
             self._warned = True
             logger.warning(
                 "The clock of this machine has jumped: the ledger has a job of %s UTC."

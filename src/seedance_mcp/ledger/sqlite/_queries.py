@@ -59,19 +59,13 @@ class SqliteRows:
         query = f"SELECT coalesce(sum(jobs), 0) FROM totals WHERE owner = ?{_and_in(statuses)}"
         return self._value(query, owner, *statuses)
 
-    def latest(self, until: datetime, *, limit: int) -> dict[str, datetime]:
-        found = dict[str, datetime]()
-        where = "created_at <= ? ORDER BY created_at DESC LIMIT ?"
-        for row in self._rows(where, until, limit):
-            with suppress(ValueError, TypeError, OverflowError):  # a damaged row
-                found[row["id"]] = datetime.fromisoformat(row["created_at"]).astimezone(UTC)
-        return found
+    def latest(self, until: datetime, *, other_than: str = "") -> datetime | None:
+        where = f"created_at <= ? AND id != ? AND {_DATED} ORDER BY created_at DESC LIMIT 1"
+        return self._first_time(where, until, other_than)
 
     def nth_newest(self, n: int, *, since: datetime, until: datetime) -> datetime | None:
-        rows = self._rows(f"{_STARTED} ORDER BY at DESC LIMIT 1 OFFSET ?3", since, until, n - 1)
-        with suppress(ValueError):  # a damaged row is no reason to buy nothing
-            return next((_parse_time(row["at"]) for row in rows), None)
-        return None
+        where = f"{_STARTED} ORDER BY at DESC LIMIT 1 OFFSET ?3"
+        return self._first_time(where, since, until, n - 1)
 
     def started(self, *, since: datetime, until: datetime) -> list[Job]:
         where = f"{_STARTED} AND status != 'cancelled' ORDER BY at"
@@ -118,6 +112,11 @@ class SqliteRows:
     def _rows(self, where: str, *values: Any) -> Iterable[sqlite3.Row]:
         written = [_format_time(each) if isinstance(each, datetime) else each for each in values]
         return self._cursor.execute(f"{_SELECT} {where}", written)
+
+    def _first_time(self, where: str, *values: Any) -> datetime | None:
+        with suppress(ValueError):  # a damaged row is no reason to buy nothing
+            return next((_parse_time(row["at"]) for row in self._rows(where, *values)), None)
+        return None
 
     def _jobs(self, where: str, *values: Any, damaged_at: datetime | None = None) -> list[Job]:
         """Return the jobs of rows; if `damaged_at` is given, with stand-ins for damaged ones."""
