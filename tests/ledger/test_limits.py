@@ -1,5 +1,6 @@
 """Which jobs the hourly and daily limits count, whatever the clock says."""
 
+import sqlite3
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -52,6 +53,17 @@ async def test_limits_ignore_jobs_dated_more_than_an_hour_ahead(tmp_path: Path) 
                 assert await begin(store, new, limits=limits) == new
         assert refused
         assert "the next is allowed at 13:00:00 UTC, in about 60 min." in refused.value.line
+
+
+async def test_a_row_whose_dates_no_clock_can_show_is_no_reason_to_buy_nothing(
+    tmp_path: Path, raw: sqlite3.Connection
+) -> None:
+    async with opened(tmp_path) as store:
+        await begin(store, job())
+        at = "9999-12-31T23:59:59.000000-14:00"
+        raw.execute("UPDATE jobs SET created_at = 'zzz', changed_at = ?", (at,))
+        new = job(2)
+        assert await begin(store, new, limits=SpendingLimits(jobs_per_hour=1)) == new
 
 
 async def test_the_log_says_once_that_the_clock_jumped(

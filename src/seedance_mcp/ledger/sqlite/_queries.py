@@ -114,7 +114,7 @@ class SqliteRows:
         return self._cursor.execute(f"{_SELECT} {where}", written)
 
     def _first_time(self, where: str, *values: Any) -> datetime | None:
-        with suppress(ValueError):  # a damaged row is no reason to buy nothing
+        with suppress(ValueError, OverflowError):  # a damaged row is no reason to buy nothing
             return next((_parse_time(row["at"]) for row in self._rows(where, *values)), None)
         return None
 
