@@ -33,7 +33,7 @@ READ_AGAIN_SECONDS, WRITE_AGAIN_SECONDS = 0.2, 2.0
 """How often the ledger is read for that request, and a failed write to the ledger is repeated."""
 
 WRITE_GRACE_SECONDS = 0.3
-"""How much longer than sending may writing an answer take when the process ends."""
+"""How long writing an answer may take once sending is cut off, when the process ends."""
 
 
 @dataclass(kw_only=True)
