@@ -228,14 +228,17 @@ class Purchases(RuleBasedStateMachine):
         calling = asyncio.create_task(self.buyer.generate([window], clip, None, give_up=7.71))
         await anyio.sleep(2.17)
         other, sent = self.world.windows[1 - window], anyio.current_time()
-        newest = self.world.simulator.accepted[-1].request_id
-        if look == "list_jobs":
-            await self.world.call(other, look, {})
-        else:
-            await self._ask(look, 1 - window, newest, wait_seconds=0)
+        accepted = self.world.simulator.accepted
+        if look == "list_jobs" or not accepted:
+            await self.world.call(other, "list_jobs", {})
+            await calling
+            return
+        newest = accepted[-1].request_id
+        answer = await self._ask(look, 1 - window, newest, wait_seconds=0)
         await calling
-        for purchase in self.book.find(newest) if look != "list_jobs" else []:
-            # It may be in the book only now.
+        # It may be in the book only now.
+        self.audit.check_answer(answer)
+        for purchase in self.book.find(newest):
             purchase.note_acknowledgement(other, sent)
 
     async def _list(self, window: int) -> None:
