@@ -1,5 +1,6 @@
 """Options and fixtures for every test."""
 
+import gc
 import signal
 import sys
 from collections.abc import Generator
@@ -31,10 +32,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_finish() -> None:
+    """Leave the tests themselves out of what is searched for cycles."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_configure() -> None:
     """Let an example of Hypothesis take as long as a busy machine needs."""
     settings.register_profile("any machine", deadline=None)
     settings.load_profile("any machine")
+    # A worker holds so much that looking for cycles would take a tenth of its time.
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="session")

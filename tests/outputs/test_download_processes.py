@@ -208,6 +208,7 @@ def large_folder(tmp_path: Path) -> Generator[Path, None, None]:
     shutil.rmtree(tmp_path)
 
 
+@pytest.mark.stress
 async def test_fifty_concurrent_downloads_of_10_mb_need_little_memory(large_folder: Path) -> None:
     clip = mp4(10_000_000)
     async with serve_clip(clip) as host, downloader(host.url, large_folder, count=50) as process:

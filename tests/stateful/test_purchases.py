@@ -253,13 +253,13 @@ class Purchases(RuleBasedStateMachine):
 
 
 def test_no_job_is_lost_or_paid_twice_or_changes_its_end_whatever_happens(
-    pytestconfig: pytest.Config,
+    pytestconfig: pytest.Config, rounds: int
 ) -> None:
     examples: int | None = pytestconfig.getoption("search")
     run_state_machine_as_test(
         Purchases,
         settings=settings(
-            max_examples=examples or 20,
+            max_examples=examples or 4 * rounds,
             # The same every time, as a check of a change must be; `make search` looks elsewhere.
             derandomize=not examples,
             stateful_step_count=25,

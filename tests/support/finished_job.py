@@ -19,6 +19,7 @@ from seedance_mcp.settings import Settings
 
 from .client import ARGUMENTS
 from .clip_host import mp4
+from .quick_client import QuickClient
 from .scripted_network import mock_transport
 from .virtual_time import virtual_now
 
@@ -144,7 +145,8 @@ async def open_server(
         Settings(**chosen), transport=transport, clock=Clock(now=virtual_now, random=lambda: 0.5)
     )
     mode, extensions = ("auto", [tasks]) if tasks else ("legacy", [])
-    async with Client(server, mode=mode, extensions=extensions) as client:
+    kind = Client if tasks else QuickClient
+    async with kind(server, mode=mode, extensions=extensions) as client:
         yield client
 
 

@@ -47,7 +47,8 @@ async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:
             app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=0
         )
     )
-    print(f"Serving on http://{name}:{listening.getsockname()[1]}/mcp", file=sys.stderr, flush=True)  # noqa: T201 - stderr, for a person
+    sys.stderr.write(f"Serving on http://{name}:{listening.getsockname()[1]}/mcp\n")
+    sys.stderr.flush()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(http.serve, [listening])
         async with until_signal(server):

@@ -29,7 +29,7 @@ def end_process(error: BaseException | None) -> NoReturn:
             # Task groups wrap errors, group in group; the first one is the reason.
             cause = cast("BaseExceptionGroup[BaseException]", cause).exceptions[0]
         if isinstance(cause, SeedanceError):
-            print(f"seedance-mcp: {cause.message}", file=sys.stderr)  # noqa: T201 - stderr, for a person
+            sys.stderr.write(f"seedance-mcp: {cause.message}\n")
         else:
             logger.critical("The server broke", exc_info=error)
     sys.stderr.flush()

@@ -1,0 +1,61 @@
+"""The SDK's client, for tests that open a thousand of them."""
+
+import json
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from mcp import Client
+from mcp.shared.dispatcher import ProgressFnT
+from mcp_types import (
+    CallToolRequest,
+    CallToolRequestParams,
+    CallToolResult,
+    InputResponses,
+    RequestParamsMeta,
+)
+
+
+class QuickClient(Client):
+    """A client of the era with a handshake, without extensions.
+
+    The SDK's own checks answers too, but compiles each schema again for each client, which takes
+    longer than a whole purchase.
+    """
+
+    _schemas: dict[str, str] | None = None
+
+    async def call_tool(  # noqa: PLR0913 - the SDK's parameters
+        self,
+        name: str,
+        arguments: dict[str, Any] | None = None,
+        read_timeout_seconds: float | None = None,
+        progress_callback: ProgressFnT | None = None,
+        *,
+        input_responses: InputResponses | None = None,
+        request_state: str | None = None,
+        meta: RequestParamsMeta | None = None,
+    ) -> CallToolResult:
+        """Call a tool, and check the structure of its answer against the tool's schema."""
+        assert (input_responses, request_state) == (None, None)
+        params = CallToolRequestParams(name=name, arguments=arguments, _meta=meta)
+        result = await self.session.send_request(
+            CallToolRequest(params=params),
+            CallToolResult,
+            request_read_timeout_seconds=read_timeout_seconds,
+            progress_callback=progress_callback,
+        )
+        if not result.is_error:
+            if self._schemas is None:
+                tools = (await self.session.list_tools()).tools
+                self._schemas = {tool.name: json.dumps(tool.output_schema) for tool in tools}
+            compiled = _compiled(self._schemas[name])
+            compiled.validate(result.structured_content)  # pyright: ignore[reportUnknownMemberType]
+        return result
+
+
+@cache
+def _compiled(schema: str) -> Draft202012Validator:
+    parsed = json.loads(schema)
+    Draft202012Validator.check_schema(parsed)
+    return Draft202012Validator(parsed)
