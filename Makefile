@@ -33,7 +33,7 @@ stress: .venv/.synced ## kill 228 real servers, let eight race 38 times, give up
 	$(RUN) pytest -q -n 3 -m 'stress or not stress' --rounds 19 $(STRESSED)
 
 search: .venv/.synced ## search ten minutes for a lost or twice paid job, with new random calls
-	$(RUN) pytest -q tests/stateful/test_purchases.py --search 600
+	$(RUN) pytest -q tests/stateful/test_purchases.py --search 1000
 
 test-lowest: $(UV) ## run the suite on the lowest versions that pyproject.toml allows
 	$(UV) venv --quiet --allow-existing .venv-lowest
