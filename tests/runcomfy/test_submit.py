@@ -1,4 +1,5 @@
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -65,6 +66,20 @@ async def test_the_paid_request_is_the_input_itself_sent_to_the_models_literal_p
     assert json.loads(request.content) == ARGUMENTS
     assert request.headers.get_list("Authorization") == [f"Bearer {TOKEN}"]
     assert request.headers["Content-Type"] == "application/json"
+
+
+class _BrokenAtTheEnd(httpx.AsyncByteStream):
+    """An answer whose connection fails to close."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield json.dumps(BOUGHT).encode()
+
+    async def aclose(self) -> None:
+        raise httpx.CloseError("It was gone.")
+
+
+async def test_a_connection_that_fails_to_close_takes_no_answer_away() -> None:
+    assert await bought(ScriptedNetwork(httpx.Response(200, stream=_BrokenAtTheEnd()))) == ID
 
 
 EXTRA: list[dict[str, Any]] = [

@@ -1,7 +1,7 @@
 """HTTP requests to RunComfy: send, read, turn httpx's errors into ours, retry what is safe."""
 
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
@@ -116,8 +116,8 @@ class RunComfyHttp:
         if not self.token:
             raise TokenMissing
         deadline = anyio.current_time() + timeout
-        # httpx would inflate an answer before its size is known here.
-        headers = {"Authorization": f"Bearer {self.token}", "Accept-Encoding": "identity"}
+        answer: HttpAnswer | None = None
+        failure: Exception = OSError()
         try:
             async with (
                 AsyncExitStack() as alone,
@@ -127,17 +127,26 @@ class RunComfyHttp:
             ):
                 # httpx bounds each read, not their sum, so a slow trickle could go on forever.
                 with anyio.fail_after(deadline - anyio.current_time()):
-                    async with http.stream(
-                        method,
-                        f"{self.base_url}{path}",
-                        json=body,
-                        headers=headers,
-                        timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS),
-                        follow_redirects=False,
-                    ) as response:
-                        return await self._read(response, about, alone)
-        except (TimeoutError, httpx.TransportError) as error:
-            return HttpAnswer(status_code=None, body=None, error=_unanswered(error, timeout))
+                    async with self._request(http, method, path, body, timeout) as response:
+                        answer = await self._read(response, about, alone)
+        except (OSError, httpx.TransportError) as error:
+            failure = error
+        # A connection that fails to close takes no answer away, which may be paid for.
+        lost = HttpAnswer(status_code=None, body=None, error=_unanswered(failure, timeout))
+        return answer or lost
+
+    def _request(
+        self, http: httpx.AsyncClient, method: str, path: str, body: Any, timeout: float
+    ) -> AbstractAsyncContextManager[httpx.Response]:
+        return http.stream(
+            method,
+            f"{self.base_url}{path}",
+            json=body,
+            # httpx would inflate an answer before its size is known here.
+            headers={"Authorization": f"Bearer {self.token}", "Accept-Encoding": "identity"},
+            timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS),
+            follow_redirects=False,
+        )
 
     async def _read(
         self, response: httpx.Response, about: About, alone: AsyncExitStack
@@ -159,7 +168,8 @@ class RunComfyHttp:
         sent = int(response.request.headers.get("Content-Length", "0"))
         limit = MAX_ANSWER_BYTES + (MAX_ECHO_BYTES if about == "job" else sent)
         raw, size = bytearray(), 0
-        async for chunk in response.aiter_raw():
+        # Not by aiter_raw(), which also closes: an error in closing must not lose what came.
+        async for chunk in cast("httpx.AsyncByteStream", response.stream):
             if len(raw) <= MAX_ANSWER_BYTES < len(raw) + len(chunk):
                 await alone.enter_async_context(self._large)
             raw += chunk
