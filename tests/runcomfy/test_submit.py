@@ -110,6 +110,13 @@ LOST: list[tuple[Step, str]] = [
         (answer(code, {}), f"{NO_USABLE_ANSWER} ({code}).")
         for code in (301, 302, 307, 308, 408, 409, 500, 502, 503, 504, 520)
     ),
+    *(
+        (
+            answer(503, {"error_code": code, "error": "Later"}),
+            f'{NO_USABLE_ANSWER} ({code}: "Later").',
+        )
+        for code in (400, 402, 403, 404, 429)
+    ),
     (
         answer(302, {}, Location=f"https://evil.example/{MODEL}"),
         f"{NO_USABLE_ANSWER} (302).",

@@ -125,7 +125,9 @@ def error_text(body: Any, *, depth: int = 4) -> str | None:
 def _kind(code: int | None, status_code: int, about: About) -> type[Rejection] | None:
     if code == _UNKNOWN_ID or (code is None and status_code == HTTPStatus.NOT_FOUND):
         return JobNotFound if about == "job" else RequestRejected
-    return next(filter(None, map(_KINDS.get, (code or 0, (code or 0) // 1000, status_code))), None)
+    # A code of three digits is not RunComfy's, and does not make a refusal of a 5xx.
+    codes = (code, code // 1000) if code and code > 999 else ()
+    return next(filter(None, map(_KINDS.get, (*codes, status_code))), None)
 
 
 def _field_prefix(field_error: Mapping[str, Any]) -> str:
