@@ -1,5 +1,6 @@
 """Which row a request_id belongs to, however and whenever it became known."""
 
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,24 @@ from seedance_mcp.jobs.status import (
     Running,
     Status,
 )
-from tests.support.ledger import NOON, SUCCESS, begin, job, opened
+from tests.support.ledger import NOON, SUCCESS, TAKEN, begin, job, opened
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 SAME_ID = "RunComfy answered with the request_id of another job."
+
+
+async def test_a_job_is_found_while_nothing_can_be_written_and_a_dead_process_left_a_job(
+    tmp_path: Path, raw: sqlite3.Connection
+) -> None:
+    async with opened(tmp_path) as store:
+        made = await store.observe(await begin(store, job()), TAKEN, NOON)
+        await begin(store, job(2))
+        raw.execute("UPDATE jobs SET process = 'dead' WHERE id = 'job-2'")
+        raw.execute("BEGIN IMMEDIATE")
+        assert await store.find("r", "o") == made
+        raw.execute("ROLLBACK")
 
 
 async def test_a_request_id_that_could_not_be_written_at_first_is_written_later(

@@ -30,8 +30,8 @@ _T = TypeVar("_T")
 class RemoteStore(SqliteStore):
     """A ledger whose answers take half a second after each commit, as over a network."""
 
-    async def run(self, step: Callable[[SqliteRows], _T], *, writes: bool = False) -> _T:
-        result = await super().run(step, writes=writes)
+    async def run(self, step: Callable[[SqliteRows], _T], **options: bool) -> _T:
+        result = await super().run(step, **options)
         await anyio.sleep(0.5)
         return result
 

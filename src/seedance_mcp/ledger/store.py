@@ -27,13 +27,18 @@ logger = logging.getLogger(__name__)
 
 
 def _method(
-    rule: Callable[Concatenate[Rows, _P], _T], *, writes: bool = False
+    rule: Callable[Concatenate[Rows, _P], _T], *, writes: bool = False, settles: bool = False
 ) -> Callable[Concatenate["Store", _P], Coroutine[Any, Any, _T]]:
-    """Return a method of `Store` that runs a rule in one transaction."""
+    """Return a method of `Store` that runs a rule in one transaction.
+
+    A rule that needs to know who lives `settles` first, which may write.
+    """
 
     @wraps(rule)
     async def run(self: "Store", *args: _P.args, **options: _P.kwargs) -> _T:
-        return await self.run(lambda rows: rule(rows, *args, **options), writes=writes)
+        return await self.run(
+            lambda rows: rule(rows, *args, **options), writes=writes, settles=settles
+        )
 
     return run
 
@@ -46,15 +51,15 @@ class Store(ABC):
     """
 
     token_hash = _method(rules.token_hash)
-    begin = _method(rules.begin, writes=True)
-    find_owed = _method(rules.find_owed)
+    begin = _method(rules.begin, writes=True, settles=True)
+    find_owed = _method(rules.find_owed, settles=True)
     discard = _method(rules.discard, writes=True)
     observe = _method(rules.observe, writes=True)
     acknowledge = _method(rules.acknowledge, writes=True)
     set_saved_to = _method(rules.set_saved_to, writes=True)
-    get = _method(rules.get)
+    get = _method(rules.get, settles=True)
     find = _method(rules.find)
-    recent = _method(rules.recent)
+    recent = _method(rules.recent, settles=True)
 
     def __init__(self, clock: Clock, *, history: timedelta) -> None:
         self._clock = clock
@@ -62,8 +67,10 @@ class Store(ABC):
         self._warned = False
 
     @abstractmethod
-    async def run(self, step: Callable[[Rows], _T], *, writes: bool = False) -> _T:
-        """Run a step in one transaction, after `_settle`, and return its result.
+    async def run(
+        self, step: Callable[[Rows], _T], *, writes: bool = False, settles: bool = False
+    ) -> _T:
+        """Run a step in one transaction, perhaps after `_settle`, and return its result.
 
         A step may run more than once; only its last run is committed. With `writes`, other writers
         wait from the beginning.

@@ -71,12 +71,14 @@ class SqliteStore(Store):
         for part in opened or ():
             part.close()
 
-    async def run(self, step: Callable[[SqliteRows], _T], *, writes: bool = False) -> _T:
+    async def run(
+        self, step: Callable[[SqliteRows], _T], *, writes: bool = False, settles: bool = False
+    ) -> _T:
         """Run a step in one transaction, waiting some seconds for other processes' locks."""
         deadline = anyio.current_time() + LOCK_TIMEOUT_SECONDS
         while True:
             try:
-                return self._transaction(step, writes=writes)
+                return self._transaction(step, writes=writes, settles=settles)
             except sqlite3.Error as error:
                 # The primary result code; 0 for an error of Python's module.
                 code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -95,7 +97,7 @@ class SqliteStore(Store):
                 ) from error
             await self._clock.sleep(0.002 + 0.02 * self._clock.random())
 
-    def _transaction(self, step: Callable[[SqliteRows], _T], *, writes: bool) -> _T:
+    def _transaction(self, step: Callable[[SqliteRows], _T], *, writes: bool, settles: bool) -> _T:
         if self._places and not self._is_in_place(*self._places):
             self.close()
         if self._opened is None:
@@ -103,12 +105,13 @@ class SqliteStore(Store):
             self._places = self._path.stat(), self._folder.stat()
             # Only housekeeping: the next start does what fails here.
             with suppress(sqlite3.Error, OSError):
-                self._transaction(self._clean_up, writes=True)
+                self._transaction(self._clean_up, writes=True, settles=True)
                 self._opened[1].remove_dead()
         connection, processes = self._opened
         with transaction(connection, writes=writes):
             rows = SqliteRows(connection, processes.process)
-            self._settle(rows, processes.is_alive)
+            if settles:
+                self._settle(rows, processes.is_alive)
             return step(rows)
 
     def _connect(self) -> tuple[sqlite3.Connection, LiveProcesses]:
