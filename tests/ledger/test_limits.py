@@ -3,15 +3,16 @@
 import sqlite3
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from seedance_mcp.errors import SpendingLimitReached
+from seedance_mcp.jobs.status import Cancelled
 from seedance_mcp.spending.limits import SpendingLimits
-from tests.support.ledger import NOON, begin, job, opened
+from tests.support.ledger import NOON, SUCCESS, begin, job, opened
 from tests.support.wording import JOBS_LIMIT_REACHED
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -40,6 +41,19 @@ async def test_the_hourly_limit_counts_started_jobs_and_says_when_the_next_is_al
         assert await begin(store, late, limits=three) == late
 
 
+async def test_a_job_that_was_taken_for_not_accepted_counts_once_it_has_a_cost(
+    tmp_path: Path,
+) -> None:
+    limits = SpendingLimits(jobs_per_hour=9, usd_per_day=Decimal("0.5"))
+    async with opened(tmp_path) as store:
+        first = await begin(store, job(1))
+        cancelled = await store.observe(first, Cancelled(why="It is not known."), NOON)
+        assert await begin(store, job(2, estimated_microdollars=200_000), limits=limits)
+        await store.observe(cancelled, replace(SUCCESS, cost_usd=0.4), NOON)
+        with pytest.raises(SpendingLimitReached):
+            await begin(store, job(3, estimated_microdollars=200_000), limits=limits)
+
+
 async def test_limits_ignore_jobs_dated_more_than_an_hour_ahead(tmp_path: Path) -> None:
     limits = SpendingLimits(jobs_per_hour=2, usd_per_day=Decimal("0.5"))
     ahead = timedelta(minutes=60), timedelta(minutes=61), timedelta(days=400)
@@ -53,6 +67,19 @@ async def test_limits_ignore_jobs_dated_more_than_an_hour_ahead(tmp_path: Path) 
                 assert await begin(store, new, limits=limits) == new
         assert refused
         assert "the next is allowed at 13:00:00 UTC, in about 60 min." in refused.value.line
+
+
+@pytest.mark.parametrize("date", ["2026-02-30T23:50", "2026-02-28T24:10"])
+async def test_a_day_or_an_hour_that_does_not_exist_counts_from_the_last_change(
+    date: str, tmp_path: Path, raw: sqlite3.Connection
+) -> None:
+    now = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
+    one = SpendingLimits(jobs_per_hour=1)
+    async with opened(tmp_path, now=now) as store:
+        await begin(store, job(1, created_at=now), limits=one)
+        raw.execute("UPDATE jobs SET created_at = ?", (f"{date}:00.000000+00:00",))
+        with pytest.raises(SpendingLimitReached):
+            await begin(store, job(2, created_at=now), limits=one)
 
 
 async def test_a_row_whose_dates_no_clock_can_show_is_no_reason_to_buy_nothing(

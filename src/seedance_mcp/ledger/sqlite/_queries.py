@@ -68,7 +68,7 @@ class SqliteRows:
         return self._first_time(where, since, until, n - 1)
 
     def started(self, *, since: datetime, until: datetime) -> list[Job]:
-        where = f"{_STARTED} AND status != 'cancelled' ORDER BY at"
+        where = f"{_STARTED} AND (status != 'cancelled' OR cost_usd > 0) ORDER BY at"
         return self._jobs(where, since, until, damaged_at=since)
 
     def submitting(self) -> list[tuple[Job, str]]:
@@ -114,8 +114,11 @@ class SqliteRows:
         return self._cursor.execute(f"{_SELECT} {where}", written)
 
     def _first_time(self, where: str, *values: Any) -> datetime | None:
-        with suppress(ValueError, OverflowError):  # a damaged row is no reason to buy nothing
-            return next((_parse_time(row["at"]) for row in self._rows(where, *values)), None)
+        for row in self._rows(where, *values):
+            # SQLite takes for dates what are none, such as 30 February.
+            for text in row["at"], row["changed_at"]:
+                with suppress(ValueError, OverflowError):
+                    return _parse_time(text)
         return None
 
     def _jobs(self, where: str, *values: Any, damaged_at: datetime | None = None) -> list[Job]:
