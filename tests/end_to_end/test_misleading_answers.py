@@ -354,6 +354,37 @@ async def test_a_request_that_runcomfy_twice_does_not_know_was_not_accepted(
         assert structured(late)["error"] == NOT_ACCEPTED
 
 
+async def test_only_an_id_that_stays_unknown_was_not_accepted(tmp_path: Path) -> None:
+    service = RunComfy(submit=(402, {"request_id": ID}), status=GONE, result=GONE)
+    check = {"request_id": ID, "wait_seconds": 0}
+    async with open_server(service, tmp_path) as client:
+        await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 0})
+        for status in GONE, (200, {"status": "completed"}), GONE:
+            service.status = status
+            await client.call_tool("check_status", check)
+            await anyio.sleep(6)
+        assert structured(await client.call_tool("check_status", check))["status"] == "unknown"
+        await anyio.sleep(301)
+        # That it was missing for long says nothing of how long its video is.
+        service.status, service.result = (200, {"status": "completed"}), succeeded({})
+        assert structured(await client.call_tool("check_status", check))["status"] == "in_progress"
+
+
+async def test_a_result_without_a_status_is_taken_if_it_has_a_video_and_else_waited_for(
+    tmp_path: Path,
+) -> None:
+    for number, (output, videos) in enumerate([(CLIP, [CLIP]), ({}, []), ("", [])]):
+        service = RunComfy(status=(200, {"status": "completed"}), result=(200, {"output": output}))
+        async with open_server(service, tmp_path / str(number)) as client:
+            await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 0})
+            arguments = {"request_id": ID, "wait_seconds": 400}
+            status = structured(await client.call_tool("check_status", arguments))
+            assert (status["status"], status["video_url"]) == (
+                "completed",
+                next(iter(videos), None),
+            )
+
+
 @pytest.mark.parametrize("page", ["<html><h1>404 Not Found</h1></html>", None, {}, []])
 async def test_a_404_that_is_not_runcomfys_never_proves_that_a_request_was_not_accepted(
     tmp_path: Path, page: Any

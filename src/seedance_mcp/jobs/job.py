@@ -4,8 +4,8 @@
                 ├─> unknown       RunComfy may or may not have accepted it
                 └─> (deleted)     RunComfy certainly did not accept it
 
-`advance` is pure: no I/O and no clock. A final state never changes; only the cost and newer links
-are added to it later.
+`advance` is pure: no I/O and no clock. A final state never changes; only its cost, its links and
+what RunComfy says of a clip in its place may change later.
 """
 
 from dataclasses import dataclass, field, replace
@@ -153,7 +153,7 @@ def advance(job: Job, seen: Observation, now: datetime) -> Job:
     | any that is not final   | Queued                       | `in_queue`                          |
     | any that is not final   | Running, Ended               | `in_progress`                       |
     | any that is not final   | Succeeded, Failed, Cancelled | `completed`, `failed`, `cancelled`  |
-    | final                   | any                          | the same; late cost and newer links |
+    | final                   | any                          | the same; late cost, links, words   |
     """
     if job.status.final:
         return _with_late_news(job, seen)

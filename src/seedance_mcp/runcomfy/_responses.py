@@ -116,8 +116,13 @@ def read_status(body: Mapping[str, Any]) -> Observation:
 
 
 def read_result(body: Mapping[str, Any]) -> Observation:
-    """Read a result answer, which has the state of a job that has not ended."""
-    status = read_status_word(body)
+    """Read a result answer, which has the state of a job that has not ended.
+
+    Without a state, one that has a video is of a run that succeeded.
+    """
+    outputs, has_video = read_outputs([body.get(key) for key in _OUTPUT_KEYS])
+    named = body.get("status") is not None
+    status = Status.COMPLETED if has_video and not named else read_status_word(body)
     # What the input holds is only compared with our own; never take a URL from it.
     # As in the ledger, where a file is only its hash.
     echo = Wish(arguments=fields(body.get("input"))).digest
@@ -132,7 +137,6 @@ def read_result(body: Mapping[str, Any]) -> Observation:
     if said := error_text(body):
         facts["error"] = f"RunComfy says: {quoted(said, 300)}"
     if status is Status.COMPLETED:
-        outputs, has_video = read_outputs([body.get(key) for key in _OUTPUT_KEYS])
         listed = Succeeded(outputs=outputs, **facts)
         # Without a video, the run has ended and its video is not listed yet.
         return replace(listed, error=None) if has_video else Ended(how=status, listed=listed)

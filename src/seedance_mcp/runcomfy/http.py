@@ -93,7 +93,7 @@ class RunComfyHttp:
         answer = await self.send("GET", path, about=about)
         if isinstance(answer.error, RateLimited):
             self.throttle.back_off(min(answer.error.retry_after or 0.0, MAX_RETRY_SECONDS))
-        else:
+        elif answer.status_code is not None:
             self.throttle.speed_up()
         return answer
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from seedance_mcp.bounded import BoundedDict
 from seedance_mcp.errors import (
     JobNotFound,
     RateLimited,
     RequestRejected,
     RunComfyError,
     RunComfyUnavailable,
+    UnreadableAnswer,
 )
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import (
@@ -54,8 +56,9 @@ class RemoteJobs:
     _client: RunComfyClient
     _tracker: JobTracker
     # When a request was first seen to be missing, or without a result.
-    _since: dict[tuple[str | None, Status], float] = field(
-        default_factory=dict[tuple[str | None, Status], float], init=False
+    _since: BoundedDict[tuple[str | None, str], float] = field(
+        default_factory=lambda: BoundedDict[tuple[str | None, str], float](MOST_WAITED_FOR),
+        init=False,
     )
 
     async def poll(self, job: Job) -> Job:
@@ -73,13 +76,15 @@ class RemoteJobs:
                 raise
             # Of a request that another token began, no answer proves anything.
             own = await self._tracker.is_of_token(job)
-            if not (own and self._lasts(job, NOT_ACCEPTED_SECONDS)):
+            if not (own and self._lasts(job, "missing", NOT_ACCEPTED_SECONDS)):
                 return job
             seen = Cancelled(why=NOT_ACCEPTED)
+        else:
+            self._since.pop((job.request_id, "missing"), None)
         if isinstance(seen, Ended):
             seen = await self._result_of(job, seen.how)
         else:
-            self._since.pop((job.request_id, job.status), None)
+            self._since.pop((job.request_id, "without result"), None)
         return await self._tracker.observe(job, seen)
 
     async def status(self, request_id: str, timeout: float) -> JobReport:
@@ -151,21 +156,24 @@ class RemoteJobs:
             if how not in failures:
                 raise
             return failures[how]
-        if isinstance(seen, FINAL_OBSERVATIONS) or not self._lasts(job, OUTPUT_TIMEOUT_SECONDS):
+        except UnreadableAnswer:
+            if not self._lasts(job, "without result", OUTPUT_TIMEOUT_SECONDS):
+                raise
+            seen = Running()
+        if isinstance(seen, FINAL_OBSERVATIONS):
+            return seen
+        if not self._lasts(job, "without result", OUTPUT_TIMEOUT_SECONDS):
             return seen
         if isinstance(seen, Ended):
             # The run is done, whatever it lists: calling it failed would have it bought again.
             return seen.listed or seen
         return failures.get(how, Succeeded(outputs=Outputs()))
 
-    def _lasts(self, job: Job, seconds: float) -> bool:
-        """Return whether a job that is still as it is was first seen so some seconds ago."""
+    def _lasts(self, job: Job, what: str, seconds: float) -> bool:
+        """Return whether a job that is still so was first seen so some seconds ago."""
         # Not the wall clock, which may jump: a clip that is only late must not be given up.
         now = anyio.current_time()
-        since = self._since.setdefault((job.request_id, job.status), now)
-        if len(self._since) > MOST_WAITED_FOR:
-            del self._since[next(iter(self._since))]
-        return now - since >= seconds
+        return now - self._since.setdefault((job.request_id, what), now) >= seconds
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class Service(Components):
         Raises:
             InputError: The model will not take a file.
             TokenMissing: There is no token.
-            Rejection: RunComfy refused the request.
+            SeedanceError: RunComfy refused the request, of this call or of one that it repeats.
             RunComfyUnavailable: The request certainly was not sent.
             SpendingLimitReached: A limit does not allow another job.
         """
