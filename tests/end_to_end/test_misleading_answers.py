@@ -373,16 +373,14 @@ async def test_only_an_id_that_stays_unknown_was_not_accepted(tmp_path: Path) ->
 async def test_a_result_without_a_status_is_taken_if_it_has_a_video_and_else_waited_for(
     tmp_path: Path,
 ) -> None:
-    for number, (output, videos) in enumerate([(CLIP, [CLIP]), ({}, []), ("", [])]):
+    cases: list[tuple[Any, str | None]] = [(CLIP, CLIP), ({}, None), ("", None)]
+    for number, (output, video) in enumerate(cases):
         service = RunComfy(status=(200, {"status": "completed"}), result=(200, {"output": output}))
         async with open_server(service, tmp_path / str(number)) as client:
             await client.call_tool("generate_video", ARGUMENTS | {"wait_seconds": 0})
             arguments = {"request_id": ID, "wait_seconds": 400}
             status = structured(await client.call_tool("check_status", arguments))
-            assert (status["status"], status["video_url"]) == (
-                "completed",
-                next(iter(videos), None),
-            )
+            assert (status["status"], status["video_url"]) == ("completed", video)
 
 
 @pytest.mark.parametrize("page", ["<html><h1>404 Not Found</h1></html>", None, {}, []])
