@@ -2,6 +2,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -80,6 +81,29 @@ class _BrokenAtTheEnd(httpx.AsyncByteStream):
 
 async def test_a_connection_that_fails_to_close_takes_no_answer_away() -> None:
     assert await bought(ScriptedNetwork(httpx.Response(200, stream=_BrokenAtTheEnd()))) == ID
+
+
+class _WholeButCut(httpx.AsyncByteStream):
+    """An answer that comes whole, over a connection that breaks or says nothing more."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error = error
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield json.dumps(BOUGHT).encode()
+        if self._error:
+            raise self._error
+        await anyio.sleep_forever()
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(
+    "error", [httpx.RemoteProtocolError("cut"), httpx.ReadError("reset"), None]
+)
+async def test_an_answer_that_came_whole_counts_however_its_connection_ends(
+    error: Exception | None,
+) -> None:
+    assert await bought(ScriptedNetwork(httpx.Response(200, stream=_WholeButCut(error)))) == ID
 
 
 EXTRA: list[dict[str, Any]] = [

@@ -167,19 +167,25 @@ class RunComfyHttp:
         """Read a body raw, within a bound, and return its JSON, or None."""
         sent = int(response.request.headers.get("Content-Length", "0"))
         limit = MAX_ANSWER_BYTES + (MAX_ECHO_BYTES if about == "job" else sent)
-        raw, size = bytearray(), 0
-        # Not by aiter_raw(), which also closes: an error in closing must not lose what came.
-        async for chunk in cast("httpx.AsyncByteStream", response.stream):
-            if len(raw) <= MAX_ANSWER_BYTES < len(raw) + len(chunk):
-                await alone.enter_async_context(self._large)
-            raw += chunk
-            # A chunk takes its time, however short it is.
-            size += max(len(chunk), _MIN_CHUNK_BYTES)
-            if size > limit:
-                raise UnreadableAnswer(TOO_LONG)
-        encoding = response.headers.get("Content-Encoding", "")
+        raw, size, end = bytearray(), 0, None
+        try:
+            # Not by aiter_raw(), which also closes: an error in closing must not lose what came.
+            async for chunk in cast("httpx.AsyncByteStream", response.stream):
+                if len(raw) <= MAX_ANSWER_BYTES < len(raw) + len(chunk):
+                    await alone.enter_async_context(self._large)
+                raw += chunk
+                # A chunk takes its time, however short it is.
+                size += max(len(chunk), _MIN_CHUNK_BYTES)
+                if size > limit:
+                    raise UnreadableAnswer(TOO_LONG)
+        except (httpx.TransportError, anyio.get_cancelled_exc_class()) as error:
+            end = error
+        body = parse_json(inflate(raw, response.headers.get("Content-Encoding", ""), limit))
+        # However it ended, it may be whole, and name an id that is paid for.
+        if end and body is None:
+            raise end
         # RunComfy may echo the token; it must not reach a message or a log.
-        return _redact(parse_json(inflate(raw, encoding, limit)), self.token or "")
+        return _redact(body, self.token or "")
 
     def _retry_delay(self, attempt: int, error: RunComfyError | None) -> float | None:
         """Return the seconds to wait before a retry, or None if a retry would not help."""
