@@ -86,7 +86,7 @@ async def _crowd(
     fork_server: ForkServer, folder: Path, *, number: int, limit: Mapping[str, str]
 ) -> AsyncGenerator[Crowd, None]:
     """Start servers on a new folder."""
-    async with running(Behaviour(images="never")) as simulator:
+    async with running(Behaviour(images="never", balance_usd=1000.0)) as simulator:
         env = account(simulator, folder, **limit)
         with ExitStack() as stack:
             servers = [stack.enter_context(fork_server.forked(env)) for _ in range(number)]
@@ -121,6 +121,7 @@ async def test_eight_processes_that_buy_at_once_on_a_new_folder_lose_no_row(
     prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
     async for crowd in _rounds(fork_server, tmp_path, count=rounds, awake=awake):
         answers = await crowd.generate_at_once(prompts)
+        assert [answer["content"] for answer in answers if answer["isError"]] == []
         named = [answer["structuredContent"]["request_id"] for answer in answers]
         bought = dict(zip(prompts, named, strict=True))
         assert crowd.accepted() == bought

@@ -180,7 +180,10 @@ class RunComfyHttp:
                     raise UnreadableAnswer(TOO_LONG)
         except (httpx.TransportError, anyio.get_cancelled_exc_class()) as error:
             end = error
-        body = parse_json(inflate(raw, response.headers.get("Content-Encoding", ""), limit))
+        encoding = response.headers.get("Content-Encoding", "")
+        if encoding and len(raw) <= MAX_ANSWER_BYTES:
+            await alone.enter_async_context(self._large)
+        body = parse_json(inflate(raw, encoding, limit))
         # However it ended, it may be whole, and name an id that is paid for.
         if end and body is None:
             raise end
