@@ -253,5 +253,5 @@ class Rows(RuleBasedStateMachine):
 def test_no_job_that_was_paid_for_is_lost_by_any_history() -> None:
     run_state_machine_as_test(
         Rows,
-        settings=settings(max_examples=60, stateful_step_count=40, derandomize=True),
+        settings=settings(max_examples=100, stateful_step_count=40, derandomize=True),
     )
