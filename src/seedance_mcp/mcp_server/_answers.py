@@ -132,7 +132,7 @@ def job_answer(report: JobReport, now: datetime) -> JobAnswer:
         video_url=next(iter(job.outputs.videos), None),
         error=job.error,
         reused=report.reused,
-        warnings=_warnings(report),
+        warnings=warnings(report),
         estimated_cost_usd=None if estimate is None else to_usd(estimate),
         saved_to=_paths(job),
         next_step=after_status(report),
@@ -175,9 +175,24 @@ def _valid(value: Any) -> Any:
     return valid(value) if isinstance(value, str) else value
 
 
-def _warnings(report: JobReport) -> list[str]:
-    reused = [_REUSED] if report.reused else []
-    return [*reused, *report.warnings, *filter(None, [report.download_error])]
+def warnings(report: JobReport) -> list[str]:
+    """Return what a caller should know about a job besides where it stands, one line each."""
+    reused = _REUSED if report.reused else None
+    lines = (reused, _not_cancelled(report), *report.warnings, report.download_error)
+    return list(filter(None, lines))
+
+
+def _not_cancelled(report: JobReport) -> str | None:
+    """Return that a job goes on, or went on, although a client may have said that it stopped."""
+    status, failure = report.job.status, report.cancel_failure
+    if failure is None or status in {Status.CANCELLED, Status.UNKNOWN}:
+        return None
+    if status.final:
+        return "The job ended before it could be cancelled."
+    if failure:
+        why = failure.rstrip(".")
+        return f"Cancelling the clip failed ({why}), so it may still run and be charged."
+    return "The clip could not be cancelled and still runs; it will be charged."
 
 
 def _listed(job: Job) -> ListedJob:

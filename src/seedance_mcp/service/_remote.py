@@ -46,6 +46,9 @@ NOT_ACCEPTED_SECONDS = 10.0
 MOST_WAITED_FOR = 10_000
 """How many requests it is kept of since when they are missing, or without a result."""
 
+MOST_FAILED_CANCELS = 1000
+"""How many jobs it is remembered of that they were not cancelled."""
+
 NOT_ACCEPTED = "RunComfy does not know this request, so it did not run and nothing was charged."
 
 
@@ -59,6 +62,10 @@ class RemoteJobs:
     _since: BoundedDict[tuple[str | None, str], float] = field(
         default_factory=lambda: BoundedDict[tuple[str | None, str], float](MOST_WAITED_FOR),
         init=False,
+    )
+    # Why cancelling failed, by request id; "" if RunComfy refused.
+    _failed_cancels: BoundedDict[str, str] = field(
+        default_factory=lambda: BoundedDict[str, str](MOST_FAILED_CANCELS), init=False
     )
 
     async def poll(self, job: Job) -> Job:
@@ -129,6 +136,23 @@ class RemoteJobs:
 
     async def cancel(self, request_id: str) -> Job:
         """Cancel a job that is queued, and return it; one that runs is returned as it is."""
+        try:
+            job = await self._cancel(request_id)
+        except RunComfyError as error:
+            self._failed_cancels[request_id] = error.message
+            raise
+        if job.status is not Status.CANCELLED:
+            self._failed_cancels[request_id] = ""
+        return job
+
+    def cancel_failure(self, job: Job) -> str | None:
+        """Return why this process could not cancel a job, "" if RunComfy refused.
+
+        A client may tell its model that a job is stopped whatever it was answered.
+        """
+        return self._failed_cancels.get(job.request_id or "")
+
+    async def _cancel(self, request_id: str) -> Job:
         job = await self._find(request_id)
         if job.status.final:
             return job

@@ -38,6 +38,8 @@ class JobReport:
         usual_seconds: How long such a job usually takes in all; None while unknown.
         reused: Whether an identical earlier call began it.
         warnings: Remarks about the arguments, one line each.
+        cancel_failure: Why a cancel failed, in one line, "" if RunComfy refused it; None unless one
+            was tried.
         download_error: Why its files could not be downloaded, in one line; None if nothing failed.
         download_progress: How far the download of its files is; None unless one is under way.
     """
@@ -47,6 +49,7 @@ class JobReport:
     usual_seconds: float | None = None
     reused: bool = False
     warnings: tuple[str, ...] = ()
+    cancel_failure: str | None = None
     download_error: str | None = None
     download_progress: DownloadProgress | None = None
 

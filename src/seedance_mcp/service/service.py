@@ -134,4 +134,5 @@ class Service(Components):
     def _seen(self, report: JobReport) -> JobReport:
         """Complete a report with an estimate, and start an automatic download."""
         self.downloads.start_automatic(report.job)
-        return replace(report, job=self.prices.with_estimate(report.job))
+        failure = self.remote.cancel_failure(report.job)
+        return replace(report, job=self.prices.with_estimate(report.job), cancel_failure=failure)

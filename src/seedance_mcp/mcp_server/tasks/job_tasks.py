@@ -15,6 +15,7 @@ import mcp_types as types
 from seedance_mcp.bounded import BoundedDict
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.status import Status
+from seedance_mcp.mcp_server._answers import warnings
 from seedance_mcp.mcp_server._lazy_service import Context
 from seedance_mcp.mcp_server._progress import describe
 from seedance_mcp.mcp_server.tools.generate_video import report_job, start
@@ -178,8 +179,7 @@ def _message(report: JobReport, now: datetime, usual_seconds: float | None) -> s
         describe(job, job.elapsed_seconds(now), usual_seconds),
         f"downloading it, {progress}" if progress else None,
         report.stale_reason,
-        report.download_error,
         job.error,
-        *report.warnings,
+        " ".join(warnings(report)),
     ]
     return one_line("; ".join(filter(None, parts)), MESSAGE_LENGTH)
