@@ -49,6 +49,21 @@ async def test_a_large_image_is_checked_by_its_first_64_kilobytes_where_ranges_w
         assert (host.sent, len(host.requests)) == (64 * 1024, 1)
 
 
+async def test_a_host_that_refuses_ranges_is_asked_once_more_and_no_further_than_its_head() -> None:
+    large = page(png(640, 480, length=THIRTY + 99), refuses=403)
+    async with serve_images(image=large) as host:
+        assert "File size must be less than 30 MB" in await found(host)
+    ranges = [[line for line in head.split("\r\n") if "Range" in line] for head in host.requests]
+    assert ranges == [["Range: bytes=0-65535"], []]
+    assert host.sent < THIRTY
+
+
+async def test_a_host_that_is_overloaded_is_not_asked_a_second_time() -> None:
+    async with serve_images(image=page(HTML, status=503)) as host:
+        await found(host)
+    assert len(host.requests) == 1
+
+
 async def test_a_broken_rule_about_pixels_ends_the_download() -> None:
     heavy = png(300, 480, length=THIRTY + 99)
     async with serve_images(image=page(heavy, length="none")) as host:

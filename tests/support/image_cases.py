@@ -228,7 +228,11 @@ TABLE: dict[str, tuple[Page, str]] = {
         f"HTTP {status}": (page(HTML, status=status), UNCHECKED + f"its host answered {status}.")
         for status in (304, 405, 408, 416, 429, 500, 502, 503, 504)
     },
-    **{f"HTTP {status} to a range": (page(JPEG, refuses=status), PASS) for status in (400, 416)},
+    **{
+        f"HTTP {status} to a range": (page(JPEG, refuses=status), PASS)
+        for status in (400, 401, 403, 404, 405, 406, 412, 416, 500, 501)
+    },
+    "HTTP 403 to the rest only": (page(far_jpeg(200_000), ranges=True, refuses_rest=403), PASS),
     "too heavy, HTTP 416 to a range": (
         page(png(640, 480, length=THIRTY), refuses=416),
         HEAVY + "30 MB (31,457,280 bytes).",

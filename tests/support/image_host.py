@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 import httpx
@@ -23,6 +23,7 @@ class Page:
         length: How the length is sent: "true", "long" (too large), "none" or "chunked".
         hangs: Whether the server sends nothing after the head.
         refuses: The status of the answer to a request for a range, 0 for an ordinary answer.
+        refuses_rest: The same for a range that does not begin with the first byte.
         chunk: The size of a chunk in bytes.
     """
 
@@ -33,6 +34,7 @@ class Page:
     length: str = "true"
     hangs: bool = False
     refuses: int = 0
+    refuses_rest: int = 0
     chunk: int = 16384
 
 
@@ -73,9 +75,10 @@ class ImageHost:
         text = head.decode()
         self.requests.append(text)
         page = self.pages.get(text.split(" ")[1], Page(status=404))
-        if page.refuses and "\r\nRange:" in text:
-            page = Page(status=page.refuses)
-        status, headers, body = _answered(page, _span(text))
+        ranged, span = "\r\nRange:" in text, _span(text)
+        if refused := page.refuses_rest if ranged and span[0] else page.refuses if ranged else 0:
+            page = Page(status=refused)
+        status, headers, body = _answered(replace(page, ranges=page.ranges and ranged), span)
         lines = [f"HTTP/1.1 {status} -", *(f"{name}: {value}" for name, value in headers.items())]
         await stream.send(("\r\n".join(lines) + "\r\n\r\n").encode())
         if page.hangs:

@@ -24,12 +24,13 @@ MAX_STEPPED_BYTES = 256 * 1024
 """Up to here the header is parsed at every step; after that, at each doubling."""
 
 _PARTIAL, _NO_SUCH_RANGE = 206, 416
-# Some hosts answer a range with 400; then the whole file is requested.
-_RANGE_REFUSED = frozenset({400, _NO_SUCH_RANGE})
 # Seen in Content-Encoding where the body is not encoded at all.
 _NOT_ENCODED = frozenset({"", "identity", "none", "utf-8", "binary", "aws-chunked"})
 _CONTENT_RANGE = re.compile(r"\s*bytes[ =:]\s*([0-9]{1,19})\s*-", re.IGNORECASE | re.ASCII)
 _FINAL_ERRORS = frozenset({400, 401, 402, 403, 404, 410, 414, 451})
+# What some hosts, and firewalls in front of them, answer to a range alone. RunComfy need not send
+# one, so nothing is refused for such an answer. Left out is what means "later", such as 503.
+_RANGE_REFUSED = _FINAL_ERRORS | {405, 406, 412, _NO_SUCH_RANGE, 417, 500, 501}
 _MAX_LENGTH_DIGITS = 19
 
 
@@ -96,10 +97,7 @@ class RemoteImage:
         return int(limit), True
 
     async def _read_decoded(self) -> AsyncGenerator[bytes, None]:
-        response = await self._fetcher.get(self._url, f"bytes=0-{FIRST_REQUEST_BYTES - 1}")
-        if response.status_code in _RANGE_REFUSED and not _is_empty(response):
-            await response.aclose()
-            response = await self._fetcher.get(self._url, None)
+        response = await self._request(0, FIRST_REQUEST_BYTES - 1)
         try:
             encoding = self._read_head(response)
         except (UnusableImage, Unverifiable):
@@ -113,6 +111,15 @@ class RemoteImage:
                         yield chunk
             except zlib.error:
                 raise UnusableImage(f"its host sends it as {encoding}, but it is not") from None
+
+    async def _request(self, first: int, last: int | str) -> httpx.Response:
+        """Request a part; where its host refuses that, the whole file, to be read no further."""
+        response = await self._fetcher.get(self._url, f"bytes={first}-{last}")
+        at_end = response.status_code == _NO_SUCH_RANGE and (first or _is_empty(response))
+        if response.status_code not in _RANGE_REFUSED or at_end:
+            return response
+        await response.aclose()
+        return await self._fetcher.get(self._url, None)
 
     def _read_head(self, response: httpx.Response) -> str:
         """Read an answer's status and headers, and return the content encoding."""
@@ -143,7 +150,7 @@ class RemoteImage:
         expected = total if total is not None else length + (length >= FIRST_REQUEST_BYTES)
         if response.status_code != _PARTIAL or length >= expected:
             return
-        rest = await self._fetcher.get(self._url, f"bytes={length}-")
+        rest = await self._request(length, "")
         if rest.status_code == _NO_SUCH_RANGE:  # the part was the whole
             await rest.aclose()
             return
