@@ -50,6 +50,7 @@ def test_unset_variables_have_their_documented_defaults(home: dict[str, str]) ->
         "check_images": True,
         "local_files": None,
         "auto_download": False,
+        "attachments": frozenset({"preview"}),
         "log_level": "warning",
     }
 
@@ -70,6 +71,7 @@ def test_every_variable_is_read(home: dict[str, str], tmp_path: Path) -> None:
             "SEEDANCE_CHECK_IMAGES": "false",
             "SEEDANCE_LOCAL_FILES": "true",
             "SEEDANCE_AUTO_DOWNLOAD": "true",
+            "SEEDANCE_ATTACHMENTS": "link",
             "SEEDANCE_ALLOW_PRIVATE_URLS": "true",
             "SEEDANCE_LOG_LEVEL": " DEBUG ",
         }
@@ -88,6 +90,7 @@ def test_every_variable_is_read(home: dict[str, str], tmp_path: Path) -> None:
         "check_images": False,
         "local_files": True,
         "auto_download": True,
+        "attachments": frozenset({"link"}),
         "log_level": "debug",
     }
 
@@ -193,6 +196,10 @@ LEVELS = "one of debug, info, warning, error, critical"
         ),
         ("SEEDANCE_ALLOW_PRIVATE_URLS", "perhaps", "true or false"),
         ("SEEDANCE_LOG_LEVEL", "loud", LEVELS),
+        *(
+            ("SEEDANCE_ATTACHMENTS", value, "none, or a comma-separated list of preview and link")
+            for value in ("video", "preview;link", "none,link", "preview,,link", ",", '["link"]')
+        ),
         ("SEEDANCE_STATE_DIR", "~no-such-user-here/state", FOLDER),
         ("SEEDANCE_OUTPUT_DIR", "~no-such-user-here/videos", FOLDER),
         *(
@@ -238,6 +245,16 @@ def test_a_wrong_value_stops_the_start_with_one_line_that_names_the_variable(
     home: dict[str, str], variable: str, value: str, rule: str
 ) -> None:
     assert refusal(home | {variable: value}) == f"{variable} must be {rule}."
+
+
+@pytest.mark.parametrize(
+    ("given", "attachments"),
+    [("none", set[str]()), (" Link , preview ", {"link", "preview"}), ("link,link", {"link"})],
+)
+def test_attachments_are_a_list_that_may_be_none(
+    home: dict[str, str], given: str, attachments: set[str]
+) -> None:
+    assert load_settings(home | {"SEEDANCE_ATTACHMENTS": given}).attachments == attachments
 
 
 def test_an_error_names_the_token_variable_that_is_set(home: dict[str, str]) -> None:

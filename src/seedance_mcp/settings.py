@@ -19,7 +19,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
 )
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
 
 from .errors import ConfigurationError
 
@@ -103,6 +103,12 @@ def _lower(value: Any) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+def _listed(value: Any) -> Any:
+    """Return the words of a list with commas, none of them for the word none."""
+    words = [word.strip().lower() for word in value.split(",")] if isinstance(value, str) else value
+    return () if words == ["none"] else words
+
+
 _FOLDER = "the absolute path of a folder, in which ~ and every variable is known"
 
 
@@ -155,6 +161,13 @@ class Settings(BaseSettings):
     check_images: bool = Field(default=True, description="true or false")
     local_files: bool | None = Field(None, description="true or false")
     auto_download: bool = Field(default=False, description="true or false")
+    attachments: Annotated[
+        frozenset[Literal["preview", "link"]], NoDecode, BeforeValidator(_listed)
+    ] = Field(
+        "preview",
+        validate_default=True,
+        description="none, or a comma-separated list of preview and link",
+    )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)
     ] = Field("warning", description="one of debug, info, warning, error, critical")

@@ -51,7 +51,7 @@ ERROR_FORMS = ["error_message", "message", "error", "detail", "detail_list"]
     ids=str,
 )
 async def test_a_clip_is_made_with_every_form_of_answer(form: dict[str, Any]) -> None:
-    async with open_client(Behaviour(**QUEUED, **form)) as client:
+    async with open_client(Behaviour(**QUEUED, **form), attachments="link") as client:
         made = await client.generate()
         (job,) = client.simulator.accepted
         video_url = f"{client.simulator.url}/outputs/{job.request_id}.mp4"

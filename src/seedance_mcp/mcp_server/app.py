@@ -1,6 +1,6 @@
 """Puts the MCP server together from the settings."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -54,7 +54,7 @@ def build_server(
     local = local_files if settings.local_files is None else settings.local_files
     options = {"settings": settings, "model": model, "clock": clock, "transport": transport}
     open_service = partial(_open_service, **options, local_files=local)
-    tools = build_tools(model, wait_seconds=settings.wait_seconds)
+    tools = build_tools(model, wait_seconds=settings.wait_seconds, attachments=settings.attachments)
     tasks = job_tasks(tools[0], clock, kept=timedelta(days=settings.history_days))
     return SeedanceServer(tools, tasks, Resources(model), Prompts(model), open_service)
 
@@ -70,12 +70,20 @@ async def _open_service(**options: Any) -> AsyncGenerator["Service", None]:
         yield service
 
 
-def build_tools(model: Model, *, wait_seconds: int) -> list[Tool]:
-    """Return the tools, `generate_video` first; calls wait for `wait_seconds` by default."""
+def build_tools(
+    model: Model, *, wait_seconds: int, attachments: Collection[str] = ()
+) -> list[Tool]:
+    """Return the tools, `generate_video` first.
+
+    Args:
+        model: The model that clips are made with.
+        wait_seconds: How long a call waits by default.
+        attachments: What may follow the text of a result: "preview", "link" or both.
+    """
     return [
         generate_video(model, wait_seconds=wait_seconds),
         check_status(wait_seconds=wait_seconds),
-        get_result(),
+        get_result(attachments=attachments),
         cancel_job(),
         list_jobs(),
     ]

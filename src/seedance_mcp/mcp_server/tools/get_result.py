@@ -1,12 +1,16 @@
 """The tool `get_result`: read what a job made and cost, and download it."""
 
 from base64 import b64encode
+from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 import anyio
 import mcp_types as types
 from anyio import to_thread
+from mcp_types.version import is_version_at_least
 
+from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import ResultAnswer, result_answer
 from seedance_mcp.mcp_server._progress import BytesProgress, heartbeat
@@ -23,8 +27,12 @@ PREVIEW_TIMEOUT_SECONDS = 4.0
 """How long it may take after that to decode the clip's middle frame."""
 
 
-def get_result() -> Tool:
-    """Return the tool."""
+LINKS_SINCE = "2025-06-18"
+"""The first revision whose results may hold a `resource_link`."""
+
+
+def get_result(*, attachments: Collection[str]) -> Tool:
+    """Return the tool; `attachments` are what may follow the text: "preview", "link" or both."""
     definition = types.Tool(
         name="get_result",
         title="Get result",
@@ -39,22 +47,28 @@ def get_result() -> Tool:
         ),
         annotations=hints(read_only=False, destructive=False, idempotent=True),
     )
-    return Tool(definition=definition, answer=ResultAnswer, handle=_handle)
+    return Tool(definition=definition, answer=ResultAnswer, handle=partial(_handle, attachments))
 
 
-async def _handle(call: Call) -> types.CallToolResult:
+async def _handle(attachments: Collection[str], call: Call) -> types.CallToolResult:
     request_id, download = call.arguments["request_id"], call.arguments["download"]
     report = await (_download(call) if download else call.service.result(request_id))
     await call.service.tracker.note_told(report.job)
     job = report.job
-    blocks: list[types.ContentBlock] = [
-        types.ResourceLink(name=f"{job.request_id}-{number}.mp4", uri=url, mime_type="video/mp4")
-        for number, url in enumerate(job.outputs.videos, 1)
-    ]
-    if download and job.outputs.videos and job.saved[0]:
+    blocks: list[types.ContentBlock] = []
+    if "link" in attachments and is_version_at_least(call.caller.protocol_version, LINKS_SINCE):
+        blocks += _links(job)
+    if "preview" in attachments and download and job.outputs.videos and job.saved[0]:
         blocks += await _preview(Path(job.saved[0]))
     failed = job.status is Status.FAILED or report.download_error is not None
     return to_result(result_answer(report), blocks, is_error=failed)
+
+
+def _links(job: Job) -> list[types.ResourceLink]:
+    return [
+        types.ResourceLink(name=f"{job.request_id}-{number}.mp4", uri=url, mime_type="video/mp4")
+        for number, url in enumerate(job.outputs.videos, 1)
+    ]
 
 
 async def _download(call: Call) -> JobReport:

@@ -32,15 +32,20 @@ MIN_WAIT_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """The client that made a request."""
+    """The client that made a request, in the revision of the protocol that it has negotiated."""
 
     lazy_service: LazyService
     notify: Notify
+    protocol_version: str
 
     @classmethod
     def of(cls, context: Context) -> "Caller":
         """Return the client in a context of the SDK."""
-        return cls(lazy_service=context.lifespan_context, notify=context.session.report_progress)
+        return cls(
+            lazy_service=context.lifespan_context,
+            notify=context.session.report_progress,
+            protocol_version=context.protocol_version,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
