@@ -177,3 +177,30 @@ async def test_a_missing_cost_is_requested_again_and_then_kept(outcome: Any) -> 
         client.simulator.forget(request_id)
         kept = await client.call("get_result", request_id=request_id)
         assert structured(kept)["cost_usd"] == 0.2
+
+
+async def test_a_repeated_call_after_a_restart_has_the_estimate_of_the_first(
+    tmp_path: Path,
+) -> None:
+    async with run_simulator(run_seconds=600) as simulator:
+        async with open_server(simulator, tmp_path) as client:
+            with anyio.move_on_after(7):
+                await generate(client)
+        simulator.faults.append(Fault.drop("catalogue", times=9))
+        async with open_server(simulator, tmp_path) as client:
+            again = structured(await generate(client, wait_seconds=0))
+        assert (again["reused"], again.get("estimated_cost_usd")) == (True, 0.2)
+
+
+async def test_a_repeated_call_reads_the_price_if_the_first_could_not(tmp_path: Path) -> None:
+    async with run_simulator(run_seconds=600) as simulator:
+        simulator.faults.append(Fault.drop("catalogue", times=4))
+        async with open_server(simulator, tmp_path) as client:
+            first = structured(await generate(client, wait_seconds=7))
+        async with open_server(simulator, tmp_path) as client:
+            again = structured(await generate(client, wait_seconds=7))
+        simulator.faults.append(Fault.drop("catalogue", times=9))
+        async with open_server(simulator, tmp_path) as client:
+            later = structured(await generate(client, wait_seconds=0))
+        estimates = [answer.get("estimated_cost_usd") for answer in (first, again, later)]
+        assert (estimates, len(simulator.accepted)) == ([None, 0.2, 0.2], 1)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Literal, Protocol
+from typing import Protocol
 
 from seedance_mcp.errors import LedgerError
 from seedance_mcp.jobs.job import EVERYONE, Job, advance, is_owed, merge
@@ -74,7 +74,8 @@ class Rows(Protocol):
     def over_before(self, time: datetime) -> list[Job]: ...
     # A new row is this process's. Writing and deleting keep the job's events.
     def write(self, job: Job, *, at: datetime) -> None: ...
-    def set_field(self, job: Job, field: Literal["acknowledged_by", "saved_to"]) -> None: ...
+    # One of saved_to, acknowledged_by and estimated_microdollars.
+    def set_field(self, job: Job, field: str) -> None: ...
     def delete(self, job: Job) -> None: ...
 
 
@@ -193,6 +194,13 @@ def set_saved_to(rows: Rows, job: Job) -> None:
     stored = rows.by_id(job.id)
     placed = job.with_outputs(stored.outputs) if stored and job.outputs else job
     rows.set_field(placed, "saved_to")
+
+
+def set_estimate(rows: Rows, job: Job) -> None:
+    """Write what a job was estimated to cost, if the ledger does not know."""
+    stored = rows.by_id(job.id)
+    if stored and stored.estimated_microdollars is None:
+        rows.set_field(job, "estimated_microdollars")
 
 
 def settle_dead_processes(

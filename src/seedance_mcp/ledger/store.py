@@ -57,6 +57,7 @@ class Store(ABC):
     observe = _method(rules.observe, writes=True)
     acknowledge = _method(rules.acknowledge, writes=True)
     set_saved_to = _method(rules.set_saved_to, writes=True)
+    set_estimate = _method(rules.set_estimate, writes=True)
     get = _method(rules.get, settles=True)
     find = _method(rules.find)
     recent = _method(rules.recent, settles=True)

@@ -7,8 +7,9 @@ from math import inf
 import anyio
 from anyio.abc import TaskGroup
 
-from seedance_mcp.errors import SeedanceError
+from seedance_mcp.errors import LedgerError, SeedanceError
 from seedance_mcp.jobs.job import Job
+from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import Model
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.spending.limits import SpendingLimits
@@ -30,10 +31,13 @@ class PriceList:
         price: The last price read; None if there was none, or none that can be used.
     """
 
-    def __init__(self, client: RunComfyClient, model: Model, tasks: TaskGroup) -> None:
+    def __init__(
+        self, client: RunComfyClient, model: Model, store: Store, tasks: TaskGroup
+    ) -> None:
         self.price: Price | None = None
         self._client = client
         self._model = model
+        self._store = store
         self._tasks = tasks
         self._refresh_at = -inf
         self._was_read = False
@@ -65,10 +69,28 @@ class PriceList:
             return job
         return replace(job, estimated_microdollars=self.price.estimate(job))
 
+    def record_estimate(self, job: Job) -> None:
+        """Write a job's estimate to the ledger once the price is known, for other processes."""
+        if job.estimated_microdollars is None:
+            self._refresh_if_due(needed=False)
+            self._tasks.start_soon(self._record, job)
+
     def shut_down(self) -> None:
         """Send no more requests."""
         self._ended = True
         self._scope.cancel()
+
+    async def _record(self, job: Job) -> None:
+        try:
+            await self._answered.wait()
+            priced = self.with_estimate(job)
+            if priced.estimated_microdollars is not None:
+                await self._store.set_estimate(priced)
+        except LedgerError as error:
+            logger.info("The estimate of a job is not written: %s", error.message)
+        except Exception:
+            # A bug here must not end the jobs that run beside it.
+            logger.exception("Writing an estimate broke")
 
     def _refresh_if_due(self, *, needed: bool) -> None:
         now = anyio.current_time()

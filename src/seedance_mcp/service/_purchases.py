@@ -48,6 +48,7 @@ async def purchase(
         timeout = checked_by - anyio.current_time()
         files = await service.preflight.identify(arguments, timeout=timeout)
         if owed := await service.store.find_owed(replace(new, files=files)):
+            service.prices.record_estimate(owed)
             return JobReport(job=owed, reused=True)
     timeout = checked_by - anyio.current_time()
     checked = await service.preflight.check(arguments, timeout=timeout)
@@ -59,6 +60,7 @@ async def purchase(
         job = await service.store.begin(new, force_new=force_new, limits=limits)
         if job.id == new.id:
             service.submissions.submit(job)
+    service.prices.record_estimate(job)
     return JobReport(job=job, reused=job.id != new.id, warnings=checked.warnings)
 
 

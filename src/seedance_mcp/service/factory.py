@@ -87,7 +87,7 @@ def _service(
     return Service(
         model=model,
         preflight=_preflight(options),
-        prices=PriceList(client, model, tasks),
+        prices=PriceList(client, model, store, tasks),
         limits=SpendingLimits(
             jobs_per_hour=settings.max_jobs_per_hour, usd_per_day=settings.max_cost_usd_per_day
         ),

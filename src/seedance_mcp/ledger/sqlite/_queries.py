@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from math import inf
 from re import fullmatch
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -98,7 +98,7 @@ class SqliteRows:
             event = job.id, row["changed_at"], was, job.status
             self._cursor.execute("INSERT INTO events VALUES (?, ?, ?, ?)", event)
 
-    def set_field(self, job: Job, field: Literal["acknowledged_by", "saved_to"]) -> None:
+    def set_field(self, job: Job, field: str) -> None:
         values = json.dumps(getattr(job, field)), job.id
         self._cursor.execute(f"UPDATE jobs SET {field} = ? WHERE id = ?", values)
 
