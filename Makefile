@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export UV_PYTHON_DOWNLOADS := never
 RUN = $(UV) run --no-sync
 
-.PHONY: help demo test stress search test-lowest conformance inspect lint format benchmark clean
+.PHONY: help demo test stress search test-lowest conformance inspect clients-python lint format benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -40,11 +40,20 @@ test-lowest: $(UV) ## run the suite on the lowest versions that pyproject.toml a
 	VIRTUAL_ENV=.venv-lowest $(UV) pip install --quiet --resolution lowest-direct --group dev -e '.[video]'
 	.venv-lowest/bin/python -m pytest -q -n 3
 
+# Each client has an environment of its own, since they need different versions of the SDK.
+PYTHON_CLIENTS = fastmcp langchain openai_agents pydantic_ai
+
 conformance: .venv/.synced .conformance/.installed ## run the official MCP conformance suite over HTTP
 	$(RUN) python -m conformance.run
 
 inspect: .venv/.synced .conformance/.installed ## run the MCP Inspector over stdio
 	$(RUN) python -m conformance.inspector
+
+clients-python: .venv/.synced $(PYTHON_CLIENTS:%=.clients/%/.installed) ## make a clip with real clients that need no Node
+	set -e; for name in $(PYTHON_CLIENTS); do \
+		$(RUN) pyright --pythonpath .clients/$$name/bin/python clients/drivers/$${name}_client.py; \
+	done
+	$(RUN) python -m clients.run --python-only
 
 lint: .venv/.synced ## check the format, ruff and pyright
 	$(RUN) ruff format --check .
@@ -76,9 +85,14 @@ docs/clip.webp: docs/clip.py .venv/.synced ## make the animation of the README a
 	npm install --prefix .conformance --no-package-lock --no-audit --no-fund --loglevel=error
 	touch $@
 
+.clients/%/.installed: clients/drivers/%.txt $(UV)
+	$(UV) venv --quiet --allow-existing .clients/$*
+	VIRTUAL_ENV=.clients/$* $(UV) pip install --quiet --upgrade --requirement $<
+	touch $@
+
 .tools/bin/uv:
 	$(PYTHON) -m venv .tools
 	.tools/bin/python -m pip install --quiet 'uv>=0.8,<1'
 
 clean: ## remove everything that the other targets installed
-	rm -rf .venv .venv-lowest .tools .conformance .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .venv-lowest .tools .clients .conformance .pytest_cache .ruff_cache .hypothesis dist

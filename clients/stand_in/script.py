@@ -1,0 +1,88 @@
+"""What the stand-in does: it buys one clip, and then what each answer says to do next."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+JSON = dict[str, Any]
+
+FIRST = "generate_video"
+_NEXT = re.compile(r"[Cc]all (check_status|get_result) with request_id ([\w-]+)( and download)?")
+_SAVED = "where the video was saved"
+_FORMS = {
+    "text": re.compile(r"(^|\n|\\n)next_step: "),
+    "structuredContent": re.compile(r'"next_step\\*":'),
+    "image": re.compile(r'"(inline_?[dD]ata|image_url)":|"type\\*": ?\\*"(input_)?image'),
+    "link": re.compile(r'"type\\*": ?\\*"resource_link'),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a client asks its model.
+
+    Attributes:
+        tools: The names of the tools that the model may call.
+        handed: What came since its last turn, in the client's own form; nothing before a call.
+    """
+
+    tools: Sequence[str]
+    handed: Sequence[Any]
+
+    def name_of(self, tool: str) -> str | None:
+        """Return the client's name of a tool, which may begin with the name of the server."""
+        return next((name for name in self.tools if name.endswith(tool)), None)
+
+    def forms(self) -> set[str]:
+        """Return in which forms the answer of a tool was handed over."""
+        seen = "\n".join([*_texts(self.handed), *map(json.dumps, self.handed)])
+        return {form for form, mark in _FORMS.items() if mark.search(seen)} or {"error"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A call of a tool."""
+
+    id: str
+    tool: str
+    arguments: Mapping[str, Any]
+
+
+def reply(asked: Asked, clip: Mapping[str, Any], call_id: str) -> Call | str:
+    """Return the next call, or a text when there is nothing left to do.
+
+    Args:
+        asked: What the client asked.
+        clip: The arguments of `generate_video`.
+        call_id: The id of the call.
+    """
+    said = "\n".join(_texts(asked.handed))
+    if _SAVED in said:
+        return "The clip is saved."
+    tool, arguments = FIRST, clip  # also after an error, as a model would try again
+    if found := _NEXT.search(said):
+        tool, arguments = found[1], {"request_id": found[2]}
+        if found[3]:
+            arguments["download"] = True
+    name = asked.name_of(tool)
+    return Call(id=call_id, tool=name, arguments=arguments) if name else f"{tool} is not offered."
+
+
+def since_last(items: Sequence[JSON], by_model: Callable[[JSON], bool]) -> list[JSON]:
+    """Return the items of a conversation since the last one by the model."""
+    turns = [number for number, item in enumerate(items, 1) if by_model(item)]
+    return list(items[max(turns, default=0) :])
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in cast("Mapping[str, Any]", value).values():
+            yield from _texts(part)
+    elif isinstance(value, Sequence):
+        for part in cast("Sequence[Any]", value):
+            yield from _texts(part)
