@@ -15,6 +15,7 @@ from seedance_mcp.simulator.server import Simulator, running
 from tests.support.client import structured, text
 from tests.support.server_process import FreshServers, Servers, account
 from tests.support.timeouts import TIMEOUT_SECONDS, wait_until
+from tests.support.wording import LOCAL_FILES_OFF, NOT_AN_IMAGE_URL
 
 pytestmark = pytest.mark.anyio
 
@@ -119,7 +120,9 @@ async def test_a_local_file_is_rejected_if_local_files_are_off(tmp_path: Path) -
                 arguments = {"prompt": "Mist.", "first_frame_image_url": value}
                 result = await client.call_tool("generate_video", arguments)
                 assert result.is_error
-                assert text(result).startswith("first_frame_image_url must be the public https URL")
+                assert text(result) == (
+                    f"first_frame_image_url {NOT_AN_IMAGE_URL}{LOCAL_FILES_OFF} Nothing was charged."
+                )
             assert simulator.requests == []
 
 

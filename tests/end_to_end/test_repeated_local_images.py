@@ -84,6 +84,32 @@ async def test_the_same_image_elsewhere_is_the_same_wish_and_a_changed_one_is_ne
     assert len(simulator.accepted) == 2
 
 
+async def test_one_image_spelt_in_several_ways_is_one_wish_also_once_it_is_gone(
+    tmp_path: Path,
+) -> None:
+    lake = tmp_path / "Tom\u2019s lake 9.41\u202fAM.png"
+    lake.write_bytes(PNG)
+    plain = str(lake).replace("\u2019", "'").replace("\u202f", " ")
+    spelt = (str(lake), plain, f" {plain}\n", f'"{lake}"', plain.replace(" ", "\\ "), lake.as_uri())
+    async with open_both(tmp_path) as (simulator, client):
+        bought, _ = await buy(client, plain)
+        for _ in range(2):
+            assert [await buy(client, path) for path in spelt] == [(bought, True)] * len(spelt)
+            lake.unlink(missing_ok=True)
+    assert len(simulator.accepted) == 1
+
+
+async def test_a_url_with_white_space_around_it_is_the_same_wish_and_is_sent_without(
+    tmp_path: Path,
+) -> None:
+    url = "https://images.example/lake.png"
+    async with open_both(tmp_path) as (simulator, client):
+        bought, _ = await buy(client, f" {url}\n")
+        assert await buy(client, url) == (bought, True)
+        assert await buy(client, f'"{url}"') == (bought, True)
+        assert [job.arguments["first_frame_image_url"] for job in simulator.accepted] == [url]
+
+
 def _make_socket(path: Path) -> None:
     # The length of a socket's path is limited.
     with chdir(path.parent), closing(socket.socket(socket.AF_UNIX)) as listening:

@@ -1,6 +1,6 @@
 """Hostile URLs, each with the refusal that it must get, and the host names that they use."""
 
-from .wording import NOT_AN_IMAGE_URL
+from .wording import LOCAL_FILES_OFF, NOT_AN_IMAGE_URL
 
 FIRST = "first_frame_image_url"
 PUBLIC = "93.184.215.14"
@@ -155,7 +155,7 @@ HOSTILE = {
     "http://127.0.0.1/a.png": WRONG + "it begins with http:.",
     "ftp://images.example/a.png": WRONG + "it begins with ftp:.",
     "gopher://127.0.0.1:6379/_INFO": WRONG + "it begins with gopher:.",
-    "file:///etc/passwd": WRONG + "it begins with file:.",
+    "file:///etc/passwd": WRONG + LOCAL_FILES_OFF,
     "unix:///var/run/docker.sock": WRONG + "it begins with unix:.",
-    "//127.0.0.1/a.png": WRONG + "it has no scheme.",
+    "//127.0.0.1/a.png": WRONG + LOCAL_FILES_OFF,
 }

@@ -31,6 +31,10 @@ PROMPT_TOO_LONG = "may have at most 1,900 characters; it has 1,901."
 
 # Images and other files of a call, after the argument's name.
 NOT_AN_IMAGE_URL = "must be the public https URL of an image; "
+LOCAL_FILES_OFF = (
+    "it does not begin with https://, and local files and data: URIs are off here, as they are over"
+    " HTTP unless SEEDANCE_LOCAL_FILES=true: a path would name a file of the server's machine."
+)
 ONLY_URLS_DOCUMENTED = "sent as data; RunComfy documents only https URLs."
 NOT_CHECKED = "could not be checked: "
 

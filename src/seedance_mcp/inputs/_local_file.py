@@ -3,27 +3,64 @@
 import os
 import re
 import stat
+from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 from urllib.request import url2pathname
 
-from seedance_mcp.text import one_line
+from seedance_mcp.text import one_line, plain_spelling
 
 from ._errors import MissingFile, UnusableImage
+from ._spelling import base64_type, path_spellings
 
 MAX_FILE_BYTES = 100 * 1024 * 1024
 """The largest file that is read."""
+
+MAX_COMPARED_FILES = 100_000
+"""In how large a folder a file is looked for whose name only looks like the given one."""
 
 _FILE_URL = re.compile(r"file:(?://([^/]*))?", re.IGNORECASE)
 
 
 def _path(value: str) -> Path:
-    for name in _names(value):
-        try:
+    """Return the file that is meant: at the exact path, at a cleaned one, or one that looks alike.
+
+    Raises:
+        MissingFile: There is none.
+        UnusableImage: There are several that look alike, or the value is not a path.
+    """
+    for name in chain.from_iterable(map(_names, path_spellings(value))):
+        with suppress(OSError, RuntimeError, ValueError):
             # strict: a missing file, or a loop of links, raises here.
             return Path(name).expanduser().resolve(strict=True)
-        except (OSError, RuntimeError, ValueError):
-            continue
-    raise MissingFile(f"{one_line(value, 200)} does not exist")
+    if media_type := base64_type(value):
+        raise UnusableImage(
+            f"it is base64 alone; put data:{media_type};base64, in front of it, or pass the"
+            " absolute path of a file"
+        )
+    path = _absolute(value)
+    with suppress(OSError, RuntimeError, ValueError):
+        if found := _look_alike(path):
+            return found.resolve(strict=True)
+    raise MissingFile(f"{one_line(str(path), 200)} does not exist{_relative_hint(value)}")
+
+
+def _look_alike(path: Path) -> Path | None:
+    """Return the only file of a folder whose name differs in typography alone.
+
+    macOS puts a narrow space into the names of screenshots, which models copy as a plain one.
+    """
+    wanted = plain_spelling(path.name)
+    with os.scandir(path.parent) as entries:
+        names = [entry.name for entry in islice(entries, MAX_COMPARED_FILES)]
+    found = sorted(name for name in names if plain_spelling(name) == wanted)
+    if len(found) > 1:
+        raise UnusableImage(
+            f"{one_line(str(path), 200)} does not exist, and may mean any of"
+            f" {', '.join(map(ascii, found[:5]))}; pass the exact name, or rename the file"
+        )
+    # In a folder that was not read to its end, another may look alike too.
+    return path.with_name(found[0]) if found and len(names) < MAX_COMPARED_FILES else None
 
 
 def _names(value: str) -> tuple[str, ...]:
@@ -40,13 +77,29 @@ def _names(value: str) -> tuple[str, ...]:
 def absolute_path(value: str) -> str:
     """Return the absolute path of a path or file: URL, whether or not a file is there.
 
+    It depends on the value alone, so that one value has one path before and after the file is gone.
+
     Raises:
         UnusableImage: It is on another machine, or cannot be a path.
     """
+    return str(_absolute(value))
+
+
+def _absolute(value: str) -> Path:
     try:
-        return os.path.abspath(Path(_names(value)[0]).expanduser())  # noqa: PTH100 - keeps links
+        return Path(os.path.abspath(_cleaned(value)))  # noqa: PTH100 - keeps links
     except (RuntimeError, ValueError):
         raise UnusableImage(f"{one_line(value, 200)} does not exist") from None
+
+
+def _cleaned(value: str) -> Path:
+    return Path(_names(path_spellings(value)[-1])[0]).expanduser()
+
+
+def _relative_hint(value: str) -> str:
+    if _cleaned(value).is_absolute():
+        return ""
+    return "; pass an absolute path, as a relative one begins at the server's folder"
 
 
 def read_regular_file(value: str) -> bytes:
@@ -56,7 +109,7 @@ def read_regular_file(value: str) -> bytes:
         MissingFile: It is missing, not a regular file, or unreadable.
         UnusableImage: It is over `MAX_FILE_BYTES`, or on another machine.
     """
-    path, name = _path(value), one_line(value, 200)
+    path, name = _path(value), one_line(absolute_path(value), 200)
     flags = os.O_RDONLY
     for flag in ("O_NONBLOCK", "O_NOFOLLOW", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):
         flags |= getattr(os, flag, 0)

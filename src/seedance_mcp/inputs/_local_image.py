@@ -28,6 +28,7 @@ from ._image_header import Header, read_header
 from ._jpeg_conversion import convert_to_jpeg, flatten, pillow_errors
 from ._local_file import MAX_FILE_BYTES, absolute_path, read_regular_file
 from ._rules import check_rules
+from ._spelling import is_data
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -48,8 +49,9 @@ _FORMATS = (
     *("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"),
     *("JPEG2000", "ICO", "PSD", "PPM"),
 )
+# A phone's types, which Pillow reads with a plugin or not at all.
+_SELDOM_READ = frozenset({"a HEIC", "a HEIF", "a AVIF"})
 _DATA_URI = re.compile(r"data:[a-z0-9.+/;=\"-]{0,200}?;base64,", re.IGNORECASE | re.ASCII)
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(//)?", re.IGNORECASE | re.ASCII)
 
 
 class OneAtATime:
@@ -78,15 +80,6 @@ class OneAtATime:
             return await anyio.to_thread.run_sync(run_alone, abandon_on_cancel=True)
 
 
-def is_local(value: str) -> bool:
-    """Return whether a value means an image of this machine: a path, file: or data:."""
-    scheme = _SCHEME.match(value)
-    if scheme is None or scheme[1].lower() in {"file", "data"}:
-        return True
-    # A file's name may have a colon in it: shot10:30.jpg.
-    return scheme[1].lower() not in {"http", "https"} and not scheme[2]
-
-
 def identify_local_image(value: str) -> tuple[str, str]:
     """Return the absolute path of an image of this machine and the SHA-256 of its bytes.
 
@@ -95,7 +88,7 @@ def identify_local_image(value: str) -> tuple[str, str]:
     Raises:
         UnusableImage: It cannot be an image.
     """
-    if _is_data(value):
+    if is_data(value):
         return "", sha256(_decode_uri(value)).hexdigest()
     data = b""
     with suppress(MissingFile):
@@ -105,7 +98,7 @@ def identify_local_image(value: str) -> tuple[str, str]:
 
 def local_path(value: str) -> str:
     """Return the absolute path of an image of this machine, "" for data."""
-    return "" if _is_data(value) else absolute_path(value)
+    return "" if is_data(value) else absolute_path(value)
 
 
 def load_local_image(
@@ -127,16 +120,12 @@ def load_local_image(
         # No name for the file's bytes here: `_prepare` must be the only one to hold them.
         return _prepare(_read(value), rules, check_cancelled)
     except NotAnImage as error:
-        name = "it" if _is_data(value) else one_line(value, 200)
+        name = "it" if is_data(value) else one_line(absolute_path(value), 200)
         raise UnusableImage(f"{name} is {error}") from None
 
 
 def _read(value: str) -> bytes:
-    return _decode_uri(value) if _is_data(value) else read_regular_file(value)
-
-
-def _is_data(value: str) -> bool:
-    return value[:5].lower() == "data:"
+    return _decode_uri(value) if is_data(value) else read_regular_file(value)
 
 
 def _prepare(
@@ -215,7 +204,8 @@ def _open(data: bytes, kind: str, rules: Sequence[ImageRule]) -> "Image.Image":
         message = next((rule.message for rule in pixels), "It has too many pixels.")
         raise RuleViolated(f"{message} It is a decompression bomb.") from None
     except pillow_errors():
-        raise NotAnImage(f"{kind} that cannot be read here") from None
+        remedy = "; export it as JPEG or PNG and pass that file" if kind in _SELDOM_READ else ""
+        raise NotAnImage(f"{kind} that cannot be read here{remedy}") from None
 
 
 def _decode(image: "Image.Image", kind: str) -> None:

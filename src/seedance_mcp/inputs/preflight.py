@@ -23,13 +23,13 @@ from ._image_header import Header
 from ._local_image import (
     OneAtATime,
     identify_local_image,
-    is_local,
     load_local_image,
     local_path,
 )
 from ._public_urls import check_length, parse_url
 from ._remote_image import RemoteImage
 from ._rules import check_rules, max_bytes
+from ._spelling import is_local, without_blanks
 
 URL_CHECK_TIMEOUT_SECONDS = 5.0
 """How long checking all of a call's URLs may take, side by side."""
@@ -40,6 +40,11 @@ LOCAL_IMAGE_TIMEOUT_SECONDS = 30.0
 MAX_HEADER_BYTES = 64 * 1024 * 1024
 """How far into a file its size in pixels is searched for, where no rule limits the bytes."""
 
+_ONLY_IMAGES = "only images may be files of this machine or data: URIs"
+_LOCAL_FILES_OFF = (
+    "it does not begin with https://, and local files and data: URIs are off here, as they are over"
+    " HTTP unless SEEDANCE_LOCAL_FILES=true: a path would name a file of the server's machine"
+)
 _ARTICLES = {"image": "an image", "video": "a video", "audio": "an audio file"}
 
 
@@ -72,6 +77,11 @@ class Preflight:
         self._transport = transport
         self._local_images = OneAtATime()
 
+    def tidy(self, arguments: JSONObject) -> JSONObject:
+        """Return a call's arguments with every URL and data: URI without blanks around it."""
+        files = self._model.files(arguments)
+        return replace_values(arguments, {file.path: without_blanks(file.value) for file in files})
+
     async def check(self, arguments: JSONObject, *, timeout: float = inf) -> CheckedInputs:
         """Check every file of a call, side by side, within `timeout` seconds in all.
 
@@ -80,6 +90,7 @@ class Preflight:
         Raises:
             InputError: In one line, which argument is wrong and what was found.
         """
+        arguments = self.tidy(arguments)
         files = list(self._model.files(arguments))
         for file in files:
             self._check_value(file)
@@ -100,7 +111,7 @@ class Preflight:
         """
         files: dict[str, tuple[str, str]] = {}
         with anyio.move_on_after(min(timeout, LOCAL_IMAGE_TIMEOUT_SECONDS)):
-            for file in self._model.files(arguments):
+            for file in self._model.files(self.tidy(arguments)):
                 if file.kind == "image" and self._is_local(file):
                     with suppress(UnusableImage):
                         identify = partial(identify_local_image, file.value)
@@ -112,10 +123,11 @@ class Preflight:
 
     def _check_value(self, file: FileArgument) -> None:
         """Refuse what needs no network: a malformed URL, or an address that is not public."""
-        if self._is_local(file):
+        if is_local(file.value):
             if file.kind != "image":
-                reason = "only images may be files of this machine or data: URIs"
-                raise _refusal(file, UnusableImage(reason))
+                raise _refusal(file, UnusableImage(_ONLY_IMAGES))
+            if not self._local_files:
+                raise _refusal(file, UnusableImage(_LOCAL_FILES_OFF))
             return
         try:
             parse_url(file.value, allow_private=self._allow_private)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from seedance_mcp.text import plain_spelling
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
@@ -49,7 +51,8 @@ class Wish:
     def is_repeated_by(self, new: "Wish") -> bool:
         """Return whether a call where local images cannot be read asks for the same clip.
 
-        Those count by their paths; the others must be the same.
+        Those count by their paths, whose spelling may differ as where a file is looked for; the
+        others must be the same.
         """
         blank = dict.fromkeys(new.files, "")
         return (
@@ -57,7 +60,9 @@ class Wish:
             and self.model_id == new.model_id
             and _with_values(self.digest, blank) == _with_values(new.digest, blank)
             and all(
-                content == self.files[place][1] if content else path == self.files[place][0]
+                content == self.files[place][1]
+                if content
+                else plain_spelling(path) == plain_spelling(self.files[place][0])
                 for place, (path, content) in new.files.items()
             )
         )

@@ -42,6 +42,8 @@ async def purchase(
     Raises:
         SeedanceError: Nothing was bought, and why.
     """
+    # Two spellings of one URL ask for one clip.
+    arguments = service.preflight.tidy(arguments)
     new = await _new_job(service, arguments)
     checked_by = _preflight_deadline(deadline)
     if not force_new:
