@@ -120,9 +120,8 @@ async def test_a_local_file_is_rejected_if_local_files_are_off(tmp_path: Path) -
                 arguments = {"prompt": "Mist.", "first_frame_image_url": value}
                 result = await client.call_tool("generate_video", arguments)
                 assert result.is_error
-                assert text(result) == (
-                    f"first_frame_image_url {NOT_AN_IMAGE_URL}{LOCAL_FILES_OFF} Nothing was charged."
-                )
+                why = f"first_frame_image_url {NOT_AN_IMAGE_URL}{LOCAL_FILES_OFF}"
+                assert text(result) == f"{why} Nothing was charged."
             assert simulator.requests == []
 
 
