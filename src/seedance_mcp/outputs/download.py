@@ -4,7 +4,6 @@ import errno
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from functools import cached_property
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
@@ -61,6 +60,7 @@ class Downloader:
         self._base_url = httpx.URL(base_url)
         self._transport = transport
         self._clock = clock
+        self._clients: dict[str, httpx.AsyncClient] = {}
 
     async def download(
         self, job: Job, output: Output, *, on_bytes: OnBytes, on_saved: OnSaved
@@ -91,25 +91,35 @@ class Downloader:
         except OSError as error:
             raise DownloadFailed(_disk_error(self._folder, error)) from error
 
-    @cached_property
-    def _http(self) -> httpx.AsyncClient:
-        # No connection is kept alive, so there is nothing to close; cookies are dropped.
-        # As for RunComfy itself: over plain http no proxy may read along.
-        encrypted = self._base_url.scheme == "https"
-        certificates = httpx.create_ssl_context(trust_env=encrypted)
+    async def _http(self, scheme: str) -> httpx.AsyncClient:
+        """Return the client for URLs of a scheme.
+
+        It keeps no connection alive, so there is nothing to close; cookies are dropped.
+        """
+        if scheme in self._clients:
+            return self._clients[scheme]
+        certificates, mounts = None, None
         limits = httpx.Limits(max_keepalive_connections=0)
-        proxied = encrypted and self._transport is None
+        if scheme == "https" and self._transport is None:
+            # As for RunComfy itself: where it is reached over plain http, by no proxy.
+            environment = self._base_url.scheme == "https"
+            # Reading the certificates takes 50 ms.
+            certificates = await anyio.to_thread.run_sync(
+                lambda: httpx.create_ssl_context(trust_env=environment)
+            )
+            mounts = read_proxies().mounts(certificates, limits) if environment else None
         client = httpx.AsyncClient(
             transport=self._transport,
-            mounts=read_proxies().mounts(certificates, limits) if proxied else None,
-            verify=certificates,
+            mounts=mounts,
+            verify=certificates or False,
             timeout=httpx.Timeout(30.0, connect=10.0),
             limits=limits,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             headers={"Accept-Encoding": "identity"},
             trust_env=False,
         )
-        return bound_heads(client)
+        self._clients[scheme] = bound_heads(client)
+        return client
 
     async def _fetch(self, url: httpx.URL, part: PartFile, on_bytes: OnBytes) -> None:
         """Download the missing bytes, until too many attempts in a row receive too few."""
@@ -143,7 +153,8 @@ class Downloader:
             # Every hop is checked, so that no redirect leads elsewhere.
             self._check_origin(url)
             async with AsyncExitStack() as stack:
-                stream = self._http.stream("GET", url, headers=headers)
+                http = await self._http(url.scheme)
+                stream = http.stream("GET", url, headers=headers)
                 try:
                     response = await stack.enter_async_context(stream)
                 except UnicodeError as error:

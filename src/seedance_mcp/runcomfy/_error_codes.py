@@ -109,7 +109,7 @@ def error_text(body: Any, *, depth: int = 4) -> str | None:
     """
     if isinstance(body, str):
         return one_line(body, 300) or None
-    if depth == 0:
+    if depth == 0 or not isinstance(body, list | dict):
         return None
     if isinstance(body, list):
         parts = cast("list[Any]", body)[:3]
