@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--rounds",
         type=int,
-        default=3,
+        default=2,
         metavar="ROUNDS",
         help="how many times servers race, are killed at each point, and are given up 20 calls",
     )

@@ -13,6 +13,7 @@ from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import running
 from tests.support.client import ARGUMENTS
 from tests.support.server_process import MODERN_META, Pipes, Servers, account
+from tests.support.small_clip import render_small_clip
 from tests.support.timeouts import TIMEOUT_SECONDS
 
 pytestmark = [
@@ -35,7 +36,7 @@ async def test_a_clip_is_saved_in_and_listed_from_folders_that_are_not_utf_8(
 ) -> None:
     folder = tmp_path / ODD
     behaviour = Behaviour(images="never", run_seconds=0, queue_seconds=0)
-    async with running(behaviour) as simulator:
+    async with running(behaviour, render=render_small_clip) as simulator:
         env = account(simulator, folder)
         with anyio.fail_after(TIMEOUT_SECONDS):
             async with servers.stdio(env) as pipes:
@@ -60,7 +61,8 @@ async def test_an_error_about_a_folder_that_is_not_utf_8_is_answered(
     servers: Servers, variable: str, tmp_path: Path
 ) -> None:
     (tmp_path / ODD).touch()
-    async with running(Behaviour(images="never", run_seconds=0, queue_seconds=0)) as simulator:
+    behaviour = Behaviour(images="never", run_seconds=0, queue_seconds=0)
+    async with running(behaviour, render=render_small_clip) as simulator:
         env = account(simulator, tmp_path, **{variable: str(tmp_path / ODD)})
         with anyio.fail_after(TIMEOUT_SECONDS):
             async with servers.stdio(env) as pipes:
