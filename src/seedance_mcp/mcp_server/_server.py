@@ -12,12 +12,14 @@ from mcp.server.context import CallNext, HandlerResult
 from mcp.server.extension import Extension, compose_tool_call_handler
 from mcp.server.lowlevel.server import HandlerEntry, Server
 from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from seedance_mcp import __version__
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.text import one_line
 
 from ._arguments import parse_object
+from ._client_clock import ClientClocks
 from ._completions import complete
 from ._lazy_service import Context, LazyService
 from ._prompts import Prompts
@@ -46,6 +48,8 @@ SEND_SECONDS = 0.05
 
 _NO_OBJECT = "The arguments must be a JSON object. Nothing was done or charged."
 
+MCP_SESSION_ID_HEADER = "mcp-session-id"
+
 OpenService = Callable[..., AbstractAsyncContextManager["Service"]]
 """Opens the service, given `on_change` as in `ServiceOptions`."""
 
@@ -60,6 +64,15 @@ async def _parse_arguments(ctx: Context, call_next: CallNext) -> HandlerResult:
             raise MCPError(types.INVALID_PARAMS, _NO_OBJECT)
         ctx = replace(ctx, params={**params, "arguments": arguments})
     return await call_next(ctx)
+
+
+def _session(context: Context) -> str | None:
+    """Return the session of a request: this process over stdio, None where HTTP has none."""
+    if context.request is None:
+        return ""
+    # Only the handshake's revisions have sessions; the SDK knows that this one exists.
+    modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
+    return None if modern else context.request.headers.get(MCP_SESSION_ID_HEADER)
 
 
 class SeedanceServer(Server[LazyService]):
@@ -109,6 +122,7 @@ class SeedanceServer(Server[LazyService]):
         self.add_request_handler("tools/call", types.CallToolRequestParams, self._call_tool)
         self._register(extension)
         self.middleware.append(_parse_arguments)
+        self._clocks = ClientClocks()
         self._lazy_services: set[LazyService] = set()
         self._calls = 0
         self._idle = anyio.Event()
@@ -194,4 +208,5 @@ class SeedanceServer(Server[LazyService]):
     async def _ordinary_answer(
         self, context: Context, params: types.CallToolRequestParams
     ) -> HandlerResult:
-        return await self._tools[params.name].call(params.arguments or {}, Caller.of(context))
+        caller = Caller.of(context, self._clocks.of(_session(context)))
+        return await self._tools[params.name].call(params.arguments or {}, caller)

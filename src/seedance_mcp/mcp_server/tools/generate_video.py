@@ -34,7 +34,7 @@ def generate_video(model: Model, *, wait_seconds: int) -> Tool:
         ),
         annotations=hints(read_only=False, destructive=False, idempotent=False),
     )
-    return Tool(definition=definition, answer=JobAnswer, handle=_handle)
+    return Tool(definition=definition, answer=JobAnswer, handle=_handle, teaches_clock=True)
 
 
 async def _handle(call: Call) -> types.CallToolResult:

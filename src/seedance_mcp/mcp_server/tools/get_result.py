@@ -59,7 +59,7 @@ async def _handle(attachments: Collection[str], call: Call) -> types.CallToolRes
     if "link" in attachments and is_version_at_least(call.caller.protocol_version, LINKS_SINCE):
         blocks += _links(job)
     if "preview" in attachments and download and job.outputs.videos and job.saved[0]:
-        blocks += await _preview(Path(job.saved[0]))
+        blocks += await _preview(Path(job.saved[0]), call.deadline)
     failed = job.status is Status.FAILED or report.download_error is not None
     return to_result(result_answer(report), blocks, is_error=failed)
 
@@ -72,19 +72,20 @@ def _links(job: Job) -> list[types.ResourceLink]:
 
 
 async def _download(call: Call) -> JobReport:
-    deadline = anyio.current_time() + DOWNLOAD_TIMEOUT_SECONDS
+    deadline = min(anyio.current_time() + DOWNLOAD_TIMEOUT_SECONDS, call.deadline)
     progress = BytesProgress(call.caller.notify)
     async with heartbeat(progress.beat, call.service.clock):
         report = await call.service.result(call.arguments["request_id"])
         return await call.service.downloads.download(report, deadline=deadline, watch=progress)
 
 
-async def _preview(path: Path) -> list[types.ContentBlock]:
-    """Return the middle frame of a clip, if PyAV is installed to decode it."""
+async def _preview(path: Path, deadline: float) -> list[types.ContentBlock]:
+    """Return the middle frame of a clip, if PyAV is installed to decode it until a deadline."""
     # A thread cannot be cancelled; this makes an abandoned one stop decoding by itself.
     late = anyio.Event()
     image = None
-    with anyio.move_on_after(PREVIEW_TIMEOUT_SECONDS):
+    timeout = min(PREVIEW_TIMEOUT_SECONDS, deadline - anyio.current_time())
+    with anyio.move_on_after(timeout):
         try:
             image = await to_thread.run_sync(
                 middle_frame, path, late.is_set, abandon_on_cancel=True

@@ -5,8 +5,10 @@ line for the model, here and nowhere else.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,6 +17,7 @@ import mcp_types as types
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.mcp_server._answers import Answer
 from seedance_mcp.mcp_server._arguments import check_arguments
+from seedance_mcp.mcp_server._client_clock import ClientClock, call_key
 from seedance_mcp.mcp_server._lazy_service import Context, LazyService
 from seedance_mcp.mcp_server._progress import Notify
 from seedance_mcp.models.model import JSONObject
@@ -32,38 +35,56 @@ MIN_WAIT_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """The client that made a request, in the revision of the protocol that it has negotiated."""
+    """The client that made a request.
+
+    Attributes:
+        protocol_version: The revision of the protocol that it has negotiated.
+        clock: What is known of how long it waits; None if nothing is to be learned.
+    """
 
     lazy_service: LazyService
     notify: Notify
     protocol_version: str
+    clock: ClientClock | None = None
 
     @classmethod
-    def of(cls, context: Context) -> "Caller":
+    def of(cls, context: Context, clock: ClientClock | None = None) -> "Caller":
         """Return the client in a context of the SDK."""
         return cls(
             lazy_service=context.lifespan_context,
             notify=context.session.report_progress,
             protocol_version=context.protocol_version,
+            clock=clock,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call of a tool, its arguments checked and completed."""
+    """One call of a tool, its arguments checked and completed.
+
+    Attributes:
+        deadline: When its client gives it up, as far as that is known, on the event loop's clock;
+            `wait_seconds` ends before it.
+    """
 
     service: "Service"
     arguments: JSONObject
     caller: Caller
+    deadline: float = inf
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """What `tools/list` says about a tool, the form of its answers, and what answers its calls."""
+    """What `tools/list` says about a tool, the form of its answers, and what answers its calls.
+
+    Attributes:
+        teaches_clock: Whether its repeated calls show how long a client waits.
+    """
 
     definition: types.Tool
     answer: type[Answer]
     handle: Callable[[Call], Awaitable[types.Result]]
+    teaches_clock: bool = False
 
     def listed(self) -> types.Tool:
         """Return the definition with the output schema, which the start does not wait for."""
@@ -75,15 +96,8 @@ class Tool:
         """Check the raw arguments of a call and answer it, with `is_error` for every error."""
         try:
             checked = check_arguments(self.definition.input_schema, arguments)
-            began = anyio.current_time()
-            service = await caller.lazy_service.get()
-            if wait_seconds := checked.get("wait_seconds"):
-                # The budget of a call includes opening the service.
-                left = wait_seconds - (anyio.current_time() - began)
-                checked["wait_seconds"] = max(left, MIN_WAIT_SECONDS)
-            if request_id := checked.get("request_id"):
-                await service.tracker.acknowledge(request_id)
-            return await self.handle(Call(service=service, arguments=checked, caller=caller))
+            with self._clocked(checked, caller.clock) as deadline:
+                return await self._answer(checked, caller, deadline)
         except SeedanceError as error:
             return _error(error.line)
         except Exception:
@@ -92,6 +106,45 @@ class Tool:
                 f"{self.definition.name} broke inside this server; see its log. A job that was"
                 " already begun goes on; do not simply repeat a call that costs money."
             )
+
+    async def _answer(self, arguments: JSONObject, caller: Caller, deadline: float) -> types.Result:
+        began = anyio.current_time()
+        service = await caller.lazy_service.get()
+        if wait_seconds := arguments.get("wait_seconds"):
+            # The budget of a call includes opening the service.
+            left = min(began + wait_seconds, deadline) - anyio.current_time()
+            arguments["wait_seconds"] = max(left, MIN_WAIT_SECONDS)
+        if request_id := arguments.get("request_id"):
+            await service.tracker.acknowledge(request_id)
+        return await self.handle(
+            Call(service=service, arguments=arguments, caller=caller, deadline=deadline)
+        )
+
+    @contextmanager
+    def _clocked(
+        self, arguments: JSONObject, clock: ClientClock | None
+    ) -> Generator[float, None, None]:
+        """Yield when the client gives a call up, and learn from how the call ends.
+
+        A call that repeats one that was given up does not wait.
+        """
+        now = anyio.current_time()
+        most_seconds = clock.most_seconds(now) if clock else None
+        deadline = inf if most_seconds is None else now + most_seconds
+        if clock is None or not self.teaches_clock:
+            yield deadline
+            return
+        call = clock.begin(call_key(self.definition.name, arguments), now)
+        if call.repeats:
+            arguments["wait_seconds"] = 0
+        cancelled = False
+        try:
+            yield deadline
+        except anyio.get_cancelled_exc_class():
+            cancelled = True
+            raise
+        finally:
+            clock.end(call, anyio.current_time(), cancelled=cancelled)
 
 
 def to_result(

@@ -1,0 +1,116 @@
+"""How long a client waits for an answer, learned from calls that it gives up and repeats.
+
+Many clients give a call up after some seconds and do not say after how many. Only a call that is
+repeated shows it: a person may cancel a call for any reason, and does not want it again.
+
+Pure: `now` is a time in seconds, on a clock that never goes back.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seedance_mcp.bounded import BoundedDict
+
+SHORTEST_SECONDS = 2.5
+"""A call that was repeated sooner was not given up by a clock."""
+
+REPEATED_WITHIN_SECONDS = 60.0
+"""How long after it was cancelled a call counts as repeated."""
+
+REMEMBERED_SECONDS = 15 * 60.0
+"""How long a lesson counts: what was a person's impatience is forgotten in time."""
+
+SHARE = 0.8
+"""The part of the client's time that a wait takes; an answer has to arrive as well."""
+
+MOST_GIVEN_UP = 100
+"""How many cancelled calls of a session are remembered."""
+
+MOST_SESSIONS = 1_000
+"""How many sessions are remembered; nothing says that one has ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockedCall:
+    """A call that may teach a clock: what it asks for, and when it began.
+
+    Attributes:
+        repeats: Whether it repeats one that its client has given up, or so it seems.
+    """
+
+    key: int
+    began: float
+    repeats: bool
+
+
+class ClientClock:
+    """What is known of the clock of one session's client."""
+
+    def __init__(self) -> None:
+        # By what they ask for, when the calls that are not answered yet began.
+        self._waiting = defaultdict[int, list[float]](list)
+        # When a cancelled call began, and when it was cancelled.
+        self._given_up = BoundedDict[int, tuple[float, float]](MOST_GIVEN_UP)
+        self._seconds = 0.0
+        self._learned_at: float | None = None
+
+    def begin(self, key: int, now: float) -> ClockedCall:
+        """Note a call, and learn from it if it repeats another."""
+        waited = self._given_up_after(key, now)
+        self._waiting[key].append(now)
+        if waited is not None and waited >= SHORTEST_SECONDS:
+            self._seconds, self._learned_at = waited, now
+        return ClockedCall(key=key, began=now, repeats=waited is not None)
+
+    def end(self, call: ClockedCall, now: float, *, cancelled: bool) -> None:
+        """Note that a call has ended, and whether its client cancelled it before."""
+        self._waiting[call.key].remove(call.began)
+        if not self._waiting[call.key]:
+            del self._waiting[call.key]
+        if cancelled:
+            self._given_up[call.key] = call.began, now
+
+    def most_seconds(self, now: float) -> float | None:
+        """Return how long a wait that begins now may take; None while that is not known."""
+        if self._learned_at is None or now - self._learned_at >= REMEMBERED_SECONDS:
+            return None
+        return SHARE * self._seconds
+
+    def _given_up_after(self, key: int, now: float) -> float | None:
+        """Return how long the client waited for the call that this one repeats, None for a new one.
+
+        A cancelled one says it exactly. A client that cancels nothing repeats what it still seems
+        to wait for, and the last of those is the one that it has just given up.
+        """
+        began, cancelled_at = self._given_up.pop(key, (now, None))
+        if cancelled_at is not None and now - cancelled_at <= REPEATED_WITHIN_SECONDS:
+            return cancelled_at - began
+        return now - self._waiting[key][-1] if key in self._waiting else None
+
+
+class ClientClocks:
+    """The clocks of the clients of all sessions; the one used longest ago makes room."""
+
+    def __init__(self) -> None:
+        self._clocks = BoundedDict[str, ClientClock](MOST_SESSIONS)
+
+    def of(self, session: str | None) -> ClientClock | None:
+        """Return the clock of a session, None for a call that belongs to no session."""
+        if session is None:
+            return None
+        clock = self._clocks[session] = self._clocks.get(session) or ClientClock()
+        return clock
+
+
+def call_key(tool: str, arguments: Mapping[str, Any]) -> int:
+    """Return a number for what a call asks for; how long it may wait is no part of that."""
+    # A hash, since an image inside the arguments may have megabytes; that of a string copies none.
+    asked = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in arguments.items()
+        if name != "wait_seconds"
+    }
+    return hash((tool, frozenset(asked.items())))
