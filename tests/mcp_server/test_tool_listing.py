@@ -20,8 +20,11 @@ MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 OURS = {"wait_seconds", "force_new"}
 
 
-async def listed(mode: str = "legacy") -> dict[str, Any]:
-    async with Client(build_server(load_settings({})), mode=mode) as client:
+async def listed(
+    mode: str = "legacy", *, local_files: bool = False, **settings: str
+) -> dict[str, Any]:
+    server = build_server(load_settings(settings), local_files=local_files)
+    async with Client(server, mode=mode) as client:
         return dumped(await client.list_tools())
 
 
@@ -36,7 +39,8 @@ async def test_the_tools_are_listed_as_the_snapshot_has_them() -> None:
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_the_list_of_tools_is_at_most_8192_bytes(mode: str) -> None:
-    compact = json.dumps(await listed(mode), separators=(",", ":"), ensure_ascii=False)
+    tools = await listed(mode, local_files=True)
+    compact = json.dumps(tools, separators=(",", ":"), ensure_ascii=False)
     assert len(compact.encode()) <= 8192
 
 
@@ -54,6 +58,23 @@ async def test_the_schema_of_generate_video_is_the_models_key_by_key() -> None:
     rest = {key: value for key, value in schema.items() if key != "properties"}
     upstream = {key: value for key, value in MODEL.input_schema.items() if key != "properties"}
     assert rest == upstream | {"additionalProperties": False}
+
+
+def image_descriptions(listing: dict[str, Any]) -> list[str]:
+    properties = listing["tools"][0]["inputSchema"]["properties"]
+    names = [file.name for file in MODEL.files() if file.kind == "image"]
+    return [properties[name]["description"] for name in names]
+
+
+async def test_where_local_files_are_read_every_image_argument_says_so() -> None:
+    without = image_descriptions(await listed())
+    assert [text for text in without if "path" in text] == []
+    # As over stdio, and as where the settings decide.
+    told = [f"{text} Local files work too, by absolute path." for text in without]
+    assert image_descriptions(await listed(local_files=True)) == told
+    assert image_descriptions(await listed(SEEDANCE_LOCAL_FILES="true")) == told
+    off = await listed(local_files=True, SEEDANCE_LOCAL_FILES="false")
+    assert image_descriptions(off) == without
 
 
 async def test_every_tool_says_that_it_takes_no_other_arguments() -> None:
@@ -74,7 +95,7 @@ async def test_every_tool_has_a_title_an_output_schema_and_all_four_hints() -> N
 
 
 async def test_every_description_fits_every_client_and_says_the_default_too() -> None:
-    for tool in (await listed())["tools"]:
+    for tool in (await listed(local_files=True))["tools"]:
         assert len(tool["description"]) <= 300
         for prop in tool["inputSchema"]["properties"].values():
             assert 0 < len(prop["description"]) <= 200

@@ -54,7 +54,12 @@ def build_server(
     local = local_files if settings.local_files is None else settings.local_files
     options = {"settings": settings, "model": model, "clock": clock, "transport": transport}
     open_service = partial(_open_service, **options, local_files=local)
-    tools = build_tools(model, wait_seconds=settings.wait_seconds, attachments=settings.attachments)
+    tools = build_tools(
+        model,
+        wait_seconds=settings.wait_seconds,
+        attachments=settings.attachments,
+        local_files=local,
+    )
     tasks = job_tasks(tools[0], clock, kept=timedelta(days=settings.history_days))
     return SeedanceServer(tools, tasks, Resources(model), Prompts(model), open_service)
 
@@ -71,7 +76,11 @@ async def _open_service(**options: Any) -> AsyncGenerator["Service", None]:
 
 
 def build_tools(
-    model: Model, *, wait_seconds: int, attachments: Collection[str] = ()
+    model: Model,
+    *,
+    wait_seconds: int,
+    attachments: Collection[str] = (),
+    local_files: bool = False,
 ) -> list[Tool]:
     """Return the tools, `generate_video` first.
 
@@ -79,9 +88,10 @@ def build_tools(
         model: The model that clips are made with.
         wait_seconds: How long a call waits by default.
         attachments: What may follow the text of a result: "preview", "link" or both.
+        local_files: Whether images may be files of this machine.
     """
     return [
-        generate_video(model, wait_seconds=wait_seconds),
+        generate_video(model, wait_seconds=wait_seconds, local_files=local_files),
         check_status(wait_seconds=wait_seconds),
         get_result(attachments=attachments),
         cancel_job(),

@@ -12,16 +12,22 @@ from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
 from seedance_mcp.models.model import JSONObject, Model
 
 
-def model_schema(model: Model, additions: Mapping[str, JSONObject]) -> JSONObject:
+def model_schema(
+    model: Model, additions: Mapping[str, JSONObject], *, local_files: bool = False
+) -> JSONObject:
     """Return the input schema of the tool that makes clips with a model.
 
     `validations` are left out, since several MCP clients reject unknown keywords. Every empty
-    description is filled from the model's file. The additions, our own properties, come last.
+    description is filled from the model's file, and with `local_files` each of an image says that a
+    path works. The additions, our own properties, come last.
     """
     schema: JSONObject = _without_validations(model.input_schema)
     properties: dict[str, JSONObject] = schema["properties"]
     for name, prop in properties.items():
         prop["description"] = prop.get("description") or model.descriptions.get(name, "")
+    for file in model.files() if local_files else ():
+        if file.kind == "image":
+            properties[file.name]["description"] += " Local files work too, by absolute path."
     if taken := set(properties) & set(additions):
         raise ValueError(f"the model has arguments named like ours: {taken}")
     properties.update(deepcopy(dict(additions)))

@@ -12,8 +12,11 @@ from ._schemas import flag_property, hints, model_schema, wait_property
 from .tool import Call, Tool, to_result
 
 
-def generate_video(model: Model, *, wait_seconds: int) -> Tool:
-    """Return the tool that makes clips with a model; by default a call waits `wait_seconds`."""
+def generate_video(model: Model, *, wait_seconds: int, local_files: bool) -> Tool:
+    """Return the tool that makes clips with a model; by default a call waits `wait_seconds`.
+
+    `local_files` says whether its images may be files of this machine.
+    """
     definition = types.Tool(
         name="generate_video",
         title="Generate video",
@@ -31,6 +34,7 @@ def generate_video(model: Model, *, wait_seconds: int) -> Tool:
                     "Pay for another clip of an identical earlier call. Default false.",
                 ),
             },
+            local_files=local_files,
         ),
         annotations=hints(read_only=False, destructive=False, idempotent=False),
     )
