@@ -1,11 +1,13 @@
-"""The clients, and how each is told of the server and of the model."""
+"""The clients by name."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .scene import INSTALLED, NODE, Scene
+from .commands import claude_code, codex, gemini, opencode
+from .scene import INSTALLED, NODE, Invocation, Scene
 
 DRIVERS = Path(__file__).parent / "drivers"
 
@@ -16,19 +18,15 @@ class Client:
 
     Attributes:
         package: What it is installed as.
-        command: Its command.
+        invocation: Returns how to run it.
         environment: The folder in `.clients` where a Python package is installed, else empty.
         server_env: The settings of the server that it needs.
-        env: Its own settings.
-        files: Its configuration: texts by their paths in its home.
     """
 
     package: str
-    command: Callable[[Scene], list[str]]
+    invocation: Callable[[Scene], Invocation]
     environment: str = ""
     server_env: Mapping[str, str] = field(default_factory=dict[str, str])
-    env: Callable[[Scene], Mapping[str, str]] = lambda _: {}
-    files: Callable[[Scene], Mapping[str, str]] = lambda _: {}
 
     def version(self) -> str:
         """Return the installed version."""
@@ -46,9 +44,20 @@ def python(package: str, environment: str, *options: str, **server_env: str) -> 
     return Client(
         package=package,
         environment=environment,
-        command=lambda scene: [interpreter, driver, scene.task, *options],
+        invocation=lambda scene: Invocation(command=[interpreter, driver, scene.task, *options]),
         server_env=server_env,
     )
+
+
+def node(package: str, driver: str) -> Client:
+    """Return a client that is a library of Node, with a driver of ours."""
+
+    def invocation(scene: Scene) -> Invocation:
+        # Its imports are looked for beside it.
+        copy = str(shutil.copy(DRIVERS / driver, NODE.parent))
+        return Invocation(command=[str(NODE / ".bin" / "node"), copy, scene.task])
+
+    return Client(package=package, invocation=invocation)
 
 
 CLIENTS = {
@@ -59,4 +68,10 @@ CLIENTS = {
         "langchain-mcp-adapters", "langchain", "google", SEEDANCE_PORTABLE_SCHEMAS="true"
     ),
     "fastmcp": python("fastmcp", "fastmcp"),
+    "ai-sdk": node("@ai-sdk/mcp", "ai_sdk.mjs"),
+    "typescript-sdk": node("@modelcontextprotocol/sdk", "typescript_sdk.mjs"),
+    "claude-code": Client(package="@anthropic-ai/claude-code", invocation=claude_code),
+    "codex": Client(package="@openai/codex", invocation=codex),
+    "gemini-cli": Client(package="@google/gemini-cli", invocation=gemini),
+    "opencode": Client(package="opencode-ai", invocation=opencode),
 }

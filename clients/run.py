@@ -19,7 +19,7 @@ import anyio
 from conformance.common import exit_on_signals, say
 
 from .registry import CLIENTS, Client
-from .scene import INSTALLED, Scene, opened_scene
+from .scene import INSTALLED, Invocation, Scene, opened_scene
 
 LOGS = INSTALLED / "logs"
 AT_ONCE = 2
@@ -101,12 +101,10 @@ async def run_all(names: list[str]) -> dict[str, Outcome]:
 async def run(name: str, client: Client) -> Outcome:
     """Run a client in a scene of its own."""
     async with opened_scene(client.server_env) as scene:
-        for path, text in client.files(scene).items():
-            target = scene.home / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, "utf-8")
+        invocation = client.invocation(scene)
+        invocation.write_files(scene.home)
         began = time.monotonic()
-        ended = await run_process(name, client, scene)
+        ended = await run_process(name, invocation, scene)
         requests = json.dumps(scene.model.requests, indent=1)
         (LOGS / f"{name}.requests.json").write_text(requests, "utf-8")
         return Outcome(
@@ -120,15 +118,15 @@ async def run(name: str, client: Client) -> Outcome:
         )
 
 
-async def run_process(name: str, client: Client, scene: Scene) -> str:
+async def run_process(name: str, invocation: Invocation, scene: Scene) -> str:
     """Run the process of a client to its end, and return how it ended."""
     with (LOGS / f"{name}.log").open("wb") as log:
         process = await anyio.open_process(
-            client.command(scene),
+            invocation.command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=scene.client_env | dict(client.env(scene)),
+            env=scene.client_env | dict(invocation.env),
             cwd=scene.home,
             start_new_session=True,
         )

@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from conformance.common import ROOT, SEEDANCE_MCP, settings
@@ -22,6 +22,28 @@ PROMPT = f"Animate {IMAGE}: mist drifts over the lake. Save the clip."
 
 QUEUE_SECONDS, RUN_SECONDS = 2.0, 10.0
 """Together longer than the limit of five seconds that OpenAI's Agents SDK sets a call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invocation:
+    """How a client is run.
+
+    Attributes:
+        command: Its command.
+        env: Its own settings.
+        files: Its configuration: texts by their paths in its home.
+    """
+
+    command: list[str]
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def write_files(self, home: Path) -> None:
+        """Write the configuration."""
+        for path, text in self.files.items():
+            target = home / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, "utf-8")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Anthropic's Messages API."""
 
 import json
+from uuid import uuid4
 
 from .script import JSON, Asked, Call, since_last
 
@@ -23,7 +24,8 @@ def write(said: Call | str) -> JSON:
     else:
         block = {"type": "text", "text": said}
     reason = "tool_use" if isinstance(said, Call) else "end_turn"
-    head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "stand-in"}
+    # Claude Code takes messages with the same id for one.
+    head = {"id": f"msg_{uuid4().hex}", "type": "message", "role": "assistant", "model": "stand-in"}
     end = {"stop_reason": reason, "stop_sequence": None}
     return head | end | {"content": [block], "usage": {"input_tokens": 1, "output_tokens": 1}}
 

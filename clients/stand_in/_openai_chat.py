@@ -1,6 +1,7 @@
 """OpenAI's Chat Completions API."""
 
 import json
+from uuid import uuid4
 
 from .script import JSON, Asked, Call, since_last
 
@@ -41,5 +42,5 @@ def events(answer: JSON) -> list[JSON]:
 
 def _answer(kind: str, choice: JSON) -> JSON:
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-    head = {"id": "chat-1", "object": kind, "created": 0, "model": "stand-in"}
+    head = {"id": f"chat-{uuid4().hex}", "object": kind, "created": 0, "model": "stand-in"}
     return head | {"choices": [choice], "usage": usage}

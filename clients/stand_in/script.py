@@ -9,6 +9,11 @@ from typing import Any, cast
 JSON = dict[str, Any]
 
 FIRST = "generate_video"
+SEARCH = "ToolSearch"
+"""The tool with which Claude Code's model loads the definitions of other tools."""
+_WANTED = "select:" + ",".join(
+    f"mcp__seedance__{tool}" for tool in (FIRST, "check_status", "get_result")
+)
 _NEXT = re.compile(r"[Cc]all (check_status|get_result) with request_id ([\w-]+)( and download)?")
 _SAVED = "where the video was saved"
 _FORMS = {
@@ -36,7 +41,9 @@ class Asked:
         return next((name for name in self.tools if name.endswith(tool)), None)
 
     def forms(self) -> set[str]:
-        """Return in which forms the answer of a tool was handed over."""
+        """Return in which forms the answer of a tool of ours was handed over."""
+        if not self.handed or "tool_reference" in json.dumps(self.handed):
+            return set()  # the latter answers a search
         seen = "\n".join([*_texts(self.handed), *map(json.dumps, self.handed)])
         return {form for form, mark in _FORMS.items() if mark.search(seen)} or {"error"}
 
@@ -67,6 +74,8 @@ def reply(asked: Asked, clip: Mapping[str, Any], call_id: str) -> Call | str:
         if found[3]:
             arguments["download"] = True
     name = asked.name_of(tool)
+    if name is None and SEARCH in asked.tools:
+        return Call(id=call_id, tool=SEARCH, arguments={"query": _WANTED})
     return Call(id=call_id, tool=name, arguments=arguments) if name else f"{tool} is not offered."
 
 

@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any, Protocol
 
 from . import _anthropic, _gemini, _openai_chat, _openai_responses
-from .script import FIRST, JSON, Asked, Call, reply
+from .script import FIRST, JSON, SEARCH, Asked, Call, reply
 
 MAX_TURNS = 20
 MAX_ERRORS = 2
@@ -64,10 +64,10 @@ class StandIn:
 
     def answer(self, asked: Asked) -> Call | str:
         """Return the next call, or a text."""
-        if asked.name_of(FIRST) is None:
+        if not any(map(asked.name_of, (FIRST, SEARCH))):
             return "A clip"  # a client asks for a title, say
         self.turns += 1
-        forms = asked.forms() if asked.handed else set[str]()
+        forms = asked.forms()
         self.forms |= forms
         self.errors = self.errors + 1 if forms == {"error"} else 0
         if self.turns > MAX_TURNS or self.errors >= MAX_ERRORS:
