@@ -83,7 +83,7 @@ async def open_client(
     behaviour = behaviour or Behaviour()
     behaviour.images = "never"
     async with running(behaviour, clock=anyio.current_time, render=render_small_clip) as simulator:
-        account = {"token": simulator.token, "base_url": simulator.url}
+        account: dict[str, Any] = {"token": simulator.token, "base_url": simulator.url}
         async with open_mcp_client(
             state_dir,
             mode=mode,
@@ -101,9 +101,13 @@ async def open_mcp_client(
     mode: str = "legacy",
     extensions: Sequence[ClientExtension] = (),
     message_handler: MessageHandlerFnT | None = None,
+    follow_jobs: bool = True,
     **settings: Any,
 ) -> AsyncGenerator[Client, None]:
-    """Run a server in this process, in virtual time, and connect a client to it."""
+    """Run a server in this process, in virtual time, and connect a client to it.
+
+    It follows jobs as one over stdio does, unless told otherwise.
+    """
     with TemporaryDirectory(prefix="seedance-test-") as folder:
         chosen: dict[str, Any] = {
             "state_dir": state_dir or Path(folder),
@@ -112,6 +116,7 @@ async def open_mcp_client(
             **settings,
         }
         server = build_server(Settings(**chosen), clock=Clock(now=virtual_now, random=lambda: 0.5))
+        server.follow_jobs = follow_jobs
         kind = QuickClient if mode == "legacy" and not extensions else Client
         async with kind(
             server, mode=mode, extensions=extensions, message_handler=message_handler

@@ -144,6 +144,7 @@ async def open_server(
     server = build_server(
         Settings(**chosen), transport=transport, clock=Clock(now=virtual_now, random=lambda: 0.5)
     )
+    server.follow_jobs = True
     mode, extensions = ("auto", [tasks]) if tasks else ("legacy", [])
     kind = Client if tasks else QuickClient
     async with kind(server, mode=mode, extensions=extensions) as client:

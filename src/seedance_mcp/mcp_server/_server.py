@@ -51,7 +51,7 @@ _NO_OBJECT = "The arguments must be a JSON object. Nothing was done or charged."
 MCP_SESSION_ID_HEADER = "mcp-session-id"
 
 OpenService = Callable[..., AbstractAsyncContextManager["Service"]]
-"""Opens the service, given `on_change` as in `ServiceOptions`."""
+"""Opens the service, given `on_change` and `follow_jobs` as in `ServiceOptions`."""
 
 
 async def _parse_arguments(ctx: Context, call_next: CallNext) -> HandlerResult:
@@ -83,11 +83,14 @@ class SeedanceServer(Server[LazyService]):
     Attributes:
         submit_grace_seconds: How long a paid request may still take at the end; a transport that
             has time sets it.
+        follow_jobs: Whether open jobs are followed in the background if downloads are automatic; a
+            transport whose caller is this machine's user sets it.
         failure: Why the service could not be opened; the transport then ends the process.
         failed: Set with `failure`.
     """
 
     submit_grace_seconds = SUBMIT_GRACE_SECONDS
+    follow_jobs = False
     failure: SeedanceError | None = None
 
     def __init__(
@@ -165,7 +168,7 @@ class SeedanceServer(Server[LazyService]):
         async with self._subscriptions.running() as on_change:
             # The transport has set its attributes by now; it does so before it runs the server.
             lazy_service = LazyService(
-                partial(self._open_service, on_change=on_change),
+                partial(self._open_service, on_change=on_change, follow_jobs=self.follow_jobs),
                 self._fail,
                 submit_grace_seconds=self.submit_grace_seconds,
             )

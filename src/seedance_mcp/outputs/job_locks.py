@@ -21,7 +21,8 @@ class JobLocks:
         """Lock a job's id while the context lasts; yield False if another process has the lock."""
         path = self._folder / name
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Not its parents: where the state folder is away, another one must not take its place.
+            self._folder.mkdir(mode=0o700, exist_ok=True)
             lock = LockFile.try_lock(path)
         except OSError as error:
             # A full disk must not keep the user from a clip that is paid for.

@@ -9,6 +9,7 @@ from seedance_mcp.models.model import Model
 from seedance_mcp.spending.limits import SpendingLimits
 
 from ._downloads import BackgroundDownloads
+from ._following import JobFollower
 from ._price_list import PriceList
 from ._remote import RemoteJobs
 from ._schedules import Schedules
@@ -32,4 +33,5 @@ class Components:
     schedules: Schedules
     waiter: Waiter
     downloads: BackgroundDownloads
+    follower: JobFollower
     clock: Clock

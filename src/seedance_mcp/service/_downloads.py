@@ -55,6 +55,25 @@ class _Download:
     first_automatic: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Failures:
+    """How often the last attempts at a job's files failed in a row.
+
+    Attributes:
+        failed_at: When the last one did, on the event loop's clock, in seconds.
+        refused: Whether the host refused the link.
+    """
+
+    times: int = 0
+    failed_at: float = 0.0
+    refused: bool = False
+
+    @property
+    def next_at(self) -> float:
+        """When an automatic download is due again."""
+        return self.failed_at + RETRY_SECONDS * 2 ** min(self.times - 1, 10)
+
+
 @dataclass(eq=False, repr=False)
 class BackgroundDownloads:
     """Downloads the files of one owner's jobs."""
@@ -68,9 +87,8 @@ class BackgroundDownloads:
     _automatic: bool
     _ending: bool = field(default=False, init=False)
     _under_way: dict[str, _Download] = field(default_factory=dict[str, _Download], init=False)
-    # How often the last attempts at a job's files failed in a row, and when the last one did.
-    _failures: BoundedDict[str, tuple[int, float]] = field(
-        default_factory=lambda: BoundedDict[str, tuple[int, float]](MOST_FAILURES), init=False
+    _failures: BoundedDict[str, _Failures] = field(
+        default_factory=lambda: BoundedDict[str, _Failures](MOST_FAILURES), init=False
     )
 
     async def download(
@@ -104,15 +122,24 @@ class BackgroundDownloads:
             await download.done.wait()
         return _with_outcome(report, download)
 
-    def start_automatic(self, job: Job) -> None:
-        """Start downloading what a job made, if downloads are automatic."""
+    def start_automatic(self, job: Job) -> bool:
+        """Start downloading what a job made, if downloads are automatic and one is due.
+
+        Returns:
+            Whether it was started.
+        """
         wanted = self._automatic and not all(job.saved)
         if not wanted or self._ending or job.id in self._under_way:
-            return
-        times, failed_at = self._failures.get(job.id, (0, 0.0))
-        pause = RETRY_SECONDS * 2 ** min(times - 1, 10)
-        if not times or anyio.current_time() >= failed_at + pause:
-            self._start(job).first_automatic = not times
+            return False
+        failures = self._failures.get(job.id)
+        due = failures is None or anyio.current_time() >= failures.next_at
+        if due:
+            self._start(job).first_automatic = failures is None
+        return due
+
+    def was_refused(self, job: Job) -> bool:
+        """Return whether a host refused the link that a job was last downloaded from."""
+        return self._failures.get(job.id, _Failures()).refused
 
     def shut_down(self) -> None:
         """Cancel the downloads; another attempt continues them."""
@@ -143,10 +170,13 @@ class BackgroundDownloads:
             download.failure = DownloadFailed("The download broke inside this server; see its log.")
         finally:
             del self._under_way[job.id]
-            times, _ = self._failures.pop(job.id, (0, 0.0))
+            before = self._failures.pop(job.id, _Failures())
             if failure := download.failure:
                 logger.warning("%s was not downloaded: %s", job.request_id, failure.message)
-                self._failures[job.id] = times + 1, anyio.current_time()
+                refused, now = isinstance(failure, LinkRefused), anyio.current_time()
+                self._failures[job.id] = _Failures(
+                    times=before.times + 1, failed_at=now, refused=refused
+                )
             download.done.set()
 
     async def _download_when_locked(self, download: _Download) -> None:

@@ -144,6 +144,15 @@ class JobTracker:
             return await self._store.get(job) or job
         return job
 
+    async def known_since(self, job: Job, time: datetime) -> Job | None:
+        """Return a job as it is known if another call has polled it after a time, or it has ended.
+
+        The end may have been seen by another process.
+        """
+        known = await self.current(job)
+        polled_at = self._polled_at.get(job.id)
+        return known if known.status.final or (polled_at and polled_at > time) else None
+
     async def record_files(self, job: Job) -> bool:
         """Record where a job's files were saved, and return whether the ledger could be written."""
         try:

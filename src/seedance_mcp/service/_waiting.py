@@ -43,15 +43,18 @@ class Waiter:
     _waits: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope], init=False)
     _ending: bool = field(default=False, init=False)
 
-    async def wait(self, report: JobReport, deadline: float, watch: WatchJob) -> JobReport:
+    async def wait(
+        self, report: JobReport, deadline: float, watch: WatchJob, *, is_call: bool = True
+    ) -> JobReport:
         """Wait until a job has ended or the deadline has passed; failed polls are repeated.
 
         Args:
             report: A job with a request id.
             deadline: When to stop, on the event loop's clock, in seconds.
             watch: Called with every new report; the last one is returned.
+            is_call: Whether a call waits; else the job is only followed in the background.
         """
-        with self._join(report) as (poller, reports):
+        with self._join(report, is_call=is_call) as (poller, reports):
             with self._until(deadline):
                 async for seen in reports:
                     report = replace(report, job=seen.job, stale_reason=seen.stale_reason)
@@ -66,9 +69,9 @@ class Waiter:
         return replace(report, stale_reason=None) if report.job.status.final else report
 
     def last(self, request_id: str) -> JobReport | None:
-        """Return the last report of a job that another caller waits for, None if none does."""
+        """Return the last report of a job that another call waits for, None if none does."""
         poller = self._pollers.get(request_id)
-        return poller.last if poller else None
+        return poller.last if poller and poller.calls else None
 
     async def refresh(self, jobs: Collection[Job]) -> set[str]:
         """Poll jobs once each, some side by side, for a limited time.
@@ -108,17 +111,16 @@ class Waiter:
 
     @contextmanager
     def _join(
-        self, report: JobReport
+        self, report: JobReport, *, is_call: bool
     ) -> Generator[tuple[Poller, MemoryObjectReceiveStream[JobReport]], None, None]:
         """Yield a job's poller and a stream of its reports, which ends with the polling."""
         request_id = report.job.request_id or ""
-        poller = self._pollers.get(request_id)
-        if poller is None:
-            # Warnings and reuse belong to this caller alone.
-            known = JobReport(job=report.job, stale_reason=report.stale_reason)
-            poller = Poller(known, self._remote.poll, self._schedules, self._clock)
-            self._pollers[request_id] = poller
-            self._tasks.start_soon(self._run, request_id, poller)
+        poller = self._pollers.get(request_id) or self._start_poller(request_id, report)
+        if is_call and not poller.calls:
+            # The call has just polled, or read the ledger, and knows no less.
+            poller.last = replace(poller.last, job=report.job, stale_reason=report.stale_reason)
+            poller.call_joined.set()
+        poller.calls += is_call
         send, receive = anyio.create_memory_object_stream[JobReport](inf)
         poller.streams.add(send)
         # What others have seen comes first: this caller may know an older state.
@@ -128,9 +130,19 @@ class Waiter:
                 yield poller, receive
         finally:
             poller.streams.discard(send)
+            poller.calls -= is_call
             if not poller.streams:
                 poller.scope.cancel()
                 self._forget(request_id, poller)
+
+    def _start_poller(self, request_id: str, report: JobReport) -> Poller:
+        # Warnings and reuse belong to the caller alone.
+        known = JobReport(job=report.job, stale_reason=report.stale_reason)
+        ask, known_since = self._remote.poll, self._tracker.known_since
+        poller = Poller(known, ask, known_since, self._schedules, self._clock)
+        self._pollers[request_id] = poller
+        self._tasks.start_soon(self._run, request_id, poller)
+        return poller
 
     async def _run(self, request_id: str, poller: Poller) -> None:
         await poller.run()

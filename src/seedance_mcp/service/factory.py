@@ -26,6 +26,7 @@ from seedance_mcp.spending.limits import SpendingLimits
 from seedance_mcp.text import quoted
 
 from ._downloads import BackgroundDownloads
+from ._following import JobFollower
 from ._price_list import PriceList
 from ._remote import RemoteJobs
 from ._schedules import Schedules
@@ -45,6 +46,7 @@ class ServiceOptions:
     Attributes:
         transport: How HTTP requests leave; None for the network.
         local_files: Whether images may be files of this machine.
+        follow_jobs: Whether open jobs are followed in the background if downloads are automatic.
         on_change: Called with every job that has changed.
     """
 
@@ -53,6 +55,7 @@ class ServiceOptions:
     clock: Clock
     transport: Transport | None
     local_files: bool
+    follow_jobs: bool = False
     on_change: OnJobChange
 
 
@@ -72,7 +75,9 @@ async def open_service(options: ServiceOptions) -> AsyncGenerator[Service, None]
         opened = SqliteStore(settings.state_dir, clock, origin=settings.base_url, history=history)
         with closing(opened) as store:
             async with anyio.create_task_group() as tasks:
-                yield _service(options, _client(options, connections), store, tasks)
+                service = _service(options, _client(options, connections), store, tasks)
+                service.follower.start()
+                yield service
 
 
 def _service(
@@ -84,6 +89,10 @@ def _service(
     tracker = JobTracker(store, settings.base_url, _token(settings), clock, announce)
     remote = RemoteJobs(client, tracker)
     schedules = Schedules(store, {model.model_id: model}, clock)
+    waiter = Waiter(remote, tracker, schedules, tasks, clock)
+    downloads = _downloads(options, tracker, tasks)
+    locks = JobLocks(settings.state_dir / "following")
+    follows = options.follow_jobs and settings.auto_download and settings.token is not None
     return Service(
         model=model,
         preflight=_preflight(options),
@@ -96,8 +105,11 @@ def _service(
         submissions=Submissions(client, store, announce, tasks, clock),
         remote=remote,
         schedules=schedules,
-        waiter=Waiter(remote, tracker, schedules, tasks, clock),
-        downloads=_downloads(options, tracker, tasks),
+        waiter=waiter,
+        downloads=downloads,
+        follower=JobFollower(
+            store, tracker, waiter, downloads, locks, tasks, clock, _enabled=follows
+        ),
         clock=clock,
     )
 

@@ -50,6 +50,7 @@ class Service(Components):
         await watch(report)
         job = await self.submissions.wait(report.job, submission, deadline)
         report = replace(report, job=job)
+        self.follower.follow(job)
         if job.request_id and wait_seconds:
             await watch(report)
             report = await self.waiter.wait(report, deadline, watch)
@@ -121,6 +122,7 @@ class Service(Components):
 
     def shut_down(self, grace_seconds: float) -> None:
         """Let every waiting call answer now, and paid requests finish within some seconds."""
+        self.follower.shut_down()
         self.downloads.shut_down()
         self.submissions.shut_down(grace_seconds)
         self.waiter.shut_down()

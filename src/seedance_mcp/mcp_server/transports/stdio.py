@@ -34,6 +34,7 @@ _UNSENDABLE = "The answer cannot be sent: it is not valid Unicode."
 
 async def serve_stdio(server: SeedanceServer) -> None:
     """Serve one client on stdin and stdout."""
+    server.follow_jobs = True
     with _private_stdout() as wire, _private_stdin() as inbox:
         async with anyio.create_task_group() as tasks:
             async with stdio_server(stdin=inbox, stdout=wire) as (reading, writing):
