@@ -187,6 +187,20 @@ async def test_a_line_that_cannot_be_read_is_answered(
             assert [tool["name"] for tool in listed["result"]["tools"]] == TOOLS
 
 
+async def test_a_batch_is_refused_in_one_line(servers: Servers, tmp_path: Path) -> None:
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with servers.stdio(environment(tmp_path)) as pipes:
+            for batch in ([ping, ping | {"id": 2}], []):
+                await pipes.send_raw(b" " + json.dumps(batch).encode() + b"\n")
+                error = {
+                    "code": -32600,
+                    "message": "Batches are not supported: send each message by itself."
+                    " Nothing was done or charged.",
+                }
+                assert await pipes.receive() == {"jsonrpc": "2.0", "id": None, "error": error}
+
+
 async def test_an_unknown_method_is_not_repeated_at_length(
     servers: Servers, tmp_path: Path
 ) -> None:

@@ -14,6 +14,8 @@ PIECE_BYTES = 64 * 1024
 
 TOO_LONG = "The line is longer than 64 MiB. Nothing was done or charged."
 
+NO_BATCHES = "Batches are not supported: send each message by itself. Nothing was done or charged."
+
 MOST_PARTS = 1_000_000
 """How many strings and brackets of an invalid line are searched for its id."""
 

@@ -11,11 +11,13 @@ from contextlib import contextmanager
 import anyio
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
 
 from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.mcp_server._server import SeedanceServer
 from seedance_mcp.settings import is_loopback
 
+from ._http_answers import HttpAnswers
 from .shutdown import until_signal
 
 SUBMIT_GRACE_SECONDS = 10.0
@@ -31,15 +33,7 @@ async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:
     """
     server.submit_grace_seconds = SUBMIT_GRACE_SECONDS
     listening = _listen(host, port)
-    name = f"[{host}]" if ":" in host else host
-    names = sorted({name, "127.0.0.1", "localhost", "[::1]"})
-    app = server.streamable_http_app(
-        host=host,
-        transport_security=TransportSecuritySettings(
-            allowed_hosts=[form for name in names for form in (name, f"{name}:*")],
-            allowed_origins=[f"http://{name}{port}" for name in names for port in ("", ":*")],
-        ),
-    )
+    app = http_app(server, host=host)
     logging.getLogger("uvicorn.error").addFilter(_not_about_shutdown)
     # Whatever is still open once the calls have answered is a stream that would never end.
     http = _HttpServer(
@@ -47,7 +41,7 @@ async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:
             app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=0
         )
     )
-    sys.stderr.write(f"Serving on http://{name}:{listening.getsockname()[1]}/mcp\n")
+    sys.stderr.write(f"Serving on http://{_name(host)}:{listening.getsockname()[1]}/mcp\n")
     sys.stderr.flush()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(http.serve, [listening])
@@ -56,6 +50,24 @@ async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:
         http.should_exit = True
     if server.failure:
         raise server.failure
+
+
+def http_app(server: SeedanceServer, *, host: str) -> Starlette:
+    """Return the server as an ASGI application, for requests to a host of this machine."""
+    names = sorted({_name(host), "127.0.0.1", "localhost", "[::1]"})
+    app = server.streamable_http_app(
+        host=host,
+        transport_security=TransportSecuritySettings(
+            allowed_hosts=[form for name in names for form in (name, f"{name}:*")],
+            allowed_origins=[f"http://{name}{port}" for name in names for port in ("", ":*")],
+        ),
+    )
+    app.add_middleware(HttpAnswers)
+    return app
+
+
+def _name(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 class _HttpServer(uvicorn.Server):

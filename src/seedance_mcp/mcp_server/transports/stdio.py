@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from seedance_mcp.mcp_server._server import SeedanceServer
 from seedance_mcp.text import one_line
 
-from ._lines import PIECE_BYTES, TOO_LONG, LongLine, find_id, read_line
+from ._lines import NO_BATCHES, PIECE_BYTES, TOO_LONG, LongLine, find_id, read_line
 from .shutdown import end_process, until_signal
 
 logger = logging.getLogger(__name__)
@@ -94,9 +94,12 @@ def _invalid(line: str) -> SessionMessage | None:
     try:
         types.jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValidationError as error:
-        why = error.errors(include_input=False, include_url=False)[0]["msg"]
+        first = error.errors(include_input=False, include_url=False)[0]
     else:
         return None
+    why = first["msg"]
+    if first["type"] != "json_invalid" and line.lstrip().startswith("["):
+        return _error(None, types.INVALID_REQUEST, NO_BATCHES)
     if "hex escape" in why:
         why = "a text in it contains a lone surrogate"
     message = f"The line is not valid JSON-RPC: {one_line(why, 200)}. Nothing was done or charged."
