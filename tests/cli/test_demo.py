@@ -114,6 +114,7 @@ async def test_a_wrong_option_ends_the_demo_with_one_line(
     assert files(tmp_path) == []
 
 
+@pytest.mark.stress
 @pytest.mark.skipif(sys.platform != "linux", reason="the test looks for processes in /proc")
 async def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
     # The demo keeps the folders of its server in the folder for temporary files.

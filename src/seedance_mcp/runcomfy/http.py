@@ -132,8 +132,7 @@ class RunComfyHttp:
         except (OSError, httpx.TransportError) as error:
             failure = error
         # A connection that fails to close takes no answer away, which may be paid for.
-        lost = HttpAnswer(status_code=None, body=None, error=_unanswered(failure, timeout))
-        return answer or lost
+        return answer or _unanswered(failure, timeout)
 
     def _request(
         self, http: httpx.AsyncClient, method: str, path: str, body: Any, timeout: float
@@ -199,7 +198,7 @@ class RunComfyHttp:
         return delay if delay <= MAX_RETRY_SECONDS else None
 
 
-def _unanswered(error: Exception, timeout: float) -> RunComfyUnavailable:
+def _unanswered(error: Exception, timeout: float) -> HttpAnswer:
     slow = isinstance(error, TimeoutError)
     why = f"within {timeout:.0f} s" if slow else f"({type(error).__name__})"
     unavailable = RunComfyUnavailable(
@@ -208,7 +207,7 @@ def _unanswered(error: Exception, timeout: float) -> RunComfyUnavailable:
         never_sent=isinstance(error, NEVER_SENT),
     )
     unavailable.__cause__ = error
-    return unavailable
+    return HttpAnswer(status_code=None, body=None, error=unavailable)
 
 
 def _redact(value: Any, secret: str, depth: int = 8) -> Any:
