@@ -21,6 +21,7 @@ from seedance_mcp.simulator.server import running
 from tests.support.client import ARGUMENTS
 from tests.support.server_process import (
     COMMAND,
+    INITIALIZE,
     MODERN_META,
     FreshServers,
     Servers,
@@ -65,6 +66,23 @@ async def test_the_stateless_revision_needs_no_handshake(servers: Servers, tmp_p
             answer = await pipes.request(2, "tools/call", params)
             assert answer["result"]["isError"] is True
             assert answer["result"]["content"][0]["text"].startswith("request_id is required")
+
+
+async def test_a_client_whose_probe_was_answered_too_late_can_fall_back_to_the_handshake(
+    servers: Servers, tmp_path: Path
+) -> None:
+    # The AI SDK waits one second for the answer to its probe, which a loaded machine takes longer
+    # to give.
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with servers.stdio(environment(tmp_path)) as pipes:
+            await pipes.send(id=0, method="server/discover", params={"_meta": MODERN_META})
+            await pipes.send(method="notifications/cancelled", params={"requestId": 0})
+            await pipes.send(id=1, method="initialize", params=INITIALIZE)
+            await pipes.send(method="notifications/initialized")
+            assert "2026-07-28" in (await pipes.answer(0))["result"]["supportedVersions"]
+            assert (await pipes.answer(1))["result"]["protocolVersion"] == "2025-11-25"
+            listed = await pipes.request(2, "tools/list")
+            assert [tool["name"] for tool in listed["result"]["tools"]] == TOOLS
 
 
 async def test_stdout_has_nothing_but_json_rpc(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from seedance_mcp.mcp_server._server import SeedanceServer
 from seedance_mcp.text import one_line
 
 from ._lines import NO_BATCHES, PIECE_BYTES, TOO_LONG, LongLine, find_id, read_line
+from ._probes import AfterProbes
 from .shutdown import end_process, until_signal
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ async def serve_stdio(server: SeedanceServer) -> None:
             async with stdio_server(stdin=inbox, stdout=wire) as (reading, writing):
                 outbox = _Outbox(writing)
                 tasks.start_soon(inbox.read_all, outbox.send)
-                await _serve(server, reading, outbox)
+                await _serve(server, AfterProbes(server, reading, outbox), outbox)
             # Until here, an answer that the client does not read may have blocked everything.
             tasks.cancel_scope.cancel()
 
