@@ -17,11 +17,13 @@ _WANTED = "select:" + ",".join(
 _NEXT = re.compile(r"[Cc]all (check_status|get_result) with request_id ([\w-]+)( and download)?")
 _SAVED = "where the video was saved"
 _FORMS = {
-    "text": re.compile(r"(^|\n|\\n)next_step: "),
+    "text": re.compile(r'(\\n|")next_step: '),
     "structuredContent": re.compile(r'"next_step\\*":'),
-    "image": re.compile(r'"(inline_?[dD]ata|image_url)":|"type\\*": ?\\*"(input_)?image'),
+    "image": re.compile(r'"(inline_?[dD]ata|image_url)":|"type": "(input_)?image'),
+    "image as text": re.compile(r'\\"data\\+": ?\\+"[\w+/]{100}'),
     "link": re.compile(r'"type\\*": ?\\*"resource_link'),
 }
+"""The forms of an answer, found in the JSON of what was handed over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +44,9 @@ class Asked:
 
     def forms(self) -> set[str]:
         """Return in which forms the answer of a tool of ours was handed over."""
-        if not self.handed or "tool_reference" in json.dumps(self.handed):
+        seen = json.dumps(self.handed)
+        if not self.handed or "tool_reference" in seen:
             return set()  # the latter answers a search
-        seen = "\n".join([*_texts(self.handed), *map(json.dumps, self.handed)])
         return {form for form, mark in _FORMS.items() if mark.search(seen)} or {"error"}
 
 
