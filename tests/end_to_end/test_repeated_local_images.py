@@ -17,7 +17,7 @@ from seedance_mcp.jobs.wish import fingerprint
 from seedance_mcp.simulator.server import Simulator
 from tests.support.client import structured, text
 from tests.support.restarting_server import generate, open_server, run_simulator
-from tests.support.sample_images import make_image
+from tests.support.sample_images import make_image, rotated
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -44,7 +44,9 @@ async def open_both(folder: Path) -> AsyncGenerator[tuple[Simulator, Client], No
         yield simulator, client
 
 
-@pytest.mark.parametrize("image", [PNG, CONVERTED], ids=["sent as it is", "converted"])
+@pytest.mark.parametrize(
+    "image", [PNG, CONVERTED, rotated(6)], ids=["sent as it is", "converted", "turned"]
+)
 async def test_a_repeated_call_gets_its_job_although_its_image_is_gone(
     image: bytes, tmp_path: Path
 ) -> None:

@@ -56,12 +56,12 @@ async def test_a_file_name_may_contain_a_colon(tmp_path: Path) -> None:
 
 
 async def test_base64_may_be_wrapped_or_unpadded() -> None:
+    # What follows the image's end is not sent.
     head, _, body = data_uri(JPEG + b"\0" * (-len(JPEG) % 3 + 1)).partition(",")
-    padded = JPEG + b"\0" * (-len(JPEG) % 3 + 1)
     assert body.endswith("==")
     wrapped = "\r\n".join(body[at : at + 76] for at in range(0, len(body), 76)) + "\n"
     for form in (wrapped, body.rstrip("="), wrapped.replace("=", "")):
-        assert await sent_image(f"{head},{form}") == ("image/jpeg", padded)
+        assert await sent_image(f"{head},{form}") == ("image/jpeg", JPEG)
 
 
 async def test_a_link_to_an_image_is_followed(tmp_path: Path) -> None:
@@ -122,8 +122,8 @@ async def test_transparent_pixels_become_white(tmp_path: Path) -> None:
 
 
 async def test_an_oversized_image_is_converted_before_it_is_scaled_down(tmp_path: Path) -> None:
-    media_type, data = await sent_image(write_image(tmp_path, too_long_to_send(make_image("PNG"))))
-    assert (media_type, decoded(data).size) == ("image/jpeg", (640, 480))
+    media_type, data = await sent_image(write_image(tmp_path, too_long_to_send()))
+    assert (media_type, decoded(data).size) == ("image/jpeg", (1500, 1500))
 
 
 async def test_an_oversized_image_is_scaled_down_as_little_as_needed(tmp_path: Path) -> None:
@@ -134,12 +134,8 @@ async def test_an_oversized_image_is_scaled_down_as_little_as_needed(tmp_path: P
     assert abs(image.width / image.height - 4 / 3) < 0.005
 
 
-async def test_a_rotated_photo_is_turned_upright_only_when_it_is_converted(
-    tmp_path: Path,
-) -> None:
-    turned = rotated(6)
-    assert await sent_image(write_image(tmp_path, turned)) == ("image/jpeg", turned)
-    _, data = await sent_image(write_image(tmp_path, too_long_to_send(turned)))
+async def test_a_rotated_photo_is_turned_upright(tmp_path: Path) -> None:
+    _, data = await sent_image(write_image(tmp_path, rotated(6)))
     assert (decoded(data).size, decoded(data).getexif().get(0x0112)) == ((480, 640), None)
 
 

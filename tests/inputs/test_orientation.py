@@ -12,6 +12,7 @@ from seedance_mcp.inputs._image_header import Header, read_header
 from seedance_mcp.inputs._orientation import is_sideways
 from seedance_mcp.inputs._rules import check_rules
 from seedance_mcp.models.model import ImageRule
+from tests.support.image_cases import TURNED
 from tests.support.image_host import Page, serve_images
 from tests.support.preflight import (
     FIRST,
@@ -89,7 +90,8 @@ async def test_frames_are_compared_as_they_are_shown(tmp_path: Path) -> None:
     assert line in (await check_local(first, last=last)).warnings
     upright = Page(body=make_image("JPEG", (480, 640)))
     async with serve_images(first=Page(body=rotated(6)), last=upright) as host:
-        assert (await check_urls(host.url("/first"), host.url("/last"))).warnings == ()
+        warnings = (await check_urls(host.url("/first"), host.url("/last"))).warnings
+        assert warnings == (TURNED,)
 
 
 async def test_a_frame_whose_tag_was_not_read_is_not_compared() -> None:
@@ -128,9 +130,7 @@ async def test_a_converted_image_keeps_its_colour_profile_and_no_other_metadata(
     tags, home = exif(6), b"Where I live"
     tags[0x010F] = "A camera of mine"
     data = make_image(kind, icc_profile=rgb_profile(), exif=tags, xmp=home, comment=home)
-    _, made_of_it = await sent_image(
-        write_image(tmp_path, too_long_to_send(data) if kind == "JPEG" else data)
-    )
+    _, made_of_it = await sent_image(write_image(tmp_path, data))
     image = decoded(made_of_it)
     assert image.info["icc_profile"] == rgb_profile()
     assert (image.size, dict(image.getexif())) == ((480, 640), {})
@@ -163,8 +163,8 @@ async def test_an_image_with_a_damaged_tag_is_still_converted(tag: bytes, tmp_pa
 
 
 def heavy_png(tag: bytes) -> bytes:
-    """Make a PNG that is too long to be sent unchanged, with a damaged tag."""
-    data = too_long_to_send(make_image("PNG"))
+    """Make a PNG that is too long to be sent as it is, with a damaged tag."""
+    data = too_long_to_send()
     name = b"eXIf" + tag.removeprefix(b"Exif\0\0")
     chunk = struct.pack(">I", len(name) - 4) + name + struct.pack(">I", zlib.crc32(name))
     return data[:33] + chunk + data[33:]

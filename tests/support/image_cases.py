@@ -27,6 +27,10 @@ HEAVY = f"{FIRST}: File size must be less than 30 MB. It is "
 WRONG = f"{FIRST} {NOT_AN_IMAGE_URL}"
 UNCHECKED = f"{FIRST} {NOT_CHECKED}"
 ODD = f"{FIRST} is of type %s, which RunComfy may not accept; JPEG and PNG are safest."
+TURNED = (
+    f"{FIRST} is meant to be shown turned or mirrored, and only its EXIF orientation says so, which"
+    " RunComfy may ignore; use an upright copy."
+)
 THIRTY = 30 * MEGABYTE
 
 
@@ -124,7 +128,8 @@ TABLE: dict[str, tuple[Page, str]] = {
         UNCHECKED + "it is of type JPEG 2000, which cannot be measured here.",
     ),
     # A camera's orientation: sizes are those stored.
-    **{f"orientation {n}": (page(rotated(n)), PASS) for n in range(1, 9)},
+    "orientation 1": (page(rotated(1)), PASS),
+    **{f"orientation {n}": (page(rotated(n)), TURNED) for n in range(2, 9)},
     "on its side, narrow": (
         page(rotated(6, (400, 1000))),
         RATIO + "400 x 1000 pixels, width/height 0.4.",

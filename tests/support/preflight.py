@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from seedance_mcp.errors import InputError
+from seedance_mcp.inputs._data_uri import MAX_URI_CHARACTERS
 from seedance_mcp.inputs._findings import CheckedInputs
-from seedance_mcp.inputs._local_image import MAX_URI_CHARACTERS
 from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.models.model import load_models
 
@@ -79,6 +79,6 @@ def decoded(data: bytes) -> Image.Image:
     return image
 
 
-def too_long_to_send(data: bytes) -> bytes:
-    """Pad an image's file so that it cannot be sent as it is."""
-    return data + bytes(MAX_URI_CHARACTERS)
+def too_long_to_send() -> bytes:
+    """Return a PNG that is not compressed, and far too long to be sent as it is."""
+    return make_image("PNG", (1500, 1500), compress_level=0)

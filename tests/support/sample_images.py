@@ -87,3 +87,31 @@ HTML = b"<!DOCTYPE html><html><body>Please sign in to see this image.</body></ht
 
 ENDLESS_MARKERS = b"\xff\xd8" + b"\xff\x01" * 9_900 + b"\xff\xe4\xff\xff" + bytes(90_000)
 """The head of a JPEG: thousands of markers, then a segment of 64 KB, and never a size."""
+
+
+def cmyk_profile(lab: tuple[int, int, int]) -> bytes:
+    """Return a colour profile by which magenta and yellow, printed together, make one colour."""
+
+    def entry(lightness: float, a: float, b: float) -> bytes:
+        return bytes([round(lightness * 255 / 100), round(a + 128), round(b + 128)])
+
+    grid = b""
+    for inks in range(16):
+        count = (inks >> 1).bit_count()
+        grid += entry(*lab) if inks == 0b0110 else entry(0 if inks & 1 else 100 - 25 * count, 0, 0)
+    same = bytes(range(256))
+    matrix = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
+    table = b"mft1" + bytes([0, 0, 0, 0, 4, 3, 2, 0]) + matrix + same * 4 + grid + same * 3
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    tags = {
+        b"desc": b"desc" + struct.pack(">II5s", 0, 5, b"test") + bytes(78),
+        b"wtpt": b"XYZ " + bytes(4) + white,
+        b"A2B0": table,
+    }
+    index, body, start = struct.pack(">I", len(tags)), b"", 132 + 12 * len(tags)
+    for name, tag in tags.items():
+        index += name + struct.pack(">II", start + len(body), len(tag))
+        body += tag + bytes(-len(tag) % 4)
+    kind = struct.pack(">4sI4s4s4s", b"test", 0x02400000, b"prtr", b"CMYK", b"Lab ")
+    head = struct.pack(">I", start + len(body)) + kind + bytes(12) + b"acsp" + bytes(28)
+    return (head + white).ljust(128, b"\0") + index + body

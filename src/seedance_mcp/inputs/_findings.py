@@ -46,12 +46,17 @@ class CheckedInputs:
     warnings: tuple[str, ...] = ()
 
 
-def type_warning(path: str, header: Header) -> str | None:
-    """Return a warning about an image type that RunComfy may refuse."""
+def remote_warning(path: str, header: Header) -> str | None:
+    """Return a warning about an image that RunComfy may refuse, or may see otherwise."""
     kind = header.kind
-    if kind in SAFE_TYPES:
-        return None
-    return f"{path} is of type {kind}, which RunComfy may not accept; JPEG and PNG are safest."
+    if kind not in SAFE_TYPES:
+        return f"{path} is of type {kind}, which RunComfy may not accept; JPEG and PNG are safest."
+    if header.turned:
+        return (
+            f"{path} is meant to be shown turned or mirrored, and only its EXIF orientation says"
+            " so, which RunComfy may ignore; use an upright copy."
+        )
+    return None
 
 
 def find_warnings(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from struct import unpack_from
 
 from ._errors import NotAnImage, UnsupportedImage
-from ._orientation import is_sideways
+from ._orientation import is_sideways, is_turned
 
 MIN_HEADER_BYTES = 32
 """How many bytes it takes to recognize every type."""
@@ -44,20 +44,22 @@ Size = tuple[int, int]
 class Header:
     """An image's type, such as JPEG, and its size in pixels, as stored.
 
-    It is `sideways` if its orientation tag swaps width and height, None if unknown.
+    It is `sideways` if its orientation tag swaps width and height, None if unknown; `turned` if an
+    EXIF tag alone says that it is shown otherwise than stored.
     """
 
     kind: str
     width: int
     height: int
     sideways: bool | None = False
+    turned: bool = False
 
     @property
     def shown(self) -> "Header":
         """Return the header with the size as it is shown."""
         if not self.sideways:
             return self
-        return replace(self, width=self.height, height=self.width, sideways=False)
+        return replace(self, width=self.height, height=self.width, sideways=False, turned=False)
 
     def __str__(self) -> str:
         """Return the size, such as "640 x 480 pixels"."""
@@ -83,7 +85,8 @@ def read_header(data: bytes | bytearray, *, whole: bool) -> Header | None:
         raise NotAnImage(f"a damaged {kind}") from None
     if width < 1 or height < 1:
         raise NotAnImage(f"a damaged {kind}")
-    return Header(kind=kind, width=width, height=height, sideways=is_sideways(kind, data))
+    sideways, turned = is_sideways(kind, data), is_turned(kind, data)
+    return Header(kind=kind, width=width, height=height, sideways=sideways, turned=turned)
 
 
 def _identify(start: bytes) -> tuple[str, Callable[[bytes | bytearray], Size]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import BytesIO
 from math import sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from seedance_mcp.models.model import ImageRule
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 MAX_PROFILE_BYTES = 256 * 1024
 """The largest colour profile that is kept; few are larger than 4 KB."""
 
+_MAX_SOURCE_PROFILE_BYTES = 4 * 1024 * 1024  # a printer's profile has megabytes
+_PROFILED_MODES = {b"CMYK": "CMYK", b"GRAY": "L"}
+
+_ORIENTATION_TAG = 274
 _QUALITIES = (92, 85)
 
 
@@ -35,31 +39,61 @@ def pillow_errors() -> tuple[type[Exception], ...]:
     )
 
 
-def flatten(image: "Image.Image") -> "Image.Image":
-    """Return an image as a JPEG can hold it: upright, 8 bits a channel, on white.
+def is_upright(image: "Image.Image") -> bool:
+    """Return whether an image is shown as it is stored."""
+    with suppress(*pillow_errors()):
+        return image.getexif().get(_ORIENTATION_TAG) not in range(2, 9)
+    return True
 
-    Of the file's metadata only the colour profile stays: no location, no camera, no comment.
-    """
-    from PIL import Image, ImageOps
+
+def turn_upright(image: "Image.Image") -> "Image.Image":
+    """Return an image as it is shown, 8 bits a channel at most; the given one is used up."""
+    from PIL import ImageOps
 
     with suppress(*pillow_errors()):  # a damaged tag counts as upright
         ImageOps.exif_transpose(image, in_place=True)
+    if not image.mode.startswith("I;16") and image.mode != "I":
+        return image
+    # Pillow would clip these at 255 (its stubs leave point and resize partly untyped).
+    wide, profile = image.convert("I"), image.info.get("icc_profile", b"")
+    image = wide.point(lambda value: value * (1 / 256)).convert("L")  # pyright: ignore[reportUnknownMemberType]
+    image.info = {"icc_profile": profile}
+    return image
+
+
+def flatten(image: "Image.Image") -> "Image.Image":
+    """Return an image from `turn_upright` as a JPEG can hold it: of RGB, on white.
+
+    Of the file's metadata only the colour profile stays: no location, no camera, no comment.
+    """
+    from PIL import Image
+
     profile = image.info.get("icc_profile", b"")
-    transparent = "A" in image.mode or "transparency" in image.info
-    if image.mode.startswith("I;16") or image.mode == "I":
-        # Pillow would clip these at 255 (its stubs leave point and resize partly untyped).
-        wide = image.convert("I")
-        image = wide.point(lambda value: value * (1 / 256)).convert("L")  # pyright: ignore[reportUnknownMemberType]
-    if transparent:
+    if "A" in image.mode or "transparency" in image.info:
         layer = image if image.mode == "RGBA" else image.convert("RGBA")
         image = Image.new("RGB", layer.size, "white")
         image.paste(layer, mask=layer)
     elif image.mode != "RGB":
-        image = image.convert("RGB")
+        image = _to_rgb(image, profile)
     # A profile for grey or CMYK means nothing once the pixels are RGB.
     keep = profile[16:20] == b"RGB " and len(profile) <= MAX_PROFILE_BYTES
     image.info = {"icc_profile": profile} if keep else {}
     return image
+
+
+def _to_rgb(image: "Image.Image", profile: bytes) -> "Image.Image":
+    """Convert an image to RGB, through its own profile where it has one for grey or CMYK."""
+    from PIL import ImageCms
+
+    fits = _PROFILED_MODES.get(profile[16:20]) == image.mode
+    if fits and len(profile) <= _MAX_SOURCE_PROFILE_BYTES:
+        with suppress(*pillow_errors(), ImageCms.PyCMSError, ImportError):
+            printed = ImageCms.ImageCmsProfile(BytesIO(profile))
+            screen = cast("Any", ImageCms.createProfile("sRGB"))  # pyright: ignore[reportUnknownMemberType]
+            shown = ImageCms.profileToProfile(image, printed, screen, outputMode="RGB")
+            if shown is not None:
+                return shown
+    return image.convert("RGB")
 
 
 def convert_to_jpeg(

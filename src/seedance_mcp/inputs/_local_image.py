@@ -1,11 +1,10 @@
 """Loads images of this machine, files and data: URIs, as the data: URIs in which they are sent.
 
-Only what decodes as an image leaves the machine, and only regular files are read. Loading blocks
+Only what decodes as an image leaves the machine, and no more of a file than its image: no location,
+no camera, no other images, nothing behind its end. Only regular files are read. Loading blocks
 and belongs in a worker thread. Pillow is imported with the first such image.
 """
 
-import base64
-import binascii
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -14,7 +13,6 @@ from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import unquote
 
 import anyio
 import anyio.from_thread
@@ -23,26 +21,31 @@ import anyio.to_thread
 from seedance_mcp.models.model import ImageRule
 from seedance_mcp.text import one_line
 
+from ._data_uri import MAX_URI_CHARACTERS, decode_uri, encode_uri, is_data, max_uri_bytes
 from ._errors import MissingFile, NotAnImage, RuleViolated, UnsupportedImage, UnusableImage
 from ._image_header import Header, read_header
-from ._jpeg_conversion import convert_to_jpeg, flatten, pillow_errors
-from ._local_file import MAX_FILE_BYTES, absolute_path, read_regular_file
+from ._jpeg_conversion import (
+    convert_to_jpeg,
+    flatten,
+    is_upright,
+    pillow_errors,
+    turn_upright,
+)
+from ._local_file import absolute_path, read_regular_file
+from ._metadata import strip_metadata
+from ._png_conversion import convert_to_png, is_deep
 from ._rules import check_rules
-from ._spelling import is_data
 
 if TYPE_CHECKING:
     from PIL import Image
 
 T = TypeVar("T")
 
-MAX_URI_CHARACTERS = 6 * 1024 * 1024
-"""The longest data: URI that RunComfy's own clients send (client)."""
-
 TURN_SECONDS = 0.05
 """How often a call looks whether the work of a cancelled one has ended."""
 
-SENT_UNCHANGED = {"JPEG": "image/jpeg", "PNG": "image/png"}
-"""The types that every model takes; all others are converted."""
+SENT_AS_STORED = {"JPEG": "image/jpeg", "PNG": "image/png"}
+"""The types that every model takes, without their metadata; all others are converted."""
 
 # What Pillow reads by itself, without running other programs (as it would for EPS).
 _FORMATS = (
@@ -51,7 +54,6 @@ _FORMATS = (
 )
 # A phone's types, which Pillow reads with a plugin or not at all.
 _SELDOM_READ = frozenset({"a HEIC", "a HEIF", "a AVIF"})
-_DATA_URI = re.compile(r"data:[a-z0-9.+/;=\"-]{0,200}?;base64,", re.IGNORECASE | re.ASCII)
 
 
 class OneAtATime:
@@ -89,7 +91,7 @@ def identify_local_image(value: str) -> tuple[str, str]:
         UnusableImage: It cannot be an image.
     """
     if is_data(value):
-        return "", sha256(_decode_uri(value)).hexdigest()
+        return "", sha256(decode_uri(value)).hexdigest()
     data = b""
     with suppress(MissingFile):
         data = read_regular_file(value)
@@ -104,7 +106,7 @@ def local_path(value: str) -> str:
 def load_local_image(
     value: str, rules: Sequence[ImageRule], check_cancelled: Callable[[], object]
 ) -> tuple[str, Header, str]:
-    """Load an image of this machine, converted if it cannot be sent as it is.
+    """Load an image of this machine: upright, without metadata, converted where that needs it.
 
     `check_cancelled` is called between the steps, and raises if the call was cancelled.
 
@@ -125,7 +127,7 @@ def load_local_image(
 
 
 def _read(value: str) -> bytes:
-    return _decode_uri(value) if is_data(value) else read_regular_file(value)
+    return decode_uri(value) if is_data(value) else read_regular_file(value)
 
 
 def _prepare(
@@ -140,47 +142,51 @@ def _prepare(
     check_cancelled()
     _decode(image, header.kind)
     header = _header(image, known)
-    media_type = SENT_UNCHANGED.get(header.kind)
-    if media_type and len(data) <= _max_bytes(media_type):
-        check_rules(rules, header, len(data))
-        return _data_uri(media_type, data), header, content
+    stripped = strip_metadata(header.kind, data)
+    if stripped is not None and _is_plain(image, stripped):
+        media_type = SENT_AS_STORED[header.kind]
+        if len(stripped) <= max_uri_bytes(media_type):
+            check_rules(rules, header, len(stripped))
+            return encode_uri(media_type, stripped), header, content
+    png = data if header.kind == "PNG" and len(data) <= MAX_URI_CHARACTERS else None
     # Each may take 100 MB and more: the file is not kept beside its pixels.
-    del data
+    del data, stripped
     check_cancelled()
     try:
-        image = flatten(image)
-        jpeg, header = convert_to_jpeg(image, rules, _max_bytes("image/jpeg"), check_cancelled)
+        return *_convert(image, png, rules, check_cancelled), content
     except pillow_errors():
         raise NotAnImage(f"a {header.kind} that cannot be converted here") from None
-    return _data_uri("image/jpeg", jpeg), header, content
+
+
+def _is_plain(image: "Image.Image", data: bytes) -> bool:
+    """Return whether a JPEG or PNG is shown alike by programs that read no more than they must."""
+    deep = image.format == "PNG" and is_deep(data)
+    return is_upright(image) and image.mode != "CMYK" and not deep
+
+
+def _convert(
+    image: "Image.Image",
+    png: bytes | None,
+    rules: Sequence[ImageRule],
+    check_cancelled: Callable[[], object],
+) -> tuple[str, Header]:
+    """Convert an image to a JPEG, or where it was read from a `png`, to a PNG if that fits."""
+    image = turn_upright(image)
+    if png is not None:
+        check_cancelled()
+        data = convert_to_png(image, png)
+        if len(data) <= max_uri_bytes("image/png"):
+            header = Header(kind="PNG", width=image.width, height=image.height)
+            check_rules(rules, header, len(data))
+            return encode_uri("image/png", data), header
+    image = flatten(image)
+    data, header = convert_to_jpeg(image, rules, max_uri_bytes("image/jpeg"), check_cancelled)
+    return encode_uri("image/jpeg", data), header
 
 
 def _header(image: "Image.Image", known: Header | None) -> Header:
     header = known or Header(kind=str(image.format), width=0, height=0)
     return replace(header, width=image.width, height=image.height)
-
-
-def _data_uri(media_type: str, data: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-def _max_bytes(media_type: str) -> int:
-    return (MAX_URI_CHARACTERS - len(_data_uri(media_type, b""))) // 4 * 3
-
-
-def _decode_uri(uri: str) -> bytes:
-    head = _DATA_URI.match(uri)
-    if head is None:
-        raise UnusableImage("a data: URI must hold base64")
-    if len(uri) > MAX_FILE_BYTES * 4 // 3:
-        raise UnusableImage(f"it is larger than {MAX_FILE_BYTES // 1024**2} MB")
-    body = uri[head.end() :]
-    # Many programs wrap the lines of base64, and some leave out its padding.
-    body = "".join((unquote(body) if "%" in body else body).split()).rstrip("=")
-    try:
-        return base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise UnusableImage("its base64 is invalid") from None
 
 
 def _read_known_header(data: bytes) -> Header | None:

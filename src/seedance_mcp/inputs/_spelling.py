@@ -68,11 +68,6 @@ def without_blanks(value: str) -> str:
     return value if scheme(text) in {"", "file"} else text
 
 
-def is_data(value: str) -> bool:
-    """Return whether a value is a data: URI."""
-    return value[:5].lower() == "data:"
-
-
 def base64_type(value: str) -> str | None:
     """Return the media type of an image whose base64 a value is, without `data:`; else None."""
     text = trimmed(value)

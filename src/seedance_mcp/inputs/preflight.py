@@ -18,7 +18,7 @@ from seedance_mcp.models.model import FileArgument, JSONObject, Model, replace_v
 
 from ._errors import BlockedAddress, RuleViolated, UnusableImage, Unverifiable
 from ._fetcher import Fetcher, Resolve, open_transport, resolve_by_system
-from ._findings import CheckedFile, CheckedInputs, find_warnings, type_warning
+from ._findings import CheckedFile, CheckedInputs, find_warnings, remote_warning
 from ._image_header import Header
 from ._local_image import (
     OneAtATime,
@@ -188,7 +188,7 @@ class Preflight:
                     await fetcher.resolve(file.value)
                     return CheckedFile(file=file)
                 header = await _measure(file, fetcher)
-                warning = type_warning(file.path, header)
+                warning = remote_warning(file.path, header)
                 return CheckedFile(file=file, header=header, warning=warning)
         except (BlockedAddress, UnusableImage, RuleViolated) as error:
             raise _refusal(file, error) from None
