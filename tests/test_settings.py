@@ -51,6 +51,7 @@ def test_unset_variables_have_their_documented_defaults(home: dict[str, str]) ->
         "local_files": None,
         "auto_download": False,
         "attachments": frozenset({"preview"}),
+        "portable_schemas": False,
         "log_level": "warning",
     }
 
@@ -72,6 +73,7 @@ def test_every_variable_is_read(home: dict[str, str], tmp_path: Path) -> None:
             "SEEDANCE_LOCAL_FILES": "true",
             "SEEDANCE_AUTO_DOWNLOAD": "true",
             "SEEDANCE_ATTACHMENTS": "link",
+            "SEEDANCE_PORTABLE_SCHEMAS": "true",
             "SEEDANCE_ALLOW_PRIVATE_URLS": "true",
             "SEEDANCE_LOG_LEVEL": " DEBUG ",
         }
@@ -91,6 +93,7 @@ def test_every_variable_is_read(home: dict[str, str], tmp_path: Path) -> None:
         "local_files": True,
         "auto_download": True,
         "attachments": frozenset({"link"}),
+        "portable_schemas": True,
         "log_level": "debug",
     }
 
@@ -195,6 +198,7 @@ LEVELS = "one of debug, info, warning, error, critical"
             for value in ("0", "-1", "1,5", "5 USD", "$5", "nan", "inf", "1000000.01", "1e999999")
         ),
         ("SEEDANCE_ALLOW_PRIVATE_URLS", "perhaps", "true or false"),
+        ("SEEDANCE_PORTABLE_SCHEMAS", "gemini", "true or false"),
         ("SEEDANCE_LOG_LEVEL", "loud", LEVELS),
         *(
             ("SEEDANCE_ATTACHMENTS", value, "none, or a comma-separated list of preview and link")

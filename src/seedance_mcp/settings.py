@@ -168,6 +168,7 @@ class Settings(BaseSettings):
         validate_default=True,
         description="none, or a comma-separated list of preview and link",
     )
+    portable_schemas: bool = Field(default=False, description="true or false")
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)
     ] = Field("warning", description="one of debug, info, warning, error, critical")

@@ -12,6 +12,7 @@ from seedance_mcp.mcp_server._server import INSTRUCTIONS
 from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.models.model import load_models
 from seedance_mcp.settings import load_settings
+from tests.support.client import text
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +59,32 @@ async def test_the_schema_of_generate_video_is_the_models_key_by_key() -> None:
     rest = {key: value for key, value in schema.items() if key != "properties"}
     upstream = {key: value for key, value in MODEL.input_schema.items() if key != "properties"}
     assert rest == upstream | {"additionalProperties": False}
+
+
+async def test_a_portable_schema_says_an_enum_of_numbers_as_bounds_and_words() -> None:
+    portable = await listed(local_files=True, SEEDANCE_PORTABLE_SCHEMAS="true")
+    expected = await listed(local_files=True)
+    for tool in expected["tools"]:
+        # Google's own library cannot read it.
+        del tool["inputSchema"]["additionalProperties"]
+    duration = expected["tools"][0]["inputSchema"]["properties"]["duration"]
+    assert duration.pop("enum") == [5, 10]
+    duration |= {"minimum": 5, "maximum": 10}
+    duration["description"] = "Length of the clip in seconds. Default 5. Allowed: 5, 10."
+    assert portable == expected
+    compact = json.dumps(portable, separators=(",", ":"), ensure_ascii=False)
+    assert len(compact.encode()) <= 8192
+
+
+async def test_with_a_portable_schema_values_are_checked_against_the_models_own() -> None:
+    server = build_server(load_settings({"SEEDANCE_PORTABLE_SCHEMAS": "true"}))
+    arguments = {"prompt": "A lake.", "first_frame_image_url": "https://a.example/b.png"}
+    async with Client(server, mode="legacy") as client:
+        result = await client.call_tool("generate_video", {**arguments, "duration": 7})
+        misspelt = await client.call_tool("generate_video", {**arguments, "lenght": 5})
+    assert result.is_error
+    assert text(result) == "duration must be one of 5, 10. Nothing was charged."
+    assert text(misspelt).startswith("Unknown argument lenght. Valid arguments: ")
 
 
 def image_descriptions(listing: dict[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from importlib import import_module
@@ -60,6 +61,8 @@ def build_server(
         attachments=settings.attachments,
         local_files=local,
     )
+    if settings.portable_schemas:
+        tools = [replace(tool, portable=True) for tool in tools]
     tasks = job_tasks(tools[0], clock, kept=timedelta(days=settings.history_days))
     return SeedanceServer(tools, tasks, Resources(model), Prompts(model), open_service)
 

@@ -84,6 +84,23 @@ def hints(*, read_only: bool, destructive: bool, idempotent: bool) -> types.Tool
     )
 
 
+def portable_schema(part: Any) -> Any:
+    """Return a schema with bounds and words for every enum of numbers; Gemini's are of strings."""
+    if isinstance(part, list):
+        return [portable_schema(value) for value in cast("list[Any]", part)]
+    if not isinstance(part, Mapping):
+        return part
+    shown = {key: portable_schema(value) for key, value in cast("JSONObject", part).items()}
+    given: Any = shown.get("enum")
+    choices = cast("list[Any]", given) if isinstance(given, list) else []
+    if choices and all(type(value) in {int, float} for value in choices):
+        del shown["enum"]
+        words = f"Allowed: {', '.join(map(str, choices))}."
+        shown["description"] = f"{shown.get('description', '')} {words}".strip()
+        shown |= {"minimum": min(choices), "maximum": max(choices)}
+    return shown
+
+
 def _without_validations(part: Any) -> Any:
     """Copy a schema without the `validations` arrays at any depth."""
     if isinstance(part, Mapping):

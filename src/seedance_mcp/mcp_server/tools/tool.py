@@ -22,7 +22,7 @@ from seedance_mcp.mcp_server._lazy_service import Context, LazyService
 from seedance_mcp.mcp_server._progress import Notify
 from seedance_mcp.models.model import JSONObject
 
-from ._schemas import output_schema
+from ._schemas import output_schema, portable_schema
 
 if TYPE_CHECKING:
     from seedance_mcp.service.service import Service
@@ -79,17 +79,21 @@ class Tool:
 
     Attributes:
         teaches_clock: Whether its repeated calls show how long a client waits.
+        portable: Whether its input schema is listed as Google's libraries can read it.
     """
 
     definition: types.Tool
     answer: type[Answer]
     handle: Callable[[Call], Awaitable[types.Result]]
     teaches_clock: bool = False
+    portable: bool = False
 
     def listed(self) -> types.Tool:
         """Return the definition with the output schema, which the start does not wait for."""
-        closed = {**self.definition.input_schema, "additionalProperties": False}
-        schemas = {"input_schema": closed, "output_schema": output_schema(self.answer)}
+        schema = self.definition.input_schema
+        closed = {**schema, "additionalProperties": False}
+        shown = portable_schema(schema) if self.portable else closed
+        schemas = {"input_schema": shown, "output_schema": output_schema(self.answer)}
         return self.definition.model_copy(update=schemas)
 
     async def call(self, arguments: Mapping[str, Any], caller: Caller) -> types.Result:
