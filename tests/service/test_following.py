@@ -108,8 +108,11 @@ async def test_a_failure_that_was_followed_is_still_owed_to_the_same_call(tmp_pa
         run_simulator(run_seconds=10, outcome="fail") as simulator,
         open_server(simulator, tmp_path, **saving(tmp_path)) as client,
     ):
-        await generate(client, wait_seconds=0)
+        simulator.faults.append(Fault.delay("submit", 5))
+        with anyio.move_on_after(2):
+            await generate(client)
         await anyio.sleep(60)
+        assert polls(simulator) != []
         (job,) = await list_jobs(client)
         assert job["status"] == "failed"
         again = await generate(client)

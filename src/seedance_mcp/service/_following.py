@@ -6,6 +6,8 @@ takes over. Nothing here acknowledges a job or counts as an answer that says tha
 """
 
 import logging
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -65,7 +67,8 @@ class JobFollower:
     _given_up: BoundedDict[str, None] = field(
         default_factory=lambda: BoundedDict[str, None](MOST_LISTED_JOBS), init=False
     )
-    _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope, init=False)
+    _ending: bool = field(default=False, init=False)
+    _scopes: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope], init=False)
 
     def start(self) -> None:
         """Start looking for open jobs in the background."""
@@ -75,7 +78,7 @@ class JobFollower:
     def follow(self, job: Job) -> None:
         """Follow a job in the background if it is open and no process follows it yet."""
         request_id = job.request_id
-        if not self._enabled or self._scope.cancel_called or job.status not in OPEN:
+        if not self._enabled or self._ending or job.status not in OPEN:
             return
         if request_id is None or request_id in self._given_up or not self._is_young(job):
             return
@@ -85,10 +88,23 @@ class JobFollower:
 
     def shut_down(self) -> None:
         """Follow nothing any more."""
-        self._scope.cancel()
+        self._ending = True
+        for scope in self._scopes:
+            scope.cancel()
+
+    @contextmanager
+    def _until_shutdown(self) -> Generator[None, None, None]:
+        with anyio.CancelScope() as scope:
+            self._scopes.add(scope)
+            try:
+                if self._ending:
+                    scope.cancel()
+                yield
+            finally:
+                self._scopes.discard(scope)
 
     async def _run(self) -> None:
-        with self._scope:
+        with self._until_shutdown():
             await self._clock.sleep(START_SECONDS)
             while True:
                 try:
@@ -114,7 +130,7 @@ class JobFollower:
 
     async def _follow(self, job: Job, request_id: str) -> None:
         try:
-            with self._locks.try_lock(request_id) as locked:
+            with self._until_shutdown(), self._locks.try_lock(request_id) as locked:
                 if locked:
                     await self._wait_for_end(job, request_id)
         except Exception:
