@@ -64,17 +64,20 @@ def turn_upright(image: "Image.Image") -> "Image.Image":
 def flatten(image: "Image.Image") -> "Image.Image":
     """Return an image from `turn_upright` as a JPEG can hold it: of RGB, on white.
 
-    Of the file's metadata only the colour profile stays: no location, no camera, no comment.
+    Of the file's metadata only the colour profile stays: no location, no camera, no comment. The
+    given image is used up.
     """
     from PIL import Image
 
-    profile = image.info.get("icc_profile", b"")
+    given, profile = image, image.info.get("icc_profile", b"")
     if "A" in image.mode or "transparency" in image.info:
         layer = image if image.mode == "RGBA" else image.convert("RGBA")
         image = Image.new("RGB", layer.size, "white")
         image.paste(layer, mask=layer)
     elif image.mode != "RGB":
         image = _to_rgb(image, profile)
+    if image is not given:
+        given.close()  # callers may still refer to it, but its pixels take memory
     # A profile for grey or CMYK means nothing once the pixels are RGB.
     keep = profile[16:20] == b"RGB " and len(profile) <= MAX_PROFILE_BYTES
     image.info = {"icc_profile": profile} if keep else {}
