@@ -99,6 +99,29 @@ async def test_without_a_validator_a_drop_restarts_the_download(
     assert [request.range for request in host.requests] == [ALL, ALL]
 
 
+@pytest.mark.parametrize("status", [400, 403, 405, 412, 501])
+async def test_a_host_that_refuses_ranges_is_asked_for_the_whole_clip(
+    tmp_path: Path, status: int
+) -> None:
+    refused = Reply(status=status)
+    name, scene, host = await download(tmp_path, Reply(drop_after=HALF), refused, validators=TAGGED)
+    assert (tmp_path / name).read_bytes() == CLIP
+    assert [request.range for request in host.requests] == [ALL, (f"bytes={HALF}-", ETAG), ALL]
+    assert scene.time.pauses == [0.375]
+
+
+async def test_a_part_is_kept_where_its_link_is_refused_with_and_without_a_range(
+    tmp_path: Path,
+) -> None:
+    refused = Reply(status=403)
+    result, scene, host = await download(
+        tmp_path, Reply(drop_after=HALF), refused, refused, validators=TAGGED
+    )
+    assert result.startswith("127.0.0.1 refused the download (403)")
+    assert [request.range for request in host.requests] == [ALL, (f"bytes={HALF}-", ETAG), ALL]
+    assert HALF in scene.files.values()
+
+
 @pytest.mark.parametrize(
     "again", [Reply(ranges="ignored"), Reply(ranges="shifted"), Reply(status=416)]
 )

@@ -28,6 +28,8 @@ MIN_PROGRESS_BYTES = 64 * 1024  # an attempt that receives less counts as failed
 
 _RUNCOMFY = re.compile(r"([a-z0-9-]{1,63}\.)*runcomfy\.(net|com)")
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
+# What some hosts, and firewalls in front of them, answer to a range alone.
+_RANGE_REFUSED = {400, 403, 405, 406, 412, 417, 501}
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 OnBytes = Callable[[int, int | None], Awaitable[None]]
@@ -161,6 +163,9 @@ class Downloader:
                     # httpx decodes a redirect's host before it returns the response.
                     why = f"{one_line(url.host)} redirected to an invalid URL."
                     raise DownloadFailed(why) from error
+                if headers and response.status_code in _RANGE_REFUSED:
+                    headers = {}
+                    continue
                 if response.next_request is None:
                     _check_status(response)
                     yield response
