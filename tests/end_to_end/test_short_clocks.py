@@ -5,6 +5,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.abc import TaskGroup
+from mcp_types import CancelledNotification, CancelledNotificationParams
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
@@ -105,6 +106,18 @@ async def test_only_a_call_that_was_given_up_and_repeated_teaches_a_clock() -> N
         await client.generate(prompt="Something else.", wait_seconds=5)
         with anyio.move_on_after(5):
             await seconds_of(client)
+        assert await seconds_of(client) == WHOLE_WAIT
+
+
+async def test_a_cancel_of_a_call_that_was_answered_teaches_nothing() -> None:
+    async with open_client(long_job()) as client:
+        await client.generate(wait_seconds=5)
+        for number in range(20):  # Some clients send one after every call.
+            params = CancelledNotificationParams(request_id=number)
+            await client.mcp.session.send_notification(CancelledNotification(params=params))
+        began = anyio.current_time()
+        await client.generate(wait_seconds=30)
+        assert anyio.current_time() - began == pytest.approx(30, abs=0.1)
         assert await seconds_of(client) == WHOLE_WAIT
 
 
