@@ -51,7 +51,7 @@ async def test_a_local_image_must_keep_the_rules_about_its_aspect_ratio() -> Non
         (b"", "empty"),
         (b"root:x:0:0:root:/root:/bin/bash\n" * 9, "not an image"),
         (b"Private diary " * 9, "not an image"),
-        (b"P6 diary " * 9, "an image that cannot be read here"),
+        (b"P6 diary " * 9, f"an image that cannot be read here; {EXPORT}"),
         (HTML, "an HTML page"),
         (SVG, "an SVG, which has no pixels"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n" + bytes(99), "not an image"),
@@ -60,7 +60,8 @@ async def test_a_local_image_must_keep_the_rules_about_its_aspect_ratio() -> Non
         (make_image("PNG")[:-300], "a damaged PNG"),
         (JPEG[:40], "a damaged JPEG"),
         (heic(640, 480), f"a HEIC that cannot be read here; {EXPORT}"),
-        (b"\0\0\1\0" + bytes(99), "an image that cannot be read here"),
+        (b"\0\0\1\0" + bytes(99), f"an image that cannot be read here; {EXPORT}"),
+        (b"\xff\x0a" + bytes(99), f"an image that cannot be read here; {EXPORT}"),
     ],
 )
 async def test_a_file_that_is_not_an_image_is_refused_by_its_name(

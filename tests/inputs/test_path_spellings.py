@@ -107,8 +107,8 @@ async def test_a_missing_file_is_named_by_the_absolute_path_that_was_looked_for(
         assert await refusal(spelt) == f"{WRONG}{missing} does not exist."
     with chdir(tmp_path):
         assert await refusal("./in/../lake.jpg") == (
-            f"{WRONG}{tmp_path}/lake.jpg does not exist; pass an absolute path, as a relative one"
-            " begins at the server's folder."
+            f"{WRONG}{tmp_path}/lake.jpg does not exist; a relative path begins at the server's"
+            " folder, so pass an absolute one, or a URL that begins with https://."
         )
         write_image(tmp_path, b"Diary", "diary.jpg")
         assert await refusal("diary.jpg") == f"{WRONG}{tmp_path}/diary.jpg is not an image."
@@ -153,12 +153,19 @@ async def test_a_file_whose_name_looks_like_base64_is_read(tmp_path: Path) -> No
     assert await sent_image(path) == ("image/jpeg", JPEG)
 
 
+async def test_what_is_too_long_for_a_path_is_not_walked_along() -> None:
+    assert await refusal("./" * 20_000) == f"{WRONG}it has 40,000 characters, too many for a path."
+    long = data_uri(make_image("BMP")).partition(",")[2]
+    assert "put data:image/bmp;base64, in front of it" in await refusal(long)
+    assert "put data:image/jpeg;base64, in front of it" in await refusal("A" * 40_000)
+
+
 @pytest.mark.parametrize("brand", [b"heic", b"mif1", b"avif"])
 async def test_a_type_that_cannot_be_read_here_gets_a_remedy(brand: bytes, tmp_path: Path) -> None:
-    kind = {b"heic": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}[brand]
+    kind = {b"heic": "a HEIC", b"mif1": "a HEIF", b"avif": "an AVIF"}[brand]
     path = write_image(tmp_path, heic(640, 480, brand=brand), "IMG_0042.HEIC")
     remedy = "export it as JPEG or PNG and pass that file"
-    assert await refusal(path) == f"{WRONG}{path} is a {kind} that cannot be read here; {remedy}."
+    assert await refusal(path) == f"{WRONG}{path} is {kind} that cannot be read here; {remedy}."
 
 
 @given(st.text())

@@ -16,6 +16,9 @@ from ._spelling import base64_type, path_spellings
 MAX_FILE_BYTES = 100 * 1024 * 1024
 """The largest file that is read."""
 
+MAX_PATH_CHARACTERS = 32_767
+"""The longest path of any system: walking along a longer value could take hours."""
+
 MAX_COMPARED_FILES = 100_000
 """In how large a folder a file is looked for whose name only looks like the given one."""
 
@@ -29,20 +32,29 @@ def _path(value: str) -> Path:
         MissingFile: There is none.
         UnusableImage: There are several that look alike, or the value is not a path.
     """
+    if len(value) > MAX_PATH_CHARACTERS:
+        raise UnusableImage(
+            _base64_problem(value) or f"it has {len(value):,} characters, too many for a path"
+        )
     for name in chain.from_iterable(map(_names, path_spellings(value))):
         with suppress(OSError, RuntimeError, ValueError):
             # strict: a missing file, or a loop of links, raises here.
             return Path(name).expanduser().resolve(strict=True)
-    if media_type := base64_type(value):
-        raise UnusableImage(
-            f"it is base64 alone; put data:{media_type};base64, in front of it, or pass the"
-            " absolute path of a file"
-        )
+    if reason := _base64_problem(value):
+        raise UnusableImage(reason)
     path = _absolute(value)
     with suppress(OSError, RuntimeError, ValueError):
         if found := _look_alike(path):
             return found.resolve(strict=True)
     raise MissingFile(f"{one_line(str(path), 200)} does not exist{_relative_hint(value)}")
+
+
+def _base64_problem(value: str) -> str | None:
+    media_type = base64_type(value)
+    return media_type and (
+        f"it is base64 alone; put data:{media_type};base64, in front of it, or pass the absolute"
+        " path of a file"
+    )
 
 
 def _look_alike(path: Path) -> Path | None:
@@ -99,7 +111,10 @@ def _cleaned(value: str) -> Path:
 def _relative_hint(value: str) -> str:
     if _cleaned(value).is_absolute():
         return ""
-    return "; pass an absolute path, as a relative one begins at the server's folder"
+    return (
+        "; a relative path begins at the server's folder, so pass an absolute one, or a URL that"
+        " begins with https://"
+    )
 
 
 def read_regular_file(value: str) -> bytes:

@@ -52,8 +52,8 @@ _FORMATS = (
     *("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"),
     *("JPEG2000", "ICO", "PSD", "PPM"),
 )
-# A phone's types, which Pillow reads with a plugin or not at all.
-_SELDOM_READ = frozenset({"a HEIC", "a HEIF", "a AVIF"})
+# These cannot be read if they are damaged; others, such as HEIC or raw photos, may be whole.
+_ALWAYS_READ = frozenset({"a JPEG", "a PNG", "a WebP", "a GIF", "a BMP"})
 
 
 class OneAtATime:
@@ -136,7 +136,7 @@ def _prepare(
     content = sha256(data).hexdigest()
     known = _read_known_header(data)
     check_rules(rules, known)
-    image = _open(data, f"a {known.kind}" if known else "an image", rules)
+    image = _open(data, _with_article(known), rules)
     header = _header(image, known)
     check_rules(rules, header)
     check_cancelled()
@@ -146,6 +146,7 @@ def _prepare(
     if stripped is not None and _is_plain(image, stripped):
         media_type = SENT_AS_STORED[header.kind]
         if len(stripped) <= max_uri_bytes(media_type):
+            header = replace(header, sideways=False, turned=False)
             check_rules(rules, header, len(stripped))
             return encode_uri(media_type, stripped), header, content
     png = data if header.kind == "PNG" and len(data) <= MAX_URI_CHARACTERS else None
@@ -184,6 +185,12 @@ def _convert(
     return encode_uri("image/jpeg", data), header
 
 
+def _with_article(header: Header | None) -> str:
+    if header is None:
+        return "an image"
+    return f"{'an' if header.kind[0] in 'AEIO' else 'a'} {header.kind}"
+
+
 def _header(image: "Image.Image", known: Header | None) -> Header:
     header = known or Header(kind=str(image.format), width=0, height=0)
     return replace(header, width=image.width, height=image.height)
@@ -210,7 +217,7 @@ def _open(data: bytes, kind: str, rules: Sequence[ImageRule]) -> "Image.Image":
         message = next((rule.message for rule in pixels), "It has too many pixels.")
         raise RuleViolated(f"{message} It is a decompression bomb.") from None
     except pillow_errors():
-        remedy = "; export it as JPEG or PNG and pass that file" if kind in _SELDOM_READ else ""
+        remedy = "" if kind in _ALWAYS_READ else "; export it as JPEG or PNG and pass that file"
         raise NotAnImage(f"{kind} that cannot be read here{remedy}") from None
 
 

@@ -47,7 +47,7 @@ def path_spellings(value: str) -> tuple[str, ...]:
     text = trimmed(value)
     # On Windows, backslashes separate folders.
     unescaped = text if os.sep == "\\" else _ESCAPED.sub(r"\1", text)
-    return tuple(dict.fromkeys((value, text, unescaped)))
+    return tuple(name for name in dict.fromkeys((value, text, unescaped)) if name)
 
 
 def scheme(value: str) -> str:
@@ -72,7 +72,8 @@ def base64_type(value: str) -> str | None:
     """Return the media type of an image whose base64 a value is, without `data:`; else None."""
     text = trimmed(value)
     head = _BASE64_HEAD.match(text)
-    body = text[head.end() if head else 0 :][:_MOST_MATCHED_CHARACTERS]
+    at = head.end() if head else 0
+    body = text[at : at + _MOST_MATCHED_CHARACTERS]
     if not _BASE64.fullmatch(body) or len(body) < _MIN_BASE64_CHARACTERS:
         return None
     letters = "".join(body.split()).replace("-", "+").replace("_", "/")[:48]
