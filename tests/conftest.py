@@ -4,10 +4,14 @@ import gc
 import signal
 import sys
 from collections.abc import Generator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+from seedance_mcp.text import valid
 
 from .support.server_process import FreshServers, Servers
 from .support.virtual_time import VirtualTimeLoop
@@ -57,6 +61,16 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     """Return the backend of async tests: asyncio, on a virtual clock if the test is marked so."""
     virtual = request.node.get_closest_marker("virtual_time")
     return "asyncio", {"loop_factory": VirtualTimeLoop} if virtual else {}
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Generator[Path, None, None]:
+    """Yield a folder whose path is UTF-8, as that of a local image must be to be sent as JSON."""
+    if valid(str(tmp_path)) == str(tmp_path):
+        yield tmp_path
+    else:
+        with TemporaryDirectory(dir=Path(__file__).parent) as folder:
+            yield Path(folder)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,7 +7,7 @@ import pytest
 from mcp_types import CallToolResult
 
 from seedance_mcp.simulator.behaviour import Behaviour
-from tests.support.client import ToolClient, open_client, structured, text
+from tests.support.client import ToolClient, open_client, saved_file, structured, text
 from tests.support.task_client import TaskPolling
 from tests.support.wording import TELL_SAVED
 
@@ -18,13 +18,14 @@ NEXT_CALL = re.compile(
 )
 
 
-async def made_by_next_steps(client: ToolClient, *, shown: str) -> list[str]:
+async def made_by_next_steps(client: ToolClient, folder: Path, *, shown: str) -> list[str]:
     """Make a clip as an agent that follows only `next_step`, and return its calls.
 
     The agent never pauses between two calls.
 
     Args:
         client: The client.
+        folder: Where its server saves clips.
         shown: What the agent sees of an answer, `text` or `structure`.
     """
     calls, result = ["generate_video"], await client.generate()
@@ -34,13 +35,10 @@ async def made_by_next_steps(client: ToolClient, *, shown: str) -> list[str]:
         result = await client.call(tool, request_id=request_id, **arguments)
         calls.append(tool)
         assert len(calls) < 10, calls
-    assert _is_clip(structured(result)["saved_to"])
+    saved = saved_file(structured(result)["saved_to"], folder)
+    assert saved.read_bytes()[4:8] == b"ftyp"
     assert _next_step(result, shown).startswith(TELL_SAVED)
     return calls
-
-
-def _is_clip(path: str) -> bool:
-    return Path(path).read_bytes()[4:8] == b"ftyp"
 
 
 def _next_step(result: CallToolResult, shown: str) -> str:
@@ -70,7 +68,7 @@ async def test_an_agent_that_follows_next_step_has_its_file_after_few_calls(
     behaviour: Behaviour, calls: list[str], shown: str, tmp_path: Path
 ) -> None:
     async with open_client(behaviour, output_dir=tmp_path) as client:
-        assert await made_by_next_steps(client, shown=shown) == calls
+        assert await made_by_next_steps(client, tmp_path, shown=shown) == calls
         assert len(client.simulator.accepted) == 1
 
 
@@ -83,7 +81,7 @@ async def test_with_auto_download_the_file_takes_no_call_of_its_own(
 ) -> None:
     behaviour = Behaviour(run_seconds=seconds)
     async with open_client(behaviour, output_dir=tmp_path, auto_download=True) as client:
-        assert await made_by_next_steps(client, shown="text") == calls
+        assert await made_by_next_steps(client, tmp_path, shown="text") == calls
 
 
 @pytest.mark.parametrize("seconds", [20, 120, 1200])
@@ -97,7 +95,7 @@ async def test_with_tasks_and_auto_download_one_call_makes_the_file(
         output_dir=tmp_path,
         auto_download=True,
     ) as client:
-        assert await made_by_next_steps(client, shown="text") == ["generate_video"]
+        assert await made_by_next_steps(client, tmp_path, shown="text") == ["generate_video"]
         assert len(client.simulator.accepted) == 1
 
 
@@ -109,4 +107,7 @@ async def test_with_tasks_alone_the_file_takes_a_second_call(
     async with open_client(
         behaviour, mode="auto", extensions=knowing, output_dir=tmp_path
     ) as client:
-        assert await made_by_next_steps(client, shown="text") == ["generate_video", "get_result"]
+        assert await made_by_next_steps(client, tmp_path, shown="text") == [
+            "generate_video",
+            "get_result",
+        ]

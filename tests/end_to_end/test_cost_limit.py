@@ -1,5 +1,6 @@
 """`SEEDANCE_MAX_COST_USD_PER_DAY`: the most that 24 hours may cost, checked before submitting."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -279,7 +280,7 @@ def _make_older(ledger: Path) -> None:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("PRAGMA user_version = 2")
-        connection.execute("ATTACH ? AS newer", (str(newer),))
+        connection.execute("ATTACH ? AS newer", (os.fsencode(newer),))
         rows = connection.execute("PRAGMA main.table_info(jobs)")
         columns: list[str] = [row[1] for row in rows]
         renamed = {"owner": "token_hash", "delivered": "acknowledged_by != '[]'"}

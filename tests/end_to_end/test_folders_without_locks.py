@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from seedance_mcp.simulator.faults import Fault
+from seedance_mcp.text import valid
 from tests.support.client import structured, text
 from tests.support.file_systems import CAN_FORBID_LOCKS, run_without_locks
 from tests.support.restarting_server import generate, list_jobs, open_server, run_simulator
@@ -32,8 +33,9 @@ def test_nothing_is_bought_where_sqlite_cannot_lock(error: int, tmp_path: Path) 
                 told = await call()
                 assert told.is_error
                 assert text(told) == (
-                    f"The ledger {tmp_path / 'ledger.db'} cannot be used: its folder has no file"
-                    " locks; set SEEDANCE_STATE_DIR to a folder on a disk of this machine."
+                    f"The ledger {valid(str(tmp_path / 'ledger.db'))} cannot be used:"
+                    " its folder has no file locks;"
+                    " set SEEDANCE_STATE_DIR to a folder on a disk of this machine."
                     " Nothing was charged."
                 )
             assert simulator.accepted == []
@@ -49,12 +51,15 @@ def test_clips_are_bought_and_downloaded_where_only_our_own_locks_fail(
     async def body() -> None:
         async with (
             run_simulator() as simulator,
-            open_server(simulator, tmp_path / "state", auto_download=True) as one,
+            open_server(
+                simulator, tmp_path / "state", auto_download=True, output_dir=tmp_path / "videos"
+            ) as one,
             open_server(simulator, tmp_path / "state") as other,
         ):
             made = structured(await generate(one, wait_seconds=50))
             assert made["status"] == "completed"
-            assert Path(made.get("saved_to") or "").is_file() is (error not in HELD)  # noqa: ASYNC240 - a test
+            names = [file.name for file in (tmp_path / "videos").glob("*.mp4")]
+            assert names == ([] if error in HELD else [Path(made["saved_to"]).name])
             assert [job["request_id"] for job in await list_jobs(other)] == [made["request_id"]]
         assert len(simulator.accepted) == 1
 

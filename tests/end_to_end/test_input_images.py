@@ -98,8 +98,9 @@ async def test_a_valid_image_passes_and_advice_comes_with_the_answer(tmp_path: P
 
 async def test_a_local_image_is_sent_in_the_request_and_recorded_as_a_hash(
     tmp_path: Path,
+    image_folder: Path,
 ) -> None:
-    good = image(tmp_path, 640, 480)
+    good = image(image_folder, 640, 480)
     with anyio.fail_after(TIMEOUT_SECONDS):
         async with (
             running() as simulator,
@@ -126,9 +127,9 @@ async def test_a_local_file_is_rejected_if_local_files_are_off(tmp_path: Path) -
 
 
 async def test_a_file_that_is_not_an_image_never_leaves_this_machine(
-    servers: Servers, tmp_path: Path
+    servers: Servers, tmp_path: Path, image_folder: Path
 ) -> None:
-    secret = tmp_path / "secret.png"
+    secret = image_folder / "secret.png"
     secret.write_text("not an image, but a secret")
     async with running() as simulator:
         env = account(simulator, tmp_path)
@@ -151,9 +152,9 @@ def imported(log: Path) -> set[str]:
 
 
 async def test_a_server_imports_pillow_only_to_open_a_local_image_and_pyav_never(
-    tmp_path: Path,
+    tmp_path: Path, image_folder: Path
 ) -> None:
-    good, log = image(tmp_path, 640, 480), tmp_path / "log"
+    good, log = image(image_folder, 640, 480), tmp_path / "log"
     async with running() as simulator:
         env = account(
             simulator,

@@ -1,5 +1,6 @@
 """A model that takes lists of files works without a line of code of its own."""
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -54,11 +55,13 @@ def published(simulator: Simulator, folder: Path, data: bytes, name: str = "lake
     return simulator.publish(Path(write_image(folder, data, name)))
 
 
-async def test_a_list_of_a_url_a_file_and_a_data_uri_makes_a_clip(tmp_path: Path) -> None:
+async def test_a_list_of_a_url_a_file_and_a_data_uri_makes_a_clip(
+    tmp_path: Path, image_folder: Path
+) -> None:
     async with connect(tmp_path) as (client, simulator):
         images = [
-            published(simulator, tmp_path, IMAGE),
-            write_image(tmp_path, IMAGE, "local.png"),
+            published(simulator, image_folder, IMAGE),
+            write_image(image_folder, IMAGE, "local.png"),
             data_uri(IMAGE),
         ]
         arguments = {"prompt": PROMPT, "images": images}
@@ -74,12 +77,14 @@ async def test_a_list_of_a_url_a_file_and_a_data_uri_makes_a_clip(tmp_path: Path
 
 
 @pytest.mark.parametrize("as_string", [False, True])
-async def test_a_refusal_names_the_item_of_the_list(tmp_path: Path, *, as_string: bool) -> None:
+async def test_a_refusal_names_the_item_of_the_list(
+    tmp_path: Path, image_folder: Path, *, as_string: bool
+) -> None:
     async with connect(tmp_path) as (client, simulator):
-        url = published(simulator, tmp_path, IMAGE)
-        images: object = [url, write_image(tmp_path, SMALL)]
+        url = published(simulator, image_folder, IMAGE)
+        images: object = [url, write_image(image_folder, SMALL)]
         if as_string:
-            images = f'["{url}", "{tmp_path}/lake.jpg"]'
+            images = json.dumps(images)
         result = await client.call_tool("generate_video", {"prompt": PROMPT, "images": images})
     assert (result.is_error, simulator.accepted) == (True, [])
     assert text(result) == (

@@ -6,6 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from seedance_mcp.text import valid
 from tests.support.client import structured, text
 from tests.support.restarting_server import generate, list_jobs, open_server, run_simulator
 
@@ -54,8 +55,9 @@ async def test_nothing_is_bought_while_the_whole_folder_is_away(
             refused = await generate(client, prompt="Another.")
             assert refused.is_error
             assert text(refused) == (
-                f"The folder of the ledger {state / 'ledger.db'} is away, or is another one: bring"
-                " it back, or restart the server to begin a new ledger. Nothing was charged."
+                f"The folder of the ledger {valid(str(state / 'ledger.db'))} is away, or is another"
+                " one: bring it back, or restart the server to begin a new ledger. Nothing was"
+                " charged."
             )
         assert len(simulator.accepted) == 1
         if other_folder:

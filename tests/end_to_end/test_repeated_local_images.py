@@ -48,9 +48,9 @@ async def open_both(folder: Path) -> AsyncGenerator[tuple[Simulator, Client], No
     "image", [PNG, CONVERTED, rotated(6)], ids=["sent as it is", "converted", "turned"]
 )
 async def test_a_repeated_call_gets_its_job_although_its_image_is_gone(
-    image: bytes, tmp_path: Path
+    image: bytes, tmp_path: Path, image_folder: Path
 ) -> None:
-    lake = tmp_path / "lake.img"
+    lake = image_folder / "lake.img"
     lake.write_bytes(image)
     async with run_simulator(run_seconds=60) as simulator:
         async with open_server(simulator, tmp_path / "state", local_files=True) as client:
@@ -69,8 +69,9 @@ async def test_a_repeated_call_gets_its_job_although_its_image_is_gone(
 
 async def test_the_same_image_elsewhere_is_the_same_wish_and_a_changed_one_is_new(
     tmp_path: Path,
+    image_folder: Path,
 ) -> None:
-    lake, copy = tmp_path / "lake.png", tmp_path / "copy.png"
+    lake, copy = image_folder / "lake.png", image_folder / "copy.png"
     lake.write_bytes(PNG)
     copy.write_bytes(PNG)
     async with open_both(tmp_path) as (simulator, client):
@@ -88,8 +89,9 @@ async def test_the_same_image_elsewhere_is_the_same_wish_and_a_changed_one_is_ne
 
 async def test_one_image_spelt_in_several_ways_is_one_wish_also_once_it_is_gone(
     tmp_path: Path,
+    image_folder: Path,
 ) -> None:
-    lake = tmp_path / "Tom\u2019s lake 9.41\u202fAM.png"
+    lake = image_folder / "Tom\u2019s lake 9.41\u202fAM.png"
     lake.write_bytes(PNG)
     plain = str(lake).replace("\u2019", "'").replace("\u202f", " ")
     spelt = (str(lake), plain, f" {plain}\n", f'"{lake}"', plain.replace(" ", "\\ "), lake.as_uri())
@@ -134,9 +136,9 @@ NO_IMAGES: dict[str, Callable[[Path], object]] = {
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @pytest.mark.parametrize("replaced", NO_IMAGES.values(), ids=NO_IMAGES)
 async def test_a_repeated_call_gets_its_job_although_no_readable_file_is_left(
-    replaced: Callable[[Path], object], tmp_path: Path
+    replaced: Callable[[Path], object], tmp_path: Path, image_folder: Path
 ) -> None:
-    lake = tmp_path / "lake.png"
+    lake = image_folder / "lake.png"
     lake.write_bytes(PNG)
     async with open_both(tmp_path) as (simulator, client):
         bought, _ = await buy(client, str(lake))
@@ -153,9 +155,9 @@ async def test_a_repeated_call_gets_its_job_although_no_readable_file_is_left(
     ids=["another image", "no image", "a damaged image"],
 )
 async def test_a_changed_image_never_gets_an_earlier_job_back(
-    changed: bytes, bought: int, tmp_path: Path
+    changed: bytes, bought: int, tmp_path: Path, image_folder: Path
 ) -> None:
-    lake = tmp_path / "lake.png"
+    lake = image_folder / "lake.png"
     lake.write_bytes(PNG)
     async with open_both(tmp_path) as (simulator, client):
         await buy(client, str(lake))
@@ -174,8 +176,10 @@ async def test_data_without_bytes_is_refused_and_gets_no_job_of_other_data(tmp_p
         assert len(simulator.accepted) == 1
 
 
-async def test_of_two_images_the_one_that_is_there_must_be_the_same(tmp_path: Path) -> None:
-    first, last = tmp_path / "first.png", tmp_path / "last.png"
+async def test_of_two_images_the_one_that_is_there_must_be_the_same(
+    tmp_path: Path, image_folder: Path
+) -> None:
+    first, last = image_folder / "first.png", image_folder / "last.png"
     first.write_bytes(PNG)
     last.write_bytes(PNG)
     async with open_both(tmp_path) as (simulator, client):
@@ -191,8 +195,9 @@ async def test_of_two_images_the_one_that_is_there_must_be_the_same(tmp_path: Pa
 
 async def test_a_job_of_an_older_version_is_found_by_the_image_as_it_was_sent(
     tmp_path: Path,
+    image_folder: Path,
 ) -> None:
-    lake = tmp_path / "lake.png"
+    lake = image_folder / "lake.png"
     lake.write_bytes(PNG)
     async with run_simulator(run_seconds=60) as simulator:
         async with open_server(simulator, tmp_path / "state", local_files=True) as client:

@@ -18,6 +18,7 @@ from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
+from seedance_mcp.text import valid
 
 from .quick_client import QuickClient
 from .small_clip import render_small_clip
@@ -122,6 +123,13 @@ async def open_mcp_client(
             server, mode=mode, extensions=extensions, message_handler=message_handler
         ) as client:
             yield client
+
+
+def saved_file(shown: str, folder: Path) -> Path:
+    """Return the file in a folder that an answer names, also where its path is not UTF-8."""
+    file = folder / Path(shown).name
+    assert shown == valid(str(file))
+    return file
 
 
 def text(result: CallToolResult) -> str:
