@@ -18,7 +18,7 @@ demo: .venv/.synced ## make a simulated clip; needs no account
 	$(RUN) seedance-mcp demo
 
 # In memory where there is room, since each purchase waits for the disk several times.
-test stress odd-folders: export TMPDIR := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 4000000 { print $$6 }')
+test stress odd-folders test-lowest: export TMPDIR := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 4000000 { print $$6 }')
 
 STRESSED = tests/cli/test_demo.py tests/end_to_end/test_crossing_cancellations.py \
 	tests/end_to_end/test_misleading_answers.py \
