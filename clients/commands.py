@@ -75,6 +75,7 @@ def opencode(scene: Scene) -> Invocation:
         "options": {"baseURL": f"{scene.model.url}/v1", "apiKey": "none"},
         "models": {"stand-in": {"tool_call": True}},
     }
+    options = ["--model", "stand-in/stand-in", "--title", "A clip", "--pure"]
     command, env = [scene.server["command"]], dict(scene.server_env)
     config = {
         "provider": {"stand-in": provider},
@@ -83,7 +84,7 @@ def opencode(scene: Scene) -> Invocation:
         "share": "disabled",
     }
     return Invocation(
-        command=[_path("opencode"), "run", "--model", "stand-in/stand-in", PROMPT],
+        command=[_path("opencode"), "run", *options, PROMPT],
         env={"OPENCODE_DISABLE_MODELS_FETCH": "1"},
         files={".config/opencode/opencode.json": json.dumps(config)},
     )

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conformance.common import ROOT, SEEDANCE_MCP, settings
+from conformance.common import ROOT, SEEDANCE_MCP, refusing_url, settings
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
 
@@ -55,12 +55,14 @@ class Scene:
         simulator: RunComfy.
         model: The model.
         server_env: The environment of the server.
+        nowhere: The URL of a proxy that refuses every connection.
     """
 
     home: Path
     simulator: Simulator
     model: StandIn
     server_env: Mapping[str, str]
+    nowhere: str
 
     @property
     def server(self) -> dict[str, object]:
@@ -81,10 +83,12 @@ class Scene:
 
     @property
     def client_env(self) -> dict[str, str]:
-        """Return the environment of a client, which has no key and no settings of a user."""
+        """Return the environment of a client, which reaches this machine only and has no key."""
         path = os.pathsep.join([str(NODE / ".bin"), os.environ["PATH"]])
         kept = {name: os.environ[name] for name in ("LANG", "LC_ALL") if name in os.environ}
-        return kept | {"PATH": path, "HOME": str(self.home), "NO_PROXY": "127.0.0.1"}
+        # Some would ask for updates, plugins or lists of models.
+        proxies = {"HTTPS_PROXY": self.nowhere, "HTTP_PROXY": self.nowhere, "NO_PROXY": "127.0.0.1"}
+        return kept | proxies | {"PATH": path, "HOME": str(self.home)}
 
     def paid(self) -> int:
         """Return how many paid requests reached RunComfy."""
@@ -100,7 +104,11 @@ class Scene:
 async def opened_scene(server_env: Mapping[str, str]) -> AsyncGenerator[Scene]:
     """Open a scene, with these settings of the server."""
     behaviour = Behaviour(queue_seconds=QUEUE_SECONDS, run_seconds=RUN_SECONDS, render="eager")
-    with tempfile.TemporaryDirectory() as folder, stand_in_model(CLIP) as model:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        stand_in_model(CLIP) as model,
+        refusing_url() as nowhere,
+    ):
         async with running(behaviour) as simulator:
             ours = settings(str(Path(folder, "state")), simulator.url)
             ours |= {"RUNCOMFY_API_TOKEN": simulator.token, "HOME": folder}
@@ -110,4 +118,5 @@ async def opened_scene(server_env: Mapping[str, str]) -> AsyncGenerator[Scene]:
                 simulator=simulator,
                 model=model,
                 server_env=ours | {"PATH": os.environ["PATH"]},
+                nowhere=nowhere,
             )

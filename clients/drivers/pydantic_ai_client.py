@@ -15,7 +15,9 @@ async def main() -> None:
     """Make a clip."""
     task = read_task()
     provider = OpenAIProvider(base_url=f"{task.model_url}/v1", api_key="none")
-    server = MCPToolset[None](StdioTransport(task.command, [], env=task.env))
+    # The default of 5 seconds may be too short on a machine that runs other tests.
+    transport = StdioTransport(task.command, [], env=task.env)
+    server = MCPToolset[None](transport, init_timeout=30)
     agent = Agent(OpenAIChatModel("stand-in", provider=provider), toolsets=[server])
     await agent.run(task.prompt)
 
