@@ -93,6 +93,7 @@ docs/clip.webp: docs/clip.py .venv/.synced ## make the animation of the README a
 	npm install --prefix .conformance --no-package-lock --no-audit --no-fund --loglevel=error
 	touch $@
 
+.PRECIOUS: .clients/%/.installed
 .clients/%/.installed: clients/drivers/%.txt $(UV)
 	$(UV) venv --quiet --allow-existing .clients/$*
 	VIRTUAL_ENV=.clients/$* $(UV) pip install --quiet --upgrade --requirement $<
