@@ -141,7 +141,8 @@ async def test_calls_that_give_up_behind_a_file_that_hangs_leave_no_threads() ->
         for _ in range(9):
             with anyio.move_on_after(0.05):
                 await one_at_a_time.run(hang)
-        assert threading.active_count() == before
+        # Fewer, where a thread that was idle from before has ended.
+        assert threading.active_count() <= before
     finally:
         go_on.set()
 
