@@ -1,7 +1,7 @@
 """Cases of a test of which most belong to the stress run."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,7 +14,7 @@ def some(cases: Iterable[Any], *, every: int) -> list[Any]:
     """
     parameters: list[Any] = []
     for number, case in enumerate(cases):
-        values: tuple[Any, ...] = case if isinstance(case, tuple) else (case,)
+        values = cast("tuple[Any, ...]", case if isinstance(case, tuple) else (case,))
         marks = [pytest.mark.stress] if number % every else []
         parameters.append(pytest.param(*values, marks=marks))
     return parameters
