@@ -75,6 +75,21 @@ def _session(context: Context) -> str | None:
     return None if modern else context.request.headers.get(MCP_SESSION_ID_HEADER)
 
 
+def _handlers(resources: Resources, prompts: Prompts) -> dict[str, Any]:
+    """Return what answers requests about resources and prompts, by the SDK's names for it."""
+    return {
+        "on_list_resources": resources.list,
+        "on_list_resource_templates": resources.list_templates,
+        "on_read_resource": resources.read,
+        "on_subscribe_resource": resources.subscribe,
+        "on_unsubscribe_resource": resources.unsubscribe,
+        "on_subscriptions_listen": partial(checked_listen, resources.subscriptions.listen),
+        "on_list_prompts": prompts.list,
+        "on_get_prompt": prompts.get,
+        "on_completion": partial(complete, prompts.offered),
+    }
+
+
 class SeedanceServer(Server[LazyService]):
     """The SDK's server with our tools, which can also be asked to finish its calls.
 
@@ -108,15 +123,7 @@ class SeedanceServer(Server[LazyService]):
             instructions=INSTRUCTIONS,
             lifespan=self._running,
             on_list_tools=self._list_tools,
-            on_list_resources=resources.list,
-            on_list_resource_templates=resources.list_templates,
-            on_read_resource=resources.read,
-            on_subscribe_resource=resources.subscribe,
-            on_unsubscribe_resource=resources.unsubscribe,
-            on_subscriptions_listen=partial(checked_listen, resources.subscriptions.listen),
-            on_list_prompts=prompts.list,
-            on_get_prompt=prompts.get,
-            on_completion=partial(complete, prompts.offered),
+            **_handlers(resources, prompts),
         )
         self._subscriptions = resources.subscriptions
         self._open_service = open_service

@@ -97,9 +97,7 @@ def _service(
         model=model,
         preflight=_preflight(options),
         prices=PriceList(client, model, store, tasks),
-        limits=SpendingLimits(
-            jobs_per_hour=settings.max_jobs_per_hour, usd_per_day=settings.max_cost_usd_per_day
-        ),
+        limits=_limits(settings),
         store=store,
         tracker=tracker,
         submissions=Submissions(client, store, announce, tasks, clock),
@@ -111,6 +109,12 @@ def _service(
             store, tracker, waiter, downloads, locks, tasks, clock, _enabled=follows
         ),
         clock=clock,
+    )
+
+
+def _limits(settings: Settings) -> SpendingLimits:
+    return SpendingLimits(
+        jobs_per_hour=settings.max_jobs_per_hour, usd_per_day=settings.max_cost_usd_per_day
     )
 
 
