@@ -1,5 +1,6 @@
 """A client whose own clock is shorter than the wait: the server learns it, and answers in time."""
 
+from functools import partial
 from typing import Any
 
 import anyio
@@ -9,7 +10,8 @@ from mcp_types import CancelledNotification, CancelledNotificationParams
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
-from tests.support.client import ToolClient, open_client, structured
+from tests.support.client import ToolClient, open_client, structured, text
+from tests.support.image_host import Page, serve_images
 from tests.support.task_client import TaskPolling, start_task
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -158,6 +160,41 @@ async def test_a_download_ends_within_a_learned_clock_too() -> None:
         late = await client.call("get_result", request_id=request_id, download=True)
         assert anyio.current_time() - began == pytest.approx(4, abs=0.1)
         assert structured(late)["next_step"].startswith("It is not complete yet (0 bytes): call ")
+
+
+@pytest.mark.parametrize("download", [False, True])
+async def test_a_slow_result_is_given_up_within_a_learned_clock(*, download: bool) -> None:
+    async with open_client(Behaviour(run_seconds=8)) as client:
+        await give_up(client, 5)
+        request_id = (await repeat(client))["request_id"]
+        client.simulator.faults.append(Fault.delay("result", 15))
+        began = anyio.current_time()
+        late = await client.call("get_result", request_id=request_id, download=download)
+        assert anyio.current_time() - began == pytest.approx(4, abs=0.1)
+        assert text(late) == "RunComfy has not answered yet. This request was free."
+
+
+async def test_a_client_that_cancels_gets_its_job_while_the_host_of_its_image_is_silent() -> None:
+    settings: dict[str, Any] = {"check_images": True, "allow_private_urls": True}
+    async with (
+        serve_images(image=Page(hangs=True, length="none")) as host,
+        open_client(long_job(), **settings) as client,
+    ):
+        image = {"first_frame_image_url": host.url()}
+        await give_up(client, 4, **image)
+        began = anyio.current_time()
+        again = structured(await client.generate(**image))
+        assert anyio.current_time() - began < 3.2
+        assert [job.request_id for job in client.simulator.accepted] == [again["request_id"]]
+
+
+async def test_calls_for_another_clip_each_repeat_nothing() -> None:
+    async with open_client(long_job()) as client, anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(partial(client.generate, force_new=True))
+            await anyio.sleep(10)
+        assert await seconds_of(client) == WHOLE_WAIT
+    assert len(client.simulator.accepted) == 3
 
 
 async def test_a_call_that_is_answered_with_a_task_teaches_no_clock() -> None:

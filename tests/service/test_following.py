@@ -90,6 +90,27 @@ async def test_a_job_is_followed_until_runcomfy_says_no(status: int, tmp_path: P
         assert len(polls(simulator)) == 1
 
 
+async def test_another_refusal_or_a_later_answer_does_not_keep_a_clip_from_being_saved(
+    tmp_path: Path,
+) -> None:
+    async with (
+        run_simulator(run_seconds=60) as simulator,
+        open_server(simulator, tmp_path, **saving(tmp_path)) as client,
+    ):
+        refusal = b'{"detail": "no"}'
+        simulator.faults.append(Fault.answer("status", 422, body=refusal))
+        await generate(client, wait_seconds=0)
+        await anyio.sleep(400)
+        assert len(clips(tmp_path)) == 1
+        simulator.faults.append(Fault.answer("status", 401, body=refusal))
+        made = structured(await generate(client, prompt="Rain.", wait_seconds=0))
+        await anyio.sleep(10)
+        asked = {"request_id": made["request_id"], "wait_seconds": 0}
+        assert structured(await client.call_tool("check_status", asked))["status"] == "in_progress"
+        await anyio.sleep(100)
+        assert len(clips(tmp_path)) == 2
+
+
 async def test_a_job_that_never_ends_is_followed_ever_less_for_two_days(tmp_path: Path) -> None:
     async with run_simulator(run_seconds=100 * HOUR) as simulator:
         async with open_server(simulator, tmp_path, **saving(tmp_path)) as client:

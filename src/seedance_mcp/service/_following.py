@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import inf
 
 import anyio
 from anyio.abc import TaskGroup
@@ -34,6 +35,9 @@ START_SECONDS = 3.0
 
 LOOK_SECONDS = 15.0
 """The pause until the ledger is looked through again, for what other processes left."""
+
+TRY_AGAIN_SECONDS = 300.0
+"""When a job is followed again about which RunComfy refused to answer, though it may know it."""
 
 FOLLOWED_FOR = timedelta(hours=48)
 """How long after a job was begun it is followed."""
@@ -63,9 +67,9 @@ class JobFollower:
     # Otherwise it does nothing at all.
     _enabled: bool
     _followed: set[str] = field(default_factory=set[str], init=False)
-    # What this process does not follow any more, by request id.
-    _given_up: BoundedDict[str, None] = field(
-        default_factory=lambda: BoundedDict[str, None](MOST_LISTED_JOBS), init=False
+    # When what could not be followed to its end is followed again, by request id.
+    _next_try: BoundedDict[str, float] = field(
+        default_factory=lambda: BoundedDict[str, float](MOST_LISTED_JOBS), init=False
     )
     _ending: bool = field(default=False, init=False)
     _scopes: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope], init=False)
@@ -75,12 +79,17 @@ class JobFollower:
         if self._enabled:
             self._tasks.start_soon(self._run)
 
-    def follow(self, job: Job) -> None:
-        """Follow a job in the background if it is open and no process follows it yet."""
+    def follow(self, job: Job, *, answered: bool = False) -> None:
+        """Follow a job in the background if it is open and no process follows it yet.
+
+        `answered` says that RunComfy has just said where it stands.
+        """
         request_id = job.request_id
         if not self._enabled or self._ending or job.status not in OPEN:
             return
-        if request_id is None or request_id in self._given_up or not self._is_young(job):
+        if request_id is None or not self._is_young(job):
+            return
+        if not answered and anyio.current_time() < self._next_try.get(request_id, -inf):
             return
         if request_id not in self._followed and len(self._followed) < MOST_FOLLOWED:
             self._followed.add(request_id)
@@ -146,7 +155,8 @@ class JobFollower:
         deadline = anyio.current_time() + (FOLLOWED_FOR - age).total_seconds()
         report = await self._waiter.wait(report, deadline, ignore, is_call=False)
         if not report.job.status.final:
-            self._given_up[request_id] = None
+            pause = inf if report.out_of_reach else TRY_AGAIN_SECONDS
+            self._next_try[request_id] = anyio.current_time() + pause
         self._downloads.start_automatic(report.job)
 
     def _is_young(self, job: Job) -> bool:

@@ -13,7 +13,13 @@ import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
 from seedance_mcp.clock import Clock
-from seedance_mcp.errors import RateLimited, Rejection, RunComfyError
+from seedance_mcp.errors import (
+    JobNotFound,
+    RateLimited,
+    Rejection,
+    RunComfyError,
+    TokenRejected,
+)
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.polling.schedule import FIRST_SECONDS, job_timing
 
@@ -101,12 +107,13 @@ class Poller:
             # The job is paid for and its id is known: a failed poll must not lose it.
             self._retry_after = error.retry_after or 0.0
             over = isinstance(error, Rejection) and not isinstance(error, RateLimited)
-            return replace(self.last, stale_reason=error.message), over
+            gone = isinstance(error, JobNotFound | TokenRejected)
+            return replace(self.last, stale_reason=error.message, out_of_reach=gone), over
         finally:
             self.polling = False
         # The ledger may know by now that the id is another job's.
         over = job.status.final or not job.request_id
-        return replace(self.last, job=job, stale_reason=None), over
+        return replace(self.last, job=job, stale_reason=None, out_of_reach=False), over
 
     async def _rest(self, pause: float) -> JobReport | None:
         """Pause while no call waits, and return a report if there is no need to poll by then."""

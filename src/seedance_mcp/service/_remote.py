@@ -47,7 +47,7 @@ MOST_WAITED_FOR = 10_000
 """How many requests it is kept of since when they are missing, or without a result."""
 
 MOST_FAILED_CANCELS = 1000
-"""How many jobs it is remembered of that they were not cancelled."""
+"""How many jobs that could not be cancelled are remembered."""
 
 NOT_ACCEPTED = "RunComfy does not know this request, so it did not run and nothing was charged."
 
@@ -114,11 +114,11 @@ class RemoteJobs:
                 raise
             return JobReport(job=known, stale_reason=None if known.status.final else error.message)
 
-    async def result(self, request_id: str) -> JobReport:
+    async def result(self, request_id: str, timeout: float) -> JobReport:
         """Return a job with its result, from the ledger if RunComfy has forgotten it."""
-        deadline = anyio.current_time() + REMOTE_TIMEOUT_SECONDS
+        deadline = anyio.current_time() + timeout
         try:
-            with _unavailable_after(REMOTE_TIMEOUT_SECONDS):
+            with _unavailable_after(timeout):
                 seen = await self._client.result(request_id)
         except RunComfyError as error:
             job = await self._find(request_id)

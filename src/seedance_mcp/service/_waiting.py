@@ -57,7 +57,12 @@ class Waiter:
         with self._join(report, is_call=is_call) as (poller, reports):
             with self._until(deadline):
                 async for seen in reports:
-                    report = replace(report, job=seen.job, stale_reason=seen.stale_reason)
+                    report = replace(
+                        report,
+                        job=seen.job,
+                        stale_reason=seen.stale_reason,
+                        out_of_reach=seen.out_of_reach,
+                    )
                     await watch(seen)
             if poller.polling:
                 report = replace(report, stale_reason=NOT_ANSWERED)

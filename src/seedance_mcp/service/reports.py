@@ -35,6 +35,7 @@ class JobReport:
 
     Attributes:
         stale_reason: Why it may have changed since, in one line; None if it is fresh.
+        out_of_reach: Whether RunComfy does not know it, or not for this token.
         usual_seconds: How long such a job usually takes in all; None while unknown.
         reused: Whether an identical earlier call began it.
         warnings: Remarks about the arguments, one line each.
@@ -46,6 +47,7 @@ class JobReport:
 
     job: Job
     stale_reason: str | None = None
+    out_of_reach: bool = False
     usual_seconds: float | None = None
     reused: bool = False
     warnings: tuple[str, ...] = ()

@@ -26,13 +26,21 @@ class Service(Components):
     """The jobs of one owner."""
 
     async def buy(
-        self, arguments: JSONObject, *, wait_seconds: float, force_new: bool, watch: WatchJob
+        self,
+        arguments: JSONObject,
+        *,
+        wait_seconds: float,
+        answer_by: float = inf,
+        force_new: bool,
+        watch: WatchJob,
     ) -> JobReport:
         """Buy a clip, or take up the job of an identical earlier call, and wait for it.
 
         Args:
             arguments: The model's arguments, checked and completed.
             wait_seconds: The budget of the whole call; 0 returns once the submit is answered.
+            answer_by: When the caller gives up, on the event loop's clock; nothing is checked for
+                so long that it would give up before the clip is bought.
             force_new: Whether to buy a clip even if an identical call has begun one.
             watch: Called with every new report.
 
@@ -44,13 +52,13 @@ class Service(Components):
             SpendingLimitReached: A limit does not allow another job.
         """
         deadline = anyio.current_time() + wait_seconds if wait_seconds else inf
-        report = await purchase(self, arguments, deadline=deadline, force_new=force_new)
+        buy_by = min(deadline, answer_by)
+        report = await purchase(self, arguments, deadline=buy_by, force_new=force_new)
         # Before anything is waited for: once it is answered, it is forgotten.
         submission = self.submissions.find(report.job)
         await watch(report)
         job = await self.submissions.wait(report.job, submission, deadline)
         report = replace(report, job=job)
-        self.follower.follow(job)
         if job.request_id and wait_seconds:
             await watch(report)
             report = await self.waiter.wait(report, deadline, watch)
@@ -77,13 +85,16 @@ class Service(Components):
             report = await self.waiter.wait(report, deadline, watch)
         return await self._finish(report, deadline)
 
-    async def result(self, request_id: str) -> JobReport:
+    async def result(self, request_id: str, *, answer_by: float = inf) -> JobReport:
         """Return a job with its result, from the ledger if RunComfy has forgotten it.
+
+        `answer_by` is when the caller gives up, on the event loop's clock.
 
         Raises:
             RunComfyError: As for `status`.
         """
-        return self._seen(await self.remote.result(request_id))
+        timeout = min(REMOTE_TIMEOUT_SECONDS, answer_by - anyio.current_time())
+        return self._seen(await self.remote.result(request_id, timeout))
 
     async def cancel(self, request_id: str) -> Job:
         """Cancel a job that is queued, and return it; one that runs is returned as it is.
@@ -131,6 +142,7 @@ class Service(Components):
     async def _finish(self, report: JobReport, deadline: float) -> JobReport:
         """Complete a report, after waiting for an automatic download."""
         report = self._seen(report)
+        self.follower.follow(report.job, answered=report.stale_reason is None)
         return await self.downloads.wait_for_automatic(report, deadline=deadline)
 
     def _seen(self, report: JobReport) -> JobReport:

@@ -57,7 +57,11 @@ async def start(call: Call, *, wait_seconds: float) -> JobReport:
     clock = call.service.clock
     async with reported(call.caller.notify, clock, preflight="checking the images") as watch:
         return await call.service.buy(
-            arguments, wait_seconds=wait_seconds, force_new=force_new, watch=watch
+            arguments,
+            wait_seconds=wait_seconds,
+            answer_by=call.deadline,
+            force_new=force_new,
+            watch=watch,
         )
 
 

@@ -51,8 +51,8 @@ def get_result(*, attachments: Collection[str]) -> Tool:
 
 
 async def _handle(attachments: Collection[str], call: Call) -> types.CallToolResult:
-    request_id, download = call.arguments["request_id"], call.arguments["download"]
-    report = await (_download(call) if download else call.service.result(request_id))
+    download = call.arguments["download"]
+    report = await (_download(call) if download else _result(call))
     await call.service.tracker.note_told(report.job)
     job = report.job
     blocks: list[types.ContentBlock] = []
@@ -71,11 +71,15 @@ def _links(job: Job) -> list[types.ResourceLink]:
     ]
 
 
+async def _result(call: Call) -> JobReport:
+    return await call.service.result(call.arguments["request_id"], answer_by=call.deadline)
+
+
 async def _download(call: Call) -> JobReport:
     deadline = min(anyio.current_time() + DOWNLOAD_TIMEOUT_SECONDS, call.deadline)
     progress = BytesProgress(call.caller.notify)
     async with heartbeat(progress.beat, call.service.clock):
-        report = await call.service.result(call.arguments["request_id"])
+        report = await _result(call)
         return await call.service.downloads.download(report, deadline=deadline, watch=progress)
 
 

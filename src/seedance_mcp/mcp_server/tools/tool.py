@@ -133,22 +133,27 @@ class Tool:
         A call that repeats one that was given up does not wait.
         """
         now = anyio.current_time()
-        most_seconds = clock.most_seconds(now) if clock else None
-        deadline = inf if most_seconds is None else now + most_seconds
-        if clock is None or not self.teaches_clock:
-            yield deadline
+        # One that asks for another clip repeats none.
+        if clock is None or not self.teaches_clock or arguments.get("force_new"):
+            yield _deadline(clock, now)
             return
         call = clock.begin(call_key(self.definition.name, arguments), now)
         if call.repeats:
             arguments["wait_seconds"] = 0
         cancelled = False
         try:
-            yield deadline
+            yield _deadline(clock, now)
         except anyio.get_cancelled_exc_class():
             cancelled = True
             raise
         finally:
             clock.end(call, anyio.current_time(), cancelled=cancelled)
+
+
+def _deadline(clock: ClientClock | None, now: float) -> float:
+    """Return when the client gives up a call that begins now, as far as that is known."""
+    most_seconds = clock.most_seconds(now) if clock else None
+    return inf if most_seconds is None else now + most_seconds
 
 
 def to_result(
