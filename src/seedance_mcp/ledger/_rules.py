@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Protocol
+from typing import Literal, Protocol
 
 from seedance_mcp.errors import LedgerError
 from seedance_mcp.jobs.job import EVERYONE, Job, advance, is_owed, merge
@@ -28,6 +28,8 @@ MAX_SUBMIT_TIME = timedelta(seconds=60)
 
 _MOST_COMPARED_JOBS = 1000
 """How many of the newest jobs are looked through for what no index finds."""
+
+StoredField = Literal["acknowledged_by", "saved_to", "estimated_microdollars"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +76,7 @@ class Rows(Protocol):
     def over_before(self, time: datetime) -> list[Job]: ...
     # A new row is this process's. Writing and deleting keep the job's events.
     def write(self, job: Job, *, at: datetime) -> None: ...
-    # One of saved_to, acknowledged_by and estimated_microdollars.
-    def set_field(self, job: Job, field: str) -> None: ...
+    def set_field(self, job: Job, field: StoredField) -> None: ...
     def delete(self, job: Job) -> None: ...
 
 

@@ -1,4 +1,4 @@
-"""Open jobs followed to their end whether or not a call waits, so that every clip is saved.
+"""Open jobs followed to their end whether or not a call waits, so that every clip is downloaded.
 
 A client may stop a task that goes on, give a call up, or restart the server. Of all processes that
 share a state folder, one at a time follows a job: its lock ends with the process, and the next one

@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from functools import cache
 from math import inf
 from re import fullmatch
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN, Job
 from seedance_mcp.jobs.status import OPEN, Status
 from seedance_mcp.text import one_line
+
+StoredField = Literal["acknowledged_by", "saved_to", "estimated_microdollars"]
 
 # Columns have the fields' names; only these are stored in another form.
 _JSON_COLUMNS = ("arguments", "files", "videos", "images", "saved_to", "acknowledged_by")
@@ -98,7 +100,7 @@ class SqliteRows:
             event = job.id, row["changed_at"], was, job.status
             self._cursor.execute("INSERT INTO events VALUES (?, ?, ?, ?)", event)
 
-    def set_field(self, job: Job, field: str) -> None:
+    def set_field(self, job: Job, field: StoredField) -> None:
         values = json.dumps(getattr(job, field)), job.id
         self._cursor.execute(f"UPDATE jobs SET {field} = ? WHERE id = ?", values)
 
