@@ -19,7 +19,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from seedance_mcp.clock import Clock, utc_now
+from seedance_mcp.clock import EVER, Clock, utc_now
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Accepted, Outputs, Running, Succeeded
 from seedance_mcp.ledger.sqlite.store import SqliteStore
@@ -89,7 +89,7 @@ async def one_poller_a_job(
             await progress(report)
 
         report = await service.buy(
-            arguments, wait_seconds=WAIT_SECONDS, force_new=False, watch=watch
+            arguments, wait_seconds=WAIT_SECONDS, reuse_since=EVER, watch=watch
         )
     saw(report.job)
 
@@ -108,7 +108,7 @@ async def one_loop_a_waiter(
         saw(job)
 
     async with reported(_ignore, CLOCK) as progress:
-        report = await service.buy(arguments, wait_seconds=0, force_new=False, watch=progress)
+        report = await service.buy(arguments, wait_seconds=0, reuse_since=EVER, watch=progress)
     for _ in range(2):
         tasks.start_soon(loop, report.job)
 
@@ -154,7 +154,7 @@ async def _learned(settings: Settings, model: Model) -> None:
             owner=settings.base_url,
             created_at=begun,
         )
-        job = await store.begin(job, force_new=True, limits=SpendingLimits(jobs_per_hour=MANY))
+        job = await store.begin(job, reuse_since=None, limits=SpendingLimits(jobs_per_hour=MANY))
         job = await store.observe(job, Accepted(request_id=job.id), begun)
         job = await store.observe(job, Running(), begun + timedelta(seconds=FIRST_SECONDS))
         outputs = Outputs(videos=("https://a.example/clip.mp4",))

@@ -138,7 +138,7 @@ class Fixtures:
             status=Status.IN_PROGRESS,
         )
         limits = SpendingLimits(jobs_per_hour=PER_HOUR)
-        return await self.store.begin(job, force_new=True, limits=limits)
+        return await self.store.begin(job, reuse_since=None, limits=limits)
 
     async def _job(self, task_id: str) -> Job:
         job = await self.store.find(task_id, self.owner)

@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 
 import anyio
 
+EVER = datetime.min.replace(tzinfo=UTC)
+"""The earliest time."""
+
 Random = Callable[[], float]
 """A source of numbers from 0 up to 1."""
 

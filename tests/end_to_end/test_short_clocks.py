@@ -48,11 +48,13 @@ async def repeat(client: ToolClient, **arguments: Any) -> dict[str, Any]:
     return answer
 
 
-def begin(tasks: TaskGroup, client: ToolClient, ends: list[float]) -> None:
+def begin(
+    tasks: TaskGroup, client: ToolClient, ends: list[float], *, force_new: bool = False
+) -> None:
     """Call generate_video and never cancel it, like a client that no longer listens."""
 
     async def call() -> None:
-        await client.generate()
+        await client.generate(force_new=force_new)
         ends.append(round(anyio.current_time(), 1))
 
     tasks.start_soon(call)
@@ -188,13 +190,40 @@ async def test_a_client_that_cancels_gets_its_job_while_the_host_of_its_image_is
         assert [job.request_id for job in client.simulator.accepted] == [again["request_id"]]
 
 
-async def test_calls_for_another_clip_each_repeat_nothing() -> None:
+async def test_calls_at_once_for_another_clip_each_buy_one_and_teach_nothing() -> None:
     async with open_client(long_job()) as client, anyio.create_task_group() as tasks:
+        await client.generate(wait_seconds=0)
         for _ in range(3):
             tasks.start_soon(partial(client.generate, force_new=True))
-            await anyio.sleep(10)
+            await anyio.sleep(0.5)
+        await anyio.sleep(60)
         assert await seconds_of(client) == WHOLE_WAIT
-    assert len(client.simulator.accepted) == 3
+    assert len(client.simulator.accepted) == 4
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+async def test_another_clip_is_paid_once_by_a_client_that_gives_up_and_repeats(
+    *, cancels: bool
+) -> None:
+    ends: list[float] = []
+    async with open_client(long_job()) as client, anyio.create_task_group() as tasks:
+        first = structured(await client.generate(wait_seconds=0))["request_id"]
+        client.simulator.faults.append(Fault.delay("submit", 8))
+        for _ in range(2):
+            if cancels:
+                await give_up(client, 3, force_new=True)
+            else:
+                begin(tasks, client, ends, force_new=True)
+                await anyio.sleep(3)
+        again = structured(await client.generate(force_new=True))
+        (_, another) = client.simulator.accepted
+        assert (again["request_id"], again["reused"]) == (another.request_id, True)
+        assert another.request_id != first
+        # What has been answered is repeated no more.
+        await anyio.sleep(60)
+        await client.generate(force_new=True, wait_seconds=0)
+        assert len(client.simulator.accepted) == 3
+        tasks.cancel_scope.cancel()
 
 
 async def test_a_call_that_is_answered_with_a_task_teaches_no_clock() -> None:

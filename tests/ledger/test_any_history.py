@@ -18,6 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from seedance_mcp.clock import EVER
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import (
     Accepted,
@@ -106,7 +107,9 @@ class Rows(RuleBasedStateMachine):
             created_at=self.now + days,
             estimated_microdollars=7,
         )
-        begun = rules.begin(self.rows, new, force_new=force_new, limits=NO_LIMITS)
+        begun = rules.begin(
+            self.rows, new, reuse_since=None if force_new else EVER, limits=NO_LIMITS
+        )
         if begun.id == new.id:
             self.bought.append(Bought(job=new, begun=self.now))
             self.answer(self.bought[-1], answer)

@@ -97,7 +97,7 @@ async def test_a_damaged_row_leaves_after_twice_the_history_if_its_age_can_be_re
         assert rows() == before
         at = NOON + timedelta(days=days)
         async with opened(tmp_path, now=at) as store:
-            await begin(store, job(id="later", created_at=at), force_new=True)
+            await begin(store, job(id="later", created_at=at), reuse_since=None)
         assert await left(tmp_path, days) == {"later"}
         assert rows() == (stay if lasts == 180 else ALL)
         raw.execute("DELETE FROM jobs WHERE id = 'later'")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from seedance_mcp.clock import EVER
 from seedance_mcp.jobs.status import (
     Cancelled,
     Failed,
@@ -54,10 +55,10 @@ async def test_an_identical_call_gets_a_job_back_until_it_is_acknowledged_or_too
                 later = job(id="later", created_at=NOON + timedelta(minutes=minutes))
                 is_owed = minutes <= max(owed, default=-1)
                 expected = replace(first, id="job-1") if is_owed else None
-                found = await process.find_owed(later)
+                found = await process.find_owed(later, EVER)
                 assert (found and found.id) == (expected and expected.id), minutes
         forced = job(id="forced")
-        assert await begin(store, forced, force_new=True) == forced
+        assert await begin(store, forced, reuse_since=None) == forced
 
 
 async def test_a_job_that_the_clock_dates_into_the_future_is_owed_as_if_begun_now(
@@ -65,7 +66,7 @@ async def test_a_job_that_the_clock_dates_into_the_future_is_owed_as_if_begun_no
 ) -> None:
     async with opened(tmp_path) as store:
         await begin(store, job(created_at=NOON + timedelta(days=400)))
-        again = await store.find_owed(job(id="again"))
+        again = await store.find_owed(job(id="again"), EVER)
         assert again
         assert again.id == "job-1"
 
@@ -77,10 +78,10 @@ async def test_a_failed_job_is_owed_to_every_process_until_an_answer_has_said_so
         await begin(store, job())
         await store.observe(job(), TAKEN, NOON)
         failed = await store.observe(job(), Failed(error="no"), NOON)
-        assert await elsewhere.find_owed(job(id="again")) == failed
+        assert await elsewhere.find_owed(job(id="again"), EVER) == failed
         await store.acknowledge("r", "o", by_all=True)
-        assert await store.find_owed(job(id="again")) is None
-        assert await elsewhere.find_owed(job(id="again")) is None
+        assert await store.find_owed(job(id="again"), EVER) is None
+        assert await elsewhere.find_owed(job(id="again"), EVER) is None
 
 
 @pytest.mark.parametrize(

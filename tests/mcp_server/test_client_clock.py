@@ -109,6 +109,20 @@ def test_sessions_learn_apart_and_only_the_latest_are_remembered() -> None:
     assert clocks.of("first") is not first
 
 
+def test_calls_for_another_clip_repeat_only_what_was_cancelled_or_waits_for_long() -> None:
+    clock = ClientClock()
+    first = clock.begin(1, 0, force_new=True)
+    seen = [clock.begin(1, at, force_new=True) for at in (0.1, 2.5, 5.1)]
+    assert [(call.repeats, call.first_began) for call in seen] == [
+        (False, 0.1),
+        (False, 2.5),
+        (True, 2.5),
+    ]
+    clock.end(seen[2], 6, cancelled=True)
+    assert clock.begin(1, 7, force_new=True).first_began == 2.5
+    assert (first.repeats, clock.most_seconds(8)) == (False, None)
+
+
 def test_only_so_many_cancelled_calls_are_remembered() -> None:
     clock = ClientClock()
     for key in range(MOST_GIVEN_UP + 1):

@@ -1,5 +1,6 @@
 """One poller a job, however many calls wait; its schedule is learned from earlier jobs."""
 
+from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -81,6 +82,20 @@ async def test_polling_ends_when_the_last_waiting_call_leaves() -> None:
         asked = client.paths().count("status")
         await anyio.sleep(300)
         assert client.paths().count("status") == asked
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_no_poll_comes_before_the_time_that_runcomfy_asks_for(status: int) -> None:
+    async with open_client(Behaviour(run_seconds=300)) as client:
+        request_id = await begun(client)
+        later = Fault.answer("status", status, headers={"Retry-After": "30"})
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(waited, client, request_id, [])
+            await anyio.sleep(10)
+            client.simulator.faults.append(later)
+        polls = [seen.at for seen in client.simulator.requests if seen.route == "status"]
+        pauses = [after - before for before, after in pairwise(polls)]
+        assert [pause >= 30 for pause in pauses].count(True) == 1
 
 
 async def test_every_waiting_call_gets_the_same_reports() -> None:

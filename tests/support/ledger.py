@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from seedance_mcp.clock import Clock
+from seedance_mcp.clock import EVER, Clock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Accepted, Outputs, Succeeded
 from seedance_mcp.ledger.sqlite.store import SqliteStore
@@ -39,5 +39,5 @@ async def opened(folder: Path, *, now: datetime = NOON) -> AsyncGenerator[Sqlite
 async def begin(store: SqliteStore, new: Job, **options: Any) -> Job:
     """Begin a job, by default as a call that no limit stops."""
     limits = SpendingLimits(jobs_per_hour=99)
-    chosen: dict[str, Any] = {"force_new": False, "limits": limits, **options}
+    chosen: dict[str, Any] = {"reuse_since": EVER, "limits": limits, **options}
     return await store.begin(new, **chosen)

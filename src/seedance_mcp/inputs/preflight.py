@@ -82,8 +82,12 @@ class Preflight:
         files = self._model.files(arguments)
         return replace_values(arguments, {file.path: without_blanks(file.value) for file in files})
 
-    async def check(self, arguments: JSONObject, *, timeout: float = inf) -> CheckedInputs:
+    async def check(
+        self, arguments: JSONObject, *, timeout: float = inf, host_timeout: float = inf
+    ) -> CheckedInputs:
         """Check every file of a call, side by side, within `timeout` seconds in all.
+
+        Within `host_timeout` seconds, what hosts have not sent is not waited for any longer.
 
         The arguments must be checked against the model's schema before.
 
@@ -94,7 +98,7 @@ class Preflight:
         files = list(self._model.files(arguments))
         for file in files:
             self._check_value(file)
-        checked = await self._check_side_by_side(files, timeout)
+        checked = await self._check_side_by_side(files, timeout, host_timeout)
         return CheckedInputs(
             arguments=replace_values(arguments, {c.file.path: c.uri for c in checked if c.uri}),
             files={c.file.path: c.identity for c in checked if c.identity},
@@ -136,7 +140,7 @@ class Preflight:
             raise _refusal(file, error) from None
 
     async def _check_side_by_side(
-        self, files: Sequence[FileArgument], timeout: float
+        self, files: Sequence[FileArgument], timeout: float, host_timeout: float
     ) -> list[CheckedFile]:
         """Check files at once; the first refusal cancels the other checks."""
         checked: dict[str, CheckedFile] = {}
@@ -144,7 +148,7 @@ class Preflight:
 
         async def check(file: FileArgument) -> None:
             try:
-                checked[file.path] = await self._check_file(file, timeout)
+                checked[file.path] = await self._check_file(file, timeout, host_timeout)
             except InputError as error:
                 refusals.append(error)
                 tasks.cancel_scope.cancel()
@@ -156,9 +160,14 @@ class Preflight:
             raise refusals[0]
         return [checked[file.path] for file in files]
 
-    async def _check_file(self, file: FileArgument, timeout: float) -> CheckedFile:
+    async def _check_file(
+        self, file: FileArgument, timeout: float, host_timeout: float
+    ) -> CheckedFile:
         local = self._is_local(file)
-        seconds = min(timeout, LOCAL_IMAGE_TIMEOUT_SECONDS if local else URL_CHECK_TIMEOUT_SECONDS)
+        limit = LOCAL_IMAGE_TIMEOUT_SECONDS
+        if not local:
+            limit = min(URL_CHECK_TIMEOUT_SECONDS, host_timeout)
+        seconds = min(timeout, limit)
         with anyio.move_on_after(seconds):
             return await (self._check_local(file) if local else self._check_remote(file))
         # Identifying a local image may have used up the time.

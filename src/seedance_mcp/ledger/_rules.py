@@ -102,15 +102,15 @@ def recent(rows: Rows, owner: str, *, statuses: Collection[Status] = (), limit: 
     return Page(jobs=jobs, total=total, unreadable=tuple(rows.unreadable.values()))
 
 
-def begin(rows: Rows, job: Job, *, force_new: bool, limits: SpendingLimits) -> Job:
-    """Write a new job, or return the earlier one that the call repeats unless `force_new`.
+def begin(rows: Rows, job: Job, *, reuse_since: datetime | None, limits: SpendingLimits) -> Job:
+    """Write a new job, or return the earlier one that the call repeats, as in `find_owed`.
 
     Limits count the jobs of all processes and owners.
 
     Raises:
         SpendingLimitReached: No other job may start now.
     """
-    if not force_new and (earlier := find_owed(rows, job)):
+    if reuse_since and (earlier := find_owed(rows, job, reuse_since)):
         return earlier
     now = job.created_at
     # In the insert's transaction: else two processes could both start the last job allowed.
@@ -123,8 +123,8 @@ def begin(rows: Rows, job: Job, *, force_new: bool, limits: SpendingLimits) -> J
     return job
 
 
-def find_owed(rows: Rows, job: Job) -> Job | None:
-    """Return the newest job that an identical call gets back instead of buying a new one.
+def find_owed(rows: Rows, job: Job, since: datetime) -> Job | None:
+    """Return the newest job, begun since then, that an identical call gets back.
 
     Raises:
         LedgerError: A damaged row may be that job.
@@ -133,7 +133,7 @@ def find_owed(rows: Rows, job: Job) -> Job | None:
     if any(not content for _, content in job.files.values()):
         newest = rows.newest(job.owner, statuses=(), limit=_MOST_COMPARED_JOBS)
         same += [old for old in newest if old.is_repeated_by(job)]
-    owed = [old for old in same if is_owed(old, job, rows.process)]
+    owed = [old for old in same if old.created_at >= since and is_owed(old, job, rows.process)]
     readable = [old for old in owed if old.id not in rows.unreadable]
     if owed and not readable:
         raise LedgerError(

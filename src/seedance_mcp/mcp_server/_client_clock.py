@@ -39,39 +39,52 @@ class ClockedCall:
 
     Attributes:
         repeats: Whether it repeats one that its client has given up, or so it seems.
+        first_began: When the first one began of those that it repeats, itself if it repeats none.
     """
 
     key: int
     began: float
     repeats: bool
+    first_began: float
 
 
 class ClientClock:
     """What is known of the clock of one session's client."""
 
     def __init__(self) -> None:
-        # By what they ask for, when the calls that are not answered yet began.
-        self._waiting = defaultdict[int, list[float]](list)
-        # When a cancelled call began, and when it was cancelled.
-        self._given_up = BoundedDict[int, tuple[float, float]](MOST_GIVEN_UP)
+        # By what they ask for, the calls that are not answered yet.
+        self._waiting = defaultdict[int, list[ClockedCall]](list)
+        # The last cancelled call, and when it was cancelled.
+        self._given_up = BoundedDict[int, tuple[ClockedCall, float]](MOST_GIVEN_UP)
         self._seconds = 0.0
         self._learned_at: float | None = None
 
-    def begin(self, key: int, now: float) -> ClockedCall:
-        """Note a call, and learn from it if it repeats another."""
-        waited = self._given_up_after(key, now)
-        self._waiting[key].append(now)
-        if waited is not None and waited >= SHORTEST_SECONDS:
+    def begin(self, key: int, now: float, *, force_new: bool = False) -> ClockedCall:
+        """Note a call, and learn from it if it repeats another.
+
+        Several calls at once may each want another clip on purpose, if they are to `force_new`; so
+        they teach nothing, and one repeats another only if that was cancelled or waits for long.
+        """
+        repeated, until = self._repeated(key, now)
+        waited = until - repeated.began if repeated else 0.0
+        if force_new and until == now and waited < SHORTEST_SECONDS:
+            repeated = None
+        if waited >= SHORTEST_SECONDS and not force_new:
             self._seconds, self._learned_at = waited, now
-        return ClockedCall(key=key, began=now, repeats=waited is not None)
+        first_began = repeated.first_began if repeated else now
+        call = ClockedCall(
+            key=key, began=now, repeats=repeated is not None, first_began=first_began
+        )
+        self._waiting[key].append(call)
+        return call
 
     def end(self, call: ClockedCall, now: float, *, cancelled: bool) -> None:
         """Note that a call has ended, and whether its client cancelled it before."""
-        self._waiting[call.key].remove(call.began)
+        self._waiting[call.key].remove(call)
         if not self._waiting[call.key]:
             del self._waiting[call.key]
         if cancelled:
-            self._given_up[call.key] = call.began, now
+            self._given_up[call.key] = call, now
 
     def most_seconds(self, now: float) -> float | None:
         """Return how long a wait that begins now may take; None while that is not known."""
@@ -79,16 +92,16 @@ class ClientClock:
             return None
         return SHARE * self._seconds
 
-    def _given_up_after(self, key: int, now: float) -> float | None:
-        """Return how long the client waited for the call that this one repeats, None for a new one.
+    def _repeated(self, key: int, now: float) -> tuple[ClockedCall | None, float]:
+        """Return the call that a new one repeats, if any, and until when its client waited for it.
 
         A cancelled one says it exactly. A client that cancels nothing repeats what it still seems
         to wait for, and the last of those is the one that it has just given up.
         """
-        began, cancelled_at = self._given_up.pop(key, (now, None))
-        if cancelled_at is not None and now - cancelled_at <= REPEATED_WITHIN_SECONDS:
-            return cancelled_at - began
-        return now - self._waiting[key][-1] if key in self._waiting else None
+        call, cancelled_at = self._given_up.pop(key, (None, now))
+        if call and now - cancelled_at <= REPEATED_WITHIN_SECONDS:
+            return call, cancelled_at
+        return (self._waiting[key][-1] if key in self._waiting else None), now
 
 
 class ClientClocks:

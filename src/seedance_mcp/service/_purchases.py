@@ -13,6 +13,7 @@ Whatever stops the sequence before step 6 costs nothing.
 """
 
 from dataclasses import replace
+from datetime import datetime
 from math import inf
 from uuid import uuid4
 
@@ -32,12 +33,22 @@ SUBMIT_RESERVE_SECONDS = 2.0
 
 
 async def purchase(
-    service: Components, arguments: JSONObject, *, deadline: float, force_new: bool
+    service: Components,
+    arguments: JSONObject,
+    *,
+    deadline: float,
+    answer_by: float,
+    reuse_since: datetime | None,
 ) -> JobReport:
     """Buy a clip, or find the job of an identical earlier call, and return it.
 
-    `deadline` is when the call is to answer, on the event loop's clock, in seconds; infinite for
-    one that does not wait for the clip.
+    Args:
+        service: What buys.
+        arguments: The model's arguments.
+        deadline: When the call is to answer, on the event loop's clock, in seconds; infinite for
+            one that does not wait for the clip.
+        answer_by: When its caller gives up; no slow host is waited for that long.
+        reuse_since: Identical jobs begun since then are taken up; None takes up none.
 
     Raises:
         SeedanceError: Nothing was bought, and why.
@@ -45,21 +56,25 @@ async def purchase(
     # Two spellings of one URL ask for one clip.
     arguments = service.preflight.tidy(arguments)
     new = await _new_job(service, arguments)
-    checked_by = _preflight_deadline(deadline)
-    if not force_new:
+    # A local image that is not ready would be refused, and then again and again.
+    checked_by = _preflight_deadline(deadline if answer_by == inf else inf)
+    hosts_by = _preflight_deadline(min(deadline, answer_by))
+    if reuse_since:
         timeout = checked_by - anyio.current_time()
         files = await service.preflight.identify(arguments, timeout=timeout)
-        if owed := await service.store.find_owed(replace(new, files=files)):
+        if owed := await service.store.find_owed(replace(new, files=files), reuse_since):
             service.prices.record_estimate(owed)
             return JobReport(job=owed, reused=True)
-    timeout = checked_by - anyio.current_time()
-    checked = await service.preflight.check(arguments, timeout=timeout)
-    limits = await service.prices.limits(service.limits, deadline)
+    now = anyio.current_time()
+    checked = await service.preflight.check(
+        arguments, timeout=checked_by - now, host_timeout=hosts_by - now
+    )
+    limits = await service.prices.limits(service.limits, min(deadline, answer_by))
     new = replace(new, arguments=checked.arguments, files=checked.files)
     job = new = service.prices.with_estimate(replace(new, created_at=service.clock.now()))
     # A cancelled call must not come between the ledger and the paid request.
     with anyio.CancelScope(shield=True):
-        job = await service.store.begin(new, force_new=force_new, limits=limits)
+        job = await service.store.begin(new, reuse_since=reuse_since, limits=limits)
         if job.id == new.id:
             service.submissions.submit(job)
     service.prices.record_estimate(job)

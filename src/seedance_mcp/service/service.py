@@ -5,6 +5,7 @@ is cancelled ends its own waiting and nothing else.
 """
 
 from dataclasses import replace
+from datetime import datetime
 from math import inf
 
 import anyio
@@ -31,7 +32,7 @@ class Service(Components):
         *,
         wait_seconds: float,
         answer_by: float = inf,
-        force_new: bool,
+        reuse_since: datetime | None,
         watch: WatchJob,
     ) -> JobReport:
         """Buy a clip, or take up the job of an identical earlier call, and wait for it.
@@ -39,9 +40,8 @@ class Service(Components):
         Args:
             arguments: The model's arguments, checked and completed.
             wait_seconds: The budget of the whole call; 0 returns once the submit is answered.
-            answer_by: When the caller gives up, on the event loop's clock; nothing is checked for
-                so long that it would give up before the clip is bought.
-            force_new: Whether to buy a clip even if an identical call has begun one.
+            answer_by: When the caller gives up, on the event loop's clock.
+            reuse_since: Since when an identical call may have begun the clip; None buys another.
             watch: Called with every new report.
 
         Raises:
@@ -52,8 +52,9 @@ class Service(Components):
             SpendingLimitReached: A limit does not allow another job.
         """
         deadline = anyio.current_time() + wait_seconds if wait_seconds else inf
-        buy_by = min(deadline, answer_by)
-        report = await purchase(self, arguments, deadline=buy_by, force_new=force_new)
+        report = await purchase(
+            self, arguments, deadline=deadline, answer_by=answer_by, reuse_since=reuse_since
+        )
         # Before anything is waited for: once it is answered, it is forgotten.
         submission = self.submissions.find(report.job)
         await watch(report)

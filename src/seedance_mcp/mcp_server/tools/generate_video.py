@@ -1,7 +1,11 @@
 """The tool `generate_video`: buy a clip and wait for it."""
 
+from datetime import datetime, timedelta
+
+import anyio
 import mcp_types as types
 
+from seedance_mcp.clock import EVER, Clock
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import JobAnswer, job_answer
 from seedance_mcp.mcp_server._progress import reported
@@ -52,17 +56,25 @@ async def start(call: Call, *, wait_seconds: float) -> JobReport:
     It waits for `wait_seconds`, whatever the call says.
     """
     arguments = {**call.arguments}
-    force_new = arguments.pop("force_new")
-    del arguments["wait_seconds"]
+    reuse_since: datetime | None = EVER
     clock = call.service.clock
+    if arguments.pop("force_new"):
+        # One that its client has given up, and only it, is not bought again.
+        reuse_since = _date(clock, call.repeats_since)
+    del arguments["wait_seconds"]
     async with reported(call.caller.notify, clock, preflight="checking the images") as watch:
         return await call.service.buy(
             arguments,
             wait_seconds=wait_seconds,
             answer_by=call.deadline,
-            force_new=force_new,
+            reuse_since=reuse_since,
             watch=watch,
         )
+
+
+def _date(clock: Clock, time: float | None) -> datetime | None:
+    """Return a time of the event loop's clock as a date."""
+    return None if time is None else clock.now() - timedelta(seconds=anyio.current_time() - time)
 
 
 async def report_job(call: Call, report: JobReport) -> types.CallToolResult:

@@ -65,12 +65,14 @@ class Call:
     Attributes:
         deadline: When its client gives it up, as far as that is known, on the event loop's clock;
             `wait_seconds` ends before it.
+        repeats_since: When the first call began that it repeats; None if it repeats none.
     """
 
     service: "Service"
     arguments: JSONObject
     caller: Caller
     deadline: float = inf
+    repeats_since: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +102,8 @@ class Tool:
         """Check the raw arguments of a call and answer it, with `is_error` for every error."""
         try:
             checked = check_arguments(self.definition.input_schema, arguments)
-            with self._clocked(checked, caller.clock) as deadline:
-                return await self._answer(checked, caller, deadline)
+            with self._clocked(checked, caller.clock) as (deadline, since):
+                return await self._answer(checked, caller, deadline, since)
         except SeedanceError as error:
             return _error(error.line)
         except Exception:
@@ -111,7 +113,9 @@ class Tool:
                 " already begun goes on; do not simply repeat a call that costs money."
             )
 
-    async def _answer(self, arguments: JSONObject, caller: Caller, deadline: float) -> types.Result:
+    async def _answer(
+        self, arguments: JSONObject, caller: Caller, deadline: float, repeats_since: float | None
+    ) -> types.Result:
         began = anyio.current_time()
         service = await caller.lazy_service.get()
         if wait_seconds := arguments.get("wait_seconds"):
@@ -121,28 +125,34 @@ class Tool:
         if request_id := arguments.get("request_id"):
             await service.tracker.acknowledge(request_id)
         return await self.handle(
-            Call(service=service, arguments=arguments, caller=caller, deadline=deadline)
+            Call(
+                service=service,
+                arguments=arguments,
+                caller=caller,
+                deadline=deadline,
+                repeats_since=repeats_since,
+            )
         )
 
     @contextmanager
     def _clocked(
         self, arguments: JSONObject, clock: ClientClock | None
-    ) -> Generator[float, None, None]:
-        """Yield when the client gives a call up, and learn from how the call ends.
+    ) -> Generator[tuple[float, float | None], None, None]:
+        """Yield when the client gives a call up and, for one that repeats others, their beginning.
 
-        A call that repeats one that was given up does not wait.
+        Such a call does not wait. How it ends is learned from.
         """
         now = anyio.current_time()
-        # One that asks for another clip repeats none.
-        if clock is None or not self.teaches_clock or arguments.get("force_new"):
-            yield _deadline(clock, now)
+        if clock is None or not self.teaches_clock:
+            yield _deadline(clock, now), None
             return
-        call = clock.begin(call_key(self.definition.name, arguments), now)
+        key = call_key(self.definition.name, arguments)
+        call = clock.begin(key, now, force_new=arguments["force_new"])
         if call.repeats:
             arguments["wait_seconds"] = 0
         cancelled = False
         try:
-            yield _deadline(clock, now)
+            yield _deadline(clock, now), call.first_began if call.repeats else None
         except anyio.get_cancelled_exc_class():
             cancelled = True
             raise
