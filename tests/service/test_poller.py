@@ -90,7 +90,7 @@ async def test_no_poll_comes_before_the_time_that_runcomfy_asks_for(status: int)
         request_id = await begun(client)
         later = Fault.answer("status", status, headers={"Retry-After": "30"})
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(waited, client, request_id, [])
+            tasks.start_soon(waited, client, request_id, list[Any]())
             await anyio.sleep(10)
             client.simulator.faults.append(later)
         polls = [seen.at for seen in client.simulator.requests if seen.route == "status"]

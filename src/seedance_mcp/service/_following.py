@@ -13,6 +13,7 @@ from datetime import timedelta
 from math import inf
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from seedance_mcp.bounded import BoundedDict
@@ -39,10 +40,13 @@ LOOK_SECONDS = 15.0
 TRY_AGAIN_SECONDS = 300.0
 """When a job is followed again about which RunComfy refused to answer, though it may know it."""
 
+NOT_KNOWN_YET = timedelta(minutes=1)
+"""How long after a job was begun it may not be known everywhere at RunComfy."""
+
 FOLLOWED_FOR = timedelta(hours=48)
 """How long after a job was begun it is followed."""
 
-MOST_FOLLOWED = 50
+MOST_FOLLOWED = 100
 """How many jobs a process follows at once; each lock is an open file."""
 
 MOST_LISTED_JOBS = 1000
@@ -129,6 +133,8 @@ class JobFollower:
         owner = self._tracker.owner
         for job in (await self._store.recent(owner, statuses=OPEN, limit=MOST_LISTED_JOBS)).jobs:
             self.follow(job)
+            # What another process follows makes room for the next one.
+            await anyio.lowlevel.checkpoint()
         done = (Status.COMPLETED,)
         page = await self._store.recent(owner, statuses=done, limit=MOST_LISTED_CLIPS)
         started = 0
@@ -155,7 +161,8 @@ class JobFollower:
         deadline = anyio.current_time() + (FOLLOWED_FOR - age).total_seconds()
         report = await self._waiter.wait(report, deadline, ignore, is_call=False)
         if not report.job.status.final:
-            pause = inf if report.out_of_reach else TRY_AGAIN_SECONDS
+            young = self._clock.now() - job.created_at < NOT_KNOWN_YET
+            pause = inf if report.out_of_reach and not young else TRY_AGAIN_SECONDS
             self._next_try[request_id] = anyio.current_time() + pause
         self._downloads.start_automatic(report.job)
 

@@ -30,10 +30,12 @@ logger = logging.getLogger(__name__)
 
 UNATTENDED_FACTOR = 1.5
 UNATTENDED_AGE_DIVISOR = 20.0
+UNATTENDED_SECONDS = 3.0
 """While no call waits, a pause is so much longer, and at least the job's age divided by this.
 
 A client that polls its task at the interval that it was told so comes first, and makes the polls
-here needless.
+here needless. At least, a pause takes these seconds for each job that is polled: RunComfy may limit
+requests, and purchases come first.
 """
 
 
@@ -54,6 +56,8 @@ class Poller:
     _poll: Callable[[Job], Awaitable[Job]]
     # Returns what others have learned of a job since a time, None if a poll is needed.
     _known_since: Callable[[Job, datetime], Awaitable[Job | None]]
+    # Returns how many jobs are polled.
+    _polled_jobs: Callable[[], int]
     _schedules: Schedules
     _clock: Clock
     streams: set[MemoryObjectSendStream[JobReport]] = field(
@@ -91,7 +95,8 @@ class Poller:
                 await self._clock.sleep(pause)
             else:
                 aged = 0.0 if first else seen.elapsed / UNATTENDED_AGE_DIVISOR
-                known = await self._rest(max(pause * UNATTENDED_FACTOR, aged))
+                shared = UNATTENDED_SECONDS * self._polled_jobs()
+                known = await self._rest(max(pause * UNATTENDED_FACTOR, aged, shared))
             report, over = (known, known.job.status.final) if known else await self._ask()
             first = False
             self.last = replace(report, usual_seconds=schedule.usual_seconds)

@@ -143,8 +143,14 @@ class Waiter:
     def _start_poller(self, request_id: str, report: JobReport) -> Poller:
         # Warnings and reuse belong to the caller alone.
         known = JobReport(job=report.job, stale_reason=report.stale_reason)
-        ask, known_since = self._remote.poll, self._tracker.known_since
-        poller = Poller(known, ask, known_since, self._schedules, self._clock)
+        poller = Poller(
+            known,
+            self._remote.poll,
+            self._tracker.known_since,
+            self._pollers.__len__,
+            self._schedules,
+            self._clock,
+        )
         self._pollers[request_id] = poller
         self._tasks.start_soon(self._run, request_id, poller)
         return poller
