@@ -127,6 +127,18 @@ async def test_a_job_that_never_ends_is_followed_ever_less_for_two_days(tmp_path
             assert [at - begins_at < 10 for at in asked] == [True] * (begins_at < 48 * HOUR)
 
 
+async def test_many_followed_jobs_leave_room_for_other_requests(tmp_path: Path) -> None:
+    async with (
+        run_simulator(run_seconds=HOUR) as simulator,
+        open_server(simulator, tmp_path, **saving(tmp_path)) as client,
+    ):
+        for number in range(10):
+            await generate(client, prompt=f"Number {number}.", wait_seconds=0)
+        before = len(polls(simulator))
+        await anyio.sleep(60)
+        assert 10 <= len(polls(simulator)) - before <= 21
+
+
 async def test_a_failure_that_was_followed_is_still_owed_to_the_same_call(tmp_path: Path) -> None:
     async with (
         run_simulator(run_seconds=10, outcome="fail") as simulator,
