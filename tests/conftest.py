@@ -4,6 +4,7 @@ import gc
 import signal
 import sys
 from collections.abc import Generator
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from .support.fork_server import ForkServer
 
 
+CASES_APART = 3
+"""Of many cases of a test, every one in so many is of every run, from the first."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--search",
@@ -34,6 +39,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="ROUNDS",
         help="how many times servers race, are killed at each point, and are given up 20 calls",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave most cases of a test with many of them to the stress run, if each takes a server."""
+    for test, cases in groupby(items, lambda item: item.nodeid.partition("[")[0]):
+        if test.startswith(("tests/end_to_end/", "tests/test_http_heads.py")):
+            numbered = list(enumerate(cases))
+            for number, case in numbered:
+                if number % CASES_APART and len(numbered) > CASES_APART:
+                    case.add_marker(pytest.mark.stress)
 
 
 def pytest_collection_finish() -> None:

@@ -56,6 +56,7 @@ async def make_demo(folder: Path, *options: str) -> str:
     return run.stdout.decode()
 
 
+@pytest.mark.stress
 async def test_the_demo_ends_with_a_clip_that_plays(tmp_path: Path) -> None:
     with anyio.fail_after(TIMEOUT_SECONDS):
         printed = await make_demo(tmp_path)

@@ -13,7 +13,6 @@ from seedance_mcp.ledger.sqlite._processes import LiveProcesses
 from seedance_mcp.simulator.faults import Fault
 from tests.support.client import structured, text
 from tests.support.restarting_server import generate, list_jobs, open_server, run_simulator
-from tests.support.stress import some
 from tests.support.virtual_time import virtual_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -62,7 +61,7 @@ DATES = [
 """Forms of the time in which no server writes one."""
 
 
-@pytest.mark.parametrize(("column", "value"), some(DAMAGES, every=3))
+@pytest.mark.parametrize(("column", "value"), DAMAGES)
 async def test_a_row_damaged_before_the_answer_costs_neither_the_id_nor_another_call(
     column: str, value: Any, tmp_path: Path
 ) -> None:
@@ -90,7 +89,7 @@ async def test_a_row_damaged_before_the_answer_costs_neither_the_id_nor_another_
         assert listed == bought
 
 
-@pytest.mark.parametrize(("column", "value"), some(DAMAGES, every=3))
+@pytest.mark.parametrize(("column", "value"), DAMAGES)
 async def test_a_damaged_row_is_named_by_list_jobs_and_can_still_be_asked_for(
     column: str, value: Any, tmp_path: Path
 ) -> None:
@@ -211,7 +210,7 @@ async def test_a_row_that_stays_lost_has_an_unknown_outcome(tmp_path: Path) -> N
         assert len(simulator.accepted) == 1
 
 
-@pytest.mark.parametrize(("column", "value"), some(DAMAGES, every=3))
+@pytest.mark.parametrize(("column", "value"), DAMAGES)
 async def test_an_identical_call_buys_nothing_while_its_row_is_damaged(
     column: str, value: Any, tmp_path: Path
 ) -> None:
@@ -232,7 +231,7 @@ async def test_an_identical_call_buys_nothing_while_its_row_is_damaged(
             assert [job.request_id for job in simulator.accepted] == [made, another["request_id"]]
 
 
-@pytest.mark.parametrize(("column", "value"), some(DAMAGES, every=3))
+@pytest.mark.parametrize(("column", "value"), DAMAGES)
 @pytest.mark.parametrize("asked", [False, True])
 async def test_a_damaged_row_counts_for_both_limits(
     column: str, value: Any, *, asked: bool, tmp_path: Path
@@ -252,7 +251,7 @@ async def test_a_damaged_row_counts_for_both_limits(
         assert len(simulator.accepted) == 1
 
 
-@pytest.mark.parametrize("form", some(DATES, every=3))
+@pytest.mark.parametrize("form", DATES)
 async def test_a_job_with_a_date_of_another_form_counts_from_its_last_change(
     form: Any, tmp_path: Path
 ) -> None:

@@ -116,17 +116,7 @@ DONE_WITHOUT_VIDEO = (
 )
 
 
-@pytest.mark.parametrize(
-    "output",
-    [
-        None,
-        {"image": IMAGE},
-        pytest.param({}, marks=pytest.mark.stress),
-        pytest.param([], marks=pytest.mark.stress),
-        pytest.param("", marks=pytest.mark.stress),
-        pytest.param({"videos": []}, marks=pytest.mark.stress),
-    ],
-)
+@pytest.mark.parametrize("output", [None, {}, [], {"image": IMAGE}, {"videos": []}, ""])
 async def test_a_job_that_is_done_without_a_video_is_completed_and_takes_a_later_one(
     tmp_path: Path, output: Any
 ) -> None:

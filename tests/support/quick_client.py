@@ -1,6 +1,5 @@
 """The SDK's client, for tests that open a thousand of them."""
 
-import json
 from functools import cache
 from typing import Any
 
@@ -23,8 +22,6 @@ class QuickClient(Client):
     longer than a whole purchase.
     """
 
-    _schemas: dict[str, str] | None = None
-
     async def call_tool(  # noqa: PLR0913 - the SDK's parameters
         self,
         name: str,
@@ -46,16 +43,16 @@ class QuickClient(Client):
             progress_callback=progress_callback,
         )
         if not result.is_error:
-            if self._schemas is None:
-                tools = (await self.session.list_tools()).tools
-                self._schemas = {tool.name: json.dumps(tool.output_schema) for tool in tools}
-            compiled = _compiled(self._schemas[name])
-            compiled.validate(result.structured_content)  # pyright: ignore[reportUnknownMemberType]
+            compiled = _output_schemas()
+            if not compiled:
+                for tool in (await self.session.list_tools()).tools:
+                    compiled[tool.name] = Draft202012Validator(tool.output_schema or False)
+            compiled[name].validate(result.structured_content)  # pyright: ignore[reportUnknownMemberType]
         return result
 
 
 @cache
-def _compiled(schema: str) -> Draft202012Validator:
-    parsed = json.loads(schema)
-    Draft202012Validator.check_schema(parsed)
-    return Draft202012Validator(parsed)
+def _output_schemas() -> dict[str, Draft202012Validator]:
+    """Return the schemas of the tools' answers, which no setting changes, once one client has read
+    them."""
+    return {}
