@@ -19,7 +19,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from seedance_mcp.clock import EVER, Clock, utc_now
+from seedance_mcp.clock import Clock, utc_now
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Accepted, Outputs, Running, Succeeded
 from seedance_mcp.ledger.sqlite.store import SqliteStore
@@ -27,7 +27,7 @@ from seedance_mcp.mcp_server._progress import reported
 from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.models.model import JSONObject, Model, load_models
 from seedance_mcp.polling.schedule import FIRST_SECONDS
-from seedance_mcp.service.reports import JobReport
+from seedance_mcp.service.reports import JobReport, Order
 from seedance_mcp.service.service import Service
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import SpendingLimits
@@ -89,7 +89,7 @@ async def one_poller_a_job(
             await progress(report)
 
         report = await service.buy(
-            arguments, wait_seconds=WAIT_SECONDS, reuse_since=EVER, watch=watch
+            Order(arguments=arguments), wait_seconds=WAIT_SECONDS, watch=watch
         )
     saw(report.job)
 
@@ -108,7 +108,7 @@ async def one_loop_a_waiter(
         saw(job)
 
     async with reported(_ignore, CLOCK) as progress:
-        report = await service.buy(arguments, wait_seconds=0, reuse_since=EVER, watch=progress)
+        report = await service.buy(Order(arguments=arguments), wait_seconds=0, watch=progress)
     for _ in range(2):
         tasks.start_soon(loop, report.job)
 

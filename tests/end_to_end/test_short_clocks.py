@@ -152,6 +152,17 @@ async def test_a_repeated_call_is_answered_once_the_paid_request_is() -> None:
         tasks.cancel_scope.cancel()
 
 
+async def test_a_repeated_call_never_takes_longer_than_it_may() -> None:
+    async with open_client(long_job()) as client, anyio.create_task_group() as tasks:
+        client.simulator.faults.append(Fault.delay("submit", 20))
+        begin(tasks, client, [])
+        await anyio.sleep(3)
+        again = structured(await client.generate(wait_seconds=5))
+        assert anyio.current_time() == pytest.approx(8, abs=0.1)
+        assert (again["status"], again["reused"]) == ("submitting", True)
+        tasks.cancel_scope.cancel()
+
+
 async def test_a_download_ends_within_a_learned_clock_too() -> None:
     async with open_client(Behaviour(run_seconds=8)) as client:
         await give_up(client, 5)

@@ -9,14 +9,14 @@ from typing import TypeVar
 import anyio
 import pytest
 
-from seedance_mcp.clock import EVER, Clock
+from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.ledger.sqlite._queries import SqliteRows
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.models.model import load_models
 from seedance_mcp.service.factory import ServiceOptions, open_service
-from seedance_mcp.service.reports import JobReport, ignore
+from seedance_mcp.service.reports import JobReport, Order, ignore
 from seedance_mcp.settings import Settings
 from tests.support.client import ARGUMENTS
 from tests.support.restarting_server import run_simulator
@@ -59,7 +59,7 @@ async def test_a_call_cancelled_once_its_job_is_in_the_ledger_still_buys_it(
 
             # The first half second is for an earlier job; within the second one the row is written.
             with anyio.move_on_after(0.75) as call:
-                await service.buy(ARGUMENTS, wait_seconds=45, reuse_since=EVER, watch=watch)
+                await service.buy(Order(arguments=ARGUMENTS), wait_seconds=45, watch=watch)
             await anyio.sleep(5)
             rows = (await remote.recent(simulator.url, limit=9)).jobs
             remote.close()
@@ -83,7 +83,7 @@ async def test_a_listener_that_breaks_loses_no_paid_job(tmp_path: Path) -> None:
             on_change=on_change,
         )
         async with open_service(options) as service:
-            report = await service.buy(ARGUMENTS, wait_seconds=60, reuse_since=EVER, watch=ignore)
+            report = await service.buy(Order(arguments=ARGUMENTS), wait_seconds=60, watch=ignore)
             page = await service.store.recent(report.job.owner, limit=9)
         (bought,) = simulator.accepted
         seen = [(job.request_id, job.status) for job in page.jobs]

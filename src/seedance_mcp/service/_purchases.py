@@ -23,7 +23,7 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import JSONObject
 
 from ._components import Components
-from .reports import JobReport
+from .reports import JobReport, Order
 
 PREFLIGHT_TIMEOUT_SECONDS = 18.0
 """How long the preflight of a call that does not wait may take, so that the call stays below 60."""
@@ -32,53 +32,46 @@ SUBMIT_RESERVE_SECONDS = 2.0
 """What the preflight leaves of a call's budget for the submit."""
 
 
-async def purchase(
-    service: Components,
-    arguments: JSONObject,
-    *,
-    deadline: float,
-    answer_by: float,
-    reuse_since: datetime | None,
-) -> JobReport:
+async def purchase(service: Components, order: Order, *, deadline: float) -> JobReport:
     """Buy a clip, or find the job of an identical earlier call, and return it.
 
-    Args:
-        service: What buys.
-        arguments: The model's arguments.
-        deadline: When the call is to answer, on the event loop's clock, in seconds; infinite for
-            one that does not wait for the clip.
-        answer_by: When its caller gives up; no slow host is waited for that long.
-        reuse_since: Identical jobs begun since then are taken up; None takes up none.
+    `deadline` is when the call is to answer, on the event loop's clock, in seconds; infinite for
+    one that does not wait for the clip.
 
     Raises:
         SeedanceError: Nothing was bought, and why.
     """
     # Two spellings of one URL ask for one clip.
-    arguments = service.preflight.tidy(arguments)
+    arguments = service.preflight.tidy(order.arguments)
     new = await _new_job(service, arguments)
     # A local image that is not ready would be refused, and then again and again.
-    checked_by = _preflight_deadline(deadline if answer_by == inf else inf)
-    hosts_by = _preflight_deadline(min(deadline, answer_by))
-    if reuse_since:
-        timeout = checked_by - anyio.current_time()
-        files = await service.preflight.identify(arguments, timeout=timeout)
-        if owed := await service.store.find_owed(replace(new, files=files), reuse_since):
-            service.prices.record_estimate(owed)
-            return JobReport(job=owed, reused=True)
+    checked_by = _preflight_deadline(deadline if order.answer_by == inf else inf)
+    hosts_by = _preflight_deadline(min(deadline, order.answer_by))
+    since = order.reuse_since
+    if since and (owed := await _find_owed(service, new, since, checked_by)):
+        service.prices.record_estimate(owed)
+        return JobReport(job=owed, reused=True)
     now = anyio.current_time()
     checked = await service.preflight.check(
         arguments, timeout=checked_by - now, host_timeout=hosts_by - now
     )
-    limits = await service.prices.limits(service.limits, min(deadline, answer_by))
+    limits = await service.prices.limits(service.limits, min(deadline, order.answer_by))
     new = replace(new, arguments=checked.arguments, files=checked.files)
     job = new = service.prices.with_estimate(replace(new, created_at=service.clock.now()))
     # A cancelled call must not come between the ledger and the paid request.
     with anyio.CancelScope(shield=True):
-        job = await service.store.begin(new, reuse_since=reuse_since, limits=limits)
+        job = await service.store.begin(new, reuse_since=since, limits=limits)
         if job.id == new.id:
             service.submissions.submit(job)
     service.prices.record_estimate(job)
     return JobReport(job=job, reused=job.id != new.id, warnings=checked.warnings)
+
+
+async def _find_owed(service: Components, new: Job, since: datetime, deadline: float) -> Job | None:
+    """Return the job of an identical earlier call, found even if its local images are gone."""
+    timeout = deadline - anyio.current_time()
+    files = await service.preflight.identify({**new.arguments}, timeout=timeout)
+    return await service.store.find_owed(replace(new, files=files), since)
 
 
 async def _new_job(service: Components, arguments: JSONObject) -> Job:

@@ -1,10 +1,14 @@
-"""What the service reports about jobs, and who it reports changes to."""
+"""What the service is asked for, what it reports about jobs, and who it reports changes to."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
+from math import inf
 
+from seedance_mcp.clock import EVER
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.ledger.store import Page
+from seedance_mcp.models.model import JSONObject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,22 @@ class DownloadProgress:
             return "another server on this machine is downloading it"
         whole = f" of {self.total:,}" if self.total is not None else ""
         return f"{self.size:,}{whole} bytes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """A clip that a call asks for.
+
+    Attributes:
+        arguments: The model's arguments, checked and completed.
+        reuse_since: Since when an identical call may have begun the clip; None buys another.
+        answer_by: When the caller gives up, on the event loop's clock; no slow host is waited for
+            that long.
+    """
+
+    arguments: JSONObject
+    reuse_since: datetime | None = EVER
+    answer_by: float = inf
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,19 +5,17 @@ is cancelled ends its own waiting and nothing else.
 """
 
 from dataclasses import replace
-from datetime import datetime
 from math import inf
 
 import anyio
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import OPEN, Status
-from seedance_mcp.models.model import JSONObject
 
 from ._components import Components
 from ._purchases import purchase
 from ._remote import REMOTE_TIMEOUT_SECONDS
-from .reports import JobListing, JobReport, WatchJob
+from .reports import JobListing, JobReport, Order, WatchJob
 
 MOST_REFRESHED_JOBS = 20
 """How many open jobs are polled before jobs are listed."""
@@ -27,21 +25,14 @@ class Service(Components):
     """The jobs of one owner."""
 
     async def buy(
-        self,
-        arguments: JSONObject,
-        *,
-        wait_seconds: float,
-        answer_by: float = inf,
-        reuse_since: datetime | None,
-        watch: WatchJob,
+        self, order: Order, *, wait_seconds: float, submit_only: bool = False, watch: WatchJob
     ) -> JobReport:
         """Buy a clip, or take up the job of an identical earlier call, and wait for it.
 
         Args:
-            arguments: The model's arguments, checked and completed.
+            order: The clip.
             wait_seconds: The budget of the whole call; 0 returns once the submit is answered.
-            answer_by: When the caller gives up, on the event loop's clock.
-            reuse_since: Since when an identical call may have begun the clip; None buys another.
+            submit_only: Whether to return once the submit is answered, within the budget.
             watch: Called with every new report.
 
         Raises:
@@ -52,18 +43,17 @@ class Service(Components):
             SpendingLimitReached: A limit does not allow another job.
         """
         deadline = anyio.current_time() + wait_seconds if wait_seconds else inf
-        report = await purchase(
-            self, arguments, deadline=deadline, answer_by=answer_by, reuse_since=reuse_since
-        )
+        report = await purchase(self, order, deadline=deadline)
         # Before anything is waited for: once it is answered, it is forgotten.
         submission = self.submissions.find(report.job)
         await watch(report)
         job = await self.submissions.wait(report.job, submission, deadline)
         report = replace(report, job=job)
-        if job.request_id and wait_seconds:
+        waits = wait_seconds > 0 and not submit_only
+        if job.request_id and waits:
             await watch(report)
             report = await self.waiter.wait(report, deadline, watch)
-        return await self._finish(report, deadline if wait_seconds else -inf)
+        return await self._finish(report, deadline if waits else -inf)
 
     async def status(self, request_id: str, *, wait_seconds: float, watch: WatchJob) -> JobReport:
         """Return where a job stands, after waiting for it to end.

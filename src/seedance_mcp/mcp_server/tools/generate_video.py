@@ -10,7 +10,7 @@ from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import JobAnswer, job_answer
 from seedance_mcp.mcp_server._progress import reported
 from seedance_mcp.models.model import Model
-from seedance_mcp.service.reports import JobReport
+from seedance_mcp.service.reports import JobReport, Order
 
 from ._schemas import flag_property, hints, model_schema, wait_property
 from .tool import Call, Tool, to_result
@@ -53,7 +53,8 @@ async def _handle(call: Call) -> types.CallToolResult:
 async def start(call: Call, *, wait_seconds: float) -> JobReport:
     """Buy the clip that a call asks for, or take up the job of an identical call.
 
-    It waits for `wait_seconds`, whatever the call says.
+    It waits for `wait_seconds`, whatever the call says; if the call repeats others, only until the
+    paid request is answered.
     """
     arguments = {**call.arguments}
     reuse_since: datetime | None = EVER
@@ -64,10 +65,9 @@ async def start(call: Call, *, wait_seconds: float) -> JobReport:
     del arguments["wait_seconds"]
     async with reported(call.caller.notify, clock, preflight="checking the images") as watch:
         return await call.service.buy(
-            arguments,
+            Order(arguments=arguments, reuse_since=reuse_since, answer_by=call.deadline),
             wait_seconds=wait_seconds,
-            answer_by=call.deadline,
-            reuse_since=reuse_since,
+            submit_only=call.repeats_since is not None,
             watch=watch,
         )
 

@@ -120,7 +120,10 @@ class Tool:
         service = await caller.lazy_service.get()
         if wait_seconds := arguments.get("wait_seconds"):
             # The budget of a call includes opening the service.
-            left = min(began + wait_seconds, deadline) - anyio.current_time()
+            ends_at = began + wait_seconds
+            # One that repeats others has to last until the paid request is answered.
+            ends_at = min(ends_at, deadline) if repeats_since is None else ends_at
+            left = ends_at - anyio.current_time()
             arguments["wait_seconds"] = max(left, MIN_WAIT_SECONDS)
         if request_id := arguments.get("request_id"):
             await service.tracker.acknowledge(request_id)
@@ -140,7 +143,7 @@ class Tool:
     ) -> Generator[tuple[float, float | None], None, None]:
         """Yield when the client gives a call up and, for one that repeats others, their beginning.
 
-        Such a call does not wait. How it ends is learned from.
+        How the call ends is learned from.
         """
         now = anyio.current_time()
         if clock is None or not self.teaches_clock:
@@ -148,8 +151,6 @@ class Tool:
             return
         key = call_key(self.definition.name, arguments)
         call = clock.begin(key, now, force_new=arguments["force_new"])
-        if call.repeats:
-            arguments["wait_seconds"] = 0
         cancelled = False
         try:
             yield _deadline(clock, now), call.first_began if call.repeats else None
