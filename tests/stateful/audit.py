@@ -29,14 +29,19 @@ class Audit:
 
     def check_answer(self, answer: CallToolResult) -> None:
         """Check an answer against earlier ones, and note what it says."""
+        self.note_told(answer)
         structure = structure_of(answer)
         for job in structure.get("jobs", [structure] if structure else []):
-            if job["status"] == "failed" and "jobs" not in structure and "outcome" not in structure:
-                for purchase in self.book.find(job["request_id"]):
-                    purchase.told = True
             video_url = next(iter(job.get("videos", [])), job.get("video_url"))
             known = "video_url" in job or "videos" in job
             self.check_final(job["request_id"], job["status"], video_url if known else ...)
+
+    def note_told(self, answer: CallToolResult) -> None:
+        """Note the failure that an answer says, if it does."""
+        structure = structure_of(answer)
+        if structure.get("status") == "failed" and "outcome" not in structure:
+            for purchase in self.book.find(structure["request_id"]):
+                purchase.told = True
 
     def check_final(self, request_id: str | None, status: str, video_url: Any) -> None:
         """Check that a job that has ended keeps its state and video; `...` if unknown."""
