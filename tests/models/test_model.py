@@ -33,6 +33,9 @@ def made_up(**properties: Any) -> Model:
     """Return a model with only these properties."""
     return Model(
         model_id="someone/made-up",
+        short_name="made-up",
+        source="this test",
+        read_on="2026-11-29",
         input_schema={"type": "object", "properties": properties},
         output_schema={"type": "object"},
         descriptions={},

@@ -11,6 +11,9 @@ _RULES: list[dict[str, Any]] = _LITE.input_schema["properties"]["first_frame_ima
 
 LIST_MODEL = Model(
     model_id="someone/reference-to-video",
+    short_name="reference",
+    source="this test",
+    read_on="2026-11-29",
     input_schema={
         "type": "object",
         "title": "Input",

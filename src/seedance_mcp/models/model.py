@@ -74,11 +74,17 @@ class Model:
 
     Attributes:
         model_id: The id in RunComfy's paths, slashes included.
+        short_name: Another name for it in settings and tools, unique among the models.
+        source: Where its schema was read.
+        read_on: The day on which it was read there, such as 2026-11-25.
         descriptions: Our descriptions, by property, where RunComfy's are empty.
         pricing: By unit, such as `seconds`, the property that holds how many of them a clip has.
     """
 
     model_id: str
+    short_name: str
+    source: str
+    read_on: str
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
     descriptions: Mapping[str, str]
