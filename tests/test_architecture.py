@@ -113,8 +113,8 @@ def test_only_settings_reads_the_environment_which_the_command_passes_to_it() ->
         if isinstance(node, ast.Attribute | ast.Name)
         and (node.attr if isinstance(node, ast.Attribute) else node.id) in READS_THE_ENVIRONMENT
     }
-    assert users == {"settings.py", "cli/_serve.py"}
-    assert (ROOT / "cli/_serve.py").read_text("utf-8").count("os.environ") == 1
+    assert users == {"settings.py", "cli/main.py"}
+    assert (ROOT / "cli/main.py").read_text("utf-8").count("os.environ") == 1
 
 
 def run(code: str) -> str:

@@ -29,7 +29,7 @@ def serve(options: Namespace) -> None:
     from seedance_mcp.mcp_server.app import build_server
     from seedance_mcp.settings import load_settings
 
-    settings = load_settings(os.environ)
+    settings = load_settings(options.environment)
     logging.basicConfig(
         stream=sys.stderr,  # stdout carries the protocol
         level=settings.log_level.upper(),

@@ -4,8 +4,9 @@ Each subcommand is a module of its own, imported only when it runs: start-up tim
 of an assistant waits for, and a signal must be able to end the process during the imports.
 """
 
+import os
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line, and end the process with its exit code."""
-    options = _parser().parse_args(argv)
+    options = _parser().parse_args(argv, Namespace(environment=os.environ))
     try:
         match options.command:
             case "demo":
