@@ -2,7 +2,7 @@
 
 A job is in the ledger before its POST leaves. `begin` decides in one transaction whether a call
 buys a new job or gets back an earlier one; `observe` is the only way a job changes. What is decided
-is in `_rules`; a database adds SQL, transactions and locks.
+is in `_rules`, over `Rows`; a database adds SQL, transactions and locks.
 """
 
 import logging
@@ -16,7 +16,8 @@ from seedance_mcp.clock import Clock
 from seedance_mcp.spending.limits import MAX_AHEAD
 
 from . import _rules as rules
-from ._rules import Page, Rows
+from ._rows import Rows
+from ._rules import Page
 
 __all__ = ["Page", "Store"]
 

@@ -8,15 +8,14 @@ from datetime import UTC, datetime
 from functools import cache
 from math import inf
 from re import fullmatch
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN, Job
 from seedance_mcp.jobs.status import OPEN, Status
+from seedance_mcp.ledger._rows import StoredField
 from seedance_mcp.text import one_line
-
-StoredField = Literal["acknowledged_by", "saved_to", "estimated_microdollars"]
 
 # Columns have the fields' names; only these are stored in another form.
 _JSON_COLUMNS = ("arguments", "files", "videos", "images", "saved_to", "acknowledged_by")
@@ -31,7 +30,7 @@ _SELECT = f"SELECT *, iif({_DATED}, created_at, changed_at) AS at FROM jobs WHER
 
 
 class SqliteRows:
-    """The row operations of `ledger._rules.Rows`, on a connection with a transaction open."""
+    """The row operations of `ledger._rows.Rows`, on a connection with a transaction open."""
 
     def __init__(self, connection: sqlite3.Connection, process: str) -> None:
         self.unreadable = dict[str, str]()

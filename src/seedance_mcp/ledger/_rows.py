@@ -1,0 +1,49 @@
+"""What a database must be able to do with the rows of jobs, so that it can be a ledger."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Literal, Protocol
+
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Status
+
+StoredField = Literal["acknowledged_by", "saved_to", "estimated_microdollars"]
+
+
+class Rows(Protocol):
+    """Row operations on one open transaction, on behalf of one process.
+
+    Lists are newest first, but for `started`. Without `statuses`, jobs in every state are meant.
+    Neither `nth_newest` nor `started` counts jobs that were started elsewhere, whose model is
+    unknown. In the place of a damaged row, `identical`, `started` and `over_before` have a job that
+    says what can still be read; other lists leave it out.
+
+    Attributes:
+        unreadable: By our id, the names of the damaged rows so far: the request_id, or our id.
+    """
+
+    process: str
+    unreadable: dict[str, str]
+
+    # The key of the tokens' hash.
+    def secret(self) -> bytes: ...
+    def by_id(self, job_id: str) -> Job | None: ...
+    def by_request_id(self, request_id: str | None, owner: str) -> Job | None: ...
+    # Those with a job's fingerprint, at most 1000.
+    def identical(self, job: Job) -> list[Job]: ...
+    def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]: ...
+    def count(self, owner: str, *, statuses: Collection[Status]) -> int: ...
+    # When the last other job up to a time was created, None if there is none.
+    def latest(self, until: datetime, *, other_than: str = "") -> datetime | None: ...
+    # When the nth newest job was created, None if there are fewer.
+    def nth_newest(self, n: int, *, since: datetime, until: datetime) -> datetime | None: ...
+    # Without the cancelled ones.
+    def started(self, *, since: datetime, until: datetime) -> list[Job]: ...
+    # Every one, with the process that sends its POST.
+    def submitting(self) -> list[tuple[Job, str]]: ...
+    # All that ended before a time, and perhaps others.
+    def over_before(self, time: datetime) -> list[Job]: ...
+    # A new row is this process's. Writing and deleting keep the job's events.
+    def write(self, job: Job, *, at: datetime) -> None: ...
+    def set_field(self, job: Job, field: StoredField) -> None: ...
+    def delete(self, job: Job) -> None: ...
