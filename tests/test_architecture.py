@@ -25,7 +25,7 @@ ROOMS = {
     "inputs": "models errors text http_heads",
     "outputs": "jobs errors text clock retry file_locks http_heads proxies",
 }
-LIBRARIES = "bounded errors text clock retry file_locks proxies settings"
+LIBRARIES = "bounded errors text clock retry file_locks proxies setting_values settings"
 ALLOWED = ROOMS | {
     "service": f"{LIBRARIES} {' '.join(ROOMS)}",
     "mcp_server": f"{LIBRARIES} {' '.join(ROOMS)} service",

@@ -9,7 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from seedance_mcp.errors import ConfigurationError
-from seedance_mcp.settings import TOKEN_VARIABLES, Settings, is_loopback, load_settings
+from seedance_mcp.setting_values import is_loopback
+from seedance_mcp.settings import TOKEN_VARIABLES, Settings, load_settings, read_settings
 
 SECRET = "rc-secret-token-123"
 TOKEN_RULE = "a RunComfy token: printable ASCII without white space, and no placeholder"
@@ -259,6 +260,39 @@ def test_attachments_are_a_list_that_may_be_none(
     home: dict[str, str], given: str, attachments: set[str]
 ) -> None:
     assert load_settings(home | {"SEEDANCE_ATTACHMENTS": given}).attachments == attachments
+
+
+def test_every_wrong_variable_is_named_and_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    wrong = {
+        "RUNCOMFY_TOKEN": "two words",
+        "RUNCOMFY_API_BASE_URL": "http://example.com",
+        "SEEDANCE_STATE_DIR": "state",
+        "SEEDANCE_WAIT_SECONDS": "long",
+        "SEEDANCE_ATTACHMENTS": "a,b",
+    }
+    reading = read_settings(wrong | {"SEEDANCE_HISTORY_DAYS": "7"})
+    assert {name: error.message for name, error in reading.problems.items()} == {
+        "token": f"RUNCOMFY_TOKEN must be {TOKEN_RULE}.",
+        "base_url": f"RUNCOMFY_API_BASE_URL must be {URL_RULE}.",
+        "state_dir": f"SEEDANCE_STATE_DIR must be {FOLDER}.",
+        "wait_seconds": "SEEDANCE_WAIT_SECONDS must be a whole number from 0 to 900.",
+        "attachments": "SEEDANCE_ATTACHMENTS must be none, or a comma-separated list of preview and"
+        " link.",
+    }
+    settings, default = reading.settings, load_settings({"HOME": str(tmp_path)})
+    assert (settings.token, settings.base_url) == (None, default.base_url)
+    assert (settings.wait_seconds, settings.history_days) == (45, 7)
+    assert settings.attachments == default.attachments
+    assert reading.token_source == "RUNCOMFY_TOKEN"
+
+
+def test_the_settings_say_where_the_token_is_from(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path)}
+    assert read_settings(environ).token_source is None
+    write_token(tmp_path / ".config" / "runcomfy")
+    file = tmp_path / ".config" / "runcomfy" / "token.json"
+    assert read_settings(environ).token_source == file
+    assert read_settings(environ | {"RUNCOMFY_API_KEY": "x"}).token_source == "RUNCOMFY_API_KEY"
 
 
 def test_an_error_names_the_token_variable_that_is_set(home: dict[str, str]) -> None:

@@ -1,13 +1,12 @@
 """The settings, read once from the environment, which only this module reads."""
 
-import json
-import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from decimal import Decimal
-from ipaddress import ip_address
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import (
@@ -22,73 +21,19 @@ from pydantic import (
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
 
 from .errors import ConfigurationError
+from .setting_values import (
+    check_folder,
+    check_origin,
+    check_token,
+    cli_token_file,
+    expanded,
+    read_cli_token,
+)
 
 _PATHS = ("SEEDANCE_STATE_DIR", "SEEDANCE_OUTPUT_DIR", "RUNCOMFY_CONFIG_DIR", "XDG_CONFIG_HOME")
 
 TOKEN_VARIABLES = ("RUNCOMFY_API_TOKEN", "RUNCOMFY_TOKEN", "RUNCOMFY_API_KEY")
 """The variables that may hold the token; the first one set wins (client: all are in use)."""
-
-
-def is_loopback(host: str | None) -> bool:
-    """Return whether a host name or address always means this machine."""
-    try:
-        return host == "localhost" or ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
-def _token(value: str) -> str:
-    """Return a token if it is printable ASCII without white space (client), and no placeholder."""
-    token = value.strip()
-    if not (token.isascii() and token.isprintable()) or " " in token or _PLACEHOLDER.match(token):
-        raise ValueError("not a token")
-    return token
-
-
-# What a client did not expand, and what examples have in place of a token.
-_PLACEHOLDER = re.compile(r".*\$\{.*\}|\$\w+$|%\w+%$|<.*>$|your[-_]", re.IGNORECASE)
-
-_VARIABLE = re.compile(r"\$\{([^}]*)\}|\$(\w+)|%(\w+)%", re.ASCII)
-
-_DEFAULT_PORTS = {"https": ":443", "http": ":80"}
-
-
-def _origin(value: str) -> str:
-    """Return a base URL if it is safe to send the token there."""
-    url = value.strip()
-    parts = urlsplit(url)
-    _ = parts.port  # raises ValueError if it is out of range
-    if not url.isascii() or not url.isprintable() or set(url) & set(" ?#@"):
-        raise ValueError("not an origin")
-    encrypted = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
-    if not encrypted or not parts.hostname:
-        raise ValueError("not a safe origin for a token")
-    # One origin has one owner in the ledger, however it is written.
-    netloc = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
-    # RunComfy's own documentation writes it with the version, which every request adds.
-    return parts._replace(netloc=netloc).geturl().rstrip("/").removesuffix("/v1").rstrip("/")
-
-
-def _folder(value: Path) -> Path:
-    """Return a folder if it is the same one wherever the client starts the server."""
-    try:
-        folder = value.expanduser()
-    except RuntimeError as error:
-        raise ValueError("unknown home folder") from error
-    if not folder.is_absolute():
-        raise ValueError("not an absolute path")
-    return folder
-
-
-def _expanded(value: str, environ: Mapping[str, str]) -> str:
-    """Return a path with its variables replaced, which many clients leave to the server.
-
-    Each is `$NAME`, `${NAME}` or `%NAME%`. The path is empty if one of them is unknown.
-    """
-    names = {found[0]: found[found.lastindex or 0] for found in _VARIABLE.finditer(value)}
-    if not all(environ.get(name) for name in names.values()):
-        return ""
-    return _VARIABLE.sub(lambda found: environ[names[found[0]]], value)
 
 
 def _default(folder: Callable[[], Path]) -> Path:
@@ -125,12 +70,12 @@ class Settings(BaseSettings):
         alias_generator=AliasGenerator(validation_alias=lambda name: f"SEEDANCE_{name.upper()}"),
     )
 
-    token: Annotated[SecretStr, BeforeValidator(_token)] | None = Field(
+    token: Annotated[SecretStr, BeforeValidator(check_token)] | None = Field(
         None,
         validation_alias=AliasChoices(*TOKEN_VARIABLES),
         description="a RunComfy token: printable ASCII without white space, and no placeholder",
     )
-    base_url: Annotated[str, AfterValidator(_origin)] = Field(
+    base_url: Annotated[str, AfterValidator(check_origin)] = Field(
         "https://model-api.runcomfy.net",
         validation_alias="RUNCOMFY_API_BASE_URL",
         description="an https URL, or an http URL of this machine",
@@ -139,12 +84,12 @@ class Settings(BaseSettings):
         "bytedance/seedance-1-0/lite/image-to-video",
         description="the id of a model that this server knows",
     )
-    state_dir: Annotated[Path, AfterValidator(_folder)] = Field(
+    state_dir: Annotated[Path, AfterValidator(check_folder)] = Field(
         default_factory=lambda: _default(lambda: platformdirs.user_state_path("seedance-mcp")),
         validate_default=True,
         description=_FOLDER,
     )
-    output_dir: Annotated[Path, AfterValidator(_folder)] = Field(
+    output_dir: Annotated[Path, AfterValidator(check_folder)] = Field(
         default_factory=lambda: _default(lambda: platformdirs.user_videos_path() / "seedance"),
         validate_default=True,
         description=_FOLDER,
@@ -179,6 +124,22 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SettingsReading:
+    """The settings as far as they can be read.
+
+    Attributes:
+        settings: Those that are wrong have their defaults; a wrong folder is that of the temporary
+            files, since its default may be unknown.
+        problems: What is wrong, by setting, such as `wait_seconds`.
+        token_source: The variable or the file that the token is from, None without a token.
+    """
+
+    settings: Settings
+    problems: Mapping[str, ConfigurationError]
+    token_source: str | Path | None
+
+
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Return the settings from environment variables, and the token also from the CLI's file.
 
@@ -187,33 +148,78 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     Raises:
         ConfigurationError: A variable is wrong; the message says what it must be.
     """
-    given = {name: value.strip() for name, value in environ.items() if value.strip()}
-    given |= {name: _expanded(given[name], environ) for name in _PATHS if name in given}
+    reading = read_settings(environ)
+    for problem in reading.problems.values():
+        raise problem
+    return reading.settings
+
+
+def read_settings(environ: Mapping[str, str]) -> SettingsReading:
+    """Return the settings as in `load_settings`, with everything that is wrong with them."""
+    given = _given(environ)
     source = EnvSettingsSource(Settings)
     # pydantic-settings would also read MODEL and LOG_LEVEL, which other programs use.
-    source.env_vars = {name.lower(): given[name] for name in _variables() if name in given}
+    source.env_vars = {name.lower(): given[name] for name in variables() if name in given}
+    values, problems = source(), dict[str, ConfigurationError]()
     try:
-        settings = Settings(**source())
+        settings = Settings(**values)
     except ValidationError as error:
-        # Chained, pydantic's error would show the value, which may be a token.
-        raise _configuration_error(error, given) from None
-    token = None if settings.token else _token_from_file(given)
-    return settings.model_copy(update={"token": SecretStr(token)}) if token else settings
+        problems = _problems(error, given)
+        kept = {name: value for name, value in values.items() if _field(name) not in problems}
+        for folder in {"state_dir", "output_dir"} & problems.keys():
+            kept[folder] = Path(gettempdir())
+        settings = Settings(**kept)
+    token_source = next((name for name in TOKEN_VARIABLES if name in given), None)
+    if token_source is None and (file := find_cli_token(environ)):
+        with suppress(OSError, ValueError):
+            token = SecretStr(read_cli_token(file))
+            settings = settings.model_copy(update={"token": token})
+            token_source = file
+    return SettingsReading(settings=settings, problems=problems, token_source=token_source)
 
 
-def _variables() -> dict[str, str]:
+def find_cli_token(environ: Mapping[str, str]) -> Path | None:
+    """Return where RunComfy's CLI keeps its token, None if that is not an absolute path."""
+    file = cli_token_file(_given(environ))
+    with suppress(ValueError):
+        return file and check_folder(file)
+    return None
+
+
+def _given(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that are set, those of folders expanded."""
+    given = {name: value.strip() for name, value in environ.items() if value.strip()}
+    return given | {name: expanded(given[name], environ) for name in _PATHS if name in given}
+
+
+def variables() -> dict[str, str]:
     """Return what each variable must be, in the order in which they are read."""
-    variables: dict[str, str] = {}
+    found: dict[str, str] = {}
     for field in Settings.model_fields.values():
         alias = field.validation_alias
         names = alias.choices if isinstance(alias, AliasChoices) else [alias]
-        variables |= dict.fromkeys(map(str, names), str(field.description))
-    return variables
+        found |= dict.fromkeys(map(str, names), str(field.description))
+    return found
 
 
-def _configuration_error(error: ValidationError, given: Mapping[str, str]) -> ConfigurationError:
+def _problems(error: ValidationError, given: Mapping[str, str]) -> dict[str, ConfigurationError]:
+    """Return an error for each wrong setting, in their order."""
+    places = [str(each["loc"][0]) for each in error.errors(include_input=False, include_url=False)]
+    # Chained, pydantic's error would show the value, which may be a token.
+    return {_field(place): _configuration_error(place, given) for place in places}
+
+
+def _field(place: str) -> str:
+    """Return the setting that pydantic names by its variable, or by itself."""
+    for name, field in Settings.model_fields.items():
+        alias = field.validation_alias
+        if place in (alias.choices if isinstance(alias, AliasChoices) else [alias]):
+            return name
+    return place
+
+
+def _configuration_error(place: str, given: Mapping[str, str]) -> ConfigurationError:
     """Return an error that names the variable but not its value, which may be a secret."""
-    place = str(error.errors(include_input=False, include_url=False)[0]["loc"][0])
     if place in Settings.model_fields:  # a default is wrong
         place = str(Settings.model_fields[place].validation_alias)
     tokens = (name for name in TOKEN_VARIABLES if name in given)
@@ -223,21 +229,4 @@ def _configuration_error(error: ValidationError, given: Mapping[str, str]) -> Co
             f"{name} must be set to the absolute path of a folder, since the user's home folder is"
             " unknown (HOME is not set)."
         )
-    return ConfigurationError(f"{name} must be {_variables()[name]}.")
-
-
-def _token_from_file(given: Mapping[str, str]) -> str | None:
-    """Return the token that RunComfy's own CLI has stored, or None (client)."""
-    home = given.get("HOME") or given.get("USERPROFILE")
-    if folder := given.get("RUNCOMFY_CONFIG_DIR"):
-        path = Path(folder)
-    elif config := given.get("XDG_CONFIG_HOME"):
-        path = Path(config) / "runcomfy"
-    elif home:
-        path = Path(home) / ".config" / "runcomfy"
-    else:
-        return None
-    try:
-        return _token(json.loads((_folder(path) / "token.json").read_text("utf-8"))["access_token"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None
+    return ConfigurationError(f"{name} must be {variables()[name]}.")

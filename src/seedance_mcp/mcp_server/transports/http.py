@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.mcp_server._server import SeedanceServer
-from seedance_mcp.settings import is_loopback
+from seedance_mcp.setting_values import is_loopback
 
 from ._http_answers import HttpAnswers
 from .shutdown import until_signal
