@@ -175,7 +175,7 @@ async def _ignore(progress: float, total: float | None = None, message: str | No
 
 async def main(way: str, url: str, token: str) -> None:
     """Measure one way of waiting, and print the result."""
-    model = next(iter(load_models().values()))
+    model = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
     with tempfile.TemporaryDirectory(prefix="seedance-benchmark-") as folder:
         chosen: dict[str, Any] = {
             "token": token,

@@ -10,7 +10,7 @@ from tests.support.client import ARGUMENTS, open_client, structured, text
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
-(MODEL,) = load_models().values()
+MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 SCHEMAS = {
     tool.definition.name: tool.definition.input_schema
     for tool in build_tools(MODEL, wait_seconds=45)

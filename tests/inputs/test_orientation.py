@@ -11,7 +11,7 @@ from seedance_mcp.inputs._errors import RuleViolated
 from seedance_mcp.inputs._image_header import Header, read_header
 from seedance_mcp.inputs._orientation import is_sideways
 from seedance_mcp.inputs._rules import check_rules
-from seedance_mcp.models.model import ImageRule
+from seedance_mcp.models.model import FileRule
 from tests.support.image_cases import TURNED
 from tests.support.image_host import Page, serve_images
 from tests.support.preflight import (
@@ -108,7 +108,7 @@ def made_far(webp: bytes) -> bytes:
 
 
 def test_only_an_image_that_breaks_a_rule_in_both_orientations_is_refused() -> None:
-    narrow = (ImageRule(quantity="width/height", comparison="<", bound=1.0, message="No."),)
+    narrow = (FileRule(quantity="width/height", comparison="<", bound=1.0, message="No."),)
     check_rules(narrow, Header(kind="JPEG", width=640, height=480, sideways=True))
     check_rules(narrow, Header(kind="JPEG", width=480, height=640, sideways=True))
     for sideways in (False, None):

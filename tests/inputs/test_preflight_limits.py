@@ -151,7 +151,7 @@ from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.models.model import load_models
 
 async def main(path):
-    (model,) = load_models().values()
+    model = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
     preflight = Preflight(model, check=True, allow_private=False, local_files=True)
     frames = {"first_frame_image_url": path, "last_frame_image_url": path}
     async with anyio.create_task_group() as tasks:

@@ -24,7 +24,7 @@ from tests.support.virtual_time import virtual_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
-(MODEL,) = load_models().values()
+MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 
 
 def job(number: int, *, duration: int = 5) -> Job:

@@ -10,7 +10,7 @@ from io import BytesIO
 from math import sqrt
 from typing import TYPE_CHECKING, Any, cast
 
-from seedance_mcp.models.model import ImageRule
+from seedance_mcp.models.model import FileRule
 
 from ._errors import RuleViolated, UnusableImage
 from ._image_header import Header, Size
@@ -101,7 +101,7 @@ def _to_rgb(image: "Image.Image", profile: bytes) -> "Image.Image":
 
 def convert_to_jpeg(
     image: "Image.Image",
-    rules: Sequence[ImageRule],
+    rules: Sequence[FileRule],
     max_bytes: int,
     check_cancelled: Callable[[], object],
 ) -> tuple[bytes, Header]:
@@ -133,7 +133,7 @@ def convert_to_jpeg(
         size = _scale_down(size, scale, rules)
 
 
-def _scale_down(size: Size, scale: float, rules: Sequence[ImageRule]) -> Size:
+def _scale_down(size: Size, scale: float, rules: Sequence[FileRule]) -> Size:
     """Return a smaller size, rounded so that the rules still hold."""
     width, height = int(size[0] * scale), int(size[1] * scale)
     for near in ((width, height), (width + 1, height), (width, height + 1)):

@@ -18,7 +18,7 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 
-from seedance_mcp.models.model import ImageRule
+from seedance_mcp.models.model import FileRule
 from seedance_mcp.text import one_line
 
 from ._data_uri import MAX_URI_CHARACTERS, decode_uri, encode_uri, is_data, max_uri_bytes
@@ -104,7 +104,7 @@ def local_path(value: str) -> str:
 
 
 def load_local_image(
-    value: str, rules: Sequence[ImageRule], check_cancelled: Callable[[], object]
+    value: str, rules: Sequence[FileRule], check_cancelled: Callable[[], object]
 ) -> tuple[str, Header, str]:
     """Load an image of this machine: upright, without metadata, converted where that needs it.
 
@@ -131,7 +131,7 @@ def _read(value: str) -> bytes:
 
 
 def _prepare(
-    data: bytes, rules: Sequence[ImageRule], check_cancelled: Callable[[], object]
+    data: bytes, rules: Sequence[FileRule], check_cancelled: Callable[[], object]
 ) -> tuple[str, Header, str]:
     content = sha256(data).hexdigest()
     known = _read_known_header(data)
@@ -168,7 +168,7 @@ def _is_plain(image: "Image.Image", data: bytes) -> bool:
 def _convert(
     image: "Image.Image",
     png: bytes | None,
-    rules: Sequence[ImageRule],
+    rules: Sequence[FileRule],
     check_cancelled: Callable[[], object],
 ) -> tuple[str, Header]:
     """Convert an image to a JPEG, or where it was read from a `png`, to a PNG if that fits."""
@@ -205,7 +205,7 @@ def _read_known_header(data: bytes) -> Header | None:
     return None
 
 
-def _open(data: bytes, kind: str, rules: Sequence[ImageRule]) -> "Image.Image":
+def _open(data: bytes, kind: str, rules: Sequence[FileRule]) -> "Image.Image":
     from PIL import Image
 
     Image.init()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from math import inf
 
-from seedance_mcp.models.model import ImageRule
+from seedance_mcp.models.model import FileRule
 
 from ._errors import RuleViolated
 from ._image_header import Header
@@ -13,14 +13,14 @@ MEGABYTE = 1024 * 1024
 """The larger of the two megabytes: which one RunComfy means is unknown."""
 
 
-def max_bytes(rules: Sequence[ImageRule]) -> float:
+def max_bytes(rules: Sequence[FileRule]) -> float:
     """Return how many bytes the rules allow an image, or infinity."""
     bounds = [r.bound for r in rules if r.quantity == "file_size_mb" and r.comparison == "<"]
     return min(bounds, default=inf) * MEGABYTE
 
 
 def check_rules(
-    rules: Sequence[ImageRule],
+    rules: Sequence[FileRule],
     header: Header | None,
     byte_size: int | None = None,
     *,
@@ -44,7 +44,7 @@ def check_rules(
 
 
 def _check_as_stored(
-    rules: Sequence[ImageRule], header: Header | None, byte_size: int | None, *, or_more: bool
+    rules: Sequence[FileRule], header: Header | None, byte_size: int | None, *, or_more: bool
 ) -> None:
     measures: dict[str, tuple[float, str]] = {}
     if header is not None:

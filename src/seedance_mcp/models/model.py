@@ -1,13 +1,13 @@
 """The models that RunComfy offers, read from JSON files.
 
 Nothing about a model stands in Python: adding a model is adding a file. A file holds what
-RunComfy publishes, verbatim (`model_id`, `input_schema`, `output_schema`), and two parts of ours:
-`descriptions`, used where RunComfy's are empty, and `pricing`, which names the argument that a
-price is multiplied by.
+RunComfy publishes, verbatim (`model_id`, `input_schema`, `output_schema`), and parts of ours:
+`descriptions`, used where RunComfy's are empty; `validations`, rules about files that RunComfy
+states elsewhere; and `pricing`, which names the argument that a price is multiplied by.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -16,23 +16,25 @@ JSONObject = dict[str, Any]
 FileKind = Literal["image", "video", "audio"]
 
 QUANTITIES = frozenset({"width_pixels", "height_pixels", "width/height", "file_size_mb"})
-"""What RunComfy's rules about images measure (page)."""
+"""What RunComfy's rules about files measure (page); only the last one also holds for others."""
+
+_COMPARISONS: dict[str, Literal["<", ">"]] = {"<": "<", ">": ">"}
 
 # In the catalogue, `format` is `image_uri`, or `image_uris` for a list; the rest likewise (client).
-_FORMATS: dict[str, FileKind] = {
+FILE_FORMATS: dict[str, FileKind] = {
     f"{kind}_uri{plural}": kind for kind in ("image", "video", "audio") for plural in ("", "s")
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageRule:
-    """A rule about an image that JSON Schema cannot express (page: `validations`).
+class FileRule:
+    """A rule about a file that JSON Schema cannot express (page: `validations`).
 
     Attributes:
         quantity: What is measured: pixels, a ratio, or megabytes.
         comparison: How the measured value must compare with the bound; both are strict (page).
         bound: The bound, in the quantity's unit.
-        message: RunComfy's own words for an image that breaks the rule.
+        message: RunComfy's own words for a file that breaks the rule.
     """
 
     quantity: str
@@ -52,14 +54,14 @@ class FileArgument:
     Attributes:
         name: The argument, such as `images`.
         path: Its place in the call, such as `first_frame_image_url` or `images[1]`.
-        rules: The rules of an image, in RunComfy's order; none for other kinds.
+        rules: The rules of the file, in RunComfy's order; of other kinds, those about its bytes.
         value: What the call has there: a URL, a path or a data: URI.
     """
 
     name: str
     path: str
     kind: FileKind
-    rules: tuple[ImageRule, ...]
+    rules: tuple[FileRule, ...]
     value: str = ""
 
     @property
@@ -78,6 +80,7 @@ class Model:
         source: Where its schema was read.
         read_on: The day on which it was read there, such as 2026-11-25.
         descriptions: Our descriptions, by property, where RunComfy's are empty.
+        validations: Rules of a property's files that its schema does not have, in its form.
         pricing: By unit, such as `seconds`, the property that holds how many of them a clip has.
     """
 
@@ -88,6 +91,9 @@ class Model:
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
     descriptions: Mapping[str, str]
+    validations: Mapping[str, Sequence[JSONObject]] = field(
+        default_factory=dict[str, Sequence[JSONObject]]
+    )
     pricing: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -104,18 +110,24 @@ class Model:
         """Yield each file of a call, items of lists one by one, in the schema's order.
 
         Without a call's arguments, yield each file argument of the schema, without a value. This is
-        the only place that decides which arguments are files.
+        the only place that decides which arguments are files. A rule that cannot be read is left
+        out; `published.py` reports it.
         """
         for name, prop in self.properties.items():
             kind = _file_kind(prop)
             if kind is None or (arguments is not None and name not in arguments):
                 continue
-            written = (*prop.get("validations", ()), *_items(prop).get("validations", ()))
-            rules = tuple(map(_image_rule, written)) if kind == "image" else ()
+            rules = tuple(self._rules(name, kind))
             values = [(name, "")] if arguments is None else values_by_path(name, arguments[name])
             for path, value in values:
                 if isinstance(value, str):
                     yield FileArgument(name=name, path=path, kind=kind, rules=rules, value=value)
+
+    def _rules(self, name: str, kind: FileKind) -> Iterator[FileRule]:
+        for written in (*published_rules(self.properties[name]), *self.validations.get(name, ())):
+            rule = read_rule(written)
+            if rule and (kind == "image" or rule.quantity == "file_size_mb"):
+                yield rule
 
 
 def values_by_path(path: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -146,26 +158,32 @@ def load_models() -> dict[str, Model]:
     return {model.model_id: model for model in models}
 
 
+def published_rules(prop: Mapping[str, Any]) -> list[Any]:
+    """Return the rules that a property has, those of its items included, as they are written."""
+    parts = (part.get("validations") for part in (prop, _items(prop)))
+    return [rule for rules in parts if isinstance(rules, list) for rule in cast("list[Any]", rules)]
+
+
+def read_rule(written: Any) -> FileRule | None:
+    """Return a rule in RunComfy's form as ours, None if it cannot be read."""
+    match written:
+        case {
+            "validation_rule": str(rule),
+            "validation_value": int() | float() as bound,
+            "validation_error": str(message),
+        } if rule[:-1] in QUANTITIES and rule[-1] in _COMPARISONS:
+            comparison = _COMPARISONS[rule[-1]]
+            return FileRule(quantity=rule[:-1], comparison=comparison, bound=bound, message=message)
+        case _:
+            return None
+
+
 def _file_kind(prop: Mapping[str, Any]) -> FileKind | None:
-    parts = (prop, _items(prop))
-    for part in parts:
-        if kind := _FORMATS.get(str(part.get("format"))):
+    for part in (prop, _items(prop)):
+        if kind := FILE_FORMATS.get(str(part.get("format"))):
             return kind
     # The lite model's images have rules and no format (page).
-    return "image" if any("validations" in part for part in parts) else None
-
-
-def _image_rule(rule: Mapping[str, Any]) -> ImageRule:
-    written = cast("str", rule["validation_rule"])
-    comparison = written[-1:]
-    if comparison not in {"<", ">"} or written[:-1] not in QUANTITIES:
-        raise ValueError(f"unknown validation_rule: {written!r}")
-    return ImageRule(
-        quantity=written[:-1],
-        comparison=cast('Literal["<", ">"]', comparison),
-        bound=rule["validation_value"],
-        message=rule["validation_error"],
-    )
+    return "image" if any(map(read_rule, published_rules(prop))) else None
 
 
 def _items(prop: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ import anyio.to_thread
 import httpx
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from seedance_mcp.models.model import FileArgument, ImageRule
+from seedance_mcp.models.model import FileArgument, FileRule
 
 MEGABYTE = 1024 * 1024
 FETCH_TIMEOUT_SECONDS = 20.0
@@ -53,7 +53,7 @@ async def _fetch(url: str, *, data_uris: bool) -> bytes:
         raise InvalidImage(f"The image could not be downloaded: {name}.") from error
 
 
-async def _check(image: bytes, rules: Sequence[ImageRule]) -> None:
+async def _check(image: bytes, rules: Sequence[FileRule]) -> None:
     try:
         measured = await anyio.to_thread.run_sync(_measure, _open(image), len(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
