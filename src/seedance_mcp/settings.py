@@ -118,6 +118,11 @@ class Settings(BaseSettings):
         Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)
     ] = Field("warning", description="one of debug, info, warning, error, critical")
 
+    @property
+    def plain_token(self) -> str | None:
+        """Return the token itself, which must reach no log, message or answer; None without one."""
+        return self.token.get_secret_value() if self.token else None
+
     @classmethod
     def settings_customise_sources(cls, *_: Any, init_settings: Any, **__: Any) -> tuple[Any, ...]:
         """Read arguments only; `load_settings` passes the environment."""

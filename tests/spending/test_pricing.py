@@ -23,6 +23,7 @@ MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PER_SECOND: dict[str, Any] = {"base_price_usd": 0.04, "price_unit": "second"}
 PRICE = Price(model_id=MODEL.model_id, usd=Decimal("0.04"), seconds="duration")
+PRICES = {MODEL.model_id: PRICE, "another": Price(model_id="another", usd=Decimal(7))}
 
 
 def clip(*, duration: Any = 5, age: timedelta = timedelta(), **changes: Any) -> Job:
@@ -113,24 +114,24 @@ def test_a_job_counts_with_its_cost_else_its_estimate_else_an_estimate_by_the_cu
     None
 ):
     job = clip()
-    assert known_cost(replace(job, estimated_microdollars=7, cost_usd=0.1 * 3), PRICE) == 300_000
-    assert known_cost(replace(job, estimated_microdollars=7), PRICE) == 7
-    assert known_cost(job, PRICE) == 200_000
-    assert known_cost(job, None) is None
-    assert known_cost(clip(cost_usd=1e300), PRICE)
+    assert known_cost(replace(job, estimated_microdollars=7, cost_usd=0.1 * 3), PRICES) == 300_000
+    assert known_cost(replace(job, estimated_microdollars=7), PRICES) == 7
+    assert known_cost(job, PRICES) == 200_000
+    assert known_cost(job, {}) is None
+    assert known_cost(clip(cost_usd=1e300), PRICES)
 
 
 def test_a_cost_of_zero_counts_with_the_estimate_until_a_higher_cost_is_known() -> None:
     free = clip(estimated_microdollars=100_000, cost_usd=0.0)
-    assert known_cost(free, PRICE) == 100_000
-    assert known_cost(replace(free, cost_usd=0.02), PRICE) == 20_000
-    assert known_cost(clip(cost_usd=0.0), PRICE) == 200_000
-    assert known_cost(clip(cost_usd=0.0), None) == 0
+    assert known_cost(free, PRICES) == 100_000
+    assert known_cost(replace(free, cost_usd=0.02), PRICES) == 20_000
+    assert known_cost(clip(cost_usd=0.0), PRICES) == 200_000
+    assert known_cost(clip(cost_usd=0.0), {}) == 0
 
 
-def refusal(new: Job, begun: Sequence[Job], usd: str, price: Price | None = None) -> str | None:
+def refusal(new: Job, begun: Sequence[Job], usd: str) -> str | None:
     """Return the error with which a job is refused for its cost, or None."""
-    limits = SpendingLimits(jobs_per_hour=1, usd_per_day=Decimal(usd), price=price)
+    limits = SpendingLimits(jobs_per_hour=1, usd_per_day=Decimal(usd))
     try:
         check_daily_limit(new, begun, limits)
     except CostLimitReached as error:
@@ -185,7 +186,7 @@ def test_a_clip_that_alone_exceeds_the_limit_is_refused_with_that_reason() -> No
     ids=["its own price", "an earlier cost", "an earlier cost for ever"],
 )
 def test_an_unknown_price_refuses_every_job(new: Job, begun: list[Job], line: str) -> None:
-    limits = SpendingLimits(jobs_per_hour=1, usd_per_day=Decimal(9), price=PRICE)
+    limits = SpendingLimits(jobs_per_hour=1, usd_per_day=Decimal(9), prices={MODEL.model_id: PRICE})
     with pytest.raises(PriceUnknown) as refused:
         check_daily_limit(new, begun, limits)
     assert refused.value.line == (f"{COST_LIMIT_UNUSABLE} {line} Nothing was charged.")

@@ -1,7 +1,7 @@
 """HTTP requests to RunComfy: send, read, turn httpx's errors into ours, retry what is safe."""
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
@@ -20,8 +20,8 @@ from seedance_mcp.retry import MAX_RETRY_SECONDS, RETRY_ATTEMPTS, asked_delay, r
 
 from ._decoding import TOO_LONG, inflate, parse_json
 from ._error_codes import About, read_error
-from .connections import Connections
-from .throttle import Throttle
+from .connections import Connections, Transport, open_connections
+from ._throttle import Throttle
 
 MAX_ANSWER_BYTES = 1024 * 1024
 """The largest answer that is read, apart from the inputs of the job that it may echo."""
@@ -196,6 +196,20 @@ class RunComfyHttp:
             return None
         delay = retry_delay(attempt, self.clock.random, retry_after=error.retry_after)
         return delay if delay <= MAX_RETRY_SECONDS else None
+
+
+@asynccontextmanager
+async def open_http(
+    base_url: str, token: str | None, clock: Clock, transport: Transport | None = None
+) -> AsyncGenerator[RunComfyHttp, None]:
+    """Yield requests to an origin over connections that are closed at the end.
+
+    Raises:
+        ConfigurationError: The proxy or the certificates of the environment cannot be used.
+    """
+    async with await open_connections(base_url, transport) as connections:
+        throttle = Throttle(clock.sleep)
+        yield RunComfyHttp(connections, base_url, token, clock, throttle)
 
 
 def _unanswered(error: Exception, timeout: float) -> HttpAnswer:

@@ -61,7 +61,8 @@ class PriceList:
             latest = anyio.current_time() + PRICE_TIMEOUT_SECONDS
             with anyio.CancelScope(deadline=min(deadline, latest)):
                 await self._answered.wait()
-        return replace(limits, price=self.price)
+        price = self.price
+        return replace(limits, prices={price.model_id: price} if price else {})
 
     def with_estimate(self, job: Job) -> Job:
         """Return a job with its estimated cost, if it has none and the price is known."""

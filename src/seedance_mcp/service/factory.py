@@ -18,9 +18,8 @@ from seedance_mcp.outputs.download import Downloader
 from seedance_mcp.outputs.job_locks import JobLocks
 from seedance_mcp.proxies import read_proxies
 from seedance_mcp.runcomfy.client import RunComfyClient
-from seedance_mcp.runcomfy.connections import Connections, Transport, open_connections
-from seedance_mcp.runcomfy.http import RunComfyHttp
-from seedance_mcp.runcomfy.throttle import Throttle
+from seedance_mcp.runcomfy.connections import Transport
+from seedance_mcp.runcomfy.http import open_http
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import SpendingLimits
 from seedance_mcp.text import quoted
@@ -71,11 +70,12 @@ async def open_service(options: ServiceOptions) -> AsyncGenerator[Service, None]
         message = "NO_PROXY has an entry that cannot be read, and is left out: %s."
         logger.warning(message, quoted(entry))
     history = timedelta(days=settings.history_days)
-    async with await open_connections(settings.base_url, options.transport) as connections:
+    token = settings.plain_token
+    async with open_http(settings.base_url, token, clock, options.transport) as http:
         opened = SqliteStore(settings.state_dir, clock, origin=settings.base_url, history=history)
         with closing(opened) as store:
             async with anyio.create_task_group() as tasks:
-                service = _service(options, _client(options, connections), store, tasks)
+                service = _service(options, RunComfyClient(http), store, tasks)
                 service.follower.start()
                 yield service
 
@@ -86,7 +86,7 @@ def _service(
     """Wire the parts of a service."""
     settings, model, clock = options.settings, options.model, options.clock
     announce = announcer(options.on_change)
-    tracker = JobTracker(store, settings.base_url, _token(settings), clock, announce)
+    tracker = JobTracker(store, settings.base_url, settings.plain_token, clock, announce)
     remote = RemoteJobs(client, tracker)
     schedules = Schedules(store, {model.model_id: model}, clock)
     waiter = Waiter(remote, tracker, schedules, tasks, clock)
@@ -118,17 +118,6 @@ def _limits(settings: Settings) -> SpendingLimits:
     )
 
 
-def _client(options: ServiceOptions, connections: Connections) -> RunComfyClient:
-    http = RunComfyHttp(
-        connections,
-        base_url=options.settings.base_url,
-        token=_token(options.settings),
-        clock=options.clock,
-        throttle=Throttle(options.clock.sleep),
-    )
-    return RunComfyClient(http)
-
-
 def _preflight(options: ServiceOptions) -> Preflight:
     return Preflight(
         options.model,
@@ -152,7 +141,3 @@ def _downloads(
     # The folder keeps its name from earlier versions, which may run beside this one.
     locks = JobLocks(settings.state_dir / "saving")
     return BackgroundDownloads(one, tracker, locks, tasks, options.clock, settings.auto_download)
-
-
-def _token(settings: Settings) -> str | None:
-    return settings.token.get_secret_value() if settings.token else None

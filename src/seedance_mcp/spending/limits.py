@@ -1,7 +1,7 @@
 """The guard against runaway agents: limits on what an owner may start, for any kind of ledger."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -22,12 +22,12 @@ class SpendingLimits:
 
     Attributes:
         usd_per_day: The total cost of the jobs of 24 hours in USD; None for no limit.
-        price: The model's price if known, for jobs that were started before it was.
+        prices: The known prices by model id, for jobs that were started before they were known.
     """
 
     jobs_per_hour: int
     usd_per_day: Decimal | None = None
-    price: Price | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
 
 
 def check_hourly_limit(new: Job, oldest: datetime | None, limits: SpendingLimits) -> None:
@@ -64,7 +64,7 @@ def check_daily_limit(new: Job, started: Sequence[Job], limits: SpendingLimits) 
             "SEEDANCE_MAX_COST_USD_PER_DAY cannot be enforced: RunComfy's catalogue has no usable"
             f" price for {new.model_id}; try again later, or ask the user to unset it."
         )
-    costs = [_cost(job, limits.price) for job in started]
+    costs = [_cost(job, limits.prices) for job in started]
     total = sum(costs)
     if total + estimate <= limit:
         return
@@ -87,8 +87,8 @@ def _when_allowed(started: Sequence[Job], costs: Sequence[int], allowed: int) ->
     return "this clip alone exceeds it"
 
 
-def _cost(job: Job, price: Price | None) -> int:
-    cost = known_cost(job, price)
+def _cost(job: Job, prices: Mapping[str, Price]) -> int:
+    cost = known_cost(job, prices)
     if cost is None:
         remedy = f"call get_result with request_id {job.request_id} to read it"
         raise PriceUnknown(

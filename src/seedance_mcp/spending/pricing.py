@@ -57,16 +57,16 @@ def read_price(entry: Mapping[str, Any], model: Model) -> Price | None:
     return None
 
 
-def known_cost(job: Job, price: Price | None) -> int | None:
+def known_cost(job: Job, prices: Mapping[str, Price]) -> int | None:
     """Return a job's cost in microdollars, else its estimate, else None.
 
-    `price` estimates a job that was started before any price was known.
+    `prices`, by model id, estimate a job that was started before its model's price was known.
     """
     # A cost of 0 may only mean that RunComfy has not settled it yet.
     if job.cost_usd:
         return to_microdollars(job.cost_usd)
     estimate = job.estimated_microdollars
-    if estimate is None and price:
+    if estimate is None and (price := prices.get(job.model_id or "")):
         estimate = price.estimate(job)
     return 0 if estimate is None and job.cost_usd == 0 else estimate
 
