@@ -20,8 +20,8 @@ from seedance_mcp.retry import MAX_RETRY_SECONDS, RETRY_ATTEMPTS, asked_delay, r
 
 from ._decoding import TOO_LONG, inflate, parse_json
 from ._error_codes import About, read_error
-from .connections import Connections, Transport, open_connections
 from ._throttle import Throttle
+from .connections import Connections, Transport, open_connections
 
 MAX_ANSWER_BYTES = 1024 * 1024
 """The largest answer that is read, apart from the inputs of the job that it may echo."""
