@@ -30,8 +30,8 @@ def image() -> bytes:
 async def checking(host: ImageHost) -> None:
     """Check the image as the server does."""
     model = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
-    preflight = Preflight(model, check=True, allow_private=True, local_files=False)
-    await preflight.check({"first_frame_image_url": host.url(), "prompt": "Mist."})
+    preflight = Preflight(check=True, allow_private=True, local_files=False)
+    await preflight.check(model, {"first_frame_image_url": host.url(), "prompt": "Mist."})
 
 
 async def downloading(host: ImageHost) -> None:

@@ -46,7 +46,7 @@ CLOCK = Clock(random=lambda: 0.5)
 
 Saw = Callable[[Job], None]
 """Called with the job in the answer to a caller."""
-Way = Callable[[Service, JSONObject, Saw, TaskGroup], Coroutine[Any, Any, None]]
+Way = Callable[[Service, Order, Saw, TaskGroup], Coroutine[Any, Any, None]]
 """Buys a job and lets two callers wait for its end."""
 
 
@@ -68,9 +68,7 @@ class Seen:
     peak_mb: float = 0.0
 
 
-async def one_poller_a_job(
-    service: Service, arguments: JSONObject, saw: Saw, tasks: TaskGroup
-) -> None:
+async def one_poller_a_job(service: Service, order: Order, saw: Saw, tasks: TaskGroup) -> None:
     """Wait in the call that buys the job, and in a second call once the job has a request_id."""
     checked: set[str] = set()
 
@@ -88,15 +86,11 @@ async def one_poller_a_job(
                 tasks.start_soon(check, request_id)
             await progress(report)
 
-        report = await service.buy(
-            Order(arguments=arguments), wait_seconds=WAIT_SECONDS, watch=watch
-        )
+        report = await service.buy(order, wait_seconds=WAIT_SECONDS, watch=watch)
     saw(report.job)
 
 
-async def one_loop_a_waiter(
-    service: Service, arguments: JSONObject, saw: Saw, tasks: TaskGroup
-) -> None:
+async def one_loop_a_waiter(service: Service, order: Order, saw: Saw, tasks: TaskGroup) -> None:
     """Buy a job, and poll it in two independent loops."""
 
     async def loop(job: Job) -> None:
@@ -108,7 +102,7 @@ async def one_loop_a_waiter(
         saw(job)
 
     async with reported(_ignore, CLOCK) as progress:
-        report = await service.buy(Order(arguments=arguments), wait_seconds=0, watch=progress)
+        report = await service.buy(order, wait_seconds=0, watch=progress)
     for _ in range(2):
         tasks.start_soon(loop, report.job)
 
@@ -130,7 +124,8 @@ async def measured(way: Way, settings: Settings, model: Model) -> Seen:
         wall, cpu = time.monotonic(), time.process_time()
         async with anyio.create_task_group() as tasks:
             for number in range(JOBS):
-                tasks.start_soon(way, service, _arguments(model, number), saw, tasks)
+                order = Order(model=model, arguments=_arguments(model, number))
+                tasks.start_soon(way, service, order, saw, tasks)
         seen.wall_seconds = time.monotonic() - wall
         seen.cpu_seconds = time.process_time() - cpu
     # Linux counts in KiB, macOS in bytes.

@@ -98,7 +98,7 @@ def test_the_readme_has_every_variable_with_its_default() -> None:
 
 def test_the_readme_has_every_tool_and_every_argument_of_generate_video() -> None:
     model = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
-    tools = [tool.definition for tool in build_tools(model, wait_seconds=45)]
+    tools = [tool.definition for tool in build_tools([model], wait_seconds=45)]
     names = re.findall(r"^\| `([a-z_]+)` \|", README, re.MULTILINE)
     assert names == [tool.name for tool in tools] + list(tools[0].input_schema["properties"])
 

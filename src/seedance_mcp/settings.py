@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     )
     model: str = Field(
         "bytedance/seedance-1-0/lite/image-to-video",
-        description="the id of a model that this server knows",
+        description="the ids or short names of models, separated by commas",
     )
     state_dir: Annotated[Path, AfterValidator(check_folder)] = Field(
         default_factory=lambda: _default(lambda: platformdirs.user_state_path("seedance-mcp")),

@@ -385,6 +385,6 @@ async def test_a_call_that_waits_on_another_servers_request_hears_that_it_was_re
         assert heard[0].startswith(f"{NO_BALANCE} (400002")
         assert heard[1] == (
             "RunComfy rejected the same request, just sent by another server on this machine;"
-            " call generate_video again to see why. Nothing was charged."
+            " repeat the call to see why. Nothing was charged."
         )
         assert (simulator.accepted, anyio.current_time() < 4) == ([], True)

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 SCHEMAS = {
     tool.definition.name: tool.definition.input_schema
-    for tool in build_tools(MODEL, wait_seconds=45)
+    for tool in build_tools([MODEL], wait_seconds=45)
 }
 LONG = "A\n\0\x1b[31m'\"<b>" * 1_000
 

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 SCHEMAS = {
     tool.definition.name: tool.definition.input_schema
-    for tool in build_tools(MODEL, wait_seconds=45)
+    for tool in build_tools([MODEL], wait_seconds=45)
 }
 OPTIONAL = {
     name: [each for each in schema["properties"] if each not in schema.get("required", [])]

@@ -30,14 +30,13 @@ async def check(port: int = 1, **files: Any) -> tuple[CheckedInputs, RerouteTran
     """Check a call; every connection to a public address leads to a port of loopback."""
     network = RerouteTransport(port)
     preflight = Preflight(
-        LIST_MODEL,
         check=True,
         allow_private=False,
         local_files=True,
         resolve=FakeResolver(NAMES, no_such_host),
         transport=network,
     )
-    return await preflight.check({"prompt": "A lake"} | files), network
+    return await preflight.check(LIST_MODEL, {"prompt": "A lake"} | files), network
 
 
 async def refusal(port: int = 1, **files: Any) -> tuple[str, str]:
@@ -105,7 +104,6 @@ async def test_a_video_is_not_fetched() -> None:
 async def test_a_video_is_not_looked_up_where_checking_is_turned_off() -> None:
     resolver = FakeResolver(NAMES, no_such_host)
     preflight = Preflight(
-        LIST_MODEL,
         check=False,
         allow_private=False,
         local_files=False,
@@ -113,5 +111,5 @@ async def test_a_video_is_not_looked_up_where_checking_is_turned_off() -> None:
         transport=httpx.AsyncHTTPTransport(verify=False),
     )
     given = {"prompt": "A lake", "videos": ["https://inside.example/a.mp4"]}
-    assert (await preflight.check(given)).arguments == given
+    assert (await preflight.check(LIST_MODEL, given)).arguments == given
     assert resolver.asked == []

@@ -123,29 +123,30 @@ async def test_the_certificate_is_checked_against_the_name_though_an_address_is_
         network = RerouteTransport(port, real)
         address = "93.184.215.14"
         preflight = Preflight(
-            MODEL,
             check=True,
             allow_private=False,
             local_files=False,
             resolve=FakeResolver({name: [[address]]}, OSError),
             transport=network,
         )
-        checked = await preflight.check({"prompt": "A lake", FIRST: f"https://{name}/a"})
+        checked = await preflight.check(MODEL, {"prompt": "A lake", FIRST: f"https://{name}/a"})
         assert (checked.warnings, network.dialled) == (warnings, [f"{address}:443"])
         tasks.cancel_scope.cancel()
 
 
 async def test_the_default_transport_cannot_reach_loopback() -> None:
     async with serve_images(a=JPEG) as host:
-        preflight = Preflight(MODEL, check=True, allow_private=False, local_files=False)
+        preflight = Preflight(check=True, allow_private=False, local_files=False)
         for name in ("127.0.0.1", "localhost", "[::1]"):
             with pytest.raises(InputError):
-                await preflight.check({"prompt": "A lake", FIRST: f"https://{name}:{host.port}/a"})
+                await preflight.check(
+                    MODEL, {"prompt": "A lake", FIRST: f"https://{name}:{host.port}/a"}
+                )
         assert host.connections == 0
 
 
 async def test_the_default_transport_reaches_loopback_where_private_addresses_are_allowed() -> None:
     async with serve_images(a=JPEG) as host:
-        preflight = Preflight(MODEL, check=True, allow_private=True, local_files=False)
-        checked = await preflight.check({"prompt": "A lake", FIRST: host.url("/a")})
+        preflight = Preflight(check=True, allow_private=True, local_files=False)
+        checked = await preflight.check(MODEL, {"prompt": "A lake", FIRST: host.url("/a")})
         assert (checked.warnings, host.connections) == ((), 1)

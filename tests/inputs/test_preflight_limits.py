@@ -29,7 +29,7 @@ HANGING = Page(hangs=True, length="none")
 
 
 def preflight(*, local_files: bool = True) -> Preflight:
-    return Preflight(MODEL, check=True, allow_private=True, local_files=local_files)
+    return Preflight(check=True, allow_private=True, local_files=local_files)
 
 
 @pytest.mark.virtual_time
@@ -69,7 +69,7 @@ async def test_a_local_image_may_take_longer_than_a_url(tmp_path: Path) -> None:
     given = {"prompt": "A lake", FIRST: write_image(tmp_path, make_image("JPEG"))}
 
     async def check() -> None:
-        assert (await preflight().check(given)).warnings == (SENT_AS_DATA,)
+        assert (await preflight().check(MODEL, given)).warnings == (SENT_AS_DATA,)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(check)
@@ -86,7 +86,7 @@ async def test_a_local_image_that_takes_too_long_is_refused_with_advice(
 ) -> None:
     given = {"prompt": "A lake", FIRST: write_image(tmp_path, noise((3000, 2000), "BMP"))}
     with pytest.raises(InputError) as refused:
-        await preflight().check(given, timeout=timeout)
+        await preflight().check(MODEL, given, timeout=timeout)
     assert refused.value.line == (
         f"{FIRST} took {took} to prepare; use a smaller image, or a longer"
         " wait_seconds. Nothing was charged."
@@ -98,7 +98,7 @@ async def test_the_timeout_holds_while_bytes_arrive_without_a_pause() -> None:
     async with serve_images(image=dripping) as host:
         began = time.perf_counter()
         given = {"prompt": "A lake", FIRST: host.url()}
-        checked = await preflight(local_files=False).check(given, timeout=0.2)
+        checked = await preflight(local_files=False).check(MODEL, given, timeout=0.2)
         took = time.perf_counter() - began
     assert checked.warnings == (f"{FIRST} {NOT_CHECKED}its host took over 0.2 s.",)
     assert took < PROMPT_SECONDS
@@ -152,11 +152,11 @@ from seedance_mcp.models.model import load_models
 
 async def main(path):
     model = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
-    preflight = Preflight(model, check=True, allow_private=False, local_files=True)
+    preflight = Preflight(check=True, allow_private=False, local_files=True)
     frames = {"first_frame_image_url": path, "last_frame_image_url": path}
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
-            tasks.start_soon(preflight.check, {"prompt": "Mist."} | frames)
+            tasks.start_soon(preflight.check, model, {"prompt": "Mist."} | frames)
 
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 anyio.run(main, sys.argv[1])
@@ -180,5 +180,5 @@ def test_many_large_images_take_hardly_more_memory_than_one(tmp_path: Path) -> N
 
 async def test_two_local_frames_are_loaded_in_turn(tmp_path: Path) -> None:
     path = write_image(tmp_path, noise((1000, 1000), "BMP"))
-    checked = await preflight().check({"prompt": "A lake", FIRST: path, LAST: path})
+    checked = await preflight().check(MODEL, {"prompt": "A lake", FIRST: path, LAST: path})
     assert checked.arguments[FIRST] == checked.arguments[LAST]

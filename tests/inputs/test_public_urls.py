@@ -46,7 +46,6 @@ async def found(
 ) -> str:
     """Return the refusal of a URL, or its warnings, or nothing."""
     preflight = Preflight(
-        MODEL,
         check=True,
         allow_private=False,
         local_files=False,
@@ -55,7 +54,7 @@ async def found(
         transport=network,
     )
     try:
-        checked = await preflight.check({"prompt": "A lake", FIRST: url})
+        checked = await preflight.check(MODEL, {"prompt": "A lake", FIRST: url})
     except InputError as error:
         return error.message
     return "\n".join(checked.warnings)

@@ -18,14 +18,14 @@ MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 def preflight(*, check: bool = True) -> Preflight:
     """Return a preflight that may fetch from loopback."""
     plain = httpx.AsyncHTTPTransport(verify=False, trust_env=False)
-    return Preflight(MODEL, check=check, allow_private=True, local_files=False, transport=plain)
+    return Preflight(check=check, allow_private=True, local_files=False, transport=plain)
 
 
 async def found(host: ImageHost, path: str = "/image") -> str:
     """Return the refusal of an image, or its warnings, or nothing."""
     arguments = {"prompt": "A lake", FIRST: host.url(path), "resolution": "480p"}
     try:
-        checked = await preflight().check(arguments)
+        checked = await preflight().check(MODEL, arguments)
     except InputError as error:
         return error.message
     assert checked.arguments == arguments
@@ -74,7 +74,7 @@ async def test_a_broken_rule_about_pixels_ends_the_download() -> None:
 async def test_nothing_is_fetched_where_checking_is_turned_off() -> None:
     async with serve_images(image=page(HTML)) as host:
         arguments = {"prompt": "A lake", FIRST: host.url()}
-        checked = await preflight(check=False).check(arguments)
+        checked = await preflight(check=False).check(MODEL, arguments)
         assert (checked.arguments, checked.warnings) == (arguments, ())
         assert host.connections == 0
 

@@ -23,9 +23,9 @@ BOXES = b"\0\0\0\x08free" * 9_000 + struct.pack(">I", len(EXTENTS) + 4) + EXTENT
 
 async def outcome(url: str) -> str:
     """Return the warnings about an image, or why it is refused."""
-    preflight = Preflight(MODEL, check=True, allow_private=True, local_files=False)
+    preflight = Preflight(check=True, allow_private=True, local_files=False)
     try:
-        return "\n".join((await preflight.check({"prompt": "A lake", FIRST: url})).warnings)
+        return "\n".join((await preflight.check(MODEL, {"prompt": "A lake", FIRST: url})).warnings)
     except InputError as error:
         return error.message
 

@@ -17,9 +17,9 @@ ESCAPE = "has characters that a URL must escape."
 
 async def refusal(url: str, *, allow_http: bool = False) -> str | None:
     """Return the message that a URL is refused with, None where it passes."""
-    preflight = Preflight(MODEL, check=False, allow_private=allow_http, local_files=False)
+    preflight = Preflight(check=False, allow_private=allow_http, local_files=False)
     try:
-        await preflight.check(GOOD | {FIRST: url})
+        await preflight.check(MODEL, GOOD | {FIRST: url})
     except InputError as error:
         return error.message
     return None
@@ -87,9 +87,9 @@ async def test_plain_http_passes_only_where_it_is_allowed() -> None:
 
 
 async def test_a_last_frame_is_checked_like_a_first_one() -> None:
-    preflight = Preflight(MODEL, check=False, allow_private=False, local_files=False)
+    preflight = Preflight(check=False, allow_private=False, local_files=False)
     with pytest.raises(InputError) as refused:
-        await preflight.check(GOOD | {LAST: "/a.jpg"})
+        await preflight.check(MODEL, GOOD | {LAST: "/a.jpg"})
     assert (refused.value.argument, refused.value.message) == (
         LAST,
         f"{LAST} {NOT_AN_IMAGE_URL}{LOCAL_FILES_OFF}",

@@ -19,7 +19,7 @@ from tests.support.list_model import LIST_MODEL
 from tests.support.wording import NOT_A_BOOLEAN, NOT_A_DURATION, NOT_A_WAIT, PROMPT_TOO_LONG
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
-TOOLS = build_tools(MODEL, wait_seconds=45)
+TOOLS = build_tools([MODEL], wait_seconds=45)
 SCHEMA = TOOLS[0].definition.input_schema
 PROPERTIES: dict[str, Any] = SCHEMA["properties"]
 GOOD = {"prompt": "A lake", "first_frame_image_url": "https://images.example/lake.jpg"}
@@ -47,9 +47,9 @@ def refusal(arguments: dict[str, Any]) -> InputError:
 
 async def line(arguments: dict[str, Any]) -> str:
     """Return the whole line that arguments are refused with, nothing where they pass."""
-    preflight = Preflight(MODEL, check=False, allow_private=False, local_files=False)
+    preflight = Preflight(check=False, allow_private=False, local_files=False)
     try:
-        await preflight.check(check_arguments(SCHEMA, arguments))
+        await preflight.check(MODEL, check_arguments(SCHEMA, arguments))
     except InputError as error:
         return error.line
     return ""
@@ -298,7 +298,7 @@ def test_the_checks_accept_exactly_what_the_schema_allows(
         assert completed == COMPLETED | read
 
 
-LISTS = build_tools(LIST_MODEL, wait_seconds=45)[0].definition.input_schema
+LISTS = build_tools([LIST_MODEL], wait_seconds=45)[0].definition.input_schema
 IMAGES = ["https://images.example/a.png", "lake, at [dawn].png"]
 
 

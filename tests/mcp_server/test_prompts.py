@@ -54,7 +54,7 @@ async def test_the_argument_names_come_from_the_model() -> None:
         "required": [names.get(name, name) for name in MODEL.input_schema["required"]],
         "properties": {names.get(name, name): prop for name, prop in MODEL.properties.items()},
     }
-    prompts = Prompts(replace(MODEL, input_schema=schema))
+    prompts = Prompts({"generate_video": replace(MODEL, input_schema=schema)})
     params = GetPromptRequestParams(name="animate_image", arguments=ARGUMENTS)
     (message,) = (await prompts.get(None, params)).messages  # type: ignore[arg-type]
     assert isinstance(message.content, TextContent)

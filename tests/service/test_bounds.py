@@ -63,7 +63,8 @@ async def test_failures_of_many_downloads_make_room(tmp_path: Path) -> None:
     }
     options = ServiceOptions(
         settings=Settings(**chosen),
-        model=MODEL,
+        models=[MODEL],
+        known={MODEL.model_id: MODEL},
         clock=Clock(now=virtual_now, random=lambda: 0.5),
         transport=mock_transport(host),
         local_files=False,

@@ -24,6 +24,9 @@ from tests.support.virtual_time import virtual_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
+MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
+ORDER = Order(model=MODEL, arguments=ARGUMENTS)
+
 _T = TypeVar("_T")
 
 
@@ -44,7 +47,8 @@ async def test_a_call_cancelled_once_its_job_is_in_the_ledger_still_buys_it(
         settings = {"token": simulator.token, "base_url": simulator.url, "state_dir": tmp_path}
         options = ServiceOptions(
             settings=Settings.model_validate(settings | {"check_images": False}),
-            model=load_models()["bytedance/seedance-1-0/lite/image-to-video"],
+            models=[MODEL],
+            known={MODEL.model_id: MODEL},
             clock=clock,
             transport=None,
             local_files=False,
@@ -59,7 +63,9 @@ async def test_a_call_cancelled_once_its_job_is_in_the_ledger_still_buys_it(
 
             # The first half second is for an earlier job; within the second one the row is written.
             with anyio.move_on_after(0.75) as call:
-                await service.buy(Order(arguments=ARGUMENTS), wait_seconds=45, watch=watch)
+                await service.buy(
+                    Order(model=MODEL, arguments=ARGUMENTS), wait_seconds=45, watch=watch
+                )
             await anyio.sleep(5)
             rows = (await remote.recent(simulator.url, limit=9)).jobs
             remote.close()
@@ -76,14 +82,17 @@ async def test_a_listener_that_breaks_loses_no_paid_job(tmp_path: Path) -> None:
         settings = {"token": simulator.token, "base_url": simulator.url, "state_dir": tmp_path}
         options = ServiceOptions(
             settings=Settings.model_validate(settings | {"check_images": False}),
-            model=load_models()["bytedance/seedance-1-0/lite/image-to-video"],
+            models=[MODEL],
+            known={MODEL.model_id: MODEL},
             clock=Clock(now=virtual_now, random=lambda: 0.5),
             transport=None,
             local_files=False,
             on_change=on_change,
         )
         async with open_service(options) as service:
-            report = await service.buy(Order(arguments=ARGUMENTS), wait_seconds=60, watch=ignore)
+            report = await service.buy(
+                Order(model=MODEL, arguments=ARGUMENTS), wait_seconds=60, watch=ignore
+            )
             page = await service.store.recent(report.job.owner, limit=9)
         (bought,) = simulator.accepted
         seen = [(job.request_id, job.status) for job in page.jobs]

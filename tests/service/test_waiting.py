@@ -112,7 +112,7 @@ async def test_a_slow_submit_keeps_the_budget_and_the_same_call_resumes_it() -> 
             "submitting",
             None,
         )
-        assert "Call generate_video again with the same arguments" in structured(early)["next_step"]
+        assert "Repeat the call that began it" in structured(early)["next_step"]
         late = await client.generate()
         assert (structured(late)["status"], structured(late)["reused"]) == ("completed", True)
         assert len(client.simulator.accepted) == 1

@@ -28,18 +28,18 @@ async def check_local(
 ) -> CheckedInputs:
     """Check the frames of a call, as paths or data URIs."""
     # check=True and the system's own resolver: a local image must need neither.
-    preflight = Preflight(MODEL, check=True, allow_private=False, local_files=local_files)
+    preflight = Preflight(check=True, allow_private=False, local_files=local_files)
     return await preflight.check(
-        {"prompt": "A lake", FIRST: value} | ({LAST: last} if last else {})
+        MODEL, {"prompt": "A lake", FIRST: value} | ({LAST: last} if last else {})
     )
 
 
 async def check_urls(first: str, last: str, *, resolution: str = "480p") -> CheckedInputs:
     """Check the frames of a call, as URLs of a test's own host."""
     plain = httpx.AsyncHTTPTransport(verify=False, trust_env=False)
-    preflight = Preflight(MODEL, check=True, allow_private=True, local_files=False, transport=plain)
+    preflight = Preflight(check=True, allow_private=True, local_files=False, transport=plain)
     given = {"prompt": "A lake", FIRST: first, LAST: last, "resolution": resolution}
-    return await preflight.check(given)
+    return await preflight.check(MODEL, given)
 
 
 async def refusal(value: str, *, local_files: bool = True) -> str:

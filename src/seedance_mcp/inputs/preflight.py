@@ -59,7 +59,6 @@ class Preflight:
 
     def __init__(  # noqa: PLR0913 - each a switch or a seam
         self,
-        model: Model,
         *,
         check: bool,
         allow_private: bool,
@@ -68,7 +67,6 @@ class Preflight:
         resolve: Resolve = resolve_by_system,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._model = model
         self._check = check
         self._allow_private = allow_private
         self._local_files = local_files
@@ -77,13 +75,18 @@ class Preflight:
         self._transport = transport
         self._local_images = OneAtATime()
 
-    def tidy(self, arguments: JSONObject) -> JSONObject:
+    def tidy(self, model: Model, arguments: JSONObject) -> JSONObject:
         """Return a call's arguments with every URL and data: URI without blanks around it."""
-        files = self._model.files(arguments)
+        files = model.files(arguments)
         return replace_values(arguments, {file.path: without_blanks(file.value) for file in files})
 
     async def check(
-        self, arguments: JSONObject, *, timeout: float = inf, host_timeout: float = inf
+        self,
+        model: Model,
+        arguments: JSONObject,
+        *,
+        timeout: float = inf,
+        host_timeout: float = inf,
     ) -> CheckedInputs:
         """Check every file of a call, side by side, within `timeout` seconds in all.
 
@@ -94,19 +97,19 @@ class Preflight:
         Raises:
             InputError: In one line, which argument is wrong and what was found.
         """
-        arguments = self.tidy(arguments)
-        files = list(self._model.files(arguments))
+        arguments = self.tidy(model, arguments)
+        files = list(model.files(arguments))
         for file in files:
             self._check_value(file)
         checked = await self._check_side_by_side(files, timeout, host_timeout)
         return CheckedInputs(
             arguments=replace_values(arguments, {c.file.path: c.uri for c in checked if c.uri}),
             files={c.file.path: c.identity for c in checked if c.identity},
-            warnings=tuple(find_warnings(self._model, arguments, checked)),
+            warnings=tuple(find_warnings(model, arguments, checked)),
         )
 
     async def identify(
-        self, arguments: JSONObject, *, timeout: float = inf
+        self, model: Model, arguments: JSONObject, *, timeout: float = inf
     ) -> dict[str, tuple[str, str]]:
         """Return what `CheckedInputs.files` would be, without checking.
 
@@ -115,7 +118,7 @@ class Preflight:
         """
         files: dict[str, tuple[str, str]] = {}
         with anyio.move_on_after(min(timeout, LOCAL_IMAGE_TIMEOUT_SECONDS)):
-            for file in self._model.files(self.tidy(arguments)):
+            for file in model.files(self.tidy(model, arguments)):
                 if file.kind == "image" and self._is_local(file):
                     with suppress(UnusableImage):
                         identify = partial(identify_local_image, file.value)

@@ -14,7 +14,7 @@ def after_status(report: JobReport) -> str:
     match job.status:
         case Status.SUBMITTING:
             return (
-                "Call generate_video again with the same arguments: it keeps waiting for this"
+                "Repeat the call that began it, with the same arguments: it keeps waiting for this"
                 " request and buys nothing new."
             )
         case Status.UNKNOWN:

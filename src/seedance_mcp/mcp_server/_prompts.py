@@ -1,5 +1,7 @@
 """The prompt that a user can pick in a client: turn an image and an idea into a clip."""
 
+from collections.abc import Mapping
+
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
@@ -33,12 +35,20 @@ MOST_CHARACTERS = 8192
 
 
 class Prompts:
-    """Answers the requests about prompts, for the model that clips are made with."""
+    """Answers the requests about prompts, for the first model that takes an image.
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self._names = _text_and_image(model)
-        self.offered = [ANIMATE_IMAGE] if self._names else []
+    Args:
+        models: The models, each by the name of the tool that makes clips with it.
+    """
+
+    def __init__(self, models: Mapping[str, Model]) -> None:
+        able = (
+            (tool, model, names)
+            for tool, model in models.items()
+            if (names := _text_and_image(model))
+        )
+        self._animator = next(able, None)
+        self.offered = [ANIMATE_IMAGE] if self._animator else []
 
     async def list(
         self, _: Context, __: types.PaginatedRequestParams | None
@@ -48,13 +58,13 @@ class Prompts:
 
     async def get(self, _: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
         """Return a prompt with the arguments filled in."""
-        if params.name != ANIMATE_IMAGE.name or self._names is None:
+        if params.name != ANIMATE_IMAGE.name or self._animator is None:
             raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {one_line(params.name)}")
         given = params.arguments or {}
         for argument in ANIMATE_IMAGE.arguments or []:
             if problem := _problem(argument, given.get(argument.name, "")):
                 raise MCPError(types.INVALID_PARAMS, f"{argument.name} {problem}")
-        text = _animate_image(self._model, self._names, image=given["image"], idea=given["idea"])
+        text = _animate_image(*self._animator, image=given["image"], idea=given["idea"])
         message = types.PromptMessage(
             role="user", content=types.TextContent(type="text", text=text)
         )
@@ -80,7 +90,9 @@ def _text_and_image(model: Model) -> tuple[str, str] | None:
     return (text, image) if text and image else None
 
 
-def _animate_image(model: Model, names: tuple[str, str], *, image: str, idea: str) -> str:
+def _animate_image(
+    tool: str, model: Model, names: tuple[str, str], *, image: str, idea: str
+) -> str:
     text_name, image_name = names
     longest = model.properties[text_name].get("maxLength")
     length = f", at most {longest} characters in all" if longest else ""
@@ -102,8 +114,8 @@ into a Seedance prompt: plain sentences in the present tense{length}, in this or
 5. what must not change: faces, clothing, lettering, background, light, style.
 Describe what is visible, not what is absent, and add nothing that the idea does not need.
 
-Show me the prompt. Then call generate_video once, with {text_name}: the prompt you wrote, and
+Show me the prompt. Then call {tool} once, with {text_name}: the prompt you wrote, and
 {image_name}: {wrapper}the image exactly as it is given above.{others}
-The job costs money: do what next_step of the answer says, and do not call generate_video again
+The job costs money: do what next_step of the answer says, and do not call {tool} again
 for this clip.
 """

@@ -1,12 +1,19 @@
 """The URIs of the resources."""
 
 import re
+from urllib.parse import quote
 
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
 
 MODEL_URI = "seedance://model"
+"""The first model; `model_uri` names the others."""
 JOBS_URI = "seedance://jobs"
 JOB_TEMPLATE = "seedance://jobs/{request_id}"
+
+
+def model_uri(short_name: str) -> str:
+    """Return the URI of a further model."""
+    return f"{MODEL_URI}/{quote(short_name)}"
 
 
 def job_uri(request_id: str) -> str:

@@ -1,10 +1,11 @@
-"""What a client can read without calling a tool: the jobs, and the model's schema.
+"""What a client can read without calling a tool: the jobs, and the models' schemas.
 
 Reading a job is `check_status` without waiting: from the ledger if the job has ended, else after
 asking RunComfy once. As for the tools, an owner sees only their own jobs.
 """
 
 import json
+from collections.abc import Sequence
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
@@ -17,7 +18,7 @@ from seedance_mcp.text import one_line
 
 from ._answers import job_answer, listing_answer
 from ._lazy_service import Context
-from ._resource_uris import JOB_TEMPLATE, JOBS_URI, MODEL_URI, request_id_of
+from ._resource_uris import JOB_TEMPLATE, JOBS_URI, MODEL_URI, model_uri, request_id_of
 from ._subscriptions import Subscriptions
 
 MOST_LISTED_JOBS = 20
@@ -34,25 +35,15 @@ JSON_TYPE = "application/json"
 class Resources:
     """The resources of a server, and the subscriptions to them."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, models: Sequence[Model]) -> None:
         self.subscriptions = Subscriptions()
-        self._model = model
+        first, *further = models
+        self._models = {MODEL_URI: first} | {model_uri(m.short_name): m for m in further}
 
     async def list(
         self, _: Context, __: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
         """Return the resources with a fixed URI."""
-        model_id = self._model.model_id
-        model = types.Resource(
-            uri=MODEL_URI,
-            name="model",
-            title="The model's schema",
-            description=(
-                f"The input schema of {model_id} as RunComfy publishes it, with its rules for"
-                " images."
-            ),
-            mime_type=JSON_TYPE,
-        )
         jobs = types.Resource(
             uri=JOBS_URI,
             name="jobs",
@@ -60,7 +51,8 @@ class Resources:
             description="The newest jobs with their request_ids, from earlier chats too.",
             mime_type=JSON_TYPE,
         )
-        return types.ListResourcesResult(resources=[model, jobs])
+        models = [_listed_model(uri, model) for uri, model in self._models.items()]
+        return types.ListResourcesResult(resources=[*models, jobs])
 
     async def list_templates(
         self, _: Context, __: types.PaginatedRequestParams | None
@@ -94,7 +86,7 @@ class Resources:
         self, context: Context, params: types.SubscribeRequestParams
     ) -> types.EmptyResult:
         """Notify a client of 2025-11-25 of a known resource's changes from now on."""
-        known = params.uri in {JOBS_URI, MODEL_URI}
+        known = params.uri in {JOBS_URI, *self._models}
         if request_id := request_id_of(params.uri):
             try:
                 service = await context.lifespan_context.get()
@@ -114,8 +106,8 @@ class Resources:
         return types.EmptyResult()
 
     async def _facts(self, context: Context, uri: str) -> JSONObject:
-        if uri == MODEL_URI:
-            return {"model_id": self._model.model_id, "input_schema": self._model.input_schema}
+        if model := self._models.get(uri):
+            return {"model_id": model.model_id, "input_schema": model.input_schema}
         request_id = request_id_of(uri)
         if request_id is None and uri != JOBS_URI:
             raise _not_found(context, uri)
@@ -127,6 +119,19 @@ class Resources:
         report = await service.status(request_id, wait_seconds=0, watch=ignore)
         await service.tracker.note_told(report.job)
         return job_answer(report, service.clock.now()).structure()
+
+
+def _listed_model(uri: str, model: Model) -> types.Resource:
+    return types.Resource(
+        uri=uri,
+        name="model" if uri == MODEL_URI else f"model {model.short_name}",
+        title="The model's schema",
+        description=(
+            f"The input schema of {model.model_id} as RunComfy publishes it, with its rules for"
+            " images."
+        ),
+        mime_type=JSON_TYPE,
+    )
 
 
 def _not_found(context: Context, uri: str) -> MCPError:

@@ -1,6 +1,6 @@
 """Puts the MCP server together from the settings."""
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import to_thread
 
 from seedance_mcp.clock import Clock
-from seedance_mcp.errors import ConfigurationError
+from seedance_mcp.models.choice import choose_models
 from seedance_mcp.models.model import Model, load_models
 from seedance_mcp.settings import Settings
 
@@ -21,7 +21,7 @@ from ._server import SeedanceServer
 from .tasks.job_tasks import job_tasks
 from .tools.cancel_job import cancel_job
 from .tools.check_status import check_status
-from .tools.generate_video import generate_video
+from .tools.generate_video import generate_video, generate_with_further
 from .tools.get_result import get_result
 from .tools.list_jobs import list_jobs
 from .tools.tool import Tool
@@ -46,25 +46,33 @@ def build_server(
     machine's user, over HTTP it may be anyone.
 
     Raises:
-        ConfigurationError: The configured model is unknown.
+        ConfigurationError: A configured model is unknown.
     """
-    clock, models = clock or Clock(), models or load_models()
-    model = models.get(settings.model)
-    if model is None:
-        raise ConfigurationError(f"SEEDANCE_MODEL must be one of: {', '.join(models)}.")
+    clock, known = clock or Clock(), models or load_models()
+    chosen = choose_models(settings.model, known)
     local = local_files if settings.local_files is None else settings.local_files
-    options = {"settings": settings, "model": model, "clock": clock, "transport": transport}
-    open_service = partial(_open_service, **options, local_files=local)
+    open_service = partial(
+        _open_service,
+        settings=settings,
+        models=chosen,
+        known=known,
+        clock=clock,
+        transport=transport,
+        local_files=local,
+    )
     tools = build_tools(
-        model,
+        chosen,
         wait_seconds=settings.wait_seconds,
         attachments=settings.attachments,
         local_files=local,
     )
     if settings.portable_schemas:
         tools = [replace(tool, portable=True) for tool in tools]
-    tasks = job_tasks(tools[0], clock, kept=timedelta(days=settings.history_days))
-    return SeedanceServer(tools, tasks, Resources(model), Prompts(model), open_service)
+    # Those that buy clips come first, one a model.
+    buying = {pair[0].definition.name: pair for pair in zip(tools, chosen, strict=False)}
+    tasks = job_tasks(buying, clock, kept=timedelta(days=settings.history_days))
+    prompts = Prompts({name: model for name, (_, model) in buying.items()})
+    return SeedanceServer(tools, tasks, Resources(chosen), prompts, open_service)
 
 
 @asynccontextmanager
@@ -79,22 +87,24 @@ async def _open_service(**options: Any) -> AsyncGenerator["Service", None]:
 
 
 def build_tools(
-    model: Model,
+    models: Sequence[Model],
     *,
     wait_seconds: int,
     attachments: Collection[str] = (),
     local_files: bool = False,
 ) -> list[Tool]:
-    """Return the tools, `generate_video` first.
+    """Return the tools: first those that buy clips, one a model, in the models' order.
 
     Args:
-        model: The model that clips are made with.
+        models: What clips are made with.
         wait_seconds: How long a call waits by default.
         attachments: What may follow the text of a result: "preview", "link" or both.
         local_files: Whether images may be files of this machine.
     """
+    first, *further = models
     return [
-        generate_video(model, wait_seconds=wait_seconds, local_files=local_files),
+        generate_video(first, wait_seconds=wait_seconds, local_files=local_files),
+        *generate_with_further(further, wait_seconds=wait_seconds, local_files=local_files),
         check_status(wait_seconds=wait_seconds),
         get_result(attachments=attachments),
         cancel_job(),

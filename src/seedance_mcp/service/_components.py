@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from seedance_mcp.clock import Clock
 from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.ledger.store import Store
-from seedance_mcp.models.model import Model
 from seedance_mcp.spending.limits import SpendingLimits
 
 from ._downloads import BackgroundDownloads
@@ -22,7 +21,6 @@ from ._waiting import Waiter
 class Components:
     """The parts of a service."""
 
-    model: Model
     preflight: Preflight
     prices: PriceList
     limits: SpendingLimits

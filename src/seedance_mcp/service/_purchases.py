@@ -20,7 +20,7 @@ from uuid import uuid4
 import anyio
 
 from seedance_mcp.jobs.job import Job
-from seedance_mcp.models.model import JSONObject
+from seedance_mcp.models.model import JSONObject, Model
 
 from ._components import Components
 from .reports import JobReport, Order
@@ -42,18 +42,19 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
         SeedanceError: Nothing was bought, and why.
     """
     # Two spellings of one URL ask for one clip.
-    arguments = service.preflight.tidy(order.arguments)
-    new = await _new_job(service, arguments)
+    model = order.model
+    arguments = service.preflight.tidy(model, order.arguments)
+    new = await _new_job(service, model, arguments)
     # A local image that is not ready would be refused, and then again and again.
     checked_by = _preflight_deadline(deadline if order.answer_by == inf else inf)
     hosts_by = _preflight_deadline(min(deadline, order.answer_by))
     since = order.reuse_since
-    if since and (owed := await _find_owed(service, new, since, checked_by)):
+    if since and (owed := await _find_owed(service, model, new, since, checked_by)):
         service.prices.record_estimate(owed)
         return JobReport(job=owed, reused=True)
     now = anyio.current_time()
     checked = await service.preflight.check(
-        arguments, timeout=checked_by - now, host_timeout=hosts_by - now
+        model, arguments, timeout=checked_by - now, host_timeout=hosts_by - now
     )
     limits = await service.prices.limits(service.limits, min(deadline, order.answer_by))
     new = replace(new, arguments=checked.arguments, files=checked.files)
@@ -67,17 +68,19 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
     return JobReport(job=job, reused=job.id != new.id, warnings=checked.warnings)
 
 
-async def _find_owed(service: Components, new: Job, since: datetime, deadline: float) -> Job | None:
+async def _find_owed(
+    service: Components, model: Model, new: Job, since: datetime, deadline: float
+) -> Job | None:
     """Return the job of an identical earlier call, found even if its local images are gone."""
     timeout = deadline - anyio.current_time()
-    files = await service.preflight.identify({**new.arguments}, timeout=timeout)
+    files = await service.preflight.identify(model, {**new.arguments}, timeout=timeout)
     return await service.store.find_owed(replace(new, files=files), since)
 
 
-async def _new_job(service: Components, arguments: JSONObject) -> Job:
+async def _new_job(service: Components, model: Model, arguments: JSONObject) -> Job:
     return Job(
         id=uuid4().hex,
-        model_id=service.model.model_id,
+        model_id=model.model_id,
         arguments=arguments,
         owner=service.tracker.owner,
         token_hash=await service.tracker.token_hash(),

@@ -116,7 +116,7 @@ class Submissions:
         if seen and not seen.owner:
             raise SeedanceError(
                 "RunComfy rejected the same request, just sent by another server on this machine;"
-                " call generate_video again to see why."
+                " repeat the call to see why."
             )
         lost = OutcomeLost(why="The ledger has lost it, or its row is damaged.")
         return seen or advance(job, lost, self._clock.now())

@@ -1,7 +1,7 @@
 """Puts a service together from the settings, and closes it again."""
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -43,6 +43,8 @@ class ServiceOptions:
     """What a service is made from.
 
     Attributes:
+        models: What clips can be made with.
+        known: Every model that this server knows, by id; the ledger may have jobs of them.
         transport: How HTTP requests leave; None for the network.
         local_files: Whether images may be files of this machine.
         follow_jobs: Whether open jobs are followed in the background if downloads are automatic.
@@ -50,7 +52,8 @@ class ServiceOptions:
     """
 
     settings: Settings
-    model: Model
+    models: Sequence[Model]
+    known: Mapping[str, Model]
     clock: Clock
     transport: Transport | None
     local_files: bool
@@ -84,19 +87,18 @@ def _service(
     options: ServiceOptions, client: RunComfyClient, store: Store, tasks: TaskGroup
 ) -> Service:
     """Wire the parts of a service."""
-    settings, model, clock = options.settings, options.model, options.clock
+    settings, clock = options.settings, options.clock
     announce = announcer(options.on_change)
     tracker = JobTracker(store, settings.base_url, settings.plain_token, clock, announce)
     remote = RemoteJobs(client, tracker)
-    schedules = Schedules(store, {model.model_id: model}, clock)
+    schedules = Schedules(store, options.known, clock)
     waiter = Waiter(remote, tracker, schedules, tasks, clock)
     downloads = _downloads(options, tracker, tasks)
     locks = JobLocks(settings.state_dir / "following")
     follows = options.follow_jobs and settings.auto_download and settings.token is not None
     return Service(
-        model=model,
         preflight=_preflight(options),
-        prices=PriceList(client, model, store, tasks),
+        prices=PriceList(client, options.models[0], store, tasks),
         limits=_limits(settings),
         store=store,
         tracker=tracker,
@@ -120,7 +122,6 @@ def _limits(settings: Settings) -> SpendingLimits:
 
 def _preflight(options: ServiceOptions) -> Preflight:
     return Preflight(
-        options.model,
         check=options.settings.check_images,
         allow_private=options.settings.allow_private_urls,
         local_files=options.local_files,

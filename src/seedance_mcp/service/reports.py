@@ -8,7 +8,7 @@ from math import inf
 from seedance_mcp.clock import EVER
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.ledger.store import Page
-from seedance_mcp.models.model import JSONObject
+from seedance_mcp.models.model import JSONObject, Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +38,14 @@ class Order:
     """A clip that a call asks for.
 
     Attributes:
+        model: What is to make it.
         arguments: The model's arguments, checked and completed.
         reuse_since: Since when an identical call may have begun the clip; None buys another.
         answer_by: When the caller gives up, on the event loop's clock; no slow host is waited for
             that long.
     """
 
+    model: Model
     arguments: JSONObject
     reuse_since: datetime | None = EVER
     answer_by: float = inf

@@ -1,4 +1,4 @@
-"""Jobs as tasks: `generate_video` for a client that knows the Tasks extension.
+"""Jobs as tasks: the tools that buy clips, for a client that knows the Tasks extension.
 
 A task is a job under its request id and holds no state of its own, so it outlives this process in
 the ledger and at RunComfy.
@@ -7,6 +7,7 @@ the ledger and at RunComfy.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -20,6 +21,7 @@ from seedance_mcp.mcp_server._lazy_service import Context
 from seedance_mcp.mcp_server._progress import describe
 from seedance_mcp.mcp_server.tools.generate_video import report_job, start
 from seedance_mcp.mcp_server.tools.tool import Call, Caller, Tool
+from seedance_mcp.models.model import Model
 from seedance_mcp.polling.schedule import DEFAULT_SCHEDULE, SHORTEST_SECONDS, Schedule, job_timing
 from seedance_mcp.service.reports import JobReport, ignore
 from seedance_mcp.text import one_line
@@ -95,17 +97,22 @@ class Remarks:
 
 @dataclass(frozen=True, kw_only=True)
 class JobTasks:
-    """The jobs of `generate_video` as the work behind tasks, for one request."""
+    """Jobs as the work behind tasks, for one request.
+
+    Attributes:
+        tools: By name, the tools that buy clips, each with its model.
+    """
 
     caller: Caller
-    tool: Tool
+    tools: Mapping[str, tuple[Tool, Model]]
     forms: TaskForms
     remarks: Remarks
 
     async def begin(self, params: types.CallToolRequestParams) -> types.Result:
         """Buy a clip and return its task, or an ordinary result if there is nothing to wait for."""
         # The tool checks the arguments and reports errors as in an ordinary call.
-        tool = replace(self.tool, handle=self._begin)
+        tool, model = self.tools[params.name]
+        tool = replace(tool, handle=partial(self._begin, model))
         return await tool.call(params.arguments or {}, self.caller)
 
     async def state(self, task_id: str) -> TaskState:
@@ -131,8 +138,8 @@ class JobTasks:
         call = await self._call()
         await call.service.status(task_id, wait_seconds=0, watch=ignore)
 
-    async def _begin(self, call: Call) -> types.Result:
-        report = await start(call, wait_seconds=0)
+    async def _begin(self, model: Model, call: Call) -> types.Result:
+        report = await start(model, call, wait_seconds=0)
         if report.job.request_id is None or report.job.status.final:
             return await report_job(call, report)
         self.remarks.note(report)
@@ -143,14 +150,14 @@ class JobTasks:
         return Call(service=service, arguments={}, caller=self.caller)
 
 
-def job_tasks(tool: Tool, clock: Clock, *, kept: timedelta) -> Tasks:
-    """Return the extension that answers a tool like `generate_video` with tasks."""
+def job_tasks(tools: Mapping[str, tuple[Tool, Model]], clock: Clock, *, kept: timedelta) -> Tasks:
+    """Return the extension that answers the tools that buy clips, by name, with tasks."""
     forms, remarks = TaskForms(clock=clock, kept=kept), Remarks()
 
     def work(context: Context) -> JobTasks:
-        return JobTasks(caller=Caller.of(context), tool=tool, forms=forms, remarks=remarks)
+        return JobTasks(caller=Caller.of(context), tools=tools, forms=forms, remarks=remarks)
 
-    return Tasks(work, tools={tool.definition.name})
+    return Tasks(work, tools=tools)
 
 
 def _is_downloading(report: JobReport, now: datetime) -> bool:

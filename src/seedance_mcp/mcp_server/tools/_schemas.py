@@ -67,11 +67,19 @@ def flag_property(title: str, description: str) -> JSONObject:
 
 
 @cache
-def output_schema(answer: type[BaseModel]) -> Mapping[str, Any]:
-    """Return the JSON Schema of an answer, without the titles, which models do not need."""
+def output_schema(answer: type[BaseModel], facts: tuple[str, ...] = ()) -> Mapping[str, Any]:
+    """Return the JSON Schema of an answer, without the titles, which models do not need.
+
+    It lists some of its facts, or all.
+    """
     schema = answer.model_json_schema(mode="serialization")
     plain = _plain_schema(schema, schema.get("$defs", {}))
-    return {key: plain[key] for key in ("type", "properties", "required")}
+    shown = [name for name in plain["properties"] if not facts or name in facts]
+    return {
+        "type": plain["type"],
+        "properties": {name: plain["properties"][name] for name in shown},
+        "required": [name for name in plain["required"] if name in shown],
+    }
 
 
 def hints(*, read_only: bool, destructive: bool, idempotent: bool) -> types.ToolAnnotations:

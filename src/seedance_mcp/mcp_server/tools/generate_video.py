@@ -1,6 +1,9 @@
-"""The tool `generate_video`: buy a clip and wait for it."""
+"""The tools that buy a clip and wait for it: `generate_video`, and one for each further model."""
 
+import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import anyio
 import mcp_types as types
@@ -9,48 +12,104 @@ from seedance_mcp.clock import EVER, Clock
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import JobAnswer, job_answer
 from seedance_mcp.mcp_server._progress import reported
-from seedance_mcp.models.model import Model
+from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.service.reports import JobReport, Order
 
 from ._schemas import flag_property, hints, model_schema, wait_property
 from .tool import Call, Tool, to_result
 
+NAME = "generate_video"
+
+MAX_NAME_CHARACTERS = 40
+"""How long the name of a tool may be, as some clients put their own names before it."""
+
 
 def generate_video(model: Model, *, wait_seconds: int, local_files: bool) -> Tool:
-    """Return the tool that makes clips with a model; by default a call waits `wait_seconds`.
+    """Return the tool that makes clips with the first model; a call waits `wait_seconds`.
 
     `local_files` says whether its images may be files of this machine.
     """
-    definition = types.Tool(
-        name="generate_video",
-        title="Generate video",
-        description=(
-            "Make a video clip from an image and a prompt with ByteDance Seedance. Each new"
-            " job costs money. Waits up to wait_seconds, then answers with a request_id to"
-            " follow with check_status; never call this again for the same clip."
-        ),
-        input_schema=model_schema(
-            model,
-            {
-                "wait_seconds": wait_property(wait_seconds),
-                "force_new": flag_property(
-                    "Force New",
-                    "Pay for another clip of an identical earlier call. Default false.",
-                ),
-            },
-            local_files=local_files,
-        ),
-        annotations=hints(read_only=False, destructive=False, idempotent=False),
+    description = (
+        f"Make a video clip from {_inputs(model)} with {model.model_id}. Each new job costs money."
+        " Waits up to wait_seconds, then answers with a request_id to follow with check_status;"
+        " never call this again for the same clip."
     )
-    return Tool(definition=definition, answer=JobAnswer, handle=_handle, teaches_clock=True)
+    additions = {
+        "wait_seconds": wait_property(wait_seconds),
+        "force_new": flag_property(
+            "Force New", "Pay for another clip of an identical earlier call. Default false."
+        ),
+    }
+    return Tool(
+        definition=types.Tool(
+            name=NAME,
+            title="Generate video",
+            description=description,
+            input_schema=model_schema(model, additions, local_files=local_files),
+            annotations=hints(read_only=False, destructive=False, idempotent=False),
+        ),
+        answer=JobAnswer,
+        handle=partial(_handle, model),
+        teaches_clock=True,
+    )
 
 
-async def _handle(call: Call) -> types.CallToolResult:
-    report = await start(call, wait_seconds=call.arguments["wait_seconds"])
+def generate_with_further(
+    models: Sequence[Model], *, wait_seconds: int, local_files: bool
+) -> Iterator[Tool]:
+    """Yield a tool for each further model, which says no more than `generate_video` leaves open."""
+    taken = {NAME}
+    for model in models:
+        tool = generate_video(model, wait_seconds=wait_seconds, local_files=local_files)
+        name = _free_name(model.short_name, taken)
+        taken.add(name)
+        schema: JSONObject = tool.definition.input_schema
+        for ours in ("wait_seconds", "force_new"):
+            schema["properties"][ours]["description"] = "As for generate_video."
+        update = {
+            "name": name,
+            "title": f"Generate video ({model.short_name})",
+            "description": (
+                f"Make a clip from {_inputs(model)} with {model.model_id}; else as generate_video."
+                " Each new job costs money."
+            ),
+        }
+        yield Tool(
+            definition=tool.definition.model_copy(update=update),
+            answer=tool.answer,
+            handle=tool.handle,
+            teaches_clock=True,
+            shown_facts=("request_id", "status", "next_step"),
+        )
+
+
+def _free_name(short_name: str, taken: set[str]) -> str:
+    plain = f"{NAME}_{re.sub('[^A-Za-z0-9_]', '_', short_name)}"
+    name, number = plain[:MAX_NAME_CHARACTERS], 1
+    while name in taken:
+        number += 1
+        suffix = f"_{number}"
+        name = plain[: MAX_NAME_CHARACTERS - len(suffix)] + suffix
+    return name
+
+
+def _inputs(model: Model) -> str:
+    """Return what a model makes clips from, such as "an image and a prompt"."""
+    required: set[str] = set(model.input_schema.get("required", ()))
+    files = list(model.files())
+    needed = dict.fromkeys(file.kind for file in files if file.name in required)
+    optional = dict.fromkeys(f"{file.kind}s" for file in files if file.kind not in needed)
+    articles = {"image": "an image", "video": "a video", "audio": "an audio file"}
+    words = " and ".join([*map(articles.__getitem__, needed), "a prompt"])
+    return f"{words}, optionally with {' and '.join(optional)}" if optional else words
+
+
+async def _handle(model: Model, call: Call) -> types.CallToolResult:
+    report = await start(model, call, wait_seconds=call.arguments["wait_seconds"])
     return await report_job(call, report)
 
 
-async def start(call: Call, *, wait_seconds: float) -> JobReport:
+async def start(model: Model, call: Call, *, wait_seconds: float) -> JobReport:
     """Buy the clip that a call asks for, or take up the job of an identical call.
 
     It waits for `wait_seconds`, whatever the call says; if the call repeats others, only until the
@@ -63,9 +122,12 @@ async def start(call: Call, *, wait_seconds: float) -> JobReport:
         # One that its client has given up, and only it, is not bought again.
         reuse_since = _date(clock, call.repeats_since)
     del arguments["wait_seconds"]
+    order = Order(
+        model=model, arguments=arguments, reuse_since=reuse_since, answer_by=call.deadline
+    )
     async with reported(call.caller.notify, clock, preflight="checking the images") as watch:
         return await call.service.buy(
-            Order(arguments=arguments, reuse_since=reuse_since, answer_by=call.deadline),
+            order,
             wait_seconds=wait_seconds,
             submit_only=call.repeats_since is not None,
             watch=watch,
@@ -78,7 +140,7 @@ def _date(clock: Clock, time: float | None) -> datetime | None:
 
 
 async def report_job(call: Call, report: JobReport) -> types.CallToolResult:
-    """Return the result of a call of `generate_video` from what is known about its job."""
+    """Return the result of a call that bought a clip, from what is known about its job."""
     await call.service.tracker.note_told(report.job)
     # An unknown outcome counts as failed: it may have cost money, so the user must hear of it.
     failed = report.job.status in {Status.FAILED, Status.UNKNOWN}

@@ -82,6 +82,7 @@ class Tool:
     Attributes:
         teaches_clock: Whether its repeated calls show how long a client waits.
         portable: Whether its input schema is listed as Google's libraries can read it.
+        shown_facts: Which facts of its answers the output schema lists; none for all.
     """
 
     definition: types.Tool
@@ -89,13 +90,15 @@ class Tool:
     handle: Callable[[Call], Awaitable[types.Result]]
     teaches_clock: bool = False
     portable: bool = False
+    shown_facts: tuple[str, ...] = ()
 
     def listed(self) -> types.Tool:
         """Return the definition with the output schema, which the start does not wait for."""
         schema = self.definition.input_schema
         closed = {**schema, "additionalProperties": False}
         shown = portable_schema(schema) if self.portable else closed
-        schemas = {"input_schema": shown, "output_schema": output_schema(self.answer)}
+        output = output_schema(self.answer, self.shown_facts)
+        schemas = {"input_schema": shown, "output_schema": output}
         return self.definition.model_copy(update=schemas)
 
     async def call(self, arguments: Mapping[str, Any], caller: Caller) -> types.Result:
