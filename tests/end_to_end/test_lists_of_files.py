@@ -20,7 +20,12 @@ from tests.support.list_model import LIST_MODEL
 from tests.support.preflight import data_uri, write_image
 from tests.support.sample_images import make_image
 from tests.support.timeouts import TIMEOUT_SECONDS, wait_until
-from tests.support.wording import ONLY_URLS_DOCUMENTED
+from tests.support.wording import (
+    NOT_A_VIDEO_URL,
+    NOT_AN_AUDIO_URL,
+    ONLY_IMAGES,
+    ONLY_URLS_DOCUMENTED,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -104,21 +109,15 @@ async def test_a_refusal_names_the_item_of_the_list(
         ({"images": ["/nowhere.png"]}, "images[0] must be an image; /nowhere.png does not exist."),
         (
             {"videos": ["ftp://a.example/a.mp4"]},
-            "videos[0] must be the public https URL of a video; it begins with ftp:.",
+            f"videos[0] {NOT_A_VIDEO_URL}it begins with ftp:.",
         ),
         (
             {"videos": ["clip.mp4"]},
-            (
-                "videos[0] must be the public https URL of a video; only images may be files of"
-                " this machine or data: URIs."
-            ),
+            f"videos[0] {NOT_A_VIDEO_URL}{ONLY_IMAGES}",
         ),
         (
             {"audio": "data:audio/wav;base64,AAAA"},
-            (
-                "audio must be the public https URL of an audio file;"
-                " only images may be files of this machine or data: URIs."
-            ),
+            f"audio {NOT_AN_AUDIO_URL}{ONLY_IMAGES}",
         ),
     ],
 )

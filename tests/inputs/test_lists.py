@@ -15,11 +15,14 @@ from tests.support.image_host import FakeResolver, Page, RerouteTransport, serve
 from tests.support.list_model import LIST_MODEL
 from tests.support.preflight import JPEG, data_uri, write_image
 from tests.support.sample_images import HTML, make_image, png
-from tests.support.wording import NOT_AN_IMAGE_URL, ONLY_URLS_DOCUMENTED
+from tests.support.wording import (
+    NOT_A_VIDEO_URL,
+    NOT_AN_IMAGE_URL,
+    ONLY_IMAGES,
+    ONLY_URLS_DOCUMENTED,
+)
 
 pytestmark = pytest.mark.anyio
-
-VIDEO = "must be the public https URL of a video; "
 
 
 def no_such_host() -> OSError:
@@ -87,13 +90,13 @@ async def test_the_images_of_a_list_may_have_different_aspect_ratios(tmp_path: P
         ("https://127.0.0.1/a.mp4", f"its address is not public {LIFTED}"),
         ("https://inside.example/a.mp4", f"its host has an address that is not public {LIFTED}"),
         ("http://images.example/a.mp4", "it begins with http:."),
-        ("clip.mp4", "only images may be files of this machine or data: URIs."),
-        ("data:video/mp4;base64,AAAA", "only images may be files of this machine or data: URIs."),
+        ("clip.mp4", ONLY_IMAGES),
+        ("data:video/mp4;base64,AAAA", ONLY_IMAGES),
     ],
 )
 async def test_a_video_must_be_at_a_public_url(url: str, problem: str) -> None:
     files = ["https://images.example/a.mp4", url]
-    assert await refusal(videos=files) == ("videos[1]", f"videos[1] {VIDEO}{problem}")
+    assert await refusal(videos=files) == ("videos[1]", f"videos[1] {NOT_A_VIDEO_URL}{problem}")
 
 
 async def test_a_video_is_not_fetched() -> None:

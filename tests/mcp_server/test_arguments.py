@@ -328,3 +328,65 @@ def test_an_invalid_list_is_refused_by_its_item(images: object, message: str) ->
     with pytest.raises(InputError) as refused:
         check_arguments(LISTS, {"prompt": "A lake", "images": images})
     assert (refused.value.argument, refused.value.message) == ("images", message)
+
+
+SEED = {"type": "integer"}
+STRENGTH = {"type": "number"}
+
+
+@pytest.mark.parametrize(
+    ("prop", "value", "allowed"),
+    [
+        (SEED | {"minimum": 4, "maximum": 30}, 31, "a whole number from 4 to 30"),
+        (SEED | {"minimum": 4, "maximum": 30}, "3", "a whole number from 4 to 30"),
+        (SEED | {"minimum": 4}, 3, "a whole number of at least 4"),
+        (SEED | {"maximum": 30}, 31, "a whole number of at most 30"),
+        (SEED, 5.5, "a whole number"),
+        (SEED, "7.0", "a whole number"),
+        (STRENGTH | {"minimum": 0, "maximum": 1}, 1.01, "a number from 0 to 1"),
+        (STRENGTH | {"minimum": 0, "maximum": 1}, "1.01", "a number from 0 to 1"),
+        (STRENGTH | {"exclusiveMinimum": 0}, 0, "a number over 0"),
+        (STRENGTH | {"exclusiveMaximum": 1}, 1, "a number under 1"),
+        (
+            STRENGTH | {"maximum": 1, "multipleOf": 0.5},
+            0.7,
+            "a number of at most 1 in steps of 0.5",
+        ),
+        (STRENGTH, float("nan"), "a number"),
+        (STRENGTH, "inf", "a number"),
+        (STRENGTH, True, "a number"),
+        (STRENGTH, "1_0", "a number"),
+        ({"type": "string", "minLength": 2}, "a", "a string of at least 2 characters"),
+        ({"type": "string", "minLength": 2, "maxLength": 3}, "a", "a string of 2 to 3 characters"),
+        ({"type": "array", "maxItems": 1}, ["a", "b"], "a list of at most 1 item"),
+        ({"type": "array", "minItems": 2}, ["a"], "a list of at least 2 items"),
+        ({"type": "array"}, "a", "a list"),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_with_the_bounds(
+    prop: dict[str, Any], value: object, allowed: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        check_arguments({"properties": {"x": prop}}, {"x": value})
+    assert refused.value.message == f"x must be {allowed}."
+
+
+@pytest.mark.parametrize(
+    ("prop", "value", "taken_as"),
+    [
+        (SEED | {"minimum": 4, "maximum": 30}, "30", 30),
+        (SEED | {"minimum": 4, "maximum": 30}, 4.0, 4),
+        (SEED, -(10**30), -(10**30)),
+        (STRENGTH | {"minimum": 0, "maximum": 1}, " 0.5 ", 0.5),
+        (STRENGTH | {"minimum": 0, "maximum": 1}, "1", 1),
+        (STRENGTH, "-2e3", -2000.0),
+        ({"type": "boolean"}, "True", True),
+        ({"type": "array", "minItems": 0, "maxItems": 9}, "[]", []),
+        ({"type": "array", "items": {"type": "string"}}, '["a"]', ["a"]),
+    ],
+)
+def test_a_value_within_the_bounds_is_taken(
+    prop: dict[str, Any], value: object, taken_as: object
+) -> None:
+    taken = check_arguments({"properties": {"x": prop}}, {"x": value})["x"]
+    assert (taken, type(taken)) == (taken_as, type(taken_as))

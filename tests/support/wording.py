@@ -35,6 +35,12 @@ LOCAL_FILES_OFF = (
     "it does not begin with https://, and local files and data: URIs are off here, as they are over"
     " HTTP unless SEEDANCE_LOCAL_FILES=true: a path would name a file of the server's machine."
 )
+NOT_A_VIDEO_URL = "must be the public https URL of a video; "
+NOT_AN_AUDIO_URL = "must be the public https URL of an audio file; "
+ONLY_IMAGES = (
+    "only images may be files of this machine or data: URIs, so upload it to a host that anyone can"
+    " reach and pass its URL."
+)
 ONLY_URLS_DOCUMENTED = "sent as data; RunComfy documents only https URLs."
 NOT_CHECKED = "could not be checked: "
 

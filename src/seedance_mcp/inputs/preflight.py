@@ -40,7 +40,10 @@ LOCAL_IMAGE_TIMEOUT_SECONDS = 30.0
 MAX_HEADER_BYTES = 64 * 1024 * 1024
 """How far into a file its size in pixels is searched for, where no rule limits the bytes."""
 
-_ONLY_IMAGES = "only images may be files of this machine or data: URIs"
+_ONLY_IMAGES = (
+    "only images may be files of this machine or data: URIs, so upload it to a host that anyone can"
+    " reach and pass its URL"
+)
 _LOCAL_FILES_OFF = (
     "it does not begin with https://, and local files and data: URIs are off here, as they are over"
     " HTTP unless SEEDANCE_LOCAL_FILES=true: a path would name a file of the server's machine"

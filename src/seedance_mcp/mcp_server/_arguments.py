@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from math import isfinite
 from typing import Any, cast
 from unicodedata import category
 
@@ -19,9 +20,24 @@ _PATTERNS = {
 _FROM_CLIENTS = frozenset({"toolCallId", "sessionId", "_meta"})
 """What some clients add to the arguments of every call."""
 
+_TYPES = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "a string",
+}
+_BOUNDS = {
+    "minimum": "of at least",
+    "maximum": "of at most",
+    "exclusiveMinimum": "over",
+    "exclusiveMaximum": "under",
+    "multipleOf": "in steps of",
+}
+
 _INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Zs", "Zl", "Zp", "Mn", "Me"})
 _FILLERS = "\u2800\u115f\u1160\u3164\uffa0"  # symbols and letters that are blank
 
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -105,6 +121,8 @@ def _unstringified(value: Any, prop: Mapping[str, Any]) -> Any:
             return int(text)
         case "integer", float(number) if number.is_integer():
             return int(number)
+        case "number", str(text) if _NUMBER.fullmatch(text):
+            return float(text) if set(text) & set(".eE") else int(text)
         case "boolean", str(text) if text.lower() in {"true", "false"}:
             return text.lower() == "true"
         case "array", str(text) if text.startswith("["):
@@ -131,6 +149,8 @@ def _problem(name: str, value: Any, prop: Mapping[str, Any]) -> str | None:
     """Return what is wrong with a value, as a sentence without its full stop."""
     parts = values_by_path(name, value) if prop.get("type") == "array" else [(name, value)]
     for path, part in parts:
+        if isinstance(part, float) and not isfinite(part):  # JSON has no such numbers
+            return f"{path} must be {_allowed(prop if path == name else _items(prop))}"
         if not isinstance(part, str):
             continue
         # Data of many megabytes is ASCII, which is known at once.
@@ -167,16 +187,17 @@ def _items(prop: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _allowed(prop: Mapping[str, Any]) -> str:
     """Return what a property allows, in a few words."""
-    words = {"integer": "a whole number", "boolean": "true or false", "string": "a string"}
     if "enum" in prop:
         return "one of " + ", ".join(json.dumps(choice) for choice in prop["enum"])
     if prop.get("type") == "array":
         return _allowed_list(prop)
-    allowed = words.get(prop.get("type", ""), f"of type {prop.get('type')}")
+    allowed = _TYPES.get(str(prop.get("type")), f"of type {prop.get('type')}")
+    bounds = [f"{word} {prop[bound]}" for bound, word in _BOUNDS.items() if bound in prop]
     if "minimum" in prop and "maximum" in prop:
-        allowed += f" from {prop['minimum']} to {prop['maximum']}"
-    if "maxLength" in prop:
-        allowed += f" of at most {prop['maxLength']:,} characters"
+        bounds[:2] = [f"from {prop['minimum']} to {prop['maximum']}"]
+    allowed += "".join(f" {bound}" for bound in bounds)
+    if "minLength" in prop or "maxLength" in prop:
+        allowed += f" of {_span(prop.get('minLength', 0), prop.get('maxLength'))} characters"
     if "pattern" in prop:
         allowed += _PATTERNS.get(prop["pattern"], f" that matches {prop['pattern']}")
     return allowed
@@ -184,9 +205,16 @@ def _allowed(prop: Mapping[str, Any]) -> str:
 
 def _allowed_list(prop: Mapping[str, Any]) -> str:
     least, most = prop.get("minItems", 0), prop.get("maxItems")
+    if not least and most is None:
+        return "a list"
+    return f"a list of {_span(least, most)} item{'' if (most or least) == 1 else 's'}"
+
+
+def _span(least: int, most: int | None) -> str:
+    """Return how many there may be, in words."""
     if most is None:
-        return f"a list of at least {least} items" if least else "a list"
-    return f"a list of {least} to {most} items"
+        return f"at least {least:,}"
+    return f"{least:,} to {most:,}" if least else f"at most {most:,}"
 
 
 def _nearest(value: Any, prop: Mapping[str, Any]) -> str:

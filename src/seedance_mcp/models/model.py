@@ -111,7 +111,7 @@ class Model:
 
         Without a call's arguments, yield each file argument of the schema, without a value. This is
         the only place that decides which arguments are files. A rule that cannot be read is left
-        out; `published.py` reports it.
+        out.
         """
         for name, prop in self.properties.items():
             kind = _file_kind(prop)
