@@ -10,6 +10,7 @@ from anyio.abc import TaskGroup
 from seedance_mcp.errors import LedgerError, SeedanceError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.ledger.store import Store
+from seedance_mcp.models.differences import contradictions
 from seedance_mcp.models.model import Model
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.spending.limits import SpendingLimits
@@ -108,6 +109,8 @@ class PriceList:
             with self._scope:
                 entry = await self._client.model(self._model.model_id)
                 self.price, self._was_read = read_price(entry, self._model), True
+                for line in contradictions(self._model, entry.get("input_schema")):
+                    logger.warning("RunComfy has changed %s: %s.", self._model.model_id, line)
         except SeedanceError as error:
             logger.info("The price of %s is unknown: %s", self._model.model_id, error.message)
         except Exception:
