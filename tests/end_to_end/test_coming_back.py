@@ -51,6 +51,7 @@ async def test_a_new_chat_finds_every_job_with_one_call_the_newest_first(tmp_pat
                         "created_at": "2026-01-01T00:00:05+00:00",
                         "video_url": None,
                         "saved_to": None,
+                        "cost_usd": None,
                     },
                     {
                         "request_id": first,
@@ -60,12 +61,14 @@ async def test_a_new_chat_finds_every_job_with_one_call_the_newest_first(tmp_pat
                         "created_at": "2026-01-01T00:00:00+00:00",
                         "video_url": f"{simulator.url}/outputs/{first}.mp4",
                         "saved_to": None,
+                        "cost_usd": 0.2,
                     },
                 ],
                 "total": 2,
+                "spent_24h_usd": 0.4,
                 "next_step": "Call check_status with the request_id of a job that has not ended.",
             }
-            assert text(result).splitlines()[0] == "total: 2"
+            assert text(result).splitlines()[0] == "total: 2; spent_24h_usd: 0.4"
             assert f"request_id: {first}; status: completed; " in text(result)
             only = await list_jobs(client, status="completed", limit=1)
             assert [job["request_id"] for job in only] == [first]
@@ -265,7 +268,7 @@ async def test_a_job_of_unknown_outcome_is_put_right_by_its_request_id(
         result = structured(await client.call_tool("get_result", {"request_id": request_id}))
         assert result["status"] == {"succeed": "completed", "fail": "failed"}[outcome]
         another, found = await list_jobs(client)
-        right = {name: found[name] for name in ("request_id", "status", "video_url")}
+        right = {name: found[name] for name in ("request_id", "status", "video_url", "cost_usd")}
         assert (another["status"], found) == ("unknown", before | right)
         assert (right["request_id"], right["status"]) == (request_id, result["status"])
         # The call has brought its id, so an identical one asks for another clip.

@@ -38,7 +38,7 @@ async def test_a_clip_has_an_estimate_first_and_its_cost_later(
     async with open_client(Behaviour(run_seconds=9, **price)) as client:
         made = await client.generate(duration=duration)
         assert structured(made)["estimated_cost_usd"] == usd
-        assert f"; estimated_cost_usd: {usd}\n" in text(made)
+        assert f"; estimated_cost_usd: {usd}; spent_24h_usd: {usd}\n" in text(made)
         request_id = structured(made)["request_id"]
         result = await client.call("get_result", request_id=request_id)
         assert structured(result)["cost_usd"] == usd

@@ -72,6 +72,7 @@ async def test_a_task_takes_one_tool_call_and_polls_at_the_advised_interval() ->
             "elapsed_seconds": pytest.approx(120, abs=5),
             "video_url": f"{client.simulator.url}/outputs/{job.request_id}.mp4",
             "estimated_cost_usd": 0.2,
+            "spent_24h_usd": 0.2,
             "error": None,
             "reused": False,
             "warnings": [],

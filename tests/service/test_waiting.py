@@ -30,6 +30,7 @@ async def test_a_short_job_takes_one_call() -> None:
             "reused": False,
             "warnings": [],
             "estimated_cost_usd": 0.2,
+            "spent_24h_usd": 0.2,
             "next_step": (
                 f"Call get_result with request_id {request_id} and download true: {READS_COST}"
             ),

@@ -1,6 +1,7 @@
 """What a database must be able to do with the rows of jobs, so that it can be a ledger."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -8,6 +9,20 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 
 StoredField = Literal["acknowledged_by", "saved_to", "estimated_microdollars"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A transition of a job.
+
+    Attributes:
+        at: When it was written, None if that is damaged.
+        was: The state before, None for the first.
+    """
+
+    at: datetime | None
+    was: str | None
+    became: str
 
 
 class Rows(Protocol):
@@ -39,6 +54,13 @@ class Rows(Protocol):
     def nth_newest(self, n: int, *, since: datetime, until: datetime) -> datetime | None: ...
     # Without the cancelled ones.
     def started(self, *, since: datetime, until: datetime) -> list[Job]: ...
+    # The same, or one owner's: jobs that say as much as a cost is made of, each with how many such
+    # jobs there are.
+    def costs(
+        self, owner: str | None, *, since: datetime, until: datetime
+    ) -> list[tuple[Job, int]]: ...
+    # Oldest first.
+    def events(self, job: Job) -> list[Event]: ...
     # Every one, with the process that sends its POST.
     def submitting(self) -> list[tuple[Job, str]]: ...
     # All that ended before a time, and perhaps others.

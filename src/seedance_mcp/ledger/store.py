@@ -15,11 +15,12 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from seedance_mcp.clock import Clock
 from seedance_mcp.spending.limits import MAX_AHEAD
 
+from . import _reports as reports
 from . import _rules as rules
-from ._rows import Rows
+from ._rows import Event, Rows
 from ._rules import Page
 
-__all__ = ["Page", "Store"]
+__all__ = ["Event", "Page", "Store"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -62,6 +63,10 @@ class Store(ABC):
     get = _method(rules.get, settles=True)
     find = _method(rules.find)
     recent = _method(rules.recent, settles=True)
+    costs = _method(reports.costs)
+    costs_of_last_day = _method(reports.costs_of_last_day)
+    events = _method(reports.events)
+    look_up = _method(reports.look_up)
 
     def __init__(self, clock: Clock, *, history: timedelta) -> None:
         self._clock = clock

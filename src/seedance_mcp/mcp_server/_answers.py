@@ -19,7 +19,7 @@ from seedance_mcp.text import one_line, quoted, valid
 from ._next_steps import after_list, after_result, after_status
 
 # Left out if unknown, so that it is a plain number: every byte of `tools/list` counts.
-_Estimate = Annotated[
+_Usd = Annotated[
     float | None, Field(exclude_if=lambda usd: usd is None), WithJsonSchema({"type": "number"})
 ]
 _Path = Annotated[
@@ -63,7 +63,8 @@ class JobAnswer(Answer):
     error: str | None
     reused: bool
     warnings: list[str]
-    estimated_cost_usd: _Estimate = None
+    estimated_cost_usd: _Usd = None
+    spent_24h_usd: _Usd = None
     saved_to: _Path = None
     next_step: str
 
@@ -102,6 +103,7 @@ class ListedJob(BaseModel):
     created_at: str
     video_url: str | None
     saved_to: str | None
+    cost_usd: float | None
 
 
 class JobListAnswer(Answer):
@@ -109,6 +111,7 @@ class JobListAnswer(Answer):
 
     jobs: list[ListedJob]
     total: int
+    spent_24h_usd: float
     next_step: str
 
     def text(self) -> str:
@@ -116,12 +119,13 @@ class JobListAnswer(Answer):
         jobs = self.structure()["jobs"]
         # Else a prompt could be read as another fact, or as a next step.
         lines = [_facts(job | {"prompt": quoted(job["prompt"], 80)}) for job in jobs]
-        return "\n".join([f"total: {self.total}", *lines, f"next_step: {self.next_step}"])
+        counts = f"total: {self.total}; spent_24h_usd: {self.spent_24h_usd}"
+        return "\n".join([counts, *lines, f"next_step: {self.next_step}"])
 
 
 def job_answer(report: JobReport, now: datetime) -> JobAnswer:
     """Return the answer about where a job stands."""
-    job = report.job
+    job, spent = report.job, report.spent
     estimate = job.estimated_microdollars
     return JobAnswer(
         request_id=job.request_id,
@@ -134,6 +138,8 @@ def job_answer(report: JobReport, now: datetime) -> JobAnswer:
         reused=report.reused,
         warnings=warnings(report),
         estimated_cost_usd=None if estimate is None else to_usd(estimate),
+        # A sum that leaves jobs out would be taken for the whole.
+        spent_24h_usd=to_usd(spent.microdollars) if spent and not spent.unknown else None,
         saved_to=_paths(job),
         next_step=after_status(report),
     )
@@ -162,6 +168,7 @@ def listing_answer(listing: JobListing) -> JobListAnswer:
     return JobListAnswer(
         jobs=[_listed(job) for job in page.jobs],
         total=page.total,
+        spent_24h_usd=to_usd(listing.spent.microdollars),
         next_step=after_list(listing),
     )
 
@@ -204,6 +211,7 @@ def _listed(job: Job) -> ListedJob:
         created_at=job.created_at.isoformat(timespec="seconds"),
         video_url=next(iter(job.outputs.videos), None),
         saved_to=_paths(job),
+        cost_usd=job.cost_usd,
     )
 
 

@@ -115,17 +115,30 @@ def after_cancel(job: Job) -> str:
 
 def after_list(listing: JobListing) -> str:
     """Return how to find a clip again."""
-    jobs, caution = listing.page.jobs, ""
-    if damaged := listing.page.unreadable:
-        rows = "1 row" if len(damaged) == 1 else f"{len(damaged)} rows"
-        caution = f"Damaged in the ledger and left out here: {rows} ({', '.join(damaged)}). "
-    if damaged and not jobs:
+    jobs, caution = listing.page.jobs, _list_caution(listing)
+    if listing.page.unreadable and not jobs:
         return (
             f"{caution}No other jobs match; ask the user to look for the clips in their RunComfy"
             " account before another is bought."
         )
     if not jobs:
-        return "No jobs match; call generate_video to make a clip."
+        return f"{caution}No jobs match; call generate_video to make a clip."
+    if any(job.request_id and not job.status.final for job in jobs):
+        return f"{caution}Call check_status with the request_id of a job that has not ended."
+    if any(job.request_id for job in jobs):
+        return f"{caution}Call get_result with the request_id of the clip you want."
+    return caution + after_status(JobReport(job=jobs[0]))
+
+
+def _list_caution(listing: JobListing) -> str:
+    """Return what a list leaves out or may have wrong, "" or sentences with a space at the end."""
+    caution = ""
+    if damaged := listing.page.unreadable:
+        rows = "1 row" if len(damaged) == 1 else f"{len(damaged)} rows"
+        caution += f"Damaged in the ledger and left out here: {rows} ({', '.join(damaged)}). "
+    if unknown := listing.spent.unknown:
+        which = "1 job" if unknown == 1 else f"{unknown} jobs"
+        caution += f"spent_24h_usd leaves out {which} whose cost is unknown. "
     if listing.stale:
         caution += (
             f"RunComfy did not answer for {listing.stale} of these, which may be out of date. "
@@ -136,8 +149,4 @@ def after_list(listing: JobListing) -> str:
             f"{listing.other_token} of the open ones {were} begun with another RunComfy token, and"
             " may be unknown to the account of this one. "
         )
-    if any(job.request_id and not job.status.final for job in jobs):
-        return f"{caution}Call check_status with the request_id of a job that has not ended."
-    if any(job.request_id for job in jobs):
-        return f"{caution}Call get_result with the request_id of the clip you want."
-    return caution + after_status(JobReport(job=jobs[0]))
+    return caution

@@ -9,6 +9,7 @@ from seedance_mcp.clock import EVER
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.ledger.store import Page
 from seedance_mcp.models.model import JSONObject, Model
+from seedance_mcp.spending.pricing import TotalCost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,7 @@ class JobReport:
             was tried.
         download_error: Why its files could not be downloaded, in one line; None if nothing failed.
         download_progress: How far the download of its files is; None unless one is under way.
+        spent: What the jobs of the last 24 hours cost; None if the ledger cannot be read.
     """
 
     job: Job
@@ -76,6 +78,7 @@ class JobReport:
     cancel_failure: str | None = None
     download_error: str | None = None
     download_progress: DownloadProgress | None = None
+    spent: TotalCost | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +88,13 @@ class JobListing:
     Attributes:
         stale: How many of them may have changed since, as RunComfy did not answer.
         other_token: How many open ones were begun with another token.
+        spent: What the jobs of the last 24 hours cost, those of other owners included.
     """
 
     page: Page
     stale: int
     other_token: int
+    spent: TotalCost
 
 
 WatchJob = Callable[[JobReport], Awaitable[None]]

@@ -4,7 +4,7 @@ A microdollar is a millionth of a US dollar (client: the balance has it too). In
 compare exactly; dollars as floats do not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -69,6 +69,39 @@ def known_cost(job: Job, prices: Mapping[str, Price]) -> int | None:
     if estimate is None and (price := prices.get(job.model_id or "")):
         estimate = price.estimate(job)
     return 0 if estimate is None and job.cost_usd == 0 else estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class TotalCost:
+    """What some jobs cost.
+
+    Attributes:
+        microdollars: The known costs, and the estimates where no cost is known yet.
+        jobs: How many jobs these are, cancelled ones not counted.
+        estimated: How many of them count with an estimate.
+        unknown: How many of them have neither, and so are not in the sum.
+    """
+
+    microdollars: int
+    jobs: int
+    estimated: int
+    unknown: int
+
+
+def is_estimate(job: Job, cost: int | None) -> bool:
+    """Return whether a job's `known_cost` is an estimate."""
+    return bool(cost) and not job.cost_usd
+
+
+def total_cost(jobs: Iterable[tuple[Job, int]]) -> TotalCost:
+    """Return what jobs cost together, each given with how many such jobs there are."""
+    costs = [(job, count, known_cost(job, {})) for job, count in jobs]
+    return TotalCost(
+        microdollars=sum(count * (cost or 0) for _, count, cost in costs),
+        jobs=sum(count for _, count, _ in costs),
+        estimated=sum(count for job, count, cost in costs if is_estimate(job, cost)),
+        unknown=sum(count for _, count, cost in costs if cost is None),
+    )
 
 
 def to_microdollars(usd: Decimal | float) -> int:

@@ -37,9 +37,7 @@ class LiveProcesses:
 
     def is_alive(self, process: str) -> bool | None:
         """Return whether a process still runs, None if that is unknown."""
-        if process.endswith(UNLOCKED):
-            return None
-        return process == self.process or is_held(self._folder / process)
+        return process == self.process or process_lives(self._folder, process)
 
     def remove_dead(self) -> None:
         """Remove the files of dead processes."""
@@ -51,6 +49,11 @@ class LiveProcesses:
         if self._lock:
             self._lock.close()
             self._lock.remove()
+
+
+def process_lives(folder: Path, process: str) -> bool | None:
+    """Return whether another process still runs, None if that is unknown."""
+    return None if process.endswith(UNLOCKED) else is_held(folder / process)
 
 
 def older_process_lives(folder: Path, version: int) -> bool:

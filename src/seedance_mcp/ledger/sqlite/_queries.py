@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from math import inf
@@ -14,7 +15,7 @@ from pydantic import TypeAdapter
 
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN, Job
 from seedance_mcp.jobs.status import OPEN, Status
-from seedance_mcp.ledger._rows import StoredField
+from seedance_mcp.ledger._rows import Event, StoredField
 from seedance_mcp.text import one_line
 
 # Columns have the fields' names; only these are stored in another form.
@@ -26,7 +27,16 @@ _DATED = "(created_at GLOB '????-??-??T??:??:??.??????+00:00' AND julianday(crea
 # Such rows are looked for in an index, which is shorter than the table.
 _UNDATED = f"rowid IN (SELECT rowid FROM jobs WHERE NOT {_DATED})"
 _STARTED = f"model_id IS NOT NULL AND at > ?1 AND (created_at BETWEEN ?1 AND ?2 OR {_UNDATED})"
-_SELECT = f"SELECT *, iif({_DATED}, created_at, changed_at) AS at FROM jobs WHERE"
+_COUNTED = f"{_STARTED} AND (status != 'cancelled' OR cost_usd > 0)"
+_AT = f"iif({_DATED}, created_at, changed_at) AS at"
+_SELECT = f"SELECT *, {_AT} FROM jobs WHERE"
+# Arguments, which are long, where only a price can say what a job costs.
+_COSTS = (
+    "SELECT count(*) AS jobs, min(id) AS id, model_id, status, cost_usd, estimated_microdollars,"
+    " iif(cost_usd > 0 OR estimated_microdollars NOT NULL, '{}', arguments) AS said,"
+    f" {_AT} FROM jobs WHERE"
+)
+_BY_COST = "GROUP BY model_id, cost_usd, estimated_microdollars, said"
 
 
 class SqliteRows:
@@ -69,8 +79,25 @@ class SqliteRows:
         return self._first_time(where, since, until, n - 1)
 
     def started(self, *, since: datetime, until: datetime) -> list[Job]:
-        where = f"{_STARTED} AND (status != 'cancelled' OR cost_usd > 0) ORDER BY at"
-        return self._jobs(where, since, until, damaged_at=since)
+        return self._jobs(f"{_COUNTED} ORDER BY at", since, until, damaged_at=since)
+
+    def costs(
+        self, owner: str | None, *, since: datetime, until: datetime
+    ) -> list[tuple[Job, int]]:
+        query = f"{_COSTS} {_COUNTED} AND owner = coalesce(?3, owner) {_BY_COST}"
+        values = _format_time(since), _format_time(until), owner
+        return [
+            (replace(_stand_in(row, since), model_id=row["model_id"], arguments=_said(row)), count)
+            for row in self._cursor.execute(query, values)
+            if (count := row["jobs"])
+        ]
+
+    def events(self, job: Job) -> list[Event]:
+        query = "SELECT at, was, became FROM events WHERE job = ? ORDER BY rowid"
+        return [
+            Event(at=_time_or_none(at), was=was and str(was), became=str(became))
+            for at, was, became in self._cursor.execute(query, (job.id,))
+        ]
 
     def submitting(self) -> list[tuple[Job, str]]:
         rows = self._rows("status = 'submitting'")
@@ -153,6 +180,20 @@ def _stand_in(row: sqlite3.Row, at: datetime) -> Job:
         cost_usd=cost if isinstance(cost, float) and 0 < cost < inf else None,
         estimated_microdollars=estimate if isinstance(estimate, int) else None,
     )
+
+
+def _said(row: sqlite3.Row) -> dict[str, Any]:
+    """Return the arguments of a row, none if they are damaged."""
+    with suppress(ValueError, TypeError, RecursionError):
+        arguments: Any = json.loads(row["said"])
+        return dict(arguments)
+    return {}
+
+
+def _time_or_none(text: Any) -> datetime | None:
+    with suppress(ValueError, TypeError, OverflowError):
+        return _parse_time(text)
+    return None
 
 
 def _and_in(statuses: Collection[Status]) -> str:

@@ -49,6 +49,16 @@ _MEANINGS = {
 """What SQLite's primary result codes mean to a user."""
 
 
+def _code(error: sqlite3.Error) -> int:
+    """Return SQLite's primary result code; 0 for an error of Python's module."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def meaning(error: sqlite3.Error) -> str:
+    """Return what an error of SQLite means to a user."""
+    return _MEANINGS.get(_code(error), f"SQLite says {error}")
+
+
 class SqliteStore(Store):
     """A ledger in the state folder, opened by its first transaction.
 
@@ -80,16 +90,12 @@ class SqliteStore(Store):
             try:
                 return self._transaction(step, writes=writes, settles=settles)
             except sqlite3.Error as error:
-                # The primary result code; 0 for an error of Python's module.
-                code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-                meaning = _MEANINGS.get(code, f"SQLite says {error}")
+                code, why = _code(error), meaning(error)
                 # Without locks, SQLite says "busy" or reports an I/O error.
                 if code in {*_BUSY, sqlite3.SQLITE_IOERR} and not has_sqlite_locks(self._folder):
-                    code, meaning = 0, _NO_LOCKS
+                    code, why = 0, _NO_LOCKS
                 if code not in _BUSY or anyio.current_time() > deadline:
-                    raise LedgerError(
-                        f"The ledger {self._path} cannot be used: {meaning}."
-                    ) from error
+                    raise LedgerError(f"The ledger {self._path} cannot be used: {why}.") from error
             except OSError as error:
                 raise LedgerError(
                     f"The ledger in {self._folder} cannot be used: {error.strerror}; set"
