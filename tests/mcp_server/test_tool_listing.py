@@ -17,7 +17,8 @@ from tests.support.client import text
 pytestmark = pytest.mark.anyio
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "tools-list.json"
-MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
+MODELS = load_models()
+MODEL = MODELS["bytedance/seedance-1-0/lite/image-to-video"]
 OURS = {"wait_seconds", "force_new"}
 
 
@@ -38,11 +39,42 @@ async def test_the_tools_are_listed_as_the_snapshot_has_them() -> None:
     assert (await listed())["tools"] == json.loads(SNAPSHOT.read_text("utf-8"))
 
 
+def size(tools: object) -> int:
+    """Return how many bytes something takes as compact JSON."""
+    return len(json.dumps(tools, separators=(",", ":"), ensure_ascii=False).encode())
+
+
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_the_list_of_tools_is_at_most_8192_bytes(mode: str) -> None:
-    tools = await listed(mode, local_files=True)
-    compact = json.dumps(tools, separators=(",", ":"), ensure_ascii=False)
-    assert len(compact.encode()) <= 8192
+    assert size(await listed(mode, local_files=True)) <= 8192
+
+
+async def test_so_is_that_of_any_model_and_a_further_one_takes_at_most_2000_bytes() -> None:
+    (_, *further), sole = MODELS.values(), size(await listed(local_files=True))
+    names = [model.short_name for model in further]
+    for name in names:
+        assert size(await listed(local_files=True, SEEDANCE_MODEL=name)) <= 8192, name
+        both = await listed(local_files=True, SEEDANCE_MODEL=f"lite,{name}")
+        assert size(both) - sole <= 2000, name
+    every = await listed("auto", local_files=True, SEEDANCE_MODEL=f"lite,{','.join(names)}")
+    assert size(every) <= 8192 + 2000 * len(names)
+
+
+async def test_a_further_tool_has_its_models_schema_and_is_like_generate_video() -> None:
+    tool = (await listed(SEEDANCE_MODEL="lite,2.5-720p"))["tools"][1]
+    sole = (await listed(SEEDANCE_MODEL="2.5-720p"))["tools"][0]
+    shown, whole = tool["inputSchema"]["properties"], sole["inputSchema"]["properties"]
+    for name in OURS:
+        assert shown[name].pop("description") == "As for generate_video."
+        del whole[name]["description"], whole[name]["title"]
+    assert tool["inputSchema"] == sole["inputSchema"]
+    assert tool["name"] == "generate_video_2_5_720p"
+    assert tool["description"] == (
+        "As generate_video, from an image and a prompt, with"
+        " bytedance/seedance-2.5/image-to-video/720p. Each new job costs money."
+    )
+    assert tool["annotations"] == sole["annotations"]
+    assert list(tool["outputSchema"]["properties"]) == ["request_id", "status", "next_step"]
 
 
 async def test_the_schema_of_generate_video_is_the_models_key_by_key() -> None:
@@ -122,7 +154,8 @@ async def test_every_tool_has_a_title_an_output_schema_and_all_four_hints() -> N
 
 
 async def test_every_description_fits_every_client_and_says_the_default_too() -> None:
-    for tool in (await listed(local_files=True))["tools"]:
+    each = [await listed(local_files=True, SEEDANCE_MODEL=m.short_name) for m in MODELS.values()]
+    for tool in (tool for listing in each for tool in listing["tools"]):
         assert len(tool["description"]) <= 300
         for prop in tool["inputSchema"]["properties"].values():
             assert 0 < len(prop["description"]) <= 200

@@ -18,6 +18,9 @@ from seedance_mcp.text import one_line, quoted, valid
 
 from ._next_steps import after_list, after_result, after_status
 
+# A plain string in schemas, for the same reason; those that wait for jobs list the words.
+_Word = Annotated[Status, WithJsonSchema({"type": "string"})]
+
 # Left out if unknown, so that it is a plain number: every byte of `tools/list` counts.
 _Usd = Annotated[
     float | None, Field(exclude_if=lambda usd: usd is None), WithJsonSchema({"type": "number"})
@@ -89,7 +92,7 @@ class CancellationAnswer(Answer):
 
     request_id: str
     outcome: Literal["cancelled", "not_cancellable"]
-    status: Status
+    status: _Word
     next_step: str
 
 
@@ -97,7 +100,7 @@ class ListedJob(BaseModel):
     """A job in a list; its `request_id` is null while unknown."""
 
     request_id: str | None
-    status: Status
+    status: _Word
     prompt: str
     model_id: str | None
     created_at: str

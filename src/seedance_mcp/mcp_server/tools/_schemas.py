@@ -11,15 +11,22 @@ from pydantic import BaseModel
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
 from seedance_mcp.models.model import JSONObject, Model
 
+_LOCAL_TOO = " Local files work too, by absolute path."
+_LOCAL_TOO_IN_BRIEF = " Or a path."
+
 
 def model_schema(
-    model: Model, additions: Mapping[str, JSONObject], *, local_files: bool = False
+    model: Model,
+    additions: Mapping[str, JSONObject],
+    *,
+    local_files: bool = False,
+    brief: bool = False,
 ) -> JSONObject:
     """Return the input schema of the tool that makes clips with a model.
 
     `validations` are left out, since several MCP clients reject unknown keywords. Every empty
     description is filled from the model's file, and with `local_files` each of an image says that a
-    path works. The additions, our own properties, come last.
+    path works. The additions, our own properties, come last. A brief schema has few words of ours.
     """
     schema: JSONObject = _without_validations(model.input_schema)
     properties: dict[str, JSONObject] = schema["properties"]
@@ -27,7 +34,7 @@ def model_schema(
         prop["description"] = prop.get("description") or model.descriptions.get(name, "")
     for file in model.files() if local_files else ():
         if file.kind == "image":
-            properties[file.name]["description"] += " Local files work too, by absolute path."
+            properties[file.name]["description"] += _LOCAL_TOO_IN_BRIEF if brief else _LOCAL_TOO
     if taken := set(properties) & set(additions):
         raise ValueError(f"the model has arguments named like ours: {taken}")
     properties.update(deepcopy(dict(additions)))
@@ -70,16 +77,16 @@ def flag_property(title: str, description: str) -> JSONObject:
 def output_schema(answer: type[BaseModel], facts: tuple[str, ...] = ()) -> Mapping[str, Any]:
     """Return the JSON Schema of an answer, without the titles, which models do not need.
 
-    It lists some of its facts, or all.
+    It lists all of its facts, or some, without the words that these may be.
     """
     schema = answer.model_json_schema(mode="serialization")
     plain = _plain_schema(schema, schema.get("$defs", {}))
-    shown = [name for name in plain["properties"] if not facts or name in facts]
-    return {
-        "type": plain["type"],
-        "properties": {name: plain["properties"][name] for name in shown},
-        "required": [name for name in plain["required"] if name in shown],
-    }
+    if not facts:
+        return {key: plain[key] for key in ("type", "properties", "required")}
+    shown: JSONObject = {name: {**plain["properties"][name]} for name in facts}
+    for fact in shown.values():
+        fact.pop("enum", None)
+    return {"type": plain["type"], "properties": shown, "required": list(facts)}
 
 
 def hints(*, read_only: bool, destructive: bool, idempotent: bool) -> types.ToolAnnotations:

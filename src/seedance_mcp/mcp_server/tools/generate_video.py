@@ -12,7 +12,7 @@ from seedance_mcp.clock import EVER, Clock
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import JobAnswer, job_answer
 from seedance_mcp.mcp_server._progress import reported
-from seedance_mcp.models.model import JSONObject, Model
+from seedance_mcp.models.model import Model
 from seedance_mcp.service.reports import JobReport, Order
 
 from ._schemas import flag_property, hints, model_schema, wait_property
@@ -22,6 +22,9 @@ NAME = "generate_video"
 
 MAX_NAME_CHARACTERS = 40
 """How long the name of a tool may be, as some clients put their own names before it."""
+
+
+_AS_THERE = "As for generate_video."
 
 
 def generate_video(model: Model, *, wait_seconds: int, local_files: bool) -> Tool:
@@ -60,24 +63,29 @@ def generate_with_further(
     """Yield a tool for each further model, which says no more than `generate_video` leaves open."""
     taken = {NAME}
     for model in models:
-        tool = generate_video(model, wait_seconds=wait_seconds, local_files=local_files)
         name = _free_name(model.short_name, taken)
         taken.add(name)
-        schema: JSONObject = tool.definition.input_schema
-        for ours in ("wait_seconds", "force_new"):
-            schema["properties"][ours]["description"] = "As for generate_video."
-        update = {
-            "name": name,
-            "title": f"Generate video ({model.short_name})",
-            "description": (
-                f"Make a clip from {_inputs(model)} with {model.model_id}; else as generate_video."
+        ours = {
+            "wait_seconds": wait_property(wait_seconds) | {"description": _AS_THERE},
+            "force_new": flag_property("", _AS_THERE),
+        }
+        for prop in ours.values():
+            del prop["title"]
+        schema = model_schema(model, ours, local_files=local_files, brief=True)
+        definition = types.Tool(
+            name=name,
+            title=f"Generate video ({model.short_name})",
+            description=(
+                f"As generate_video, from {_inputs(model)}, with {model.model_id}."
                 " Each new job costs money."
             ),
-        }
+            input_schema=schema,
+            annotations=hints(read_only=False, destructive=False, idempotent=False),
+        )
         yield Tool(
-            definition=tool.definition.model_copy(update=update),
-            answer=tool.answer,
-            handle=tool.handle,
+            definition=definition,
+            answer=JobAnswer,
+            handle=partial(_handle, model),
             teaches_clock=True,
             shown_facts=("request_id", "status", "next_step"),
         )
