@@ -91,7 +91,7 @@ async def fetch_image(host: Host, _: Path) -> object:
     transport = await open_transport()
     async with transport:
         fetcher = Fetcher(transport, resolve=resolve_by_system, allow_private=True)
-        return await (await fetcher.get(f"{host.url}/a.png", None)).aread()
+        return await (await fetcher.get(f"{host.url}/a.png", None, accept="*/*")).aread()
 
 
 async def download(host: Host, folder: Path) -> object:

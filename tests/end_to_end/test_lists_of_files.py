@@ -32,6 +32,8 @@ pytestmark = pytest.mark.anyio
 PROMPT = "Mist over the lake."
 MODELS = {LIST_MODEL.model_id: LIST_MODEL}
 IMAGE = make_image("PNG", (640, 480))
+MP4 = b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41" + bytes(600)
+MP3 = b"ID3\4\0\0\0\0\0\0" + bytes(600)
 SMALL = make_image("PNG", (200, 480))
 
 
@@ -129,15 +131,23 @@ async def test_an_invalid_file_in_a_list_buys_nothing(
     assert (text(result), simulator.accepted) == (f"{line} Nothing was charged.", [])
 
 
-async def test_videos_and_audio_are_sent_without_being_fetched(tmp_path: Path) -> None:
+async def test_videos_and_audio_are_checked_and_sent(tmp_path: Path) -> None:
     async with connect(tmp_path) as (client, simulator):
-        url = published(simulator, tmp_path, b"not a video", "clip.mp4")
-        arguments = {"prompt": PROMPT, "videos": [url], "audio": url}
-        result = await client.call_tool("generate_video", arguments | {"wait_seconds": 0})
-        (job,) = simulator.accepted
-        fetched = [seen for seen in simulator.requests if seen.route == "file"]
-    assert (result.is_error, job.arguments["videos"], job.arguments["audio"]) == (False, [url], url)
-    assert fetched == []
+        video = published(simulator, tmp_path, MP4, "clip.mp4")
+        audio = published(simulator, tmp_path, MP3, "song.mp3")
+        arguments = {"prompt": PROMPT, "videos": [video], "audio": video, "wait_seconds": 0}
+        warned = await client.call_tool("generate_video", arguments)
+        result = await client.call_tool("generate_video", arguments | {"audio": audio})
+        swapped = await client.call_tool("generate_video", arguments | {"videos": [video, audio]})
+    sent = [(job.arguments["videos"], job.arguments["audio"]) for job in simulator.accepted]
+    assert sent == [([video], video), ([video], audio)]
+    assert structured(warned)["warnings"] == [
+        "audio is of type MP4, which RunComfy may not accept; WAV and MP3 are safest."
+    ]
+    assert (structured(result)["warnings"], swapped.is_error) == ([], True)
+    assert text(swapped) == (
+        f'videos[1] {NOT_A_VIDEO_URL}it is an audio file (MP3) ("audio/mpeg"). Nothing was charged.'
+    )
 
 
 async def test_runcomfys_refusal_of_an_item_is_passed_on(tmp_path: Path) -> None:

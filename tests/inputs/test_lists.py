@@ -99,9 +99,12 @@ async def test_a_video_must_be_at_a_public_url(url: str, problem: str) -> None:
     assert await refusal(videos=files) == ("videos[1]", f"videos[1] {NOT_A_VIDEO_URL}{problem}")
 
 
-async def test_a_video_is_not_fetched() -> None:
-    checked, network = await check(videos=["https://images.example/a.mp4"])
-    assert (checked.warnings, network.dialled) == ((), [])
+async def test_a_video_is_fetched_from_a_public_address() -> None:
+    async with serve_images(a=Page(body=HTML)) as host:
+        url = "https://images.example/a"
+        problem = f"videos[0] {NOT_A_VIDEO_URL}it is an HTML page."
+        assert await refusal(host.port, videos=[url]) == ("videos[0]", problem)
+        assert len(host.requests) == 1
 
 
 async def test_a_video_is_not_looked_up_where_checking_is_turned_off() -> None:

@@ -5,7 +5,7 @@ import binascii
 import re
 from urllib.parse import unquote
 
-from ._errors import UnusableImage
+from ._errors import UnusableFile
 from ._local_file import MAX_FILE_BYTES
 
 MAX_URI_CHARACTERS = 6 * 1024 * 1024
@@ -33,17 +33,17 @@ def decode_uri(uri: str) -> bytes:
     """Return the bytes of a data: URI.
 
     Raises:
-        UnusableImage: It has no base64, or too much.
+        UnusableFile: It has no base64, or too much.
     """
     head = _DATA_URI.match(uri)
     if head is None:
-        raise UnusableImage("a data: URI must hold base64")
+        raise UnusableFile("a data: URI must hold base64")
     if len(uri) > MAX_FILE_BYTES * 4 // 3:
-        raise UnusableImage(f"it is larger than {MAX_FILE_BYTES // 1024**2} MB")
+        raise UnusableFile(f"it is larger than {MAX_FILE_BYTES // 1024**2} MB")
     body = uri[head.end() :]
     # Many programs wrap the lines of base64, and some leave out its padding.
     body = "".join((unquote(body) if "%" in body else body).split()).rstrip("=")
     try:
         return base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise UnusableImage("its base64 is invalid") from None
+        raise UnusableFile("its base64 is invalid") from None

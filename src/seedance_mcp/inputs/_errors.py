@@ -9,15 +9,19 @@ class NotAnImage(Exception):
     """The bytes are not an image, or a damaged one; the message says what they are: "a PDF"."""
 
 
+class NotMedia(Exception):
+    """The bytes are not a video, or not an audio file; the message says what they are."""
+
+
 class UnsupportedImage(Exception):
     """The bytes are an image that cannot be measured here; the message is the type's name."""
 
 
-class UnusableImage(Exception):
-    """The argument does not lead to an image that can be sent."""
+class UnusableFile(Exception):
+    """The argument does not lead to a file that can be sent."""
 
 
-class MissingFile(UnusableImage):
+class MissingFile(UnusableFile):
     """No regular file that can be read is at the path."""
 
 
@@ -26,8 +30,8 @@ class BlockedAddress(Exception):
 
 
 class Unverifiable(Exception):
-    """The image may be good, but its host did not let it be checked."""
+    """The file may be good, but it could not be checked."""
 
 
 class RuleViolated(Exception):
-    """The image breaks a rule; the message is RunComfy's own, followed by the measured value."""
+    """The file breaks a rule; the message is RunComfy's own, followed by the measured value."""

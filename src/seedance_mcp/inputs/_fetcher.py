@@ -18,7 +18,7 @@ import httpx
 from seedance_mcp.http_heads import bound_heads
 from seedance_mcp.text import one_line
 
-from ._errors import BlockedAddress, UnusableImage, Unverifiable
+from ._errors import BlockedAddress, UnusableFile, Unverifiable
 from ._public_urls import PRIVATE_HINT, Address, ParsedUrl, is_public, parse_url
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -73,23 +73,23 @@ class Fetcher:
         self._allow_private = allow_private
         self._behind_proxy = behind_proxy
 
-    async def get(self, url: str, span: str | None) -> httpx.Response:
+    async def get(self, url: str, span: str | None, *, accept: str) -> httpx.Response:
         """Request a URL, following redirects, each of which is checked like the first URL.
 
-        `span` is the value of the Range header, None for all bytes.
+        `span` is the value of the Range header, None for all bytes; `accept` is that of Accept.
 
         Returns:
             The head of an answer of any status; the caller reads the body and closes it.
 
         Raises:
             BlockedAddress: It leads, perhaps by a redirect, to an address that is not allowed.
-            UnusableImage: Its host does not exist or refused the connection.
+            UnusableFile: Its host does not exist or refused the connection.
             Unverifiable: No answer came.
         """
         redirected = ""
         for _ in range(1 + MAX_REDIRECTS):
             try:
-                response = await self._request(self._parse(url), span)
+                response = await self._request(self._parse(url), span, accept)
             except BlockedAddress as error:
                 raise BlockedAddress(f"{redirected}{error}") from None
             location = response.headers.get("Location")
@@ -103,20 +103,10 @@ class Fetcher:
                 raise BlockedAddress(f"{redirected}it cannot be parsed") from None
         raise BlockedAddress(f"it redirects more than {MAX_REDIRECTS} times")
 
-    async def resolve(self, url: str) -> None:
-        """Check that a URL's host exists and is public, without a request.
-
-        Raises:
-            BlockedAddress: It is not public.
-            UnusableImage: It does not exist.
-            Unverifiable: It could not be resolved.
-        """
-        await self._addresses(self._parse(url))
-
     def _parse(self, url: str) -> ParsedUrl:
         return parse_url(url, allow_private=self._allow_private)
 
-    async def _request(self, url: ParsedUrl, span: str | None) -> httpx.Response:
+    async def _request(self, url: ParsedUrl, span: str | None, accept: str) -> httpx.Response:
         """Send a request to the first of the host's addresses that accepts the connection."""
         if not self._allow_private:
             url.check_port()
@@ -124,7 +114,7 @@ class Fetcher:
         for address in (await self._addresses(url))[:MAX_ADDRESSES_TRIED]:
             try:
                 return await self._transport.handle_async_request(
-                    _build_request(url, address, span)
+                    _build_request(url, address, span, accept)
                 )
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 cause = _first_cause(error)
@@ -136,7 +126,7 @@ class Fetcher:
             except httpx.InvalidURL:
                 raise BlockedAddress("it cannot be parsed") from None
         if refused and not self._behind_proxy:
-            raise UnusableImage("its host refused the connection")
+            raise UnusableFile("its host refused the connection")
         raise Unverifiable("its host could not be reached")
 
     async def _addresses(self, url: ParsedUrl) -> Sequence[Address]:
@@ -156,7 +146,7 @@ class Fetcher:
             host = one_line(url.host)
             if self._behind_proxy:
                 raise Unverifiable(f"its host {host} cannot be resolved without the proxy")
-            raise UnusableImage(f"its host {host} does not exist ({_CHECK_HINT})")
+            raise UnusableFile(f"its host {host} does not exist ({_CHECK_HINT})")
         if not self._allow_private and not all(map(is_public, found)):
             raise BlockedAddress(f"its host has an address that is not public ({PRIVATE_HINT})")
         return found
@@ -169,13 +159,15 @@ def _escaped(url: str) -> str:
     return parts._replace(path=path, query=query, fragment="").geturl()
 
 
-def _build_request(parsed: ParsedUrl, address: Address, span: str | None) -> httpx.Request:
+def _build_request(
+    parsed: ParsedUrl, address: Address, span: str | None, accept: str
+) -> httpx.Request:
     target = parsed.target.encode()
     url = httpx.URL(scheme=parsed.scheme, host=str(address), port=parsed.port, raw_path=target)
     headers = {
         "Host": parsed.host_header,
         "User-Agent": "seedance-mcp",
-        "Accept": "image/*",
+        "Accept": accept,
         "Accept-Encoding": "identity",
         **({"Range": span} if span else {}),
         "Connection": "close",

@@ -8,8 +8,9 @@ from itertools import pairwise
 from seedance_mcp.models.model import FileArgument, JSONObject, Model
 
 from ._image_header import Header
+from ._media_type import SAFE_TYPES
 
-SAFE_TYPES = ("JPEG", "PNG", "WebP")
+SAFE_IMAGE_TYPES = ("JPEG", "PNG", "WebP")
 """What no model is known to refuse; RunComfy documents no types at all (page)."""
 
 MAX_RATIO_DIFFERENCE = 0.01
@@ -46,10 +47,10 @@ class CheckedInputs:
     warnings: tuple[str, ...] = ()
 
 
-def remote_warning(path: str, header: Header) -> str | None:
+def image_warning(path: str, header: Header) -> str | None:
     """Return a warning about an image that RunComfy may refuse, or may see otherwise."""
     kind = header.kind
-    if kind not in SAFE_TYPES:
+    if kind not in SAFE_IMAGE_TYPES:
         return f"{path} is of type {kind}, which RunComfy may not accept; JPEG and PNG are safest."
     if header.turned:
         return (
@@ -57,6 +58,17 @@ def remote_warning(path: str, header: Header) -> str | None:
             " so, which RunComfy may ignore; use an upright copy."
         )
     return None
+
+
+def media_warning(file: FileArgument, found: str) -> str | None:
+    """Return a warning about a video or audio file of a type that RunComfy may refuse."""
+    safe = SAFE_TYPES[file.kind]
+    if found in safe:
+        return None
+    return (
+        f"{file.path} is of type {found}, which RunComfy may not accept; {' and '.join(safe)} are"
+        " safest."
+    )
 
 
 def find_warnings(

@@ -101,22 +101,32 @@ def _identify(start: bytes) -> tuple[str, Callable[[bytes | bytearray], Size]]:
     for magic, kind in _UNSUPPORTED.items():
         if start.startswith(magic):
             raise UnsupportedImage(kind)
-    raise NotAnImage(_describe(start))
+    if start[4:8] == b"ftyp" or start.startswith((b"\x1aE\xdf\xa3", b"RIFF")):
+        raise NotAnImage("a video or audio file")
+    raise NotAnImage(_describe_text(start) or "not an image")
 
 
-def _describe(start: bytes) -> str:
+def describe(start: bytes) -> str | None:
+    """Return what a file is by its first bytes, None unless it is certainly no video or audio."""
+    try:
+        return f"an image ({_identify(start)[0]})"
+    except UnsupportedImage as error:
+        return f"an image ({error})"
+    except NotAnImage:
+        return _describe_text(start)
+
+
+def _describe_text(start: bytes) -> str | None:
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if not start:
         return "empty"
-    if start[4:8] == b"ftyp" or start.startswith((b"\x1aE\xdf\xa3", b"RIFF")):
-        return "a video or audio file"
     if b"<svg" in text:
         return "an SVG, which has no pixels"
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<!--")):
         return "an HTML page"
     if text.startswith(b"<?xml"):
         return "XML"
-    return "a PDF" if text.startswith(b"%pdf") else "not an image"
+    return "a PDF" if text.startswith(b"%pdf") else None
 
 
 def _brand(start: bytes) -> str | None:

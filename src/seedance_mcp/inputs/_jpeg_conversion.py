@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from seedance_mcp.models.model import FileRule
 
-from ._errors import RuleViolated, UnusableImage
+from ._errors import RuleViolated, UnusableFile
 from ._image_header import Header, Size
 from ._rules import check_rules
 
@@ -110,7 +110,7 @@ def convert_to_jpeg(
     `check_cancelled` is called between the steps, and raises if the call was cancelled.
 
     Raises:
-        UnusableImage: No such JPEG is small enough.
+        UnusableFile: No such JPEG is small enough.
         RuleViolated: The image breaks a rule before it is scaled.
     """
     size = image.size
@@ -142,7 +142,7 @@ def _scale_down(size: Size, scale: float, rules: Sequence[FileRule]) -> Size:
         except RuleViolated:
             continue
         return near
-    raise UnusableImage("it cannot be made small enough to send within the rules")
+    raise UnusableFile("it cannot be made small enough to send within the rules")
 
 
 def _encode(image: "Image.Image", quality: int) -> bytes:

@@ -10,7 +10,7 @@ from urllib.request import url2pathname
 
 from seedance_mcp.text import one_line, plain_spelling
 
-from ._errors import MissingFile, UnusableImage
+from ._errors import MissingFile, UnusableFile
 from ._spelling import base64_type, path_spellings
 
 MAX_FILE_BYTES = 100 * 1024 * 1024
@@ -30,10 +30,10 @@ def _path(value: str) -> Path:
 
     Raises:
         MissingFile: There is none.
-        UnusableImage: There are several that look alike, or the value is not a path.
+        UnusableFile: There are several that look alike, or the value is not a path.
     """
     if len(value) > MAX_PATH_CHARACTERS:
-        raise UnusableImage(
+        raise UnusableFile(
             _base64_problem(value) or f"it has {len(value):,} characters, too many for a path"
         )
     for name in chain.from_iterable(map(_names, path_spellings(value))):
@@ -41,7 +41,7 @@ def _path(value: str) -> Path:
             # strict: a missing file, or a loop of links, raises here.
             return Path(name).expanduser().resolve(strict=True)
     if reason := _base64_problem(value):
-        raise UnusableImage(reason)
+        raise UnusableFile(reason)
     path = _absolute(value)
     with suppress(OSError, RuntimeError, ValueError):
         if found := _look_alike(path):
@@ -67,7 +67,7 @@ def _look_alike(path: Path) -> Path | None:
         names = [entry.name for entry in islice(entries, MAX_COMPARED_FILES)]
     found = sorted(name for name in names if plain_spelling(name) == wanted)
     if len(found) > 1:
-        raise UnusableImage(
+        raise UnusableFile(
             f"{one_line(str(path), 200)} does not exist, and may mean any of"
             f" {', '.join(map(ascii, found[:5]))}; pass the exact name, or rename the file"
         )
@@ -81,7 +81,7 @@ def _names(value: str) -> tuple[str, ...]:
     if url is None:
         return (value,)
     if url[1] and url[1].lower() != "localhost":
-        raise UnusableImage("it is a file on another machine")
+        raise UnusableFile("it is a file on another machine")
     rest = value[url.end() :]
     return url2pathname(rest.partition("?")[0].partition("#")[0]), rest
 
@@ -92,7 +92,7 @@ def absolute_path(value: str) -> str:
     It depends on the value alone, so that one value has one path before and after the file is gone.
 
     Raises:
-        UnusableImage: It is on another machine, or cannot be a path.
+        UnusableFile: It is on another machine, or cannot be a path.
     """
     return str(_absolute(value))
 
@@ -101,7 +101,7 @@ def _absolute(value: str) -> Path:
     try:
         return Path(os.path.abspath(_cleaned(value)))  # noqa: PTH100 - keeps links
     except (RuntimeError, ValueError):
-        raise UnusableImage(f"{one_line(value, 200)} does not exist") from None
+        raise UnusableFile(f"{one_line(value, 200)} does not exist") from None
 
 
 def _cleaned(value: str) -> Path:
@@ -122,7 +122,7 @@ def read_regular_file(value: str) -> bytes:
 
     Raises:
         MissingFile: It is missing, not a regular file, or unreadable.
-        UnusableImage: It is over `MAX_FILE_BYTES`, or on another machine.
+        UnusableFile: It is over `MAX_FILE_BYTES`, or on another machine.
     """
     path, name = _path(value), one_line(absolute_path(value), 200)
     flags = os.O_RDONLY
@@ -139,7 +139,7 @@ def read_regular_file(value: str) -> bytes:
         reason = error.strerror if isinstance(error, OSError) else None
         raise MissingFile(f"{name} cannot be read ({reason or type(error).__name__})") from None
     if len(data) > MAX_FILE_BYTES:
-        raise UnusableImage(f"{name} is larger than {MAX_FILE_BYTES // 1024**2} MB")
+        raise UnusableFile(f"{name} is larger than {MAX_FILE_BYTES // 1024**2} MB")
     return data
 
 
@@ -147,4 +147,4 @@ def _check_regular(status: os.stat_result, name: str) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise MissingFile(f"{name} is not a regular file")
     if status.st_size > MAX_FILE_BYTES:
-        raise UnusableImage(f"{name} is larger than {MAX_FILE_BYTES // 1024**2} MB")
+        raise UnusableFile(f"{name} is larger than {MAX_FILE_BYTES // 1024**2} MB")

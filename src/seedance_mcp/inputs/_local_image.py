@@ -22,7 +22,7 @@ from seedance_mcp.models.model import FileRule
 from seedance_mcp.text import one_line
 
 from ._data_uri import MAX_URI_CHARACTERS, decode_uri, encode_uri, is_data, max_uri_bytes
-from ._errors import MissingFile, NotAnImage, RuleViolated, UnsupportedImage, UnusableImage
+from ._errors import MissingFile, NotAnImage, RuleViolated, UnsupportedImage, UnusableFile
 from ._image_header import Header, read_header
 from ._jpeg_conversion import (
     convert_to_jpeg,
@@ -88,7 +88,7 @@ def identify_local_image(value: str) -> tuple[str, str]:
     Data has no path. Where no regular file is that can be read, or an empty one, the hash is "".
 
     Raises:
-        UnusableImage: It cannot be an image.
+        UnusableFile: It cannot be an image.
     """
     if is_data(value):
         return "", sha256(decode_uri(value)).hexdigest()
@@ -115,7 +115,7 @@ def load_local_image(
         SHA-256 of the image as it was read.
 
     Raises:
-        UnusableImage: It is not an image, or cannot be read.
+        UnusableFile: It is not an image, or cannot be read.
         RuleViolated: It breaks a rule.
     """
     try:
@@ -123,7 +123,7 @@ def load_local_image(
         return _prepare(_read(value), rules, check_cancelled)
     except NotAnImage as error:
         name = "it" if is_data(value) else one_line(absolute_path(value), 200)
-        raise UnusableImage(f"{name} is {error}") from None
+        raise UnusableFile(f"{name} is {error}") from None
 
 
 def _read(value: str) -> bytes:

@@ -5,7 +5,7 @@ since a host is slow or forbids it, is sent to RunComfy with a warning.
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from math import inf
 
@@ -16,10 +16,9 @@ import httpx
 from seedance_mcp.errors import InputError
 from seedance_mcp.models.model import FileArgument, JSONObject, Model, replace_values
 
-from ._errors import BlockedAddress, RuleViolated, UnusableImage, Unverifiable
+from ._errors import BlockedAddress, RuleViolated, UnusableFile, Unverifiable
 from ._fetcher import Fetcher, Resolve, open_transport, resolve_by_system
-from ._findings import CheckedFile, CheckedInputs, find_warnings, remote_warning
-from ._image_header import Header
+from ._findings import CheckedFile, CheckedInputs, find_warnings, image_warning, media_warning
 from ._local_image import (
     OneAtATime,
     identify_local_image,
@@ -27,8 +26,8 @@ from ._local_image import (
     local_path,
 )
 from ._public_urls import check_length, parse_url
-from ._remote_image import RemoteImage
-from ._rules import check_rules, max_bytes
+from ._remote_image import check_image
+from ._remote_media import check_media
 from ._spelling import is_local, without_blanks
 
 URL_CHECK_TIMEOUT_SECONDS = 5.0
@@ -36,9 +35,6 @@ URL_CHECK_TIMEOUT_SECONDS = 5.0
 
 LOCAL_IMAGE_TIMEOUT_SECONDS = 30.0
 """How long preparing a call's local images may take, the wait for other calls' included."""
-
-MAX_HEADER_BYTES = 64 * 1024 * 1024
-"""How far into a file its size in pixels is searched for, where no rule limits the bytes."""
 
 _ONLY_IMAGES = (
     "only images may be files of this machine or data: URIs, so upload it to a host that anyone can"
@@ -54,7 +50,7 @@ _ARTICLES = {"image": "an image", "video": "a video", "audio": "an audio file"}
 class Preflight:
     """Refuses calls whose files RunComfy would refuse, as far as that can be known.
 
-    Hosts are looked up and images are fetched only with `check`. `allow_private` allows plain http,
+    Hosts are looked up and files are fetched only with `check`. `allow_private` allows plain http,
     any port and any address; `local_files` allows paths, file: URLs and data: URIs of images.
     `behind_proxy` says that other requests leave this machine through a proxy. Each check opens and
     closes its own connections, unless a test gives it a `transport`.
@@ -123,7 +119,7 @@ class Preflight:
         with anyio.move_on_after(min(timeout, LOCAL_IMAGE_TIMEOUT_SECONDS)):
             for file in model.files(self.tidy(model, arguments)):
                 if file.kind == "image" and self._is_local(file):
-                    with suppress(UnusableImage):
+                    with suppress(UnusableFile):
                         identify = partial(identify_local_image, file.value)
                         files[file.path] = await self._local_images.run(identify)
         return files
@@ -135,9 +131,9 @@ class Preflight:
         """Refuse what needs no network: a malformed URL, or an address that is not public."""
         if is_local(file.value):
             if file.kind != "image":
-                raise _refusal(file, UnusableImage(_ONLY_IMAGES))
+                raise _refusal(file, UnusableFile(_ONLY_IMAGES))
             if not self._local_files:
-                raise _refusal(file, UnusableImage(_LOCAL_FILES_OFF))
+                raise _refusal(file, UnusableFile(_LOCAL_FILES_OFF))
             return
         try:
             parse_url(file.value, allow_private=self._allow_private)
@@ -190,7 +186,7 @@ class Preflight:
         try:
             uri, header, content = await self._local_images.run(load)
             identity = local_path(file.value), content
-        except (UnusableImage, RuleViolated) as error:
+        except (UnusableFile, RuleViolated) as error:
             raise _refusal(file, error, expected="an image") from None
         return CheckedFile(file=file, header=header, uri=uri, identity=identity)
 
@@ -200,12 +196,12 @@ class Preflight:
         try:
             async with self._fetcher() as fetcher:
                 if file.kind != "image":
-                    await fetcher.resolve(file.value)
-                    return CheckedFile(file=file)
-                header = await _measure(file, fetcher)
-                warning = remote_warning(file.path, header)
+                    warning = media_warning(file, await check_media(file, fetcher))
+                    return CheckedFile(file=file, warning=warning)
+                header = await check_image(file, fetcher)
+                warning = image_warning(file.path, header)
                 return CheckedFile(file=file, header=header, warning=warning)
-        except (BlockedAddress, UnusableImage, RuleViolated) as error:
+        except (BlockedAddress, UnusableFile, RuleViolated) as error:
             raise _refusal(file, error) from None
         except Unverifiable as error:
             return CheckedFile(file=file, warning=_unverified(file, str(error)))
@@ -223,20 +219,6 @@ class Preflight:
         finally:
             if transport is not self._transport:
                 await transport.aclose()
-
-
-async def _measure(file: FileArgument, fetcher: Fetcher) -> Header:
-    """Fetch as much of an image as its rules need, and check it against them."""
-    limit = max_bytes(file.rules)
-    async with aclosing(RemoteImage(fetcher, file.value)) as image:
-        header = await image.read_header(min(limit, MAX_HEADER_BYTES))
-        check_rules(file.rules, header)
-        if limit < inf:
-            byte_size, or_more = await image.count_bytes(limit)
-            check_rules(file.rules, header, byte_size, or_more=or_more)
-        if header is None:
-            raise Unverifiable("its size in pixels is too far into the file")
-        return header
 
 
 def _refusal(file: FileArgument, error: Exception, *, expected: str | None = None) -> InputError:
