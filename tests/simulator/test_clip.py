@@ -57,6 +57,19 @@ def test_a_clip_has_the_images_shape_and_the_exact_number_of_frames(
         assert sum(1 for _ in container.decode(stream)) == 120
 
 
+@pytest.mark.parametrize(
+    ("aspect", "size"), [(16 / 9, (214, 120)), (9 / 16, (68, 120)), (21 / 9, (280, 120))]
+)
+def test_a_clip_may_have_another_shape_than_its_image(
+    tmp_path: Path, aspect: float, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "clip.mp4"
+    clip.render(path, image(colour=DAWN), None, height=120, seconds=1, aspect=aspect)
+    first_frame, *_ = frames(path)
+    assert first_frame.size == size
+    assert near(upper_colour(first_frame), DAWN)
+
+
 def test_ten_seconds_are_twice_as_many_frames(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     clip.render(path, image(), None, height=60, seconds=10)

@@ -31,14 +31,16 @@ def render(  # noqa: PLR0913  what a clip is made of
     *,
     height: int,
     seconds: int,
+    aspect: float | None = None,
     each_frame: Callable[[], object] = lambda: None,
 ) -> None:
-    """Write a clip of exactly `seconds`, `height` pixels high and as wide as `first` makes it.
+    """Write a clip of exactly `seconds`, `height` pixels high.
 
+    `aspect` is its width/height, by default that of `first`; images are cropped to it.
     `each_frame` is called before every frame; an exception from it stops the rendering.
     """
     opening, closing = _open(first), _open(last) if last else None
-    size = (_even(height * opening.width / opening.height), _even(height))
+    size = (_even(height * (aspect or opening.width / opening.height)), _even(height))
     count = seconds * FRAMES_PER_SECOND
     # With faststart the index comes first, so that a player need not have the whole file.
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:

@@ -24,6 +24,7 @@ from .jobs import Job
 
 # page: the last frame "will not take effect when the resolution is set to 1080P"
 NO_LAST_FRAME_HEIGHT = 1080
+_HEIGHTS = {"4k": 2160}
 
 
 def require_libraries(find: Callable[[str], object] = find_spec) -> None:
@@ -111,6 +112,7 @@ class Renderer:
                 first,
                 last,
                 height=height,
+                aspect=_aspect(job),
                 seconds=int(job.argument("duration", 5)),
                 each_frame=anyio.from_thread.check_cancelled,
             )
@@ -128,6 +130,13 @@ def _stand_in() -> bytes:
 
 
 def _height(job: Job) -> int:
-    """Return the height in pixels of a resolution such as "720p"."""
-    digits = re.match(r"\d+", str(job.argument("resolution", "480p")))
-    return int(digits[0]) if digits else 480
+    """Return the height in pixels of a resolution such as "720p", which may end the model's id."""
+    resolution = str(job.argument("resolution", job.model_id.rpartition("/")[2]))
+    digits = re.match(r"(\d+)p$", resolution)
+    return _HEIGHTS.get(resolution, int(digits[1]) if digits else 480)
+
+
+def _aspect(job: Job) -> float | None:
+    """Return the width/height of an aspect ratio such as "16:9", None for that of the image."""
+    ratio = re.fullmatch(r"(\d+):(\d+)", str(job.argument("aspect_ratio", "adaptive")))
+    return int(ratio[1]) / int(ratio[2]) if ratio else None
