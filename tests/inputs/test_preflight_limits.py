@@ -56,7 +56,7 @@ async def test_checking_images_reports_progress() -> None:
         assert client.progress[0] == (
             pytest.approx(4, abs=0.1),
             None,
-            "checking the images, 4 s",
+            "checking the files, 4 s",
         )
         assert all(before < after for (before, *_), (after, *_) in pairwise(client.progress))
 

@@ -133,7 +133,7 @@ async def start(model: Model, call: Call, *, wait_seconds: float) -> JobReport:
     order = Order(
         model=model, arguments=arguments, reuse_since=reuse_since, answer_by=call.deadline
     )
-    async with reported(call.caller.notify, clock, preflight="checking the images") as watch:
+    async with reported(call.caller.notify, clock, preflight="checking the files") as watch:
         return await call.service.buy(
             order,
             wait_seconds=wait_seconds,
