@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import anyio
+
 from seedance_mcp.bounded import BoundedDict
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import LedgerError
@@ -35,16 +37,19 @@ class Schedules:
     _learned: BoundedDict[str, tuple[datetime, Schedule]] = field(
         default_factory=lambda: BoundedDict[str, tuple[datetime, Schedule]](MOST_KINDS), init=False
     )
+    # One call reads the ledger for all that come meanwhile.
+    _learning: anyio.Lock = field(default_factory=anyio.Lock, init=False)
 
     async def of(self, job: Job) -> Schedule:
         """Return when to poll a job, learned from how long its kind took before."""
         kind = self._kind(job)
         if kind is None:
             return DEFAULT_SCHEDULE
-        at, schedule = self._learned.get(kind, (None, None))
-        if at is None or schedule is None or not at <= self._clock.now() < at + REFRESH_AFTER:
-            schedule = await self._learn(job, kind)
-            self._learned[kind] = self._clock.now(), schedule
+        async with self._learning:
+            at, schedule = self._learned.get(kind, (None, None))
+            if at is None or schedule is None or not at <= self._clock.now() < at + REFRESH_AFTER:
+                schedule = await self._learn(job, kind)
+                self._learned[kind] = self._clock.now(), schedule
         return schedule
 
     async def _learn(self, job: Job, kind: str) -> Schedule:
