@@ -1,5 +1,7 @@
 """A ledger of SQLite whose clock stands still, and jobs to write into it."""
 
+import sqlite3
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,8 +12,11 @@ from typing import Any
 from seedance_mcp.clock import EVER, Clock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Accepted, Outputs, Succeeded
+from seedance_mcp.ledger.sqlite._queries import SqliteRows
 from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.spending.limits import SpendingLimits
+
+from .timeouts import TIMEOUT_SECONDS
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TAKEN = Accepted(request_id="r")
@@ -41,3 +46,22 @@ async def begin(store: SqliteStore, new: Job, **options: Any) -> Job:
     limits = SpendingLimits(jobs_per_hour=99)
     chosen: dict[str, Any] = {"reuse_since": EVER, "limits": limits, **options}
     return await store.begin(new, **chosen)
+
+
+def written(raw: sqlite3.Connection) -> list[str]:
+    """Return the ids of the jobs in a ledger, in the order in which they were written."""
+    return [name for (name,) in raw.execute("SELECT id FROM jobs ORDER BY rowid")]
+
+
+class SlowStep:
+    """A step that writes a job once it is let go, as one does that waits for the disk."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.may_end = threading.Event()
+
+    def __call__(self, rows: SqliteRows) -> str:
+        self.began.set()
+        assert self.may_end.wait(TIMEOUT_SECONDS)
+        rows.write(job(99), at=NOON)
+        return "done"

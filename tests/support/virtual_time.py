@@ -5,7 +5,8 @@ one process so wait for minutes in a few milliseconds, and every deadline is met
 however busy the machine is.
 
 A connection to a port that the loop serves itself is a pair of sockets, on which data arrives at
-once; TCP takes time even on the loopback interface. The loop does not jump while a thread works.
+once; TCP takes time even on the loopback interface. The loop does not jump while a thread works,
+whether anyio's or an executor's.
 """
 
 import asyncio
@@ -36,11 +37,13 @@ class _JumpingSelector(selectors.BaseSelector):
         self.now = 0.0
         self.settles_seconds = 0.0
         self.threads: anyio.CapacityLimiter | None = None
+        # What executors have been given and have not done yet.
+        self.executing = 0
 
     def select(self, timeout: float | None = None) -> Events:
         if timeout is None or timeout <= 0:
             return self._real.select(timeout)
-        if self.threads is not None and self.threads.borrowed_tokens:
+        if self.executing or (self.threads is not None and self.threads.borrowed_tokens):
             return self._real.select(THREAD_SECONDS)
         events = self._real.select(self.settles_seconds)
         if not events:
@@ -92,6 +95,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         ours, theirs = socket.socketpair()
         await self.connect_accepted_socket(served[1], theirs)
         return await super().create_connection(protocol_factory, sock=ours)
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        work = super().run_in_executor(executor, func, *args)
+        self._jumping.executing += 1
+        work.add_done_callback(self._executed)
+        return work
+
+    def _executed(self, _: Any) -> None:
+        self._jumping.executing -= 1
 
     async def _watch_threads(self) -> None:
         self._jumping.threads = current_default_thread_limiter()

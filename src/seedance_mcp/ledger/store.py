@@ -87,9 +87,8 @@ class Store(ABC):
     def close(self) -> None:
         """Close the ledger; its next use opens it again."""
 
-    def _settle(self, rows: Rows, is_alive: Callable[[str], bool | None]) -> None:
+    def _settle(self, rows: Rows, is_alive: Callable[[str], bool | None], now: datetime) -> None:
         """Settle what dead processes left, and warn once of a clock that jumped."""
-        now = self._clock.now()
         rules.settle_dead_processes(rows, is_alive, now)
         latest = rows.latest(datetime.max.replace(tzinfo=UTC))
         if latest and latest > now + MAX_AHEAD and not self._warned:
@@ -100,5 +99,5 @@ class Store(ABC):
                 f"{latest:%Y-%m-%d %H:%M}",
             )
 
-    def _clean_up(self, rows: Rows) -> None:
-        rules.delete_old(rows, self._history, self._clock.now())
+    def _clean_up(self, rows: Rows, now: datetime) -> None:
+        rules.delete_old(rows, self._history, now)

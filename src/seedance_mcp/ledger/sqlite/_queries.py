@@ -100,7 +100,7 @@ class SqliteRows:
         ]
 
     def submitting(self) -> list[tuple[Job, str]]:
-        rows = self._rows("status = 'submitting'")
+        rows = self._rows("status = 'submitting' AND process != ?", self.process)
         return [(job, row["process"]) for row in rows if (job := self._read(row))]
 
     def over_before(self, time: datetime) -> list[Job]:

@@ -1,31 +1,30 @@
 """The ledger in SQLite, shared by every server process of one machine.
 
-Each transaction runs on the event loop's own thread: it takes about a millisecond, and a cancelled
-call is cancelled before it or after it, never within. Only waiting for another process's lock is
-left to the loop. `BEGIN IMMEDIATE` and a rollback journal are used because switching a fresh file
-to WAL fails under several processes, whatever the timeout (seen: 9 times in 180).
+The connection belongs to a thread of its own, on which each step is one transaction (`_thread`).
+`BEGIN IMMEDIATE` and a rollback journal are used because switching a fresh file to WAL fails under
+several processes, whatever the timeout (seen: 9 times in 180).
 """
 
+import asyncio
 import io
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
-
-import anyio
+from typing import Any, TypeVar
 
 from seedance_mcp.clock import Clock
-from seedance_mcp.errors import LedgerError
+from seedance_mcp.errors import LedgerError, SeedanceError
 from seedance_mcp.file_locks import has_sqlite_locks
 from seedance_mcp.ledger.store import Store
 
 from ._migrations import MIGRATIONS, migrate, transaction
 from ._processes import LiveProcesses, older_process_lives
 from ._queries import SqliteRows
+from ._thread import LedgerLocked, Outcome, Step, StepThread
 
 LOCK_TIMEOUT_SECONDS = 5.0
 """How long to wait for another process's lock; each is held for milliseconds."""
@@ -71,54 +70,107 @@ class SqliteStore(Store):
         self._folder = folder
         self._origin = origin
         self._path = folder / "ledger.db"
+        self._thread: StepThread | None = None
         self._opened: tuple[sqlite3.Connection, LiveProcesses] | None = None
         # The file that was opened last, and its folder.
         self._places: tuple[os.stat_result, os.stat_result] | None = None
 
     def close(self) -> None:
         """Close the file; jobs that this process is submitting become `unknown`."""
-        opened, self._opened = self._opened, None
-        for part in opened or ():
-            part.close()
+        thread, self._thread = self._thread, None
+        if thread:
+            thread.close(self._disconnect)
 
     async def run(
         self, step: Callable[[SqliteRows], _T], *, writes: bool = False, settles: bool = False
     ) -> _T:
         """Run a step in one transaction, waiting some seconds for other processes' locks."""
-        deadline = anyio.current_time() + LOCK_TIMEOUT_SECONDS
-        while True:
-            try:
-                return self._transaction(step, writes=writes, settles=settles)
-            except sqlite3.Error as error:
-                code, why = _code(error), meaning(error)
-                # Without locks, SQLite says "busy" or reports an I/O error.
-                if code in {*_BUSY, sqlite3.SQLITE_IOERR} and not has_sqlite_locks(self._folder):
-                    code, why = 0, _NO_LOCKS
-                if code not in _BUSY or anyio.current_time() > deadline:
-                    raise LedgerError(f"The ledger {self._path} cannot be used: {why}.") from error
-            except OSError as error:
-                raise LedgerError(
-                    f"The ledger in {self._folder} cannot be used: {error.strerror}; set"
-                    " SEEDANCE_STATE_DIR to a writable folder."
-                ) from error
-            await self._clock.sleep(0.002 + 0.02 * self._clock.random())
+        if self._thread is None:
+            self._thread = StepThread(
+                lambda: 0.002 + 0.02 * self._clock.random(), self._alone, self._together
+            )
+        loop = asyncio.get_running_loop()
+        asked = Step(
+            work=step,
+            writes=writes,
+            settles=settles,
+            now=self._clock.now(),
+            deadline=loop.time() + LOCK_TIMEOUT_SECONDS,
+            loop=loop,
+            outcome=loop.create_future(),
+        )
+        return await self._thread.run(asked)
 
-    def _transaction(self, step: Callable[[SqliteRows], _T], *, writes: bool, settles: bool) -> _T:
+    # What follows runs on the thread; nothing else uses the connection.
+
+    def _alone(self, step: Step) -> Any:
+        """Carry out a step in a transaction and return its result.
+
+        Raises:
+            LedgerError: The file cannot be used; `LedgerLocked` if another process has locked it.
+        """
+        try:
+            connection, processes = self._open(step.now)
+            with transaction(connection, writes=step.writes):
+                return self._work(step, connection, processes)
+        except sqlite3.Error as error:
+            code, why = _code(error), meaning(error)
+            # Without locks, SQLite says "busy" or reports an I/O error.
+            if code in {*_BUSY, sqlite3.SQLITE_IOERR} and not has_sqlite_locks(self._folder):
+                code, why = 0, _NO_LOCKS
+            kind = LedgerLocked if code in _BUSY else LedgerError
+            raise kind(f"The ledger {self._path} cannot be used: {why}.") from error
+        except OSError as error:
+            raise LedgerError(
+                f"The ledger in {self._folder} cannot be used: {error.strerror}; set"
+                " SEEDANCE_STATE_DIR to a writable folder."
+            ) from error
+
+    def _together(self, steps: Sequence[Step]) -> list[Outcome]:
+        """Carry out steps in one transaction, each whole or not at all; return their outcomes.
+
+        Raises:
+            Exception: It was not committed.
+        """
+        connection, processes = self._open(steps[0].now)
+        outcomes: list[Outcome] = []
+        with transaction(connection, writes=True):
+            for step in steps:
+                connection.execute("SAVEPOINT step")
+                try:
+                    outcomes.append((self._work(step, connection, processes), None))
+                except SeedanceError as error:
+                    connection.execute("ROLLBACK TO step")
+                    outcomes.append((None, error))
+                connection.execute("RELEASE step")
+        return outcomes
+
+    def _work(self, step: Step, connection: sqlite3.Connection, processes: LiveProcesses) -> Any:
+        rows = SqliteRows(connection, processes.process)
+        if step.settles:
+            self._settle(rows, processes.is_alive, step.now)
+        return step.work(rows)
+
+    def _open(self, now: datetime) -> tuple[sqlite3.Connection, LiveProcesses]:
+        """Return the connection to the file that is in place, and the processes that use it."""
         if self._places and not self._is_in_place(*self._places):
-            self.close()
+            self._disconnect()
         if self._opened is None:
-            self._opened = self._connect()
+            self._opened = connection, processes = self._connect()
             self._places = self._path.stat(), self._folder.stat()
             # Only housekeeping: the next start does what fails here.
             with suppress(sqlite3.Error, OSError):
-                self._transaction(self._clean_up, writes=True, settles=True)
-                self._opened[1].remove_dead()
-        connection, processes = self._opened
-        with transaction(connection, writes=writes):
-            rows = SqliteRows(connection, processes.process)
-            if settles:
-                self._settle(rows, processes.is_alive)
-            return step(rows)
+                with transaction(connection, writes=True):
+                    rows = SqliteRows(connection, processes.process)
+                    self._settle(rows, processes.is_alive, now)
+                    self._clean_up(rows, now)
+                processes.remove_dead()
+        return self._opened
+
+    def _disconnect(self) -> None:
+        opened, self._opened = self._opened, None
+        for part in opened or ():
+            part.close()
 
     def _connect(self) -> tuple[sqlite3.Connection, LiveProcesses]:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
