@@ -1,21 +1,15 @@
 """Checking a call's images together: time, warnings and certificates."""
 
 import ssl
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
 import httpx
 import pytest
-from anyio.abc import SocketAttribute
-from anyio.streams.tls import TLSListener
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from seedance_mcp.errors import InputError
 from seedance_mcp.inputs.preflight import Preflight
+from tests.support.certificates import certificate, tls_host
 from tests.support.image_host import FakeResolver, ImageHost, Page, RerouteTransport, serve_images
 from tests.support.preflight import FIRST, LAST, MODEL, check_urls
 from tests.support.sample_images import HTML, make_image
@@ -72,29 +66,6 @@ async def test_frames_of_different_aspect_ratios_get_a_warning() -> None:
     assert checked.warnings == (line,)
 
 
-def certificate(folder: Path, name: str) -> Path:
-    """Write a self-signed certificate for a name, and its key, into one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    made_out = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "host.pem"
-    pem, none = serialization.Encoding.PEM, serialization.NoEncryption()
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, none)
-    path.write_bytes(secret + made_out.public_bytes(pem))
-    return path
-
-
 @pytest.mark.parametrize(
     ("name", "warnings"),
     [
@@ -109,17 +80,9 @@ async def test_the_certificate_is_checked_against_the_name_though_an_address_is_
     name: str, warnings: tuple[str, ...], tmp_path: Path
 ) -> None:
     path = certificate(tmp_path, "images.example")
-    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    served.load_cert_chain(path)
     host = ImageHost(pages={"/a": JPEG})
     real = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(cafile=path), trust_env=False)
-    plain_listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    port = plain_listener.extra(SocketAttribute.local_port)
-    async with (
-        TLSListener(plain_listener, served, standard_compatible=False) as listener,
-        anyio.create_task_group() as tasks,
-    ):
-        tasks.start_soon(listener.serve, host.serve)
+    async with tls_host(path, host.serve) as port:
         network = RerouteTransport(port, real)
         address = "93.184.215.14"
         preflight = Preflight(
@@ -131,7 +94,6 @@ async def test_the_certificate_is_checked_against_the_name_though_an_address_is_
         )
         checked = await preflight.check(MODEL, {"prompt": "A lake", FIRST: f"https://{name}/a"})
         assert (checked.warnings, network.dialled) == (warnings, [f"{address}:443"])
-        tasks.cancel_scope.cancel()
 
 
 async def test_the_default_transport_cannot_reach_loopback() -> None:

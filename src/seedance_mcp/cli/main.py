@@ -26,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         match options.command:
             case "demo":
                 from ._demo import demo as run
+            case "doctor":
+                from ._doctor.command import doctor as run
             case "simulate":
                 from ._simulate import simulate as run
             case _:
@@ -47,6 +49,7 @@ def _parser() -> ArgumentParser:
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve MCP, over stdio by default"))
     _add_demo(commands.add_parser("demo", help="make a simulated clip; needs no account"))
+    _add_doctor(commands.add_parser("doctor", help="say what keeps a clip from being made"))
     _add_simulate(commands.add_parser("simulate", help="run the simulator of RunComfy on its own"))
     return parser
 
@@ -63,6 +66,10 @@ def _add_demo(demo: ArgumentParser) -> None:
     demo.add_argument("--prompt", help="what happens in the clip")
     demo.add_argument("--resolution", help="such as 720p")
     demo.add_argument("--duration", type=int, metavar="SECONDS", help="5 or 10")
+
+
+def _add_doctor(doctor: ArgumentParser) -> None:
+    doctor.add_argument("--json", action="store_true", help="print it for a program")
 
 
 def _add_simulate(simulate: ArgumentParser) -> None:

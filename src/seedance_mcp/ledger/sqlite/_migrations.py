@@ -140,16 +140,16 @@ def migrate(
     connection.create_function("origin", 0, lambda: origin)
     connection.create_function("fingerprint_of", 3, _fingerprint)
     with transaction(connection, writes=False):
-        if _version(connection) == len(MIGRATIONS):
+        if read_version(connection) == len(MIGRATIONS):
             return
     with transaction(connection, writes=True):
         # Another process may have migrated it since.
-        if 0 < _version(connection) < len(MIGRATIONS) and older_process_lives():
+        if 0 < read_version(connection) < len(MIGRATIONS) and older_process_lives():
             raise LedgerError(
                 "The ledger is of an older version of seedance-mcp, and a server of that version"
                 " still runs: close every window that uses it, then try again."
             )
-        for number in range(_version(connection), len(MIGRATIONS)):
+        for number in range(read_version(connection), len(MIGRATIONS)):
             for statement in MIGRATIONS[number]:
                 connection.execute(statement)
             if number == 0:
@@ -165,7 +165,7 @@ def _fingerprint(owner: str, model_id: str | None, arguments: str) -> str:
         return ""  # a damaged row
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def read_version(connection: sqlite3.Connection) -> int:
     """Return how many migrations a file has, or raise if it must not be touched."""
     # Within a transaction only: else another process may create the ledger between reading its
     # mark and counting its tables.

@@ -1,0 +1,1 @@
+"""`seedance-mcp doctor`: checks of everything that a clip needs, none of which costs anything."""

@@ -1,0 +1,88 @@
+"""Checks of the models: whether RunComfy has them as they are here, and what a clip costs."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from seedance_mcp.errors import ConfigurationError, JobNotFound, RequestRejected, SeedanceError
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.models.choice import choose_models
+from seedance_mcp.models.differences import differences
+from seedance_mcp.models.model import Model, load_models
+from seedance_mcp.runcomfy.client import RunComfyClient
+from seedance_mcp.runcomfy.http import RunComfyHttp
+from seedance_mcp.settings import Settings
+from seedance_mcp.spending.pricing import Price, format_usd, read_price, to_microdollars
+
+from .finding import Finding, fault, ok, warning
+
+
+def configured_models(settings: Settings) -> tuple[list[Model], list[Finding]]:
+    """Return the models that the settings name, and what is wrong with the names."""
+    try:
+        return choose_models(settings.model, load_models()), []
+    except ConfigurationError as error:
+        remedy = "Set SEEDANCE_MODEL to names out of this list, or remove it."
+        return [], [fault("model", error.message, remedy)]
+
+
+async def check_model(http: RunComfyHttp, model: Model, settings: Settings) -> list[Finding]:
+    """Check a model and its price with what RunComfy's catalogue says of it."""
+    named = model.short_name
+    try:
+        entry = await RunComfyClient(http).model(model.model_id)
+    except (RequestRejected, JobNotFound):
+        message = f"{named}: RunComfy's catalogue does not know {model.model_id}."
+        return [fault("model", message, "Set SEEDANCE_MODEL to a model that it still offers.")]
+    except SeedanceError as error:
+        message = f"{named}: it could not be compared with RunComfy's catalogue. {error.message}"
+        return [warning("model", message, "Try again in some minutes.")]
+    changed = differences(model, entry.get("input_schema"))
+    return [*_schema_findings(model, changed), _price_finding(model, entry, settings)]
+
+
+def _schema_findings(model: Model, changed: Iterable[str]) -> list[Finding]:
+    different = [
+        warning(
+            "model",
+            f"{model.short_name} is no longer as it was on {model.read_on}: {line}.",
+            "Update seedance-mcp; until then, the rules of that day hold here.",
+        )
+        for line in changed
+    ]
+    fine = ok("model", f"{model.short_name} ({model.model_id}) is as RunComfy publishes it.")
+    return different or [fine]
+
+
+def _price_finding(model: Model, entry: Mapping[str, Any], settings: Settings) -> Finding:
+    limit = settings.max_cost_usd_per_day
+    price = read_price(entry, model)
+    job = _default_job(model)
+    cost = price and price.estimate(job)
+    if price is None or cost is None:
+        message = f"{model.short_name}: RunComfy's catalogue has no price that can be used."
+        if limit is None:
+            return warning("price", message, "Look the price up in RunComfy's catalogue.")
+        remedy = (
+            "Remove SEEDANCE_MAX_COST_USD_PER_DAY, which needs a price, or choose another model."
+        )
+        return fault("price", message, remedy)
+    message = f"{model.short_name}: a clip of the default settings costs {format_usd(cost)} USD"
+    message += f"{_composition(price, job)}."
+    if limit is not None and cost > to_microdollars(limit):
+        remedy = "Raise SEEDANCE_MAX_COST_USD_PER_DAY, which allows less."
+        return fault("price", message, remedy)
+    return ok("price", message)
+
+
+def _composition(price: Price, job: Job) -> str:
+    if price.seconds is None:
+        return ""
+    return f" ({job.arguments[price.seconds]} s at {price.usd} USD a second)"
+
+
+def _default_job(model: Model) -> Job:
+    """Return a job with the model's defaults, as far as it has any."""
+    arguments = {name: model.properties[name]["default"] for name in model.settings}
+    never = datetime.min.replace(tzinfo=UTC)
+    return Job(id="", created_at=never, model_id=model.model_id, arguments=arguments)

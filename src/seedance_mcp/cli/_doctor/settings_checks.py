@@ -1,0 +1,85 @@
+"""Checks of the variables: their values, the token, and the schemas that a client needs."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from seedance_mcp.setting_values import read_cli_token
+from seedance_mcp.settings import TOKEN_VARIABLES, SettingsReading, find_cli_token, variables
+from seedance_mcp.text import quoted
+
+from .finding import Finding, fault, ok, warning
+
+PROFILE = "create a token in your RunComfy profile"
+
+
+def check_variables(environment: Mapping[str, str], reading: SettingsReading) -> list[Finding]:
+    """Check every variable but the token's."""
+    check = "settings"
+    wrong = [
+        fault(check, problem.message, "Correct the variable, or remove it, where it is set.")
+        for setting, problem in reading.problems.items()
+        if setting != "token"
+    ]
+    ours = variables()
+    strange = [name for name in environment if name.startswith("SEEDANCE_") and name not in ours]
+    unknown = [
+        warning(check, f"{quoted(name)} is not a variable of this server.", _suggestion(name))
+        for name in sorted(strange)[:10]
+    ]
+    given = sum(bool(environment.get(name, "").strip()) for name in ours)
+    fine = ok(check, f"{given} variables are set, and each has an allowed value.")
+    return [*wrong, *unknown] or [fine]
+
+
+def _suggestion(name: str) -> str:
+    near = get_close_matches(name, variables(), n=1)
+    return f"Set {near[0]} instead." if near else "Remove it, or see the README for the names."
+
+
+def check_token(environment: Mapping[str, str], reading: SettingsReading) -> list[Finding]:
+    """Check where the token is from, and its form; the token itself is never shown."""
+    check, source = "token", reading.token_source
+    if problem := reading.problems.get("token"):
+        remedy = f"Put the token itself there, without quotes or a placeholder; {PROFILE}."
+        return [fault(check, problem.message, remedy)]
+    if source is None:
+        return [_no_token(environment)]
+    others = [
+        name for name in TOKEN_VARIABLES if environment.get(name, "").strip() and name != source
+    ]
+    if others:
+        message = f"{source} is used; {' and '.join(others)} is set too, and is ignored."
+        values = {environment[name].strip() for name in (str(source), *others)}
+        if len(values) > 1:
+            return [warning(check, message, f"Keep the one that is right, or set only {source}.")]
+        return [ok(check, message)]
+    is_file = source not in TOKEN_VARIABLES
+    where = f"The token is from the file of RunComfy's CLI, {source}." if is_file else ""
+    return [ok(check, where or f"The token is from {source}.")]
+
+
+def _no_token(environment: Mapping[str, str]) -> Finding:
+    remedy = f"Set RUNCOMFY_API_TOKEN where the server's other variables are set; {PROFILE}."
+    file = find_cli_token(environment)
+    try:
+        if file and read_cli_token(file):
+            pass
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError):
+        message = (
+            f"No token is set, and the file of RunComfy's CLI, {file}, has none that is valid."
+        )
+        return fault("token", message, remedy)
+    return fault("token", "No RunComfy token is set.", remedy)
+
+
+def check_schemas(reading: SettingsReading) -> list[Finding]:
+    """Return which form the tools' schemas have."""
+    if reading.settings.portable_schemas:
+        return [ok("schemas", "SEEDANCE_PORTABLE_SCHEMAS is true: enums of numbers are bounds.")]
+    message = (
+        "The tools' schemas are the models' own; Gemini through LangChain or google-genai needs"
+        " SEEDANCE_PORTABLE_SCHEMAS=true, other clients do not."
+    )
+    return [ok("schemas", message)]
