@@ -85,8 +85,12 @@ def _jobs(found: LedgerInspection) -> Iterator[Finding]:
         message += f"; and {more} more." if more > 0 else "."
         yield warning(check, message, "Look for them in your RunComfy account.")
     if found.other_token:
-        message = f"{found.other_token} open jobs were begun with another token."
-        remedy = "If RunComfy does not know them, set the token of the account that paid for them."
+        one = found.other_token == 1
+        jobs, them = ("job was", "it") if one else ("jobs were", "them")
+        message = f"{found.other_token} open {jobs} begun with another token."
+        remedy = (
+            f"If RunComfy does not know {them}, set the token of the account that paid for {them}."
+        )
         yield warning(check, message, remedy)
     if not found.unknown and not found.other_token:
         yield ok(check, "None has an unknown outcome, none that is open has another token.")

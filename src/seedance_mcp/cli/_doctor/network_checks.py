@@ -12,6 +12,7 @@ from seedance_mcp.models.model import Model
 from seedance_mcp.runcomfy.diagnosis import Reach, is_token_accepted, read_balance, try_to_reach
 from seedance_mcp.runcomfy.http import RunComfyHttp, open_http
 from seedance_mcp.settings import Settings, SettingsReading
+from seedance_mcp.text import quoted
 
 from .finding import Check, Finding, fault, ok, warning
 from .model_checks import check_model, configured_models
@@ -98,9 +99,9 @@ def connection_finding(http: RunComfyHttp, reach: Reach) -> Finding:
             return warning(check, message, remedy)
         return ok(check, f"{http.base_url} was reached{way}.")
     if reach.failed == "proxy":
-        message = f"The proxy {reach.host} did not connect to {http.base_url}: {reach.why}."
+        message = f"The proxy {reach.host} did not connect to {http.base_url}: {quoted(reach.why)}."
         return fault(check, message, _REMEDIES["proxy"])
-    named = f"The proxy {reach.host}" if reach.at_proxy else f"{reach.host}"
+    named = f"the proxy {reach.host}" if reach.at_proxy else reach.host
     message = f"{http.base_url} was not reached at {named}"
     remedy = _PROXY_REMEDY if reach.at_proxy else _REMEDIES[reach.failed]
     return fault(check, f"{message} ({_STAGES[reach.failed]}): {reach.why}.", remedy)
