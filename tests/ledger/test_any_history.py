@@ -253,8 +253,9 @@ class Rows(RuleBasedStateMachine):
             assert not any(self.has(one, request_id) for one in nameless), "in doubt"
 
 
-def test_no_job_that_was_paid_for_is_lost_by_any_history() -> None:
+def test_no_job_that_was_paid_for_is_lost_by_any_history(rounds: int) -> None:
+    examples = min(20 * rounds, 100)
     run_state_machine_as_test(
         Rows,
-        settings=settings(max_examples=100, stateful_step_count=40, derandomize=True),
+        settings=settings(max_examples=examples, stateful_step_count=40, derandomize=True),
     )
