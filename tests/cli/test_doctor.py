@@ -1,5 +1,6 @@
 """The command `seedance-mcp doctor`: the settings, the folders, the ledger and this machine."""
 
+import errno
 import os
 import re
 import sqlite3
@@ -10,8 +11,9 @@ from pathlib import Path
 import anyio
 import pytest
 
+from seedance_mcp.cli._doctor._finding import Finding, fault, ok, warning
+from seedance_mcp.cli._doctor._folder_checks import check_folder
 from seedance_mcp.cli._doctor.command import as_text
-from seedance_mcp.cli._doctor.finding import fault, ok, warning
 from seedance_mcp.clock import utc_now
 from seedance_mcp.jobs.status import Accepted, OutcomeLost
 from seedance_mcp.ledger.sqlite._migrations import APPLICATION_ID, MIGRATIONS
@@ -24,6 +26,7 @@ from tests.support.broken_ledgers import (
     of_another_program,
 )
 from tests.support.doctor import examined, reported
+from tests.support.file_systems import CAN_FORBID_LOCKS, run_without_locks
 from tests.support.ledger import SUCCESS, begin, job, opened
 from tests.support.server_process import FreshServers, Servers, account, environment
 from tests.support.timeouts import TIMEOUT_SECONDS
@@ -64,7 +67,7 @@ async def test_it_is_green_against_the_simulator_and_submits_nothing(tmp_path: P
         report = await examined(account(simulator, tmp_path))
     assert [finding.check for finding in report.findings] == CHECKS
     assert report.troubles == {}
-    assert report["settings"] == "5 variables are set, and each has an allowed value."
+    assert report["settings"] == ("Each of the 4 variables that are set has an allowed value.")
     assert report["token"] == "The token is from RUNCOMFY_API_TOKEN."
     assert report["connection"] == f"{simulator.url} was reached."
     assert report["authentication"] == "RunComfy accepts the token."
@@ -254,6 +257,23 @@ async def test_a_full_disk_and_one_with_little_room_are_named(tmp_path: Path) ->
         f'"{little}" can be written, with 105 MB left.',
         "Make room on that disk, or set SEEDANCE_OUTPUT_DIR to a folder on another.",
     )
+
+
+@pytest.mark.skipif(not CAN_FORBID_LOCKS, reason="needs Linux on a known processor")
+def test_a_folder_without_file_locks_is_named(tmp_path: Path) -> None:
+    found: list[Finding] = []
+
+    async def check() -> None:
+        found.extend(check_folder("state folder", tmp_path, "SEEDANCE_STATE_DIR", locks=True))
+
+    run_without_locks(check, errno.ENOLCK, sqlite=True)
+    assert [(each.state, each.message, each.remedy) for each in found] == [
+        (
+            "fault",
+            f'"{tmp_path}" has no file locks, without which the ledger cannot be shared.',
+            "Set SEEDANCE_STATE_DIR to a folder on a disk of this machine.",
+        )
+    ]
 
 
 @pytest.mark.parametrize(

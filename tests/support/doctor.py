@@ -8,9 +8,9 @@ from typing import Any
 
 import anyio
 
-from seedance_mcp.cli._doctor.environment_checks import FindVersion, find_version
-from seedance_mcp.cli._doctor.examination import examine
-from seedance_mcp.cli._doctor.finding import Finding
+from seedance_mcp.cli._doctor._environment_checks import FindVersion, find_version
+from seedance_mcp.cli._doctor._examination import examine
+from seedance_mcp.cli._doctor._finding import Finding
 from seedance_mcp.clock import Clock, utc_now
 
 from .server_process import Servers

@@ -13,9 +13,9 @@ import anyio
 
 from seedance_mcp.clock import Clock
 
-from .environment_checks import find_version
-from .examination import examine
-from .finding import Finding
+from ._environment_checks import find_version
+from ._examination import examine
+from ._finding import Finding
 
 _MARKS = {"ok": "✓", "warning": "!", "fault": "✗"}
 _ASCII_MARKS = {"ok": "+", "warning": "!", "fault": "x"}

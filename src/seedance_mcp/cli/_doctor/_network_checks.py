@@ -14,9 +14,9 @@ from seedance_mcp.runcomfy.http import RunComfyHttp, open_http
 from seedance_mcp.settings import Settings, SettingsReading
 from seedance_mcp.text import quoted
 
-from .finding import Check, Finding, fault, ok, warning
-from .model_checks import check_model, configured_models
-from .settings_checks import PROFILE
+from ._finding import Check, Finding, fault, ok, warning
+from ._model_checks import check_model, configured_models
+from ._settings_checks import PROFILE
 
 REACH_SECONDS = 3.5
 """How long reaching RunComfy may take."""

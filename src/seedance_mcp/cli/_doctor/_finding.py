@@ -31,11 +31,15 @@ class Finding:
 
     def without(self, secrets: Iterable[str]) -> "Finding":
         """Return the finding in lines that a terminal can show, without some secrets."""
-        message = self.message
+        message, remedy = self.message, self.remedy
         for secret in secrets:
             if len(secret) >= _MIN_SECRET_CHARACTERS:
-                message = message.replace(secret, "[token]")
-        return replace(self, message=one_line(message, _MAX_CHARACTERS))
+                message, remedy = (text.replace(secret, "[token]") for text in (message, remedy))
+        lines = (one_line(text, _MAX_CHARACTERS) for text in (message, remedy))
+        return replace(self, **dict(zip(("message", "remedy"), lines, strict=True)))
+
+
+Check = Callable[[], Awaitable[list[Finding]]]
 
 
 def ok(check: str, message: str) -> Finding:
@@ -51,6 +55,3 @@ def warning(check: str, message: str, remedy: str) -> Finding:
 def fault(check: str, message: str, remedy: str) -> Finding:
     """Return something that keeps a clip from being made."""
     return Finding(check=check, state="fault", message=message, remedy=remedy)
-
-
-Check = Callable[[], Awaitable[list[Finding]]]

@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
+from seedance_mcp.file_locks import has_sqlite_locks
 from seedance_mcp.text import quoted
 
-from .finding import Finding, fault, ok, warning
+from ._finding import Finding, fault, ok, warning
 
 LITTLE_BYTES = 500_000_000
 """With less room than this, a few clips may fill the disk."""
@@ -19,24 +20,28 @@ _PROBE = b"seedance-mcp doctor\n" * 4096
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
 
 
-def check_folder(check: str, folder: Path, variable: str) -> list[Finding]:
+def check_folder(check: str, folder: Path, variable: str, *, locks: bool) -> list[Finding]:
     """Check a folder by writing a file, or below what folder it would be made; nothing is left.
 
     Args:
         check: The name of the check.
         folder: An absolute path.
         variable: The setting's variable.
+        locks: Whether the folder needs file locks.
     """
     place = folder
     # As the server would make it: with all that is missing above it.
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
+    shown = quoted(str(folder), 200)
     try:
         _write_into(place, is_new=place != folder)
         room = shutil.disk_usage(place).free
     except OSError as error:
-        return [_unusable(check, folder, variable, error)]
-    shown = quoted(str(folder), 200)
+        return [_unusable(check, shown, variable, error)]
+    if locks and not has_sqlite_locks(place):
+        message = f"{shown} has no file locks, without which the ledger cannot be shared."
+        return [fault(check, message, f"Set {variable} to a folder on a disk of this machine.")]
     message = f"{shown} can be written, with {_size(room)} left."
     if place != folder:
         message = f"{shown} is not there yet and will be made; {_size(room)} are left."
@@ -58,8 +63,7 @@ def _write_into(folder: Path, *, is_new: bool) -> None:
         os.fsync(file.fileno())
 
 
-def _unusable(check: str, folder: Path, variable: str, error: OSError) -> Finding:
-    shown = quoted(str(folder), 200)
+def _unusable(check: str, shown: str, variable: str, error: OSError) -> Finding:
     if error.errno in _FULL:
         message = f"{shown} cannot be written: the disk is full."
         remedy = f"Make room on that disk, or set {variable} to a folder on another."

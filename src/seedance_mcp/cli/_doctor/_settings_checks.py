@@ -7,7 +7,7 @@ from seedance_mcp.setting_values import read_cli_token
 from seedance_mcp.settings import TOKEN_VARIABLES, SettingsReading, find_cli_token, variables
 from seedance_mcp.text import quoted
 
-from .finding import Finding, fault, ok, warning
+from ._finding import Finding, fault, ok, warning
 
 PROFILE = "create a token in your RunComfy profile"
 
@@ -20,14 +20,14 @@ def check_variables(environment: Mapping[str, str], reading: SettingsReading) ->
         for setting, problem in reading.problems.items()
         if setting != "token"
     ]
-    ours = variables()
+    ours = set(variables())
     strange = [name for name in environment if name.startswith("SEEDANCE_") and name not in ours]
     unknown = [
         warning(check, f"{quoted(name)} is not a variable of this server.", _suggestion(name))
         for name in sorted(strange)[:10]
     ]
-    given = sum(bool(environment.get(name, "").strip()) for name in ours)
-    fine = ok(check, f"{given} variables are set, and each has an allowed value.")
+    given = sum(bool(environment.get(name, "").strip()) for name in ours - set(TOKEN_VARIABLES))
+    fine = ok(check, f"Each of the {given} variables that are set has an allowed value.")
     return [*wrong, *unknown] or [fine]
 
 
@@ -62,10 +62,10 @@ def _no_token(environment: Mapping[str, str]) -> Finding:
     remedy = f"Set RUNCOMFY_API_TOKEN where the server's other variables are set; {PROFILE}."
     file = find_cli_token(environment)
     try:
-        if file and read_cli_token(file):
-            pass
+        # It was read before, without saying what is wrong with it.
+        _ = file and read_cli_token(file)
     except FileNotFoundError:
-        pass
+        return fault("token", "No RunComfy token is set.", remedy)
     except (OSError, ValueError):
         message = (
             f"No token is set, and the file of RunComfy's CLI, {file}, has none that is valid."

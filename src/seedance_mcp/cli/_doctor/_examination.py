@@ -12,18 +12,18 @@ from anyio import to_thread
 from seedance_mcp.clock import Clock
 from seedance_mcp.settings import TOKEN_VARIABLES, SettingsReading, read_settings
 
-from .environment_checks import (
+from ._environment_checks import (
     FindVersion,
     check_certificates,
     check_packages,
     check_proxies,
     check_versions,
 )
-from .finding import Check, Finding, fault, warning
-from .folder_checks import check_folder
-from .ledger_checks import check_ledger
-from .network_checks import check_runcomfy
-from .settings_checks import check_schemas, check_token, check_variables
+from ._finding import Check, Finding, fault, warning
+from ._folder_checks import check_folder
+from ._ledger_checks import check_ledger
+from ._network_checks import check_runcomfy
+from ._settings_checks import check_schemas, check_token, check_variables
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,8 @@ def _disk_checks(reading: SettingsReading, now: datetime) -> list[tuple[str, Che
         if f"{name}_dir" not in wrong:
             folder, variable = getattr(settings, f"{name}_dir"), f"SEEDANCE_{name.upper()}_DIR"
             check = f"{name} folder"
-            checks.append((check, partial(check_folder, check, folder, variable)))
+            locks = name == "state"  # for the ledger
+            checks.append((check, partial(check_folder, check, folder, variable, locks=locks)))
     if "state_dir" not in wrong:
         checks.append(("ledger", partial(check_ledger, settings, now)))
     return [(name, partial(_in_thread, name, check)) for name, check in checks]
