@@ -394,6 +394,7 @@ async def test_a_ledger_of_an_older_version_is_well_and_is_not_migrated(tmp_path
     before = (state / "ledger.db").read_bytes()
     report = await examined(offline(tmp_path))
     assert report["ledger"] == ("It is of an older version; the next start brings it up to date.")
+    assert (report["jobs"], report["clock"]) == ("They are not read before that.", "")
     assert (names(state), (state / "ledger.db").read_bytes()) == (["ledger.db"], before)
 
 

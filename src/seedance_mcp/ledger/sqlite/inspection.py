@@ -20,7 +20,7 @@ from ._queries import SqliteRows
 from .store import meaning
 
 _LOCK_SECONDS = 2.0
-_STEPS_BETWEEN_LOOKS_AT_THE_TIME = 10_000
+_STEPS_AT_A_TIME = 1000
 _MOST_DAMAGE = 5
 _MOST_JOBS = 1000
 
@@ -56,13 +56,13 @@ class LedgerInspection:
 def inspect_ledger(
     folder: Path, *, owner: str, token: str | None, seconds: float
 ) -> LedgerInspection:
-    """Return what the ledger in a folder says of itself, in some seconds at most.
+    """Return what the ledger in a folder says of itself.
 
     Args:
         folder: The state folder.
         owner: The origin of RunComfy whose jobs are meant.
         token: The token that jobs are compared with.
-        seconds: How long SQLite may take.
+        seconds: How long SQLite may look for damage.
 
     Raises:
         LedgerError: The ledger is damaged, another program's or a newer version's, or an older
@@ -78,10 +78,8 @@ def inspect_ledger(
         with closing(opened) as connection:
             # A damaged text must not keep all others from being read.
             connection.text_factory = partial(str, encoding="utf-8", errors="replace")
-            connection.set_progress_handler(
-                lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS_AT_THE_TIME
-            )
-            return _inspect(connection, folder, owner, token)
+            found = _inspect(connection, folder, owner, token)
+            return replace(found, damage=_find_damage(connection, deadline))
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK:
             return LedgerInspection(interrupted=True)
@@ -95,15 +93,13 @@ def _inspect(
     with transaction(connection, writes=False):
         version = read_version(connection)
         if version == newest:
-            found = _read_jobs(SqliteRows(connection, ""), processes, owner, token)
-        elif version and older_process_lives(processes, newest):
+            return _read_jobs(SqliteRows(connection, ""), processes, owner, token)
+        if version and older_process_lives(processes, newest):
             raise LedgerError(
                 "The ledger is of an older version of seedance-mcp, and a server of that version"
                 " still runs."
             )
-        else:
-            found = LedgerInspection(older=True)
-    return replace(found, damage=_find_damage(connection))
+    return LedgerInspection(older=True)
 
 
 def _read_jobs(
@@ -129,7 +125,10 @@ def _read_jobs(
     )
 
 
-def _find_damage(connection: sqlite3.Connection) -> Sequence[str] | None:
+def _find_damage(connection: sqlite3.Connection, deadline: float) -> Sequence[str] | None:
+    """Return what SQLite's integrity check finds, None if the deadline passes meanwhile."""
+    # A large ledger takes seconds.
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_AT_A_TIME)
     try:
         found = connection.execute(f"PRAGMA integrity_check({_MOST_DAMAGE})").fetchall()
     except sqlite3.OperationalError as error:
