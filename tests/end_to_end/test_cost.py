@@ -1,10 +1,12 @@
 """The price of a clip: an estimate if it is known, which delays nothing, and later the cost."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from mcp_types import TextResourceContents
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
@@ -43,6 +45,51 @@ async def test_a_clip_has_an_estimate_first_and_its_cost_later(
         result = await client.call("get_result", request_id=request_id)
         assert structured(result)["cost_usd"] == usd
         assert f"; cost_usd: {usd}; " in text(result)
+
+
+async def test_the_last_24_hours_cost_what_the_daily_limit_counts() -> None:
+    async with open_client(Behaviour(run_seconds=10), max_cost_usd_per_day="0.7") as client:
+        made = [
+            structured(await client.generate(prompt=f"Clip {number}.", wait_seconds=0))
+            for number in range(3)
+        ]
+        assert [each["spent_24h_usd"] for each in made] == [0.2, 0.4, 0.6]
+        # The last one waits for its turn, so it can be cancelled.
+        await client.call("cancel_job", request_id=made[-1]["request_id"])
+        listed = structured(await client.call("list_jobs"))
+        assert listed["spent_24h_usd"] == 0.4
+        assert [job["cost_usd"] for job in listed["jobs"]] == [None, None, None]
+        await anyio.sleep(30)
+        client.simulator.behaviour.price_usd = 0.1
+        listing = await client.call("list_jobs")
+        assert [job["cost_usd"] for job in structured(listing)["jobs"]] == [None, 0.2, 0.2]
+        assert text(listing).splitlines()[0] == "total: 3; spent_24h_usd: 0.4"
+        assert "; cost_usd: 0.2\n" in text(listing)
+        (read,) = (await client.mcp.read_resource("seedance://jobs")).contents
+        assert isinstance(read, TextResourceContents)
+        assert json.loads(read.text) == structured(listing)
+        over = await client.generate(prompt="A fourth.", duration=10, wait_seconds=0)
+        assert "the jobs of the last 24 h cost 0.4 USD" in text(over)
+        await anyio.sleep(24 * HOUR)
+        assert structured(await client.call("list_jobs"))["spent_24h_usd"] == 0
+
+
+async def test_a_sum_with_an_unknown_cost_is_left_out_or_says_so() -> None:
+    async with open_client(Behaviour(workers=9, run_seconds=60)) as client:
+        client.simulator.faults.append(Fault.answer("catalogue", 500, times=9))
+        made = [await client.generate(prompt=f"{n}.", wait_seconds=0) for n in range(2)]
+        assert ["spent_24h_usd" in structured(each) for each in made] == [False, False]
+        listed = structured(await client.call("list_jobs"))
+        assert listed["spent_24h_usd"] == 0
+        assert listed["next_step"].startswith("spent_24h_usd leaves out 2 jobs whose cost is")
+        ended: list[dict[str, Any]] = []
+        for each in made:
+            request_id = structured(each)["request_id"]
+            status = await client.call("check_status", request_id=request_id, wait_seconds=90)
+            ended.append(structured(status))
+        assert [each.get("spent_24h_usd") for each in ended] == [None, 0.4]
+        none = structured(await client.call("list_jobs", status="failed"))
+        assert none["next_step"] == "No jobs match; call generate_video to make a clip."
 
 
 async def test_the_price_is_requested_once_an_hour_whatever_the_answer() -> None:

@@ -2,8 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,29 +10,14 @@ from typing import Any
 import pytest
 
 from seedance_mcp.file_locks import LockFile
-from seedance_mcp.ledger.sqlite._migrations import APPLICATION_ID, MIGRATIONS
 from tests.support.client import ARGUMENTS, structured, text
+from tests.support.older_ledger import older_ledger
 from tests.support.restarting_server import generate, list_jobs, open_server, run_simulator
 from tests.support.virtual_time import virtual_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
-OF_TOKENS = 6
-"""The last version in which the hash of the token was the owner."""
 FULL = {"resolution": "480p", "duration": 5}
-
-
-@contextmanager
-def older_ledger(folder: Path, version: int = OF_TOKENS) -> Generator[sqlite3.Connection]:
-    """Write a ledger of an older version without jobs, and yield a connection to it."""
-    folder.mkdir(exist_ok=True)
-    with closing(sqlite3.connect(folder / "ledger.db", isolation_level=None)) as connection:
-        for statement in [text for step in MIGRATIONS[:version] for text in step]:
-            connection.execute(statement)
-        connection.execute("INSERT INTO secret VALUES (?)", (b"k" * 32,))
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {version}")
-        yield connection
 
 
 def insert(connection: sqlite3.Connection, number: int, **changes: Any) -> None:

@@ -6,7 +6,7 @@ of an assistant waits for, and a signal must be able to end the process during t
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 from ._demo import demo as run
             case "doctor":
                 from ._doctor.command import doctor as run
+            case "jobs":
+                from ._jobs import jobs as run
             case "simulate":
                 from ._simulate import simulate as run
             case _:
@@ -50,6 +52,7 @@ def _parser() -> ArgumentParser:
     _add_serve(commands.add_parser("serve", help="serve MCP, over stdio by default"))
     _add_demo(commands.add_parser("demo", help="make a simulated clip; needs no account"))
     _add_doctor(commands.add_parser("doctor", help="say what keeps a clip from being made"))
+    _add_jobs(commands.add_parser("jobs", help="list what was bought, what it cost, where it is"))
     _add_simulate(commands.add_parser("simulate", help="run the simulator of RunComfy on its own"))
     return parser
 
@@ -70,6 +73,18 @@ def _add_demo(demo: ArgumentParser) -> None:
 
 def _add_doctor(doctor: ArgumentParser) -> None:
     doctor.add_argument("--json", action="store_true", help="print it for a program")
+
+
+def _add_jobs(jobs: ArgumentParser) -> None:
+    jobs.add_argument("--status", help="only jobs with this status, such as completed")
+    jobs.add_argument("--limit", type=count, default=20, metavar="N", help="(default: 20)")
+    jobs.add_argument("--json", action="store_true", help="print it for a program")
+    actions = jobs.add_subparsers(title="actions", dest="action", metavar="ACTION")
+    for name, does in ("show", "show all about a job"), ("get", "download what a job made"):
+        action = actions.add_parser(name, help=does)
+        action.add_argument("id", metavar="ID", help="a request_id, or its beginning")
+        if name == "show":
+            action.add_argument("--json", action="store_true", default=SUPPRESS)
 
 
 def _add_simulate(simulate: ArgumentParser) -> None:

@@ -177,7 +177,7 @@ def _stand_in(row: sqlite3.Row, at: datetime) -> Job:
         id=str(row["id"]),
         created_at=at,
         status=Status.CANCELLED if row["status"] == Status.CANCELLED else Status.COMPLETED,
-        cost_usd=cost if isinstance(cost, float) and 0 < cost < inf else None,
+        cost_usd=cost if isinstance(cost, float) and 0 <= cost < inf else None,
         estimated_microdollars=estimate if isinstance(estimate, int) else None,
     )
 

@@ -1,0 +1,49 @@
+"""The progress of a download: a bar on a terminal, plain lines elsewhere."""
+
+import shutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from seedance_mcp.service.reports import DownloadProgress
+
+BAR_COLUMNS = 30
+
+LINE_SECONDS = 5.0
+"""How often a line is written where there is no terminal."""
+
+
+class DownloadBar:
+    """Writes the progress of a download; `now` returns the time in seconds."""
+
+    def __init__(self, out: TextIO, now: Callable[[], float]) -> None:
+        self._out = out
+        self._now = now
+        self._live = out.isatty()
+        self._next_line = 0.0
+        self._shown: str = ""
+
+    async def __call__(self, progress: "DownloadProgress") -> None:
+        """Write how far the download is, if that is new and, without a terminal, due."""
+        text = self._bar(progress) if self._live else str(progress)
+        due = self._live or progress.size == progress.total or self._now() >= self._next_line
+        if text != self._shown and due:
+            self._shown, self._next_line = text, self._now() + LINE_SECONDS
+            # "\x1b[2K" clears the line.
+            self._out.write(f"\r\x1b[2K{text}" if self._live else f"{text}\n")
+            self._out.flush()
+
+    def close(self) -> None:
+        """End the line of the bar."""
+        if self._live and self._shown:
+            self._out.write("\n")
+            self._out.flush()
+
+    def _bar(self, progress: "DownloadProgress") -> str:
+        text = str(progress)
+        if progress.total:
+            part = min(1.0, progress.size / progress.total)
+            done = round(part * BAR_COLUMNS)
+            text = f"[{'#' * done}{'-' * (BAR_COLUMNS - done)}] {part:4.0%}  {text}"
+        # A full line would make the terminal begin another one.
+        return text[: shutil.get_terminal_size().columns - 1]

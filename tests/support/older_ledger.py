@@ -1,0 +1,24 @@
+"""A ledger as an older version wrote it."""
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from seedance_mcp.ledger.sqlite._migrations import APPLICATION_ID, MIGRATIONS
+
+OF_TOKENS = 6
+"""The last version in which the hash of the token was the owner."""
+
+
+@contextmanager
+def older_ledger(folder: Path, version: int = OF_TOKENS) -> Generator[sqlite3.Connection]:
+    """Write a ledger of an older version without jobs, and yield a connection to it."""
+    folder.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(folder / "ledger.db", isolation_level=None)) as connection:
+        for statement in [text for step in MIGRATIONS[:version] for text in step]:
+            connection.execute(statement)
+        connection.execute("INSERT INTO secret VALUES (?)", (b"k" * 32,))
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {version}")
+        yield connection
