@@ -1,4 +1,4 @@
-"""Simulated jobs of six kinds, drawn from a seeded random generator."""
+"""Simulated jobs of several kinds, drawn from a seeded random generator."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,11 +8,16 @@ from random import Random
 SPREAD = 0.2
 """The sigma of the lognormal run times: two of three jobs are within 20 % of the median."""
 
+WIDE_SPREAD, WIDE_MEDIAN = 0.45, 47.0
+"""The sigma and the median in seconds of jobs over many days; the model's file knows the median."""
+
 LONG_SHARE, LONG_SHAPE = 0.03, 1.5
 """With the heavy tail, this share of jobs is stretched by a Pareto-distributed factor."""
 
 QUEUED_SHARE, QUEUE_MEDIAN, QUEUE_SPREAD = 0.4, 90.0, 0.3
 """With the bimodal queue, this share of jobs is queued for a lognormal time in seconds."""
+
+WIDE = f"spread {WIDE_SPREAD}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +39,18 @@ Draw = Callable[[Random], Job]
 
 def kinds() -> Mapping[str, Draw]:
     """Return the kinds of jobs by name."""
-    medians = {f"median {seconds} s": _lognormal(seconds) for seconds in (30, 60, 120, 300)}
-    return {**medians, "heavy tail": _heavy_tail, "bimodal queue": _bimodal_queue}
+    medians = {f"median {seconds} s": lognormal(seconds) for seconds in (30, 60, 120, 300)}
+    return {
+        **medians,
+        "heavy tail": _heavy_tail,
+        "bimodal queue": _bimodal_queue,
+        WIDE: lognormal(WIDE_MEDIAN, WIDE_SPREAD),
+    }
 
 
-def _lognormal(median: float) -> Draw:
-    return lambda random: Job(queue=0.0, run=random.lognormvariate(log(median), SPREAD))
+def lognormal(median: float, spread: float = SPREAD) -> Draw:
+    """Return how to draw jobs that are not queued and run for a lognormal time in seconds."""
+    return lambda random: Job(queue=0.0, run=random.lognormvariate(log(median), spread))
 
 
 def _heavy_tail(random: Random) -> Job:

@@ -1,9 +1,13 @@
 """Measure how late the end of a job is found, and with how many requests.
 
-Run it with `make benchmark`. Jobs of six kinds are simulated and polled at fixed pauses, and on the
-schedule that `polling/schedule.py` learns from 0, 3, 30 and 300 earlier jobs, as the server does.
-The durations to learn from are those that the polls saw, delays included. After 30 jobs, the mean
-delay must be at most that of polling every 2 seconds, with at most half of the requests.
+Run it with `make benchmark`. Jobs of seven kinds are simulated and polled at fixed pauses, and on
+the schedule that `polling/schedule.py` learns from 0, 3, 30 and 300 earlier jobs, as the server
+does. The durations to learn from are those that the polls saw, delays included. After 30 jobs, the
+mean delay must be at most that of polling every 2 seconds, with at most half of the requests; but
+for the kind with a spread of 0.45, where no schedule can do both (`docs/waiting.md`).
+
+Then the median doubles after 30 jobs. For the first jobs after that, the mean delay must be at most
+1.1 times that of polling every 2 seconds, with at most 0.6 times the requests.
 """
 
 import sys
@@ -14,10 +18,10 @@ from pathlib import Path
 from random import Random
 from statistics import mean, quantiles
 
-from benchmarks.job_times import Draw, Job, kinds
+from benchmarks.job_times import WIDE, WIDE_MEDIAN, Draw, Job, kinds, lognormal
 from benchmarks.plot import Panel, plot
-from seedance_mcp.polling.durations import Durations
-from seedance_mcp.polling.schedule import DEFAULT_SCHEDULE, JobTiming, Schedule
+from seedance_mcp.polling.durations import KNOWN_SIGMA, NEUTRAL_PRIOR, Durations, Prior
+from seedance_mcp.polling.schedule import JobTiming, Schedule
 from seedance_mcp.service._schedules import MOST_SAMPLES
 
 HISTORIES = 60
@@ -28,6 +32,15 @@ STAGES = (0, 3, 30, 300)
 """The numbers of earlier jobs after which the schedule is measured."""
 FIXED = (2.0, 3.0, 5.0)
 MEASURED_STAGE = 30
+STEADY_GOAL, SHIFT_GOAL = (1.0, 0.5), (1.1, 0.6)
+"""The most lag and the most requests, relative to polling every 2 seconds."""
+
+SHIFTED_MEDIANS = (30, 60, 150)
+"""The medians in seconds that double."""
+SHIFT_STAGES = (range(1, 6), range(6, 11), range(11, 31))
+"""The jobs after the shift that are measured together."""
+JOBS_ALIKE = 10
+"""Jobs that are waited for in place of each of them."""
 
 Pause = Callable[[JobTiming], float]
 """Returns the seconds to wait before the next poll."""
@@ -87,29 +100,34 @@ def wait_for(job: Job, pause: Pause) -> Wait:
             seen_running = now
 
 
-def learned(history: Sequence[Wait]) -> Schedule:
+def learned(history: Sequence[Wait], prior: Prior = NEUTRAL_PRIOR) -> Schedule:
     """Return the schedule learned from the last jobs, as the server learns it."""
-    last = history[-MOST_SAMPLES:]
-    runs = Durations([wait.run for wait in last if wait.run])
-    return Schedule(runs, Durations([wait.total for wait in last])) if last else DEFAULT_SCHEDULE
+    newest = history[: -MOST_SAMPLES - 1 : -1]
+    runs = Durations([wait.run for wait in newest if wait.run], prior)
+    return Schedule(runs, Durations([wait.total for wait in newest], prior))
 
 
-def schedules(draw: Draw, random: Random) -> Iterator[Pause]:
+def pauses(history: Sequence[Wait], prior: Prior, random: Random) -> Pause:
+    """Return the schedule's pauses."""
+    return partial(learned(history, prior).pause, random=random.random)
+
+
+def schedules(draw: Draw, prior: Prior, random: Random) -> Iterator[Pause]:
     """Yield our schedule after each number of jobs; each one polls the jobs up to the next."""
     history: list[Wait] = []
     for following in (*STAGES[1:], 0):
-        pause = partial(learned(history).pause, random=random.random)
+        pause = pauses(history, prior, random)
         yield pause
         while len(history) < following:
             history.append(wait_for(draw(random), pause))
 
 
-def measure(draw: Draw, random: Random) -> dict[str, Result]:
+def measure(draw: Draw, prior: Prior, random: Random) -> dict[str, Result]:
     """Measure every way of polling on the same jobs of one kind."""
     waits: dict[str, list[Wait]] = {}
     for _ in range(HISTORIES):
         ways: dict[str, Pause] = {f"every {s:.0f} s": partial(_fixed, s) for s in FIXED}
-        learning = zip(STAGES, schedules(draw, random), strict=True)
+        learning = zip(STAGES, schedules(draw, prior, random), strict=True)
         ways |= {f"after {stage} jobs": pause for stage, pause in learning}
         jobs = [draw(random) for _ in range(JOBS)]
         for name, pause in ways.items():
@@ -117,24 +135,64 @@ def measure(draw: Draw, random: Random) -> dict[str, Result]:
     return {name: Result(those) for name, those in waits.items()}
 
 
+def measure_shift(median: int, random: Random) -> dict[str, Result]:
+    """Measure our schedule and polling every 2 seconds after the median has doubled."""
+    waits: dict[str, list[Wait]] = {}
+    for _ in range(HISTORIES):
+        draw, history = lognormal(median), list[Wait]()
+        for stage in (range(MEASURED_STAGE), *SHIFT_STAGES):
+            for _ in stage:
+                pause = pauses(history, NEUTRAL_PRIOR, random)
+                history.append(wait_for(draw(random), pause))
+                if stage in SHIFT_STAGES:
+                    jobs = [draw(random) for _ in range(JOBS_ALIKE)]
+                    for way, each in (("ours", pause), ("every 2 s", partial(_fixed, 2.0))):
+                        name = f"{way}, jobs {stage[0]} to {stage[-1]}"
+                        waits.setdefault(name, []).extend(wait_for(job, each) for job in jobs)
+            draw = lognormal(2 * median)
+    return {name: Result(those) for name, those in waits.items()}
+
+
 def _fixed(seconds: float, _: JobTiming) -> float:
     return seconds
 
 
-def missed(results: Mapping[str, Result]) -> bool:
-    """Return whether the goal was missed for a kind of job."""
-    ours, fixed = results[f"after {MEASURED_STAGE} jobs"], results["every 2 s"]
-    return ours.lag > fixed.lag or ours.requests > fixed.requests / 2
+def misses(ours: Result, fixed: Result, goal: tuple[float, float]) -> bool:
+    """Return whether a goal was missed."""
+    most_lag, most_requests = goal
+    return ours.lag > most_lag * fixed.lag or ours.requests > most_requests * fixed.requests
 
 
-def report(kind: str, results: Mapping[str, Result]) -> None:
-    """Print the rows of the table for a kind of job."""
-    base = results["every 2 s"]
-    for name, result in results.items():
-        print(
-            f"{kind:<14} {name:<15} {result.lag:9.2f} {result.late:9.2f} {result.requests:9.1f}"
-            f" {result.lag / base.lag:9.2f} {result.requests / base.requests:9.2f}"
-        )
+def report(kind: str, name: str, result: Result, base: Result) -> None:
+    """Print a row of the table for a kind of job."""
+    print(
+        f"{kind:<15} {name:<21} {result.lag:9.2f} {result.late:9.2f} {result.requests:9.1f}"
+        f" {result.lag / base.lag:9.2f} {result.requests / base.requests:9.2f}",
+        flush=True,
+    )
+
+
+def report_kinds() -> Iterator[tuple[str, Mapping[str, Result]]]:
+    """Measure and print the kinds of jobs one by one."""
+    for kind, draw in kinds().items():
+        known = Prior(median=WIDE_MEDIAN, sigma=KNOWN_SIGMA)
+        results = measure(draw, known if kind == WIDE else NEUTRAL_PRIOR, Random(kind))
+        for name, result in results.items():
+            report(kind, name, result, results["every 2 s"])
+        yield kind, results
+
+
+def report_shifts() -> Iterator[str]:
+    """Measure and print the shifts, and yield those for which the goal was missed."""
+    for median in SHIFTED_MEDIANS:
+        kind = f"{median} s to {2 * median} s"
+        results = measure_shift(median, Random(kind))
+        for stage in SHIFT_STAGES:
+            name = f"jobs {stage[0]} to {stage[-1]}"
+            base, ours = results[f"every 2 s, {name}"], results[f"ours, {name}"]
+            report(kind, name, ours, base)
+            if misses(ours, base, SHIFT_GOAL):
+                yield f"{kind}, {name}"
 
 
 def panel(kind: str, results: Mapping[str, Result]) -> Panel:
@@ -148,17 +206,21 @@ def panel(kind: str, results: Mapping[str, Result]) -> Panel:
 
 def main() -> None:
     """Measure and print; with a path as argument, write the plot to it."""
-    print(f"{'jobs':<14} {'polled':<15}  mean lag  95 % lag  requests  lag/2 s   req./2 s")
-    measured: dict[str, dict[str, Result]] = {}
-    for kind, draw in kinds().items():
-        measured[kind] = measure(draw, Random(kind))
-        report(kind, measured[kind])
+    print(f"{'jobs':<15} {'polled':<21}  mean lag  95 % lag  requests  lag/2 s   req./2 s")
+    measured = dict(report_kinds())
     if len(sys.argv) > 1:
         Path(sys.argv[1]).write_text(plot([panel(*each) for each in measured.items()]), "utf-8")
-    failed = [kind for kind, results in measured.items() if missed(results)]
+    failed = [
+        kind
+        for kind, results in measured.items()
+        if kind != WIDE
+        and misses(results[f"after {MEASURED_STAGE} jobs"], results["every 2 s"], STEADY_GOAL)
+    ]
+    failed += report_shifts()
     if failed:
-        sys.exit(f"The goal was missed for: {', '.join(failed)}.")
+        sys.exit(f"The goal was missed for: {'; '.join(failed)}.")
     print("After 30 jobs: no later than polling every 2 s, with at most half of the requests.")
+    print("After a shift: at most 1.1 times as late, with at most 0.6 times the requests.")
 
 
 if __name__ == "__main__":

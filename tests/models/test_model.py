@@ -295,3 +295,35 @@ def test_values_are_replaced_by_their_paths_in_a_copy() -> None:
     replaced = replace_values(call, {"images[1]": "B", "image": "C"})
     assert replaced == {"images": ["a", "B"], "image": "C", "prompt": "A lake"}
     assert call["images"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("known", "length", "usual"),
+    [
+        ({"5": 47, "10": 85}, 5, 47),
+        ({"5": 47, "10": 85}, 10, 85),
+        ({"5": 47, "10": 85}, 7, 62.6),
+        ({"5": 47, "10": 85}, 20, 153.2),
+        ({"10": 85, "5": 47}, 2.5, 26.1),
+        ({"5": 100}, 10, 180.3),
+        ({"5": 100}, None, 100),
+        ({"5": 100}, "5", 100),
+        ({}, 5, None),
+    ],
+)
+def test_the_usual_seconds_of_a_clip_follow_from_those_of_known_lengths(
+    known: dict[str, float], length: object, usual: float | None
+) -> None:
+    model = replace(made_up(), usual_seconds=known, pricing={"seconds": "duration"})
+    seconds = model.expected_seconds({"duration": length})
+    assert seconds == (usual and pytest.approx(usual, rel=0.01))
+
+
+def test_the_usual_seconds_of_bundled_models_are_for_lengths_that_they_make() -> None:
+    lite = MODEL
+    assert [lite.expected_seconds({"duration": seconds}) for seconds in (5, 10)] == [47, 85]
+    for model in MODELS.values():
+        prop = model.properties["duration"]
+        lengths = prop.get("enum") or range(prop["minimum"], prop["maximum"] + 1)
+        assert {int(length) for length in model.usual_seconds} <= set(lengths)
+        assert all(20 < seconds < 2000 for seconds in model.usual_seconds.values())

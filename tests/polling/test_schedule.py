@@ -1,12 +1,13 @@
 from collections.abc import Sequence
 from itertools import pairwise
+from random import Random
 from statistics import fmean
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedance_mcp.polling.durations import Durations
+from seedance_mcp.polling.durations import NEUTRAL_PRIOR, Durations, Prior
 from seedance_mcp.polling.schedule import JobTiming, Schedule
 from seedance_mcp.retry import retry_delay
 
@@ -23,11 +24,11 @@ def most() -> float:
 
 
 TIMES = st.lists(st.floats(0, 1e6), max_size=60)
-AROUND_60 = [60 * 1.2 ** (number / 10) for number in range(-15, 16)]
+AROUND_60 = Random(1).sample([60 * 1.2 ** (number / 10) for number in range(-15, 16)], 31)
 
 
-def schedule(runs: Sequence[float] = ()) -> Schedule:
-    return Schedule(runs=Durations(runs), totals=Durations(runs))
+def schedule(runs: Sequence[float] = (), prior: Prior = NEUTRAL_PRIOR) -> Schedule:
+    return Schedule(runs=Durations(runs, prior), totals=Durations(runs, prior))
 
 
 def polls(plan: Schedule, *, until: float) -> list[float]:
@@ -64,7 +65,39 @@ def test_a_run_like_earlier_ones_takes_few_polls_for_a_short_delay(usual: int) -
     lags = [next(age for age in ages if age >= run) - run for run in runs]
     number = [sum(age < run for age in ages) for run in runs]
     assert fmean(lags) < 1.05
-    assert fmean(number) < usual / 2 / 2
+    # Every 2 seconds, it takes half a poll more than the seconds divided by two.
+    assert fmean(number) < (usual / 2 + 0.5) / 2
+
+
+@pytest.mark.parametrize("new", [3, 5, 10])
+def test_a_few_jobs_after_the_median_doubled_runs_take_few_polls_for_a_short_delay(
+    new: int,
+) -> None:
+    now = [2 * seconds for seconds in AROUND_60]
+    ages = polls(schedule([*now[:new], *AROUND_60]), until=300)
+    lags = [next(age for age in ages if age >= run) - run for run in now]
+    number = [sum(age < run for age in ages) for run in now]
+    assert fmean(lags) < 1.3
+    assert fmean(number) < 0.58 * 60
+
+
+def test_before_any_job_has_ended_polls_are_dense_around_the_usual_seconds_of_the_model() -> None:
+    for usual in (47, 150):
+        ages = polls(schedule(prior=Prior(median=usual, sigma=0.45)), until=3 * usual)
+        longest = {
+            part: max(after - at for at, after in pairwise(ages) if low < at / usual < high)
+            for part, (low, high) in {"usual": (0.7, 1.3), "late": (2, 3)}.items()
+        }
+        assert longest["usual"] < 4.5
+        assert longest["late"] < 8
+
+
+def test_the_longer_a_job_is_overdue_the_rarer_are_its_polls() -> None:
+    plan = schedule(AROUND_60)
+    ages = (120, 240, 480)
+    late = [plan.pause(JobTiming(elapsed=age, running=age), lambda: 0.5) for age in ages]
+    assert [pause > 0.9 * age / 60 for pause, age in zip(late, ages, strict=True)] == [True] * 3
+    assert late == sorted(late)
 
 
 def test_expected_polls_is_the_mean_number_of_polls() -> None:
@@ -106,7 +139,8 @@ def test_pauses_are_jittered_by_ten_percent() -> None:
 def test_the_usual_time_is_known_once_three_jobs_have_ended(
     measured: list[float], usual: float | None
 ) -> None:
-    assert schedule(measured).usual_seconds == usual
+    prior = Prior(median=47, sigma=0.45)
+    assert schedule(measured, prior).usual_seconds == usual
 
 
 @given(st.lists(st.floats(1, 1e5), min_size=1, max_size=40))

@@ -186,7 +186,7 @@ async def test_following_adds_no_poll_while_a_call_waits_or_a_client_polls_its_t
 
 
 async def test_a_call_that_joins_polls_at_once_and_as_often_as_any_other() -> None:
-    cases = ((301, 1, 1, "in_progress"), (550, 40, 10, "in_progress"), (600, 1, 1, "completed"))
+    cases = ((301, 1, 1, "in_progress"), (550, 40, 8, "in_progress"), (600, 1, 1, "completed"))
     behaviour = Behaviour(queue_seconds=300, run_seconds=300)
     async with open_client(behaviour, auto_download=True) as client:
         made = structured(await client.generate(wait_seconds=0))

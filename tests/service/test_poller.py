@@ -131,6 +131,36 @@ async def test_after_some_jobs_a_wait_polls_less_and_reports_the_usual_time() ->
         assert said[0] == "submitting, 0 s"
 
 
+async def test_a_few_jobs_after_the_usual_time_doubled_a_wait_polls_little_again() -> None:
+    behaviour = Behaviour()
+    async with open_client(behaviour) as client:
+        asked: list[int] = []
+        for number in range(13):
+            behaviour.run_seconds = (80 if number >= 10 else 40) + number % 3
+            before = client.paths().count("status")
+            client.progress.clear()
+            made = structured(await client.generate(wait_seconds=100, force_new=True))
+            assert made["status"] == "completed"
+            asked.append(client.paths().count("status") - before)
+            await anyio.sleep(61)
+        # No more than 0.6 of what polling every 2 seconds would take.
+        assert asked[-1] <= 0.6 * 80 / 2
+        assert any("; usually 8" in (message or "") for _, _, message in client.progress)
+
+
+async def test_a_last_frame_makes_another_kind_of_job() -> None:
+    async with open_client(Behaviour(run_seconds=40)) as client:
+        for _ in range(3):
+            await client.generate(wait_seconds=60, force_new=True)
+        await anyio.sleep(61)
+        for frames, is_known in (({}, True), ({"last_frame_image_url": "lake.png"}, False)):
+            client.progress.clear()
+            last = {name: f"https://images.example/{value}" for name, value in frames.items()}
+            await client.generate(wait_seconds=60, force_new=True, **last)
+            said = [message or "" for _, _, message in client.progress]
+            assert any("usually" in message for message in said) == is_known
+
+
 async def test_jobs_with_other_settings_do_not_change_the_schedule() -> None:
     async with open_client(Behaviour(run_seconds=40)) as client:
         for _ in range(3):

@@ -3,12 +3,14 @@
 Nothing about a model stands in Python: adding a model is adding a file. A file holds what
 RunComfy publishes, verbatim (`model_id`, `input_schema`, `output_schema`), and parts of ours:
 `descriptions`, used where RunComfy's are empty; `validations`, rules about files that RunComfy
-states elsewhere; and `pricing`, which names the argument that a price is multiplied by.
+states elsewhere; `pricing`, which names the argument that a price is multiplied by; and
+`usual_seconds`, how long a clip usually takes.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import log
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -17,6 +19,9 @@ FileKind = Literal["image", "video", "audio"]
 
 QUANTITIES = frozenset({"width_pixels", "height_pixels", "width/height", "file_size_mb"})
 """What RunComfy's rules about files measure (page); only the last one also holds for others."""
+
+LENGTH_POWER = 0.85
+"""By which power of its length a clip takes longer: one of twice the length 1.8 times as long."""
 
 _COMPARISONS: dict[str, Literal["<", ">"]] = {"<": "<", ">": ">"}
 
@@ -82,6 +87,8 @@ class Model:
         descriptions: Our descriptions, by property, where RunComfy's are empty.
         validations: Rules of a property's files that its schema does not have, in its form.
         pricing: By unit, such as `seconds`, the property that holds how many of them a clip has.
+        usual_seconds: By length of the clip in seconds, how many seconds it usually takes to make.
+            They are reports of the same model at other hosts: RunComfy publishes none.
     """
 
     model_id: str
@@ -95,6 +102,7 @@ class Model:
         default_factory=dict[str, Sequence[JSONObject]]
     )
     pricing: Mapping[str, str] = field(default_factory=dict[str, str])
+    usual_seconds: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def properties(self) -> Mapping[str, Mapping[str, Any]]:
@@ -104,7 +112,17 @@ class Model:
     @property
     def settings(self) -> tuple[str, ...]:
         """Return the names of the arguments that set how a clip is made, not what it shows."""
-        return tuple(name for name, prop in self.properties.items() if "default" in prop)
+        files = self.file_arguments
+        return tuple(
+            name
+            for name, prop in self.properties.items()
+            if "default" in prop and name not in files
+        )
+
+    @property
+    def file_arguments(self) -> tuple[str, ...]:
+        """Return the names of the arguments that hold files."""
+        return tuple(name for name, prop in self.properties.items() if _file_kind(prop))
 
     def files(self, arguments: Mapping[str, Any] | None = None) -> Iterator[FileArgument]:
         """Yield each file of a call, items of lists one by one, in the schema's order.
@@ -122,6 +140,22 @@ class Model:
             for path, value in values:
                 if isinstance(value, str):
                     yield FileArgument(name=name, path=path, kind=kind, rules=rules, value=value)
+
+    def expected_seconds(self, arguments: Mapping[str, Any]) -> float | None:
+        """Return how many seconds such a clip usually takes to make, None if nothing is known.
+
+        Between two known lengths it grows by a power of the length, as from one to the other.
+        """
+        known = sorted((float(length), usual) for length, usual in self.usual_seconds.items())
+        length = arguments.get(self.pricing.get("seconds", ""))
+        if not known or not isinstance(length, int | float) or length <= 0:
+            return known[0][1] if known else None
+        below = max((each for each in known if each[0] <= length), default=known[0])
+        above = min((each for each in known if each[0] >= length), default=known[-1])
+        power = LENGTH_POWER
+        if below[0] < above[0]:
+            power = log(above[1] / below[1]) / log(above[0] / below[0])
+        return below[1] * (length / below[0]) ** power
 
     def _rules(self, name: str, kind: FileKind) -> Iterator[FileRule]:
         for written in (*published_rules(self.properties[name]), *self.validations.get(name, ())):

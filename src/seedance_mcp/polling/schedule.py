@@ -13,7 +13,6 @@ from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
 from math import sqrt
-from statistics import fmean
 
 from seedance_mcp.clock import Random
 from seedance_mcp.jobs.job import Job
@@ -23,7 +22,7 @@ from .durations import Durations, Interval
 
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 15.0
-"""The bounds of a pause between polls."""
+"""The bounds of a pause between polls; after the median of a run, the shortest one grows."""
 JITTER = 0.1
 """The fraction by which a pause is randomly shorter or longer."""
 
@@ -35,13 +34,13 @@ QUEUE_SECONDS = 6.0
 
 TARGET_LAG_SECONDS = 0.7
 """The mean delay to aim for between a job's end and the poll that sees it."""
-SECONDS_PER_POLL, EXTRA_POLLS = 4.2, 0.7
+SECONDS_PER_POLL, EXTRA_POLLS = 4.05, 0.3
 """The most polls a job may take: one for so many seconds of its life, and part of another.
 
 For jobs of every length this is just under half of what a poll every 2 seconds takes; see
 `benchmarks/schedule.py`.
 """
-FACTOR_ERROR = 1e-4
+FACTOR_ERROR = 1e-3
 """The relative error of the factor, which is far below that of a few measured durations."""
 FIRST_POLLS = 1.0
 """The poll that first sees a job running, which is not part of the rate."""
@@ -88,7 +87,8 @@ class Schedule:
         # The poll that sees the end comes on average half a poll after it.
         if not self.runs.measured:
             return FIRST_POLLS + self._lag_and_polls(self._factor)[1] + 0.5
-        return FIRST_POLLS + fmean(self._polls_by(run) for run in self.runs.measured) + 0.5
+        polls = sum(weight * self._polls_by(run) for run, weight in self.runs.weighted)
+        return FIRST_POLLS + polls + 0.5
 
     def pause(self, timing: JobTiming, random: Random) -> float:
         """Return the seconds to wait before the next poll, from 1 to 15.
@@ -163,10 +163,23 @@ class Schedule:
 
     def _poll_rates(self, factor: float) -> list[float]:
         """Return the polls a second in each interval."""
-        least, most = 1 / LONGEST_SECONDS, 1 / SHORTEST_SECONDS
+        least = 1 / LONGEST_SECONDS
         rates = [factor * root for root in self._roots]
-        # Faster than `max`, and the search for the factor comes here 18 times.
-        return [least if rate < least else min(rate, most) for rate in rates]
+        # Faster than `max`, and the search for the factor comes here 14 times.
+        return [
+            least if rate < least else min(rate, most)
+            for rate, most in zip(rates, self._most_rates, strict=True)
+        ]
+
+    @cached_property
+    def _most_rates(self) -> list[float]:
+        """The most polls a second in each interval.
+
+        A job that takes far longer than usual may end at any time, and must not take more polls
+        than others.
+        """
+        median = max(self.runs.median, SHORTEST_SECONDS)
+        return [median / max(median, part.start) / SHORTEST_SECONDS for part in self._intervals]
 
     @cached_property
     def _roots(self) -> list[float]:
