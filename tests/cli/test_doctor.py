@@ -5,6 +5,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,10 +14,13 @@ import pytest
 
 from seedance_mcp.cli._doctor._finding import Finding, fault, ok, warning
 from seedance_mcp.cli._doctor._folder_checks import check_folder
+from seedance_mcp.cli._doctor._ledger_checks import describe_ledger
 from seedance_mcp.cli._doctor.command import as_text
 from seedance_mcp.clock import utc_now
-from seedance_mcp.jobs.status import Accepted, OutcomeLost
+from seedance_mcp.file_locks import LockFile
+from seedance_mcp.jobs.status import Accepted, OutcomeLost, Status
 from seedance_mcp.ledger.sqlite._migrations import APPLICATION_ID, MIGRATIONS
+from seedance_mcp.ledger.sqlite.inspection import LedgerInspection
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import running
 from tests.support.broken_ledgers import (
@@ -396,6 +400,73 @@ async def test_a_ledger_of_an_older_version_is_well_and_is_not_migrated(tmp_path
     assert report["ledger"] == ("It is of an older version; the next start brings it up to date.")
     assert (report["jobs"], report["clock"]) == ("They are not read before that.", "")
     assert (names(state), (state / "ledger.db").read_bytes()) == (["ledger.db"], before)
+
+
+async def test_a_server_of_an_older_version_that_still_runs_is_named(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    (state / "processes").mkdir(parents=True)
+    with sqlite3.connect(state / "ledger.db") as connection:
+        connection.execute("CREATE TABLE jobs (what TEXT)")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    lock = LockFile.try_lock(state / "processes" / "1-abc")
+    assert lock
+    with closing(lock):
+        found = await trouble("ledger", offline(tmp_path))
+    assert found == (
+        "fault",
+        (
+            "The ledger is of an older version of seedance-mcp, and a server of that version still"
+            " runs."
+        ),
+        "Close every window that uses it, then start the server again.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "message", "remedy"),
+    [
+        (
+            LedgerInspection(interrupted=True),
+            "warning",
+            "A process was ended while it wrote there; the next start undoes what it wrote.",
+            "Start the server once, then run this again.",
+        ),
+        (
+            LedgerInspection(counts={Status.COMPLETED: 2}, unreadable=("r1",)),
+            "warning",
+            "The rows of r1 are damaged, out of 2 jobs: 2 completed.",
+            "Look for these jobs in your RunComfy account.",
+        ),
+        (
+            LedgerInspection(counts={Status.COMPLETED: 2}, damage=None),
+            "warning",
+            "SQLite did not get through it within 5 s; 2 jobs: 2 completed.",
+            "Lower SEEDANCE_HISTORY_DAYS if it has grown too large.",
+        ),
+    ],
+)
+def test_each_state_of_a_ledger_is_said(
+    found: LedgerInspection, state: str, message: str, remedy: str
+) -> None:
+    first = describe_ledger(found, utc_now())[0]
+    assert (first.state, first.message, first.remedy) == (state, message, remedy)
+
+
+def test_of_many_jobs_whose_outcome_is_unknown_five_are_named() -> None:
+    found = LedgerInspection(unknown=[job(number) for number in range(7)])
+    message = describe_ledger(found, utc_now())[1].message
+    assert message.endswith('; 2026-05-01 12:00 UTC "clip 4"; and 2 more.')
+    assert message.count(" UTC ") == 5
+
+
+async def test_portable_schemas_and_folders_that_are_there_are_well(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    report = await examined(offline(tmp_path, SEEDANCE_PORTABLE_SCHEMAS="true"))
+    assert report["schemas"] == "SEEDANCE_PORTABLE_SCHEMAS is true: enums of numbers are bounds."
+    assert report["output folder"].startswith(f'"{tmp_path}/videos" can be written, with ')
+    assert names(tmp_path / "videos") == []
 
 
 async def test_a_package_that_is_missing_is_named_with_what_it_is_for(tmp_path: Path) -> None:

@@ -46,13 +46,16 @@ def answering(answer: bytes) -> Callable[[ByteStream], Awaitable[None]]:
 
 
 @asynccontextmanager
-async def host(answer: bytes) -> AsyncGenerator[int, None]:
-    """Yield the port of a host that answers each request with the same bytes."""
+async def host(
+    answer: bytes | Callable[[ByteStream], Awaitable[None]],
+) -> AsyncGenerator[int, None]:
+    """Yield the port of a host that answers each request with the same bytes, or as told."""
+    serve = answering(answer) if isinstance(answer, bytes) else answer
     async with (
         await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
         anyio.create_task_group() as tasks,
     ):
-        tasks.start_soon(listener.serve, answering(answer))
+        tasks.start_soon(listener.serve, serve)
         yield listener.extra(SocketAttribute.local_port)
         tasks.cancel_scope.cancel()
 
@@ -93,22 +96,58 @@ async def test_a_name_that_does_not_resolve_is_named(servers: Servers, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("days", "trusted", "why"),
+    ("made", "trusted", "why"),
     [
-        (-1, True, "its certificate has expired"),
-        (1, False, "its certificate is signed by itself"),
+        ({"days": -1}, True, "its certificate has expired"),
+        ({"name": "other.example"}, True, "its certificate is for another name"),
+        ({}, False, "its certificate is signed by itself"),
+        ({"issuer": "Someone"}, False, "its certificate is signed by an unknown authority"),
     ],
 )
 async def test_a_certificate_that_is_not_valid_is_named(
-    *, servers: Servers, days: int, trusted: bool, why: str, tmp_path: Path
+    *, servers: Servers, made: dict[str, Any], trusted: bool, why: str, tmp_path: Path
 ) -> None:
-    path = certificate(tmp_path, "localhost", days=days)
+    options: dict[str, Any] = {"name": "localhost", **made}
+    path = certificate(tmp_path, **options)
     async with tls_host(path, answering(b"HTTP/1.1 400 Bad\r\n\r\n")) as port:
         url = f"https://localhost:{port}"
         env = there(tmp_path, url) | ({"SSL_CERT_FILE": str(path)} if trusted else {})
         report = await reported(servers, env)
     message = f"{url} was not reached at localhost (TLS): {why}."
     assert connection(report) == ("fault", message, CLOCK_OR_PROXY)
+
+
+async def test_a_way_through_a_proxy_with_certificates_of_ones_own_is_well(
+    servers: Servers, tmp_path: Path
+) -> None:
+    path = certificate(tmp_path, "runcomfy.example")
+
+    async def forward(stream: ByteStream) -> None:
+        await stream.receive()
+        await stream.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        async with (
+            await anyio.connect_tcp("127.0.0.1", port) as onward,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(pipe, stream, onward)
+            await pipe(onward, stream)
+
+    closed = b"HTTP/1.1 400 -\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    async with tls_host(path, answering(closed)) as port, host(forward) as proxy:
+        url = "https://runcomfy.example"
+        named = {"HTTPS_PROXY": f"127.0.0.1:{proxy}", "SSL_CERT_FILE": str(path)}
+        report = await reported(servers, there(tmp_path, url, **named))
+    assert report["connection"] == f"{url} was reached through the proxy."
+    assert report["proxy"] == f"Requests to https go through 127.0.0.1:{proxy}."
+    assert report["certificates"] == f'Those in SSL_CERT_FILE, "{path}", are trusted.'
+
+
+async def pipe(source: ByteStream, sink: ByteStream) -> None:
+    """Send on what is received until either end closes."""
+    with suppress(anyio.BrokenResourceError, anyio.EndOfStream, anyio.ClosedResourceError):
+        while True:
+            await sink.send(await source.receive())
+    await sink.aclose()
 
 
 async def test_a_port_that_does_not_speak_tls_is_named(servers: Servers, tmp_path: Path) -> None:
@@ -218,6 +257,25 @@ async def test_a_host_that_answers_oddly_is_reached_all_the_same(
     message = f"{url} was reached, and answered with HTTP status {status}."
     assert report.troubles["connection"] == ("warning", message, remedy)
     assert report.troubles["authentication"][0] == "warning"
+
+
+async def test_a_connection_that_breaks_is_named(tmp_path: Path) -> None:
+    async with running(Behaviour()) as simulator:
+        simulator.faults.append(Fault.drop("status"))
+        report = await examined(account(simulator, tmp_path))
+    message = f"{simulator.url} was not reached at 127.0.0.1 (HTTP): "
+    message += "the connection broke before an answer came."
+    assert connection(report) == ("fault", message, LATER)
+
+
+async def test_a_clock_that_agrees_with_runcomfys_is_well(tmp_path: Path) -> None:
+    now = utc_now()
+    date = format_datetime(now - timedelta(minutes=4), usegmt=True)
+    answer = f"HTTP/1.1 400 -\r\nDate: {date}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    async with host(answer.encode()) as port:
+        report = await examined(there(tmp_path, f"http://127.0.0.1:{port}"), now=now)
+    assert report["clock"].startswith("This machine's clock agrees with RunComfy's.")
+    assert "clock" not in report.troubles
 
 
 @pytest.mark.parametrize(("hours", "way"), [(3, "behind"), (-3, "ahead of")])
@@ -377,6 +435,12 @@ async def test_a_missing_price_is_a_fault_only_if_a_limit_needs_it(tmp_path: Pat
     )
     assert free.troubles == {"price": ("warning", message, remedies[0])}
     assert limited.troubles == {"price": ("fault", message, remedies[1])}
+
+
+async def test_a_price_of_a_whole_clip_is_said_as_it_is(tmp_path: Path) -> None:
+    async with running(Behaviour(price_unit="output")) as simulator:
+        report = await examined(account(simulator, tmp_path))
+    assert report["price"] == "lite: a clip of the default settings costs 0.04 USD."
 
 
 async def test_a_daily_limit_below_the_cost_of_a_clip_is_named(tmp_path: Path) -> None:

@@ -15,24 +15,29 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def certificate(folder: Path, name: str, *, days: int = 1) -> Path:
-    """Write a self-signed certificate for a name, and its key, into one file.
+def certificate(folder: Path, name: str, *, days: int = 1, issuer: str = "") -> Path:
+    """Write a certificate for a name, and its key, into one file.
 
-    It was valid two days ago and ends in some days, which may be over.
+    It was valid two days ago and ends in some days, which may be over. Without an issuer, which is
+    unknown to all, it is signed by itself.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    signer = ec.generate_private_key(ec.SECP256R1()) if issuer else key
+    subject, by = (
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)])
+        for each in (name, issuer or name)
+    )
     now = datetime.now(UTC)
     made_out = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(subject)
+        .issuer_name(by)
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(now - timedelta(days=2))
         .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
+        .sign(signer, hashes.SHA256())
     )
     path = folder / "host.pem"
     pem, none = serialization.Encoding.PEM, serialization.NoEncryption()

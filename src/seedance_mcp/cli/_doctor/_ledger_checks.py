@@ -40,6 +40,11 @@ def check_ledger(settings: Settings, now: datetime) -> list[Finding]:
         why = (error.strerror or "it failed").lower()
         remedy = "Let the user who runs the server read the state folder."
         return [fault("ledger", f"It cannot be read: {why}.", remedy)]
+    return describe_ledger(found, now)
+
+
+def describe_ledger(found: LedgerInspection, now: datetime) -> list[Finding]:
+    """Return what an inspection of the ledger means, at a time."""
     if found.older or found.interrupted:
         return [_soundness(found), ok("jobs", "They are not read before that.")]
     return [_soundness(found), *_jobs(found), _clock(found, now)]
