@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import sqlite3
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -250,6 +251,42 @@ async def test_listing_changes_nothing_while_a_server_writes(
         assert contents(tmp_path) == before
     # Its process is dead, as the server that comes next will write.
     assert "  unknown  lite  " in run.stdout.decode()
+
+
+@pytest.mark.anyio
+async def test_what_a_killed_process_left_half_written_is_not_listed_and_stays(
+    servers: Servers, tmp_path: Path
+) -> None:
+    prompts = ({"prompt": f"{number}{'x' * 3000}"} for number in range(30))
+    await write(tmp_path, *(made(n, arguments=prompt) for n, prompt in enumerate(prompts)))
+    killed = tmp_path / "killed"
+    with closing(sqlite3.connect(tmp_path / "state" / "ledger.db")) as writer:
+        # With hardly any cache, pages are written before the end.
+        writer.execute("PRAGMA cache_size = 2")
+        writer.execute("UPDATE jobs SET model_id = 'half-written', arguments = arguments || ' '")
+        shutil.copytree(tmp_path / "state", killed / "state")
+    before = contents(killed)
+    run = await servers.command(["jobs"], variables(killed))
+    assert (run.stdout.count(b"  lite  "), run.stdout.count(b"half")) == (20, 0)
+    assert contents(killed) == before
+
+
+@pytest.mark.anyio
+async def test_times_days_and_months_are_local(servers: Servers, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    # Where it is half past midnight now.
+    west = now.hour * 60 + now.minute - 30
+    zone = f"XXX{'-' if west < 0 else ''}{abs(west) // 60:02}:{abs(west) % 60:02}"
+    first_of_month = (now - timedelta(minutes=west)).day == 1
+    jobs = [made(n, created_at=now - timedelta(minutes=age)) for n, age in enumerate([60, 10])]
+    await write(tmp_path, *jobs)
+    lines = (await servers.command(["jobs"], variables(tmp_path, TZ=zone))).stdout.decode()
+    assert [found[1] for found in re.finditer(r" (\d\d:\d\d)  completed", lines)] == [
+        "00:20",
+        "23:30",
+    ]
+    month = "0.2 USD for 1 job" if first_of_month else "0.4 USD for 2 jobs"
+    assert f"Today: 0.2 USD for 1 job.\nThis month: {month}.\n" in lines
 
 
 @pytest.mark.anyio

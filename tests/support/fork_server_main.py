@@ -98,6 +98,7 @@ def _become(
         )
         os.environ.clear()
         os.environ.update(order["env"])
+        time.tzset()
         os.chdir(order["cwd"])
         command(order["arguments"])
         code = 0

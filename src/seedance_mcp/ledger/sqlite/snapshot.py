@@ -6,6 +6,8 @@ from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from seedance_mcp.clock import Clock
@@ -66,13 +68,7 @@ class LedgerSnapshot(Store):
         copy.text_factory = partial(str, encoding="utf-8", errors="replace")
         try:
             if path.exists():
-                # Not read-only: what a killed process had begun to write must be rolled back.
-                uri = f"{path.as_uri()}?mode=rw"
-                with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_SECONDS)) as file:
-                    # With the lock that this takes, the copy waits for no other process.
-                    file.execute("BEGIN")
-                    file.execute("SELECT count(*) FROM sqlite_master")
-                    file.backup(copy)
+                _read_into(copy, path)
             migrate(copy, self.origin, lambda: False)
             with transaction(copy, writes=True):
                 rows = SqliteRows(copy, "")
@@ -82,3 +78,25 @@ class LedgerSnapshot(Store):
             copy.close()
             raise
         return copy
+
+
+def _read_into(copy: sqlite3.Connection, path: Path) -> None:
+    try:
+        _back_up(copy, path, "ro")
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise
+        # A process was killed while it wrote. What it began is undone, but only in a copy.
+        with TemporaryDirectory() as folder:
+            for name in (path.name, f"{path.name}-journal"):
+                copyfile(path.with_name(name), Path(folder) / name)
+            _back_up(copy, Path(folder) / path.name, "rw")
+
+
+def _back_up(copy: sqlite3.Connection, path: Path, mode: str) -> None:
+    uri = f"{path.as_uri()}?mode={mode}"
+    with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_SECONDS)) as file:
+        # With the lock that this takes, the copy waits for no other process.
+        file.execute("BEGIN")
+        file.execute("SELECT count(*) FROM sqlite_master")
+        file.backup(copy)

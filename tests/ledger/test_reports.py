@@ -1,0 +1,60 @@
+"""What is read from a ledger for people and for answers."""
+
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from seedance_mcp.jobs.status import Status
+from seedance_mcp.ledger.sqlite._queries import SqliteRows
+from seedance_mcp.spending.limits import DAY, MAX_AHEAD
+from seedance_mcp.spending.pricing import TotalCost, total_cost
+from tests.support.ledger import NOON, job, opened
+
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+
+COSTS = [None, 0.0, 0.2, 1.05]
+ESTIMATES = [None, 350_000]
+DAMAGES = [
+    "cost_usd = 'much'",
+    "estimated_microdollars = 'some'",
+    "created_at = 'zzz'",
+    "arguments = '{'",
+    "videos = '{'",
+]
+
+
+async def test_the_sums_are_of_the_jobs_that_the_daily_limit_counts_damaged_ones_too(
+    tmp_path: Path, raw: sqlite3.Connection
+) -> None:
+    ages = [timedelta(hours=-2), timedelta(), DAY - timedelta(seconds=1), DAY]
+    made = [
+        job(created_at=NOON - age, status=status, cost_usd=cost, estimated_microdollars=estimate)
+        for age in ages
+        for status in (Status.COMPLETED, Status.CANCELLED, Status.FAILED)
+        for cost in COSTS
+        for estimate in ESTIMATES
+    ]
+    async with opened(tmp_path) as store:
+
+        def fill(rows: SqliteRows) -> None:
+            for number, new in enumerate(made):
+                rows.write(job(number, **(vars(new) | {"id": f"{number}"})), at=new.created_at)
+
+        await store.run(fill, writes=True)
+        whole = total_cost(await store.costs_of_last_day(NOON))
+        # Two ages of four, without cancelled ones that cost nothing: 8 + 4 + 8 in each.
+        assert whole == TotalCost(
+            microdollars=2 * (6 * 1_250_000 + 4 * 350_000), jobs=40, estimated=8, unknown=4
+        )
+        for number, damage in enumerate(DAMAGES):
+            raw.execute(f"UPDATE jobs SET {damage} WHERE id % 7 = {number}")
+        counted = await store.run(
+            lambda rows: rows.started(since=NOON - DAY, until=NOON + MAX_AHEAD)
+        )
+        some = total_cost(await store.costs_of_last_day(NOON))
+        assert some == total_cost((one, 1) for one in counted)
+        assert some != whole
+        of_another = await store.costs("another", since=NOON - DAY, until=NOON)
+        assert of_another == []
