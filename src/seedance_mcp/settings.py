@@ -32,6 +32,9 @@ from .setting_values import (
 
 _PATHS = ("SEEDANCE_STATE_DIR", "SEEDANCE_OUTPUT_DIR", "RUNCOMFY_CONFIG_DIR", "XDG_CONFIG_HOME")
 
+DEFAULT_BASE_URL = "https://model-api.runcomfy.net"
+"""RunComfy's Model API (page)."""
+
 TOKEN_VARIABLES = ("RUNCOMFY_API_TOKEN", "RUNCOMFY_TOKEN", "RUNCOMFY_API_KEY")
 """The variables that may hold the token; the first one set wins (client: all are in use)."""
 
@@ -76,7 +79,7 @@ class Settings(BaseSettings):
         description="a RunComfy token: printable ASCII without white space, and no placeholder",
     )
     base_url: Annotated[str, AfterValidator(check_origin)] = Field(
-        "https://model-api.runcomfy.net",
+        DEFAULT_BASE_URL,
         validation_alias="RUNCOMFY_API_BASE_URL",
         description="an https URL, or an http URL of this machine",
     )

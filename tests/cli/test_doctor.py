@@ -12,15 +12,15 @@ from pathlib import Path
 import anyio
 import pytest
 
-from seedance_mcp.cli._doctor._finding import Finding, fault, ok, warning
-from seedance_mcp.cli._doctor._folder_checks import check_folder
-from seedance_mcp.cli._doctor._ledger_checks import describe_ledger
-from seedance_mcp.cli._doctor.command import as_text
+from seedance_mcp.cli._doctor import as_text
 from seedance_mcp.clock import utc_now
 from seedance_mcp.file_locks import LockFile
 from seedance_mcp.jobs.status import Accepted, OutcomeLost, Status
 from seedance_mcp.ledger.sqlite._migrations import APPLICATION_ID, MIGRATIONS
 from seedance_mcp.ledger.sqlite.inspection import LedgerInspection
+from seedance_mcp.service.doctor._folder_checks import check_folder
+from seedance_mcp.service.doctor._ledger_checks import describe_ledger
+from seedance_mcp.service.doctor.finding import Finding, fault, ok, warning
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import running
 from tests.support.broken_ledgers import (
@@ -103,7 +103,7 @@ async def test_for_a_program_it_is_json_and_for_a_person_it_has_marks_and_the_sa
         mark = {"ok": "✓", "warning": "!", "fault": "✗"}[finding.state]
         expected.append(f"{mark} {finding.check:<14}  {finding.message}")
         expected += [" " * 18 + finding.remedy] if finding.remedy else []
-    last = "1 fault, 0 warnings: a clip cannot be made before the faults are mended."
+    last = "1 fault, 0 warnings: a clip cannot be made before the faults are fixed."
     # Meanwhile others may write to the disk.
     rooms = [
         re.sub(r"[0-9.,]+ GB", "", text) for text in (run.stdout.decode(), "\n".join(expected))
@@ -123,7 +123,7 @@ def test_a_terminal_without_the_marks_gets_plain_ones() -> None:
             "         Do.",
             "",
         ),
-        "1 fault, 1 warning: a clip cannot be made before the faults are mended.",
+        "1 fault, 1 warning: a clip cannot be made before the faults are fixed.",
     ]
 
 
@@ -160,7 +160,7 @@ async def test_a_wrong_base_url_gets_no_token(tmp_path: Path) -> None:
         "RUNCOMFY_API_BASE_URL must be an https URL, or an http URL of this machine."
     )
     not_checked = "Not checked, as RUNCOMFY_API_BASE_URL is wrong."
-    assert report.troubles["authentication"] == ("warning", not_checked, "Mend that first.")
+    assert report.troubles["authentication"] == ("warning", not_checked, "Fix that first.")
     assert (report["connection"], report.code) == ("", 1)
 
 
@@ -198,7 +198,7 @@ async def test_it_says_when_the_token_is_that_of_runcomfys_cli_or_that_file_has_
     state, message, _ = await trouble("token", env)
     assert (state, message) == (
         "fault",
-        f"No token is set, and the file of RunComfy's CLI, {file}, has none that is valid.",
+        f"No token is set, and the file of RunComfy's CLI, {file}, has no valid one.",
     )
 
 

@@ -68,7 +68,7 @@ def there(folder: Path, url: str, **variables: str) -> dict[str, str]:
 
 def connection(report: Report) -> tuple[str, str, str]:
     """Return what is said of the connection, where nothing else of RunComfy could be checked."""
-    not_checked = ("warning", "Not checked, as RunComfy was not reached.", "Mend that first.")
+    not_checked = ("warning", "Not checked, as RunComfy was not reached.", "Fix that first.")
     assert [report.troubles[check] for check in ("authentication", "balance", "model")] == [
         not_checked
     ] * 3
@@ -165,10 +165,10 @@ async def test_a_port_that_does_not_speak_tls_is_named(servers: Servers, tmp_pat
 @pytest.mark.parametrize(
     ("answer", "scheme", "why"),
     [
-        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "http", "403 Forbidden"),
-        (b"HTTP/1.1 407 Proxy \x1b[31m!\r\n\r\n", "http", "407 Proxy [31m!"),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "http", '"403 Forbidden".'),
+        (b"HTTP/1.1 407 Proxy \x1b[31m!\r\n\r\n", "http", '"407 Proxy [31m!".'),
         (b"\x05\xff", "socks5", ""),
-        (b"what", "socks5", "the connection broke before an answer came"),
+        (b"what", "socks5", "the connection broke before an answer came."),
     ],
 )
 async def test_a_proxy_that_refuses_is_named_without_its_password(
@@ -181,7 +181,7 @@ async def test_a_proxy_that_refuses_is_named_without_its_password(
         report = await reported(servers, env)
     state, message, remedy = connection(report)
     assert message.startswith(
-        f'The proxy 127.0.0.1 did not connect to https://model-api.runcomfy.net: "{why}'
+        f"The proxy 127.0.0.1 did not connect to https://model-api.runcomfy.net: {why}"
     )
     assert (state, remedy) == (
         "fault",

@@ -8,10 +8,10 @@ from typing import Any
 
 import anyio
 
-from seedance_mcp.cli._doctor._environment_checks import FindVersion, find_version
-from seedance_mcp.cli._doctor._examination import examine
-from seedance_mcp.cli._doctor._finding import Finding
 from seedance_mcp.clock import Clock, utc_now
+from seedance_mcp.service.doctor._environment_checks import FindVersion, find_version
+from seedance_mcp.service.doctor.examination import examine
+from seedance_mcp.service.doctor.finding import Finding
 
 from .server_process import Servers
 from .timeouts import TIMEOUT_SECONDS

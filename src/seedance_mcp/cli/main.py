@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             case "demo":
                 from ._demo import demo as run
             case "doctor":
-                from ._doctor.command import doctor as run
+                from ._doctor import doctor as run
             case "jobs":
                 from ._jobs import jobs as run
             case "simulate":

@@ -16,14 +16,13 @@ import httpx
 
 from seedance_mcp.errors import TokenRejected, UnreadableAnswer
 from seedance_mcp.jobs.status import MAX_USD
-from seedance_mcp.text import one_line
+from seedance_mcp.text import one_line, quoted
 
 from ._error_codes import error_code, fields
 from .http import RunComfyHttp
 
-DEFAULT_ORIGIN = "https://model-api.runcomfy.net"
 BALANCE_ORIGIN = "https://api.runcomfy.net"
-"""Where the balance is, if jobs are bought at the default origin (client)."""
+"""Where the balance of RunComfy's own Model API is (client), which gets the token too."""
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +91,8 @@ class _Trace:
         self.step = name.rpartition(".")[2]
         if self.step == "connect_tcp":
             self.host = str(info["host"])
-            there = self.url.host, self.url.port or 443
-            self.by_proxy |= (self.host, info["port"]) != there
+            port = self.url.port or {"https": 443}.get(self.url.scheme, 80)
+            self.by_proxy |= (self.host, info["port"]) != (self.url.host, port)
         elif self.step == "start_tls":
             self.host = str(info["server_hostname"])
             self.through = self.host == self.url.host
@@ -134,7 +133,7 @@ async def _explain(causes: Sequence[BaseException], trace: _Trace) -> tuple[Stag
     for each in causes:
         match each:
             case httpx.ProxyError():
-                return "proxy", one_line(str(each), 100)
+                return "proxy", quoted(str(each), 100)
             case socket.gaierror():
                 return "name", "the name does not resolve"
             case ssl.SSLCertVerificationError():
@@ -198,16 +197,16 @@ async def is_token_accepted(http: RunComfyHttp, seconds: float) -> bool:
     )
 
 
-async def read_balance(http: RunComfyHttp, seconds: float) -> float:
-    """Return the account's balance in USD, which may be negative.
+async def read_balance(http: RunComfyHttp, seconds: float, *, origin: str) -> float:
+    """Return the account's balance in USD, which may be negative, as an origin has it.
 
     Raises:
         RunComfyError: It cannot be read.
         TokenMissing: No token is set.
     """
-    elsewhere = http.base_url == DEFAULT_ORIGIN
-    there = replace(http, base_url=BALANCE_ORIGIN) if elsewhere else http
-    answer = await there.send("GET", _BALANCE, about="model", timeout=seconds)
+    answer = await replace(http, base_url=origin).send(
+        "GET", _BALANCE, about="model", timeout=seconds
+    )
     if answer.error:
         raise answer.error
     for name, unit in (("balance_usd", 1), ("balance_microdollars", 1_000_000)):

@@ -12,10 +12,8 @@ from dataclasses import asdict
 import anyio
 
 from seedance_mcp.clock import Clock
-
-from ._environment_checks import find_version
-from ._examination import examine
-from ._finding import Finding
+from seedance_mcp.service.doctor.examination import examine
+from seedance_mcp.service.doctor.finding import Finding
 
 _MARKS = {"ok": "✓", "warning": "!", "fault": "✗"}
 _ASCII_MARKS = {"ok": "+", "warning": "!", "fault": "x"}
@@ -30,7 +28,7 @@ def doctor(options: Namespace) -> None:
 
 
 async def _examine_and_end(options: Namespace) -> None:
-    findings = await examine(options.environment, Clock(), find_version)
+    findings = await examine(options.environment, Clock())
     text = as_json(findings) if options.json else as_text(findings, sys.stdout.encoding)
     # Whoever reads may have seen enough.
     with suppress(BrokenPipeError):
@@ -69,7 +67,7 @@ def _conclusion(findings: Sequence[Finding]) -> str:
     faults, warnings = count["fault"], count["warning"]
     found = f"{faults} fault{'s' * (faults != 1)}, {warnings} warning{'s' * (warnings != 1)}"
     if faults:
-        return f"{found}: a clip cannot be made before the faults are mended."
+        return f"{found}: a clip cannot be made before the faults are fixed."
     return f"{found}: a clip can be made."
 
 

@@ -1,13 +1,13 @@
 """Checks of the variables: their values, the token, and the schemas that a client needs."""
 
+import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from seedance_mcp.setting_values import read_cli_token
 from seedance_mcp.settings import TOKEN_VARIABLES, SettingsReading, find_cli_token, variables
 from seedance_mcp.text import quoted
 
-from ._finding import Finding, fault, ok, warning
+from .finding import Finding, fault, ok, warning
 
 PROFILE = "create a token in your RunComfy profile"
 
@@ -60,18 +60,11 @@ def check_token(environment: Mapping[str, str], reading: SettingsReading) -> lis
 
 def _no_token(environment: Mapping[str, str]) -> Finding:
     remedy = f"Set RUNCOMFY_API_TOKEN where the server's other variables are set; {PROFILE}."
-    file = find_cli_token(environment)
-    try:
-        # It was read before, without saying what is wrong with it.
-        _ = file and read_cli_token(file)
-    except FileNotFoundError:
-        return fault("token", "No RunComfy token is set.", remedy)
-    except (OSError, ValueError):
-        message = (
-            f"No token is set, and the file of RunComfy's CLI, {file}, has none that is valid."
-        )
-        return fault("token", message, remedy)
-    return fault("token", "No RunComfy token is set.", remedy)
+    file, message = find_cli_token(environment), "No RunComfy token is set."
+    # It was read before, and a valid one would have been found.
+    if file and os.path.lexists(file):
+        message = f"No token is set, and the file of RunComfy's CLI, {file}, has no valid one."
+    return fault("token", message, remedy)
 
 
 def check_schemas(reading: SettingsReading) -> list[Finding]:

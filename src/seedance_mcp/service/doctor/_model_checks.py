@@ -14,7 +14,7 @@ from seedance_mcp.runcomfy.http import RunComfyHttp
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.pricing import Price, format_usd, read_price, to_microdollars
 
-from ._finding import Finding, fault, ok, warning
+from .finding import Finding, fault, ok, warning
 
 
 def configured_models(settings: Settings) -> tuple[list[Model], list[Finding]]:

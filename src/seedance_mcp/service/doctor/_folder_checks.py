@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from seedance_mcp.file_locks import has_sqlite_locks
 from seedance_mcp.text import quoted
 
-from ._finding import Finding, fault, ok, warning
+from .finding import Finding, fault, ok, warning
 
 LITTLE_BYTES = 500_000_000
 """With less room than this, a few clips may fill the disk."""

@@ -9,14 +9,19 @@ import anyio
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import ConfigurationError, SeedanceError, TokenRejected
 from seedance_mcp.models.model import Model
-from seedance_mcp.runcomfy.diagnosis import Reach, is_token_accepted, read_balance, try_to_reach
+from seedance_mcp.runcomfy.diagnosis import (
+    BALANCE_ORIGIN,
+    Reach,
+    is_token_accepted,
+    read_balance,
+    try_to_reach,
+)
 from seedance_mcp.runcomfy.http import RunComfyHttp, open_http
-from seedance_mcp.settings import Settings, SettingsReading
-from seedance_mcp.text import quoted
+from seedance_mcp.settings import DEFAULT_BASE_URL, Settings, SettingsReading
 
-from ._finding import Check, Finding, fault, ok, warning
 from ._model_checks import check_model, configured_models
 from ._settings_checks import PROFILE
+from .finding import Check, Finding, fault, ok, warning
 
 REACH_SECONDS = 3.5
 """How long reaching RunComfy may take."""
@@ -82,10 +87,8 @@ async def _in_time(name: str, check: Check) -> list[Finding]:
 
 
 def _not_checked(why: str, models: Sequence[Model]) -> list[Finding]:
-    checks = ("authentication", "balance", "model" if models else "")
-    return [
-        warning(check, f"Not checked, as {why}.", "Mend that first.") for check in checks if check
-    ]
+    checks = ("authentication", "balance", *(["model"] if models else ()))
+    return [warning(check, f"Not checked, as {why}.", "Fix that first.") for check in checks]
 
 
 def connection_finding(http: RunComfyHttp, reach: Reach) -> Finding:
@@ -99,7 +102,7 @@ def connection_finding(http: RunComfyHttp, reach: Reach) -> Finding:
             return warning(check, message, remedy)
         return ok(check, f"{http.base_url} was reached{way}.")
     if reach.failed == "proxy":
-        message = f"The proxy {reach.host} did not connect to {http.base_url}: {quoted(reach.why)}."
+        message = f"The proxy {reach.host} did not connect to {http.base_url}: {reach.why}."
         return fault(check, message, _REMEDIES["proxy"])
     named = f"the proxy {reach.host}" if reach.at_proxy else reach.host
     message = f"{http.base_url} was not reached at {named}"
@@ -145,7 +148,9 @@ async def check_acceptance(http: RunComfyHttp) -> list[Finding]:
 async def check_balance(http: RunComfyHttp) -> list[Finding]:
     """Check whether the account has money; RunComfy need not say."""
     try:
-        usd = await read_balance(http, ANSWER_SECONDS)
+        # The one other place that gets the token.
+        origin = BALANCE_ORIGIN if http.base_url == DEFAULT_BASE_URL else http.base_url
+        usd = await read_balance(http, ANSWER_SECONDS, origin=origin)
     except TokenRejected:
         return [
             warning("balance", "It is unknown, as the token was rejected.", "Replace the token.")

@@ -18,12 +18,13 @@ from ._environment_checks import (
     check_packages,
     check_proxies,
     check_versions,
+    find_version,
 )
-from ._finding import Check, Finding, fault, warning
 from ._folder_checks import check_folder
 from ._ledger_checks import check_ledger
 from ._network_checks import check_runcomfy
 from ._settings_checks import check_schemas, check_token, check_variables
+from .finding import Check, Finding, fault, warning
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ _ORDER = (
 
 
 async def examine(
-    environment: Mapping[str, str], clock: Clock, version_of: FindVersion
+    environment: Mapping[str, str], clock: Clock, version_of: FindVersion = find_version
 ) -> list[Finding]:
     """Return what every check found, in an order that does not depend on which was quick.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from seedance_mcp.proxies import read_proxies
 from seedance_mcp.text import quoted
 
-from ._finding import Finding, fault, ok, warning
+from .finding import Finding, fault, ok, warning
 
 FindVersion = Callable[[str], str | None]
 

@@ -10,7 +10,7 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import MAX_AHEAD
 from seedance_mcp.text import quoted
 
-from ._finding import Finding, fault, ok, warning
+from .finding import Finding, fault, ok, warning
 
 INSPECTION_SECONDS = 5.0
 """How long SQLite may take with the ledger."""

@@ -1,1 +1,0 @@
-"""`seedance-mcp doctor`: checks of everything that a clip needs, none of which costs anything."""

@@ -1,0 +1,1 @@
+"""Checks of everything that a clip needs, none of which costs anything."""
