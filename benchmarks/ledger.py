@@ -1,7 +1,9 @@
-"""Measure how long it takes to open the ledger, and to list 100 of 100,000 jobs.
+"""Measure how long it takes to open the ledger, to list 100 of 100,000 jobs, and to write 300.
 
 Run it with `make benchmark`. Each figure is the median of seven runs. For comparison, the first one
-is the time to import the SDK in a fresh process, which every start takes.
+is the time to import the SDK in a fresh process, which every start takes. While 300 jobs are
+written, each in four steps and all at once, the event loop should go on: the last figure is the
+longest time for which it did not.
 """
 
 import sqlite3
@@ -11,18 +13,22 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from uuid import uuid4
 
 import anyio
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
-from seedance_mcp.jobs.status import Outputs, Status
+from seedance_mcp.jobs.status import Accepted, Outputs, Running, Status, Succeeded
 from seedance_mcp.ledger.sqlite._queries import SqliteRows
 from seedance_mcp.ledger.sqlite.store import SqliteStore
+from seedance_mcp.spending.limits import SpendingLimits
 
 JOBS = 100_000
+WRITTEN = 300
 NOW = datetime.now(UTC)
 
 
@@ -77,6 +83,37 @@ async def listing(folder: Path, *statuses: Status) -> float:
     return taken * 1000
 
 
+async def writing(folder: Path, *, pause: bool) -> float:
+    """Return the milliseconds that it takes to write jobs, or the longest pause of the loop."""
+    store = ledger(folder)
+    await store.token_hash("token")
+    ticks: list[float] = []
+    async with anyio.create_task_group() as ticking:
+        ticking.start_soon(_tick, ticks)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(WRITTEN):
+                tasks.start_soon(_write_job, store)
+        ticking.cancel_scope.cancel()
+    store.close()
+    ticks.append(time.perf_counter())
+    longest = max(after - before for before, after in pairwise(ticks))
+    return (longest if pause else ticks[-1] - ticks[0]) * 1000
+
+
+async def _tick(ticks: list[float]) -> None:
+    while True:
+        ticks.append(time.perf_counter())
+        await anyio.sleep(0.001)
+
+
+async def _write_job(store: SqliteStore) -> None:
+    name = uuid4().hex
+    job = Job(id=name, model_id="m", arguments={"prompt": name}, owner="o", created_at=NOW)
+    job = await store.begin(job, reuse_since=NOW, limits=SpendingLimits(jobs_per_hour=10**6))
+    for seen in (Accepted(request_id=name), Running(), Succeeded(outputs=Outputs())):
+        job = await store.observe(job, seen, NOW)
+
+
 async def importing() -> float:
     """Return the milliseconds that a fresh process takes to import the SDK."""
     started = time.perf_counter()
@@ -94,6 +131,8 @@ async def main() -> None:
             f"opening one of {JOBS:,} jobs": partial(opening, Path(large)),
             f"listing 100 of {JOBS:,} jobs": partial(listing, Path(large)),
             f"listing 100 of {JOBS:,} completed": partial(listing, Path(large), Status.COMPLETED),
+            f"writing {WRITTEN} jobs at once": partial(writing, Path(small), pause=False),
+            "the longest pause of the loop": partial(writing, Path(small), pause=True),
         }
         for name, measure in measures.items():
             times = [await measure() for _ in range(7)]

@@ -1,10 +1,12 @@
 """Measure 1,000 jobs at once with two callers waiting for each: delays, requests, CPU and memory.
 
-Run it with `make benchmark` or `python -m benchmarks.waiting`. It takes five minutes, and exits
+Run it with `make benchmark` or `python -m benchmarks.waiting`. It takes eight minutes, and exits
 with 1 if a bound does not hold. The simulator answers over HTTP from a process of its own. All jobs
 are bought in the first seconds and take about a minute, and the ledger has 30 earlier jobs with the
 same distribution. Two ways of waiting are measured one after the other, each in a fresh process:
 the service's own, with one poller for each job, and one loop for each caller that polls every 2 s.
+The first one is measured again beside two processes that keep the processor busy; no bound holds
+there.
 
 The predicted number of requests is `Schedule.expected_polls`, learned from the 30 jobs. In fact
 the first poll of a job waits for the purchases of 999 others, so the job seems younger than it is
@@ -15,7 +17,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from statistics import fmean, quantiles
 from typing import Any
@@ -26,6 +28,7 @@ from seedance_mcp.polling.schedule import FIRST_SECONDS, Schedule
 from .long_runs import BEFORE, JOBS
 
 WAITERS = 2
+BUSY_PROCESSES = 2
 LAG_SECONDS = 1.5
 MEGABYTES = 150.0
 CORES = 0.5
@@ -67,9 +70,22 @@ def module(name: str, *arguments: str) -> Generator["subprocess.Popen[str]", Non
             process.kill()
 
 
-def measured(way: str) -> Figures:
-    """Measure one way of waiting, and compare what the callers saw with what really happened."""
-    with module("long_runs") as service:
+@contextmanager
+def busy(processes: int) -> Generator[None, None, None]:
+    """Run processes that do nothing but keep the processor busy."""
+    with ExitStack() as stack:
+        for _ in range(processes):
+            process = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: 0"]))
+            stack.callback(process.kill)
+        yield
+
+
+def measured(way: str, *, beside: int = 0) -> Figures:
+    """Measure one way of waiting, and compare what the callers saw with what really happened.
+
+    `beside` is how many other processes keep the processor busy.
+    """
+    with busy(beside), module("long_runs") as service:
         assert service.stdout  # noqa: S101 - it is a pipe
         place = json.loads(service.stdout.readline())
         with module("waiters", way, place["url"], place["token"]) as process:
@@ -112,6 +128,7 @@ def main() -> None:
     """Measure and print."""
     prediction = learned().expected_polls
     ways = {way: measured(way) for way in ("one_poller_a_job", "one_loop_a_waiter")}
+    ways["beside_busy_ones"] = measured("one_poller_a_job", beside=BUSY_PROCESSES)
     print(
         f"{f'{JOBS:,} jobs, {WAITERS} waiters each':<32}",
         *(f"{way.replace('_', ' '):>18}" for way in ways),

@@ -309,6 +309,30 @@ async def test_a_job_from_elsewhere_that_came_while_the_ledger_was_locked_is_lis
             assert [job["request_id"] for job in await list_jobs(client)] == [request_id]
 
 
+async def test_a_ledger_that_stays_locked_delays_answers_from_runcomfy_once(tmp_path: Path) -> None:
+    async with (
+        run_simulator(run_seconds=600) as simulator,
+        open_server(simulator, tmp_path) as client,
+    ):
+        request_id = structured(await generate(client, wait_seconds=0))["request_id"]
+        answers: list[tuple[str, float]] = []
+        async with locked(tmp_path, after=0, seconds=20):
+            await anyio.sleep(0.1)
+            for _ in range(2):
+                started = anyio.current_time()
+                asked = {"request_id": request_id, "wait_seconds": 0}
+                told = structured(await client.call_tool("check_status", asked))
+                answers.append((told["status"], anyio.current_time() - started))
+        # The call waits for a lock that may end any moment, the next one no more.
+        (first, slow), (second, quick) = answers
+        assert (first, second) == ("in_progress", "in_progress")
+        assert 5 < slow < 7
+        assert quick < 3
+        started = anyio.current_time()
+        assert [job["request_id"] for job in await list_jobs(client)] == [request_id]
+        assert anyio.current_time() - started < 1
+
+
 async def test_a_ledger_that_others_can_read_becomes_private(
     tmp_path: Path,
 ) -> None:

@@ -78,6 +78,10 @@ class JobTracker:
     _polled_at: BoundedDict[str, datetime] = field(
         default_factory=lambda: BoundedDict(MOST_REMEMBERED_JOBS), init=False
     )
+    # The jobs whose last change the ledger may not have, or may know better.
+    _unwritten: BoundedDict[str, bool] = field(
+        default_factory=lambda: BoundedDict(MOST_REMEMBERED_JOBS), init=False
+    )
 
     async def token_hash(self) -> str:
         """Return the keyed hash of the token.
@@ -131,11 +135,17 @@ class JobTracker:
         else:
             self._polled_at[job.id] = now
         became = advance(job, seen, now)
-        if became == job and job.request_id and job.model_id:
+        known = became == job and job.request_id and job.model_id
+        if known and job.id not in self._unwritten:
             return job
-        with _logged(f"The state of {job.request_id} is not written."):
-            became = await self._store.observe(job, seen, now)
-        self._announce(job, became)
+        self._unwritten[job.id] = True
+        try:
+            with _logged(f"The state of {job.request_id} is not written."):
+                became = await self._store.observe(job, seen, now)
+                self._unwritten.pop(job.id, None)
+        finally:
+            # The ledger writes it even if the call is cancelled meanwhile.
+            self._announce(job, became)
         return became
 
     async def current(self, job: Job) -> Job:

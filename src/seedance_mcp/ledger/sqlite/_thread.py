@@ -18,6 +18,7 @@ in. The pauses are timers of the event loop: the thread itself never waits for a
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -26,6 +27,8 @@ from datetime import datetime
 from typing import Any
 
 from seedance_mcp.errors import LedgerError
+
+logger = logging.getLogger(__name__)
 
 Outcome = tuple[Any, BaseException | None]
 """A result, or None and an error."""
@@ -70,6 +73,8 @@ class Step:
         def set_outcome() -> None:
             if not self.outcome.done():
                 self.outcome.set_result((result, error))
+            elif error is not None:
+                logger.warning("What a cancelled call left to the ledger failed: %s", error)
 
         with suppress(RuntimeError):  # the loop is closed, so no call waits
             self.loop.call_soon_threadsafe(set_outcome)
@@ -91,6 +96,9 @@ class StepThread:
         alone: Carries out a step in a transaction and returns its result, or raises.
         together: Carries out steps in one transaction and returns their outcomes; raises if it has
             carried out none.
+
+    Attributes:
+        gave_up: Whether the last step was locked out for too long.
     """
 
     def __init__(
@@ -103,6 +111,7 @@ class StepThread:
         self._alone = alone
         self._together = together
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self.gave_up = False
         self._closed = False
         # Whether the thread has steps, or will get them when a pause ends.
         self._busy = False
@@ -171,6 +180,7 @@ class StepThread:
             with suppress(BaseException):
                 for step, outcome in zip(steps, self._together(steps), strict=True):
                     step.end(*outcome)
+                self.gave_up = False
                 return True
         return False
 
@@ -180,11 +190,13 @@ class StepThread:
         if step.writes not in locked:
             error = self._try(step)
             if error is None:
+                self.gave_up = False
                 return
             locked[True] = locked[step.writes] = error
         if again and step.loop.time() <= step.deadline:
             self._locked_out.append(step)
         else:
+            self.gave_up = True
             step.end(error=LedgerLocked(locked[step.writes].message))
 
     def _try(self, step: Step) -> LedgerLocked | None:

@@ -29,6 +29,9 @@ from ._thread import LedgerLocked, Outcome, Step, StepThread
 LOCK_TIMEOUT_SECONDS = 5.0
 """How long to wait for another process's lock; each is held for milliseconds."""
 
+LOCKED_TIMEOUT_SECONDS = 0.5
+"""How long to wait for one that has already lasted longer than that."""
+
 _T = TypeVar("_T")
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -89,13 +92,16 @@ class SqliteStore(Store):
             self._thread = StepThread(
                 lambda: 0.002 + 0.02 * self._clock.random(), self._alone, self._together
             )
+        # Only `begin` does both. Without it nothing is bought; all others can do without a ledger.
+        patient = (writes and settles) or not self._thread.gave_up
+        patience = LOCK_TIMEOUT_SECONDS if patient else LOCKED_TIMEOUT_SECONDS
         loop = asyncio.get_running_loop()
         asked = Step(
             work=step,
             writes=writes,
             settles=settles,
             now=self._clock.now(),
-            deadline=loop.time() + LOCK_TIMEOUT_SECONDS,
+            deadline=loop.time() + patience,
             loop=loop,
             outcome=loop.create_future(),
         )
