@@ -14,7 +14,7 @@ from mcp.client.stdio import StdioServerParameters
 from pydantic import AliasChoices
 
 from seedance_mcp.mcp_server.app import build_tools
-from seedance_mcp.models.model import load_models
+from seedance_mcp.models.model import Model, load_models
 from seedance_mcp.settings import Settings
 from tests.support.server_process import environment
 from tests.support.timeouts import TIMEOUT_SECONDS
@@ -101,6 +101,33 @@ def test_the_readme_has_every_tool_and_every_argument_of_generate_video() -> Non
     tools = [tool.definition for tool in build_tools([model], wait_seconds=45)]
     names = re.findall(r"^\| `([a-z_]+)` \|", README, re.MULTILINE)
     assert names == [tool.name for tool in tools] + list(tools[0].input_schema["properties"])
+
+
+def test_the_readme_has_every_model_with_its_short_name_lengths_and_resolutions() -> None:
+    cell = r" ([^|]+) \|"
+    rows = re.findall(rf"^\| `(bytedance/[^`]+)` \| `([^`]+)` \|{cell * 3}$", README, re.MULTILINE)
+    shown: dict[str, tuple[str, list[int], list[str]]] = {}
+    for model_id, short_name, _, seconds, resolutions in rows:
+        names = re.findall(r"`(\w+)`", resolutions)
+        for each in names if "RESOLUTION" in model_id else [""]:
+            bounds = [int(number) for number in re.findall(r"\d+", seconds)]
+            known_as = short_name.replace("RESOLUTION", each)
+            sizes = [each] if each else names
+            shown[model_id.replace("RESOLUTION", each)] = (known_as, bounds, sizes)
+    assert shown == {
+        model_id: (model.short_name, lengths(model), resolutions_of(model))
+        for model_id, model in load_models().items()
+    }
+
+
+def lengths(model: Model) -> list[int]:
+    duration = model.properties["duration"]
+    return duration.get("enum") or [duration["minimum"], duration["maximum"]]
+
+
+def resolutions_of(model: Model) -> list[str]:
+    prop = model.properties.get("resolution")
+    return prop["enum"] if prop else [model.model_id.rpartition("/")[2]]
 
 
 def test_the_readme_shows_the_two_commands() -> None:

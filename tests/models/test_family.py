@@ -291,7 +291,7 @@ def test_random_invalid_arguments_are_refused_by_name(model_id: str, data: st.Da
 @pytest.mark.stress
 @EVERY
 @given(data=st.data())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_many_random_arguments_are_accepted_or_refused(model_id: str, data: st.DataObject) -> None:
     check_valid(model_id, data)
     check_invalid(model_id, data)
