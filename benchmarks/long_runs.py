@@ -9,6 +9,7 @@ import json
 import sys
 from collections import Counter
 from math import exp, log
+from random import Random
 from statistics import NormalDist
 
 import anyio
@@ -25,8 +26,8 @@ LOGARITHMS = NormalDist(log(MEDIAN_SECONDS), SPREAD)
 
 RUNS = [exp(logarithm) for logarithm in LOGARITHMS.samples(JOBS, seed=1)]
 """How long each job runs, in seconds; the same in every run."""
-BEFORE = [exp(logarithm) for logarithm in LOGARITHMS.quantiles(31)]
-"""How long 30 earlier jobs ran, in seconds, with the same distribution."""
+BEFORE = [exp(logarithm) for logarithm in Random(1).sample(LOGARITHMS.quantiles(31), 30)]
+"""How long 30 earlier jobs ran, in seconds, with the same distribution, in no order."""
 
 
 async def main() -> None:

@@ -24,7 +24,7 @@ from seedance_mcp.polling.durations import KNOWN_SIGMA, NEUTRAL_PRIOR, Durations
 from seedance_mcp.polling.schedule import JobTiming, Schedule
 from seedance_mcp.service._schedules import MOST_SAMPLES
 
-HISTORIES = 60
+HISTORIES = 40
 """Histories for each kind of job: a single history of a few jobs may be a lucky one."""
 JOBS = 150
 """Jobs that are waited for after each history."""

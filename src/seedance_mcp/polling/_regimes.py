@@ -13,11 +13,11 @@ from itertools import pairwise
 from math import exp, hypot, pi, sqrt
 from statistics import NormalDist, median
 
-SHIFT_CHANCE = 1 / 40
+SHIFT_CHANCE = 1 / 30
 """The probability that the median shifts before a job."""
 SHIFT_SIGMA = 0.5
 """The standard deviation of a shift: two of three change the median by a factor under 1.65."""
-OUTLIER_CHANCE, OUTLIER_SCALE = 0.01, 0.8
+OUTLIER_CHANCE, OUTLIER_SCALE = 0.005, 0.8
 """The probability of an outlier, and its mean absolute deviation from the median."""
 
 USUAL_SPREAD, SPREAD_SAMPLE = 0.25, 3

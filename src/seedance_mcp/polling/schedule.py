@@ -34,7 +34,7 @@ QUEUE_SECONDS = 6.0
 
 TARGET_LAG_SECONDS = 0.7
 """The mean delay to aim for between a job's end and the poll that sees it."""
-SECONDS_PER_POLL, EXTRA_POLLS = 4.05, 0.3
+SECONDS_PER_POLL, EXTRA_POLLS = 4.0, 0.2
 """The most polls a job may take: one for so many seconds of its life, and part of another.
 
 For jobs of every length this is just under half of what a poll every 2 seconds takes; see
