@@ -71,7 +71,7 @@ async def test_it_is_green_against_the_simulator_and_submits_nothing(tmp_path: P
         report = await examined(account(simulator, tmp_path))
     assert [finding.check for finding in report.findings] == CHECKS
     assert report.troubles == {}
-    assert report["settings"] == ("Each of the 4 variables that are set has an allowed value.")
+    assert report["settings"] == ("4 variables are set; what is not set has its default.")
     assert report["token"] == "The token is from RUNCOMFY_API_TOKEN."
     assert report["connection"] == f"{simulator.url} was reached."
     assert report["authentication"] == "RunComfy accepts the token."

@@ -90,11 +90,11 @@ class _Trace:
             return
         self.step = name.rpartition(".")[2]
         if self.step == "connect_tcp":
-            self.host = str(info["host"])
+            self.host = str(info.get("host", self.url.host))
             port = self.url.port or {"https": 443}.get(self.url.scheme, 80)
-            self.by_proxy |= (self.host, info["port"]) != (self.url.host, port)
+            self.by_proxy |= (self.host, info.get("port")) != (self.url.host, port)
         elif self.step == "start_tls":
-            self.host = str(info["server_hostname"])
+            self.host = str(info.get("server_hostname", self.url.host))
             self.through = self.host == self.url.host
 
 

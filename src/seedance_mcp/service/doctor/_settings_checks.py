@@ -27,8 +27,11 @@ def check_variables(environment: Mapping[str, str], reading: SettingsReading) ->
         for name in sorted(strange)[:10]
     ]
     given = sum(bool(environment.get(name, "").strip()) for name in ours - set(TOKEN_VARIABLES))
-    fine = ok(check, f"Each of the {given} variables that are set has an allowed value.")
-    return [*wrong, *unknown] or [fine]
+    number = (
+        f"{given} variables are" if given > 1 else "One variable is" if given else "No variable is"
+    )
+    fine = f"{number} set; what is not set has its default."
+    return [*wrong, *unknown] or [ok(check, fine)]
 
 
 def _suggestion(name: str) -> str:
