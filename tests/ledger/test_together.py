@@ -77,3 +77,20 @@ async def test_of_steps_written_together_one_that_fails_leaves_nothing_and_the_o
         told = await queued(store, partial(write, 1), fail, partial(write, 3))
         assert told == [1, error, 3]
         assert written(raw) == ["job-0", "job-99", "job-1", "job-3"]
+
+
+async def test_many_steps_let_another_process_in_between(tmp_path: Path) -> None:
+    done = list[int]()
+
+    async def call(store: SqliteStore, number: int) -> None:
+        done.append(await store.run(partial(write, number), writes=True))
+
+    async with opened(tmp_path) as store, opened(tmp_path) as other:
+        await begin(store, job(500))
+        await begin(other, job(501))
+        async with anyio.create_task_group() as tasks:
+            for number in range(200):
+                tasks.start_soon(call, store, number)
+            await anyio.lowlevel.checkpoint()
+            await begin(other, job(502))
+            assert len(done) < 200

@@ -19,6 +19,7 @@ in. The pauses are timers of the event loop: the thread itself never waits for a
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -35,6 +36,9 @@ Outcome = tuple[Any, BaseException | None]
 
 MOST_TOGETHER = 20
 """How many steps are one transaction: other processes wait until it ends."""
+
+LET_OTHERS_IN_SECONDS = 0.025
+"""The pause after so many, longer than that of a process that tries again to get the lock."""
 
 
 class LedgerLocked(LedgerError):
@@ -172,6 +176,8 @@ class StepThread:
             if locked or not self._carry_out_together(some):
                 for step in some:
                     self._carry_out_alone(step, locked, again=again)
+            if len(some) == MOST_TOGETHER and not locked:
+                time.sleep(LET_OTHERS_IN_SECONDS)
 
     def _carry_out_together(self, steps: Sequence[Step]) -> bool:
         """Return whether steps were carried out in one transaction, if that saves time."""
