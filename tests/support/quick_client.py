@@ -44,7 +44,7 @@ class QuickClient(Client):
         )
         if not result.is_error:
             compiled = _output_schemas()
-            if not compiled:
+            if name not in compiled:
                 for tool in (await self.session.list_tools()).tools:
                     compiled[tool.name] = Draft202012Validator(tool.output_schema or False)
             compiled[name].validate(result.structured_content)  # pyright: ignore[reportUnknownMemberType]
@@ -53,6 +53,8 @@ class QuickClient(Client):
 
 @cache
 def _output_schemas() -> dict[str, Draft202012Validator]:
-    """Return the schemas of the tools' answers, which no setting changes, once one client has read
-    them."""
+    """Return the schemas of the tools' answers as far as clients have read them.
+
+    No setting changes those of a name.
+    """
     return {}

@@ -23,6 +23,9 @@ from .reports import JobListing, JobReport, Order, WatchJob
 MOST_REFRESHED_JOBS = 20
 """How many open jobs are polled before jobs are listed."""
 
+SPENT_SECONDS = 0.5
+"""How long an answer waits for what was spent; it leaves that out if the ledger is locked."""
+
 
 class Service(Components):
     """The jobs of one owner."""
@@ -145,7 +148,7 @@ class Service(Components):
     async def _finish(self, report: JobReport, deadline: float) -> JobReport:
         """Complete a report, after waiting for an automatic download."""
         report = self._seen(report)
-        with suppress(LedgerError):
+        with suppress(LedgerError), anyio.move_on_after(SPENT_SECONDS):
             report = replace(report, spent=await self.spent())
         self.follower.follow(report.job, answered=report.stale_reason is None)
         return await self.downloads.wait_for_automatic(report, deadline=deadline)
