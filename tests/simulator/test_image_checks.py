@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from struct import pack
-from typing import Any
+from typing import Any, Literal
 from zlib import crc32
 
 import pytest
@@ -162,3 +162,25 @@ async def test_images_may_be_left_unfetched() -> None:
     async with open_caller(Behaviour(images="never")) as caller:
         request_id = await caller.job(first_frame_image_url="http://127.0.0.1:1/x.png")
         assert (await caller.result(request_id))["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("media", "size", "expected"),
+    [
+        ("fetched", 15 * 1024 * 1024 - 1, None),
+        ("fetched", 15 * 1024 * 1024, "File size must be less than 15 MB."),
+        ("fetched", None, "The audio could not be downloaded: HTTP 404."),
+        ("ignored", None, None),
+    ],
+)
+async def test_an_audio_file_is_fetched_only_where_that_is_asked_for(
+    tmp_path: Path, media: Literal["fetched", "ignored"], size: int | None, expected: str | None
+) -> None:
+    path = tmp_path / "song.mp3"
+    path.write_bytes(b"ID3" + bytes((size or 3) - 3))
+    async with open_caller(Behaviour(media=media)) as caller:
+        url = caller.simulator.publish(path) if size else f"{caller.simulator.url}/files/none"
+        arguments = {"prompt": "A lake", "audios": [url]}
+        submitted = await caller.http.post("/v1/models/bytedance/seedance-2.0/pro", json=arguments)
+        result = await caller.result(submitted.json()["request_id"])
+    assert result.get("error") == expected

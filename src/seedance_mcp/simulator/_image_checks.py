@@ -1,4 +1,4 @@
-"""Input images, fetched as RunComfy would fetch them and checked by the model's own rules.
+"""Input files, fetched as RunComfy would fetch them and checked by the model's own rules.
 
 It needs the `video` extra: so `_rendering.py` imports it only when there is work.
 """
@@ -24,8 +24,11 @@ class InvalidImage(Exception):
     """An image is unavailable, unreadable or breaks a rule."""
 
 
-async def load(file: FileArgument, *, data_uris: bool) -> bytes | None:
-    """Fetch an image and check it by its rules; a video or audio is not fetched.
+async def load(file: FileArgument, *, data_uris: bool, media: bool) -> bytes | None:
+    """Fetch an image and check it by its rules; a video or audio file only with `media`.
+
+    Returns:
+        The image; None for a video or audio file.
 
     Raises:
         InvalidImage: It is unavailable or unreadable, or breaks a rule, whose message is used.
@@ -36,21 +39,26 @@ async def load(file: FileArgument, *, data_uris: bool) -> bytes | None:
         return image
     if not file.value.startswith(("http://", "https://")):
         raise InvalidImage(f"The {file.kind} must be a public URL.")
+    if media:
+        size = len(await _fetch(file.value, kind=file.kind)) / MEGABYTE
+        for rule in file.rules:
+            if not rule.holds(size):
+                raise InvalidImage(rule.message)
     return None
 
 
-async def _fetch(url: str, *, data_uris: bool) -> bytes:
-    """Return an image from an http(s) URL, without credentials, or from a `data:` URI."""
+async def _fetch(url: str, *, kind: str = "image", data_uris: bool = False) -> bytes:
+    """Return a file from an http(s) URL, without credentials, or from a `data:` URI."""
     if url.startswith("data:") and data_uris:
         return _decode(url)
     if not url.startswith(("http://", "https://")):
         raise InvalidImage("The image must be a public URL.")
     try:
         async with _client(url) as client:
-            return await _download(client, url)
+            return await _download(client, url, kind)
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         name = type(error).__name__
-        raise InvalidImage(f"The image could not be downloaded: {name}.") from error
+        raise InvalidImage(f"The {kind} could not be downloaded: {name}.") from error
 
 
 async def _check(image: bytes, rules: Sequence[FileRule]) -> None:
@@ -79,17 +87,17 @@ def _client(url: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(timeout=FETCH_TIMEOUT_SECONDS, transport=direct)
 
 
-async def _download(client: httpx.AsyncClient, url: str) -> bytes:
-    image = bytearray()
+async def _download(client: httpx.AsyncClient, url: str, kind: str) -> bytes:
+    content = bytearray()
     # Inflating an answer could fill memory before it is counted.
     async with client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response:
         if not response.is_success:
-            raise InvalidImage(f"The image could not be downloaded: HTTP {response.status_code}.")
+            raise InvalidImage(f"The {kind} could not be downloaded: HTTP {response.status_code}.")
         async for chunk in response.aiter_raw():
-            image += chunk
-            if len(image) > MAX_FETCHED_BYTES:
+            content += chunk
+            if len(content) > MAX_FETCHED_BYTES:
                 break
-    return bytes(image)
+    return bytes(content)
 
 
 def _decode(uri: str) -> bytes:

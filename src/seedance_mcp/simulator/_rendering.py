@@ -63,7 +63,11 @@ class Renderer:
         errors: dict[str, str] = {}
         for file in model.files(arguments):
             try:
-                image = await _image_checks.load(file, data_uris=self.behaviour.data_uris)
+                image = await _image_checks.load(
+                    file,
+                    data_uris=self.behaviour.data_uris,
+                    media=self.behaviour.media == "fetched",
+                )
             except _image_checks.InvalidImage as error:
                 errors[file.path] = str(error)
             else:

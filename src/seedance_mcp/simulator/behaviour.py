@@ -37,6 +37,8 @@ class Behaviour:
         images: When input images are fetched and checked: when the run starts, so that a bad one
             fails the job; at submit, so that it is rejected; or never, and a bundled image is
             used. [unknown]
+        media: Whether videos and audio files are fetched, and measured, with the images; of those
+            that are ignored only the URL is looked at. [unknown]
         data_uris: Whether images may be `data:` URIs. [client, unproved]
         render: When clips are rendered: at the first GET of the output, or from the first poll of
             the running job, which then ends only when its clip is ready.
@@ -85,6 +87,7 @@ class Behaviour:
     price_form: Literal["number", "string", "negative", "null", "absent"] = "number"
 
     images: Literal["at_run", "at_submit", "never"] = "at_run"
+    media: Literal["ignored", "fetched"] = "ignored"
     data_uris: bool = True
     render: Literal["lazy", "eager"] = "lazy"
 
