@@ -108,6 +108,14 @@ async def test_a_portable_schema_says_an_enum_of_numbers_as_bounds_and_words() -
     assert len(compact.encode()) <= 8192
 
 
+async def test_a_portable_schema_has_no_formats() -> None:
+    model = "2.0-pro,2.5-720p"
+    plain = json.dumps(await listed(SEEDANCE_MODEL=model))
+    portable = json.dumps(await listed(SEEDANCE_MODEL=model, SEEDANCE_PORTABLE_SCHEMAS="true"))
+    assert '"format": "image_uris"' in plain
+    assert '"format"' not in portable
+
+
 async def test_with_a_portable_schema_values_are_checked_against_the_models_own() -> None:
     server = build_server(load_settings({"SEEDANCE_PORTABLE_SCHEMAS": "true"}))
     arguments = {"prompt": "A lake.", "first_frame_image_url": "https://a.example/b.png"}

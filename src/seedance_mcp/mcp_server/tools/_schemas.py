@@ -100,12 +100,18 @@ def hints(*, read_only: bool, destructive: bool, idempotent: bool) -> types.Tool
 
 
 def portable_schema(part: Any) -> Any:
-    """Return a schema with bounds and words for every enum of numbers; Gemini's are of strings."""
+    """Return a schema as Gemini takes it.
+
+    Its enums are of strings, so one of numbers becomes bounds and words. Of formats of strings it
+    takes only "enum" and "date-time".
+    """
     if isinstance(part, list):
         return [portable_schema(value) for value in cast("list[Any]", part)]
     if not isinstance(part, Mapping):
         return part
     shown = {key: portable_schema(value) for key, value in cast("JSONObject", part).items()}
+    if isinstance(shown.get("format"), str):  # an argument of that name would be an object
+        del shown["format"]
     given: Any = shown.get("enum")
     choices = cast("list[Any]", given) if isinstance(given, list) else []
     if choices and all(type(value) in {int, float} for value in choices):
