@@ -30,8 +30,9 @@ STRESSED = tests/cli/test_demo.py tests/end_to_end tests/test_http_heads.py \
 test: .venv/.synced ## run the test suite
 	$(RUN) pytest -q -n 3
 
-stress: .venv/.synced ## kill 228 real servers, let eight race 38 times, give up 380 calls
+stress: .venv/.synced ## kill 228 real servers, let eight race 38 times, try 500 examples
 	$(RUN) pytest -q -n 3 -m 'stress or not stress' --rounds 19 $(STRESSED)
+	$(RUN) pytest -q -n 3 -m hypothesis --rounds 2
 
 # Its name has a space, quotes, an emoji, two CJK characters and bytes that are not UTF-8, which
 # pytest-xdist cannot send to its workers.

@@ -36,9 +36,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--rounds",
         type=int,
-        default=2,
+        default=1,
         metavar="ROUNDS",
-        help="how many times servers race, are killed at each point, and are given up 20 calls",
+        help="how many times servers race, are killed at each point, and are given up 20 calls;"
+        " with more than one, properties get 500 examples",
     )
 
 
@@ -66,9 +67,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let an example of Hypothesis take as long as a busy machine needs."""
-    settings.register_profile("any machine", deadline=None)
+    examples = 500 if config.getoption("rounds") > 1 else 50
+    settings.register_profile("any machine", deadline=None, max_examples=examples)
     settings.load_profile("any machine")
     # A worker holds so much that looking for cycles would take a tenth of its time.
     gc.set_threshold(50_000, 20, 50)

@@ -212,7 +212,7 @@ async def test_jobs_whose_end_was_seen_late_do_not_change_the_schedule(looked: s
 
 
 async def test_polling_recovers_for_all_after_many_429s(rounds: int) -> None:
-    jobs = min(5 * rounds, 30)
+    jobs = min(10 * rounds, 30)
     async with open_client(Behaviour(workers=jobs, run_seconds=40)) as client:
         made = [await client.generate(wait_seconds=0, force_new=True) for _ in range(jobs)]
         client.simulator.faults.append(Fault.answer("status", 429, times=40))

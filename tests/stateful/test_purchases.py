@@ -259,7 +259,7 @@ def test_no_job_is_lost_or_paid_twice_or_changes_its_end_whatever_happens(
     run_state_machine_as_test(
         Purchases,
         settings=settings(
-            max_examples=examples or 4 * rounds,
+            max_examples=examples or max(8, 4 * rounds),
             # The same every time, as a check of a change must be; `make search` looks elsewhere.
             derandomize=not examples,
             stateful_step_count=25,
