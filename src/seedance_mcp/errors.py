@@ -3,7 +3,8 @@
     SeedanceError
     ├── InputError               the caller: an argument is missing, misspelt or not allowed
     ├── ConfigurationError       the user: a setting is missing or wrong
-    │   └── TokenMissing         no RunComfy token is set
+    │   ├── TokenMissing         no RunComfy token is set
+    │   └── ModelGone            the model has left RunComfy's catalogue; another one must be set
     ├── ServerStopping           the server shuts down, and has done nothing for this call
     ├── SpendingLimitReached     the guard against runaway agents: too many jobs within an hour
     │   ├── CostLimitReached     too much money within a day
@@ -14,6 +15,7 @@
     │   │   ├── TokenRejected    the token is wrong, expired or revoked
     │   │   ├── BalanceEmpty     the account cannot pay
     │   │   ├── RequestRejected  a bad input or a wrong model
+    │   │   │   └── ModelUnknown the catalogue does not have the model
     │   │   ├── JobNotFound      the job is unknown, expired or belongs to another account
     │   │   └── RateLimited      too many requests
     │   └── RunComfyUnavailable  no usable answer
@@ -75,6 +77,10 @@ class TokenMissing(ConfigurationError):
         )
 
 
+class ModelGone(ConfigurationError):
+    """RunComfy's catalogue no longer has a configured model; the message names another one."""
+
+
 class ServerStopping(SeedanceError):
     """The server shuts down, and has done nothing for this call."""
 
@@ -125,6 +131,10 @@ class BalanceEmpty(Rejection):
 
 class RequestRejected(Rejection):
     """RunComfy rejected the inputs or the model (400, 400001, 413, 422, 404 for a model)."""
+
+
+class ModelUnknown(RequestRejected):
+    """RunComfy itself says that its catalogue does not have a model (400001, 404001)."""
 
 
 class JobNotFound(Rejection):

@@ -8,6 +8,7 @@ from seedance_mcp.errors import (
     BalanceEmpty,
     InputError,
     JobNotFound,
+    ModelUnknown,
     RateLimited,
     RequestRejected,
     RunComfyError,
@@ -249,12 +250,47 @@ async def test_the_catalogue_says_what_a_model_costs_and_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "body"),
-    [(404, {"detail": "No"}), (400, {"error_code": 400001}), (200, {"error_code": 400001})],
+    ("code", "body", "error"),
+    [
+        *((code, {"error_code": 400001}, ModelUnknown) for code in (200, 400, 404)),
+        (404, {"error_code": "404001", "error_message": "No such model"}, ModelUnknown),
+        (404, {"detail": "No"}, RequestRejected),
+        (404, None, RequestRejected),
+        (503, {"error_code": 404001}, JobNotFound),
+    ],
 )
-async def test_a_model_that_is_not_in_the_catalogue_is_rejected(code: int, body: Any) -> None:
+async def test_only_runcomfy_itself_can_say_that_the_catalogue_does_not_have_a_model(
+    code: int, body: Any, error: type[Exception]
+) -> None:
     seen, _ = await called(lambda client: client.model("a/b"), answer(code, body))
-    assert seen[0] is RequestRejected
+    assert seen[0] is error
+
+
+def page(*ids: str, total: Any = 5) -> httpx.Response:
+    """Return a page of the catalogue, with some entries that have no id."""
+    models = [{"model_id": name, "display_name": name} for name in ids]
+    return answer(200, {"models": [*models, None, {"model_id": 7}], "total": total})
+
+
+@pytest.mark.parametrize("total", [5, "5", None])
+async def test_the_catalogue_is_searched_page_by_page(total: Any) -> None:
+    steps = [page("a/b", "a/c", total=total), page("a/d", total=total)]
+    # Without a total, it ends when a page has nothing new.
+    network = ScriptedNetwork(*steps, *([] if total == 5 else [page("a/d", total=total)]))
+    async with open_runcomfy_http(network) as http:
+        found = await RunComfyClient(http).search_models("sea & land")
+    assert [entry["model_id"] for entry in found] == ["a/b", "a/c", "a/d"]
+    queries = [dict(request.url.params) for request in network.requests[:2]]
+    assert queries == [
+        {"limit": "100", "offset": "0", "search": "sea & land"},
+        {"limit": "100", "offset": "4", "search": "sea & land"},
+    ]
+
+
+async def test_a_catalogue_without_a_list_is_unreadable() -> None:
+    for body in ([], {"models": {}}, {}):
+        seen, _ = await called(lambda client: client.search_models(), answer(200, body))
+        assert seen[0] is UnreadableAnswer
 
 
 @pytest.mark.parametrize("request_id", ["../../v2/deployments", "", "a/b", "a?b", "a\n", "x" * 129])

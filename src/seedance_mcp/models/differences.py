@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, cast
 from seedance_mcp.errors import UnreadableAnswer
 from seedance_mcp.text import quoted
 
-from ._published import bounded, read_schema
 from .model import Model, published_rules, read_rule
+from .published import bounded, read_schema
 
 _LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems")
 _UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")

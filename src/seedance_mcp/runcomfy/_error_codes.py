@@ -27,6 +27,9 @@ from seedance_mcp.text import one_line, quoted
 NOT_READY = 400005
 """The error code by which one mock says that a result is not ready yet (client)."""
 
+UNKNOWN_MODEL = {400001, 404001}
+"""The error codes by which RunComfy says that it does not know what a request is about (docs)."""
+
 _KINDS: dict[int, type[Rejection]] = {
     **dict.fromkeys((400, 413, 422), RequestRejected),
     **dict.fromkeys((401, 403, 400004), TokenRejected),

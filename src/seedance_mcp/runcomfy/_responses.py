@@ -154,6 +154,15 @@ def read_cancel(body: Mapping[str, Any]) -> bool:
     return bool(words & {"cancelled", "canceled"})
 
 
+def read_catalogue_page(body: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], int]:
+    """Return the entries of a page of the catalogue, and how many there are in all."""
+    models, total = body.get("models"), body.get("total")
+    if not isinstance(models, list):
+        raise UnreadableAnswer("RunComfy's answer has no list of models.")
+    entries = [fields(entry) for entry in cast("list[Any]", models)]
+    return entries, total if type(total) is int else _MAX_QUEUE_POSITION
+
+
 def read_outputs(output: Any) -> tuple[Outputs, bool]:
     """Return the distinct URLs in an output, and whether a video is certainly among them.
 

@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
 from seedance_mcp.errors import (
+    ModelUnknown,
     OutcomeUnknown,
     RunComfyUnavailable,
     SeedanceError,
@@ -20,10 +21,11 @@ from seedance_mcp.errors import (
 )
 from seedance_mcp.jobs.status import Observation, Running
 
-from ._error_codes import NOT_READY, error_code, fields
+from ._error_codes import NOT_READY, UNKNOWN_MODEL, error_code, fields
 from ._responses import (
     check_request_id,
     read_cancel,
+    read_catalogue_page,
     read_object,
     read_result,
     read_status,
@@ -35,6 +37,9 @@ T = TypeVar("T")
 
 NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout)
 CONNECTION_ERRORS = (httpx.NetworkError, httpx.ProtocolError, httpx.ConnectTimeout)
+
+CATALOGUE_PAGE_SIZE, MAX_CATALOGUE_PAGES = 100, 20
+"""How many models are asked for at once, and how many times; there are some hundred (client)."""
 
 
 @dataclass(eq=False, repr=False)
@@ -107,9 +112,35 @@ class RunComfyClient:
         """Read a model's entry in the catalogue: price, schema, description (client).
 
         Raises:
-            RunComfyError: The model is unknown, or RunComfy sent no usable answer.
+            ModelUnknown: RunComfy itself says that it does not know it; a gateway may say 404 too.
+            RunComfyError: Any other error, after retries if they may help.
         """
-        return await _ask(self._http.get(_model_path(model_id), about="model"), _read)
+        return await _ask(self._http.get(_model_path(model_id), about="model"), _read_entry)
+
+    async def search_models(self, text: str = "") -> list[Mapping[str, Any]]:
+        """Read the entries of the catalogue that match a text, without their schemas (client).
+
+        Without a text, read all of them; at most `MAX_CATALOGUE_PAGES` pages are read.
+
+        Raises:
+            RunComfyError: RunComfy sent no usable answer.
+        """
+        found: dict[str, Mapping[str, Any]] = {}
+        read = 0
+        for _ in range(MAX_CATALOGUE_PAGES):
+            wanted = {"limit": CATALOGUE_PAGE_SIZE, "offset": read} | (
+                {"search": text} if text else {}
+            )
+            get = self._http.get(f"/v1/models?{urlencode(wanted)}", about="model")
+            entries, total = await _ask(get, lambda answer: read_catalogue_page(_read(answer)))
+            known = len(found)
+            named = (entry for entry in entries if isinstance(entry.get("model_id"), str))
+            found |= {entry["model_id"]: entry for entry in named}
+            read += len(entries)
+            # A service that ignores the offset sends the same page again.
+            if len(found) == known or read >= total:
+                break
+        return list(found.values())
 
 
 async def _ask(request: Awaitable[HttpAnswer], read: Callable[[HttpAnswer], T]) -> T:
@@ -160,6 +191,14 @@ def _read(answer: HttpAnswer, request_id: str | None = None) -> Mapping[str, Any
     if answer.error is not None:
         raise answer.error
     return read_object(answer.body)
+
+
+def _read_entry(answer: HttpAnswer) -> Mapping[str, Any]:
+    """Return a model's entry in the catalogue."""
+    said_by_runcomfy = error_code(answer.body) in UNKNOWN_MODEL
+    if answer.error is not None and said_by_runcomfy and (answer.status_code or 0) < 500:
+        raise ModelUnknown("RunComfy's catalogue does not have this model.")
+    return _read(answer)
 
 
 def _model_path(model_id: str) -> str:

@@ -7,9 +7,9 @@ from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.ledger.store import Store
 from seedance_mcp.spending.limits import SpendingLimits
 
+from ._catalogue import Catalogue
 from ._downloads import BackgroundDownloads
 from ._following import JobFollower
-from ._price_list import PriceList
 from ._remote import RemoteJobs
 from ._schedules import Schedules
 from ._submissions import Submissions
@@ -22,7 +22,7 @@ class Components:
     """The parts of a service."""
 
     preflight: Preflight
-    prices: PriceList
+    catalogue: Catalogue
     limits: SpendingLimits
     store: Store
     tracker: JobTracker

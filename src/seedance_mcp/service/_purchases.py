@@ -4,7 +4,7 @@
     2. a repeated call   gets the job of the earlier call, and nothing is bought, even if its local
                          images are gone by now
     3. preflight         refuses files that the model will not take
-    4. the price         is estimated for the limits; unknown, a daily limit refuses the job
+    4. the catalogue     refuses a model that is gone, and has the price that limits need
     5. the ledger        refuses a job over a limit, or finds the job of a call that was repeated
                          meanwhile; else the job is on disk from here on
     6. the paid request  is sent once, in a task that outlives the call
@@ -50,22 +50,24 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
     hosts_by = _preflight_deadline(min(deadline, order.answer_by))
     since = order.reuse_since
     if since and (owed := await _find_owed(service, model, new, since, checked_by)):
-        service.prices.record_estimate(owed)
+        service.catalogue.record_estimate(owed)
         return JobReport(job=owed, reused=True)
     now = anyio.current_time()
+    await service.catalogue.refuse_if_gone(model, hosts_by)
     checked = await service.preflight.check(
         model, arguments, timeout=checked_by - now, host_timeout=hosts_by - now
     )
-    limits = await service.prices.limits(service.limits, min(deadline, order.answer_by))
+    warnings = await service.catalogue.check(model, since=now, deadline=hosts_by)
+    limits = await service.catalogue.limits(service.limits, model, min(deadline, order.answer_by))
     new = replace(new, arguments=checked.arguments, files=checked.files)
-    job = new = service.prices.with_estimate(replace(new, created_at=service.clock.now()))
+    job = new = service.catalogue.with_estimate(replace(new, created_at=service.clock.now()))
     # A cancelled call must not come between the ledger and the paid request.
     with anyio.CancelScope(shield=True):
         job = await service.store.begin(new, reuse_since=since, limits=limits)
         if job.id == new.id:
             service.submissions.submit(job)
-    service.prices.record_estimate(job)
-    return JobReport(job=job, reused=job.id != new.id, warnings=checked.warnings)
+    service.catalogue.record_estimate(job)
+    return JobReport(job=job, reused=job.id != new.id, warnings=checked.warnings + warnings)
 
 
 async def _find_owed(

@@ -24,11 +24,12 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import SpendingLimits
 from seedance_mcp.text import quoted
 
+from ._catalogue import Catalogue
 from ._downloads import BackgroundDownloads
 from ._following import JobFollower
-from ._price_list import PriceList
 from ._remote import RemoteJobs
 from ._schedules import Schedules
+from ._sightings import Sightings
 from ._submissions import Submissions
 from ._tracking import JobTracker, announcer
 from ._waiting import Waiter
@@ -80,7 +81,12 @@ async def open_service(options: ServiceOptions) -> AsyncGenerator[Service, None]
             async with anyio.create_task_group() as tasks:
                 service = _service(options, RunComfyClient(http), store, tasks)
                 service.follower.start()
-                yield service
+                if token is not None:
+                    service.catalogue.start()
+                try:
+                    yield service
+                finally:
+                    service.catalogue.shut_down()
 
 
 def _service(
@@ -98,7 +104,7 @@ def _service(
     follows = options.follow_jobs and settings.auto_download and settings.token is not None
     return Service(
         preflight=_preflight(options),
-        prices=PriceList(client, options.models[0], store, tasks),
+        catalogue=_catalogue(options, client, store, tasks),
         limits=_limits(settings),
         store=store,
         tracker=tracker,
@@ -112,6 +118,14 @@ def _service(
         ),
         clock=clock,
     )
+
+
+def _catalogue(
+    options: ServiceOptions, client: RunComfyClient, store: Store, tasks: TaskGroup
+) -> Catalogue:
+    settings = options.settings
+    sightings = Sightings(settings.state_dir / "catalogue.json", settings.base_url)
+    return Catalogue(client, options.models, options.known, store, sightings, tasks, options.clock)
 
 
 def _limits(settings: Settings) -> SpendingLimits:

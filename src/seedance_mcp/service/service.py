@@ -143,7 +143,7 @@ class Service(Components):
         self.downloads.shut_down()
         self.submissions.shut_down(grace_seconds)
         self.waiter.shut_down()
-        self.prices.shut_down()
+        self.catalogue.shut_down()
 
     async def _finish(self, report: JobReport, deadline: float) -> JobReport:
         """Complete a report, after waiting for an automatic download."""
@@ -157,4 +157,4 @@ class Service(Components):
         """Complete a report with an estimate, and start an automatic download."""
         self.downloads.start_automatic(report.job)
         failure = self.remote.cancel_failure(report.job)
-        return replace(report, job=self.prices.with_estimate(report.job), cancel_failure=failure)
+        return replace(report, job=self.catalogue.with_estimate(report.job), cancel_failure=failure)

@@ -1,0 +1,47 @@
+"""Small JSON files in the state folder, each written whole or not at all."""
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+MAX_FILE_BYTES = 2 * 1024 * 1024
+
+
+def read_json(path: Path) -> Any:
+    """Return the JSON of a file.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no JSON, or longer than `MAX_FILE_BYTES`.
+    """
+    with path.open("rb") as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError("it is too long")
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file in a folder that is made if need be; a crash leaves the old one or the new one.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{token_hex(4)}")
+    try:
+        with part.open("x", encoding="utf-8") as file:
+            json.dump(value, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
