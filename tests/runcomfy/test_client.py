@@ -288,7 +288,8 @@ async def test_the_catalogue_is_searched_page_by_page(total: Any) -> None:
 
 
 async def test_a_catalogue_without_a_list_is_unreadable() -> None:
-    for body in ([], {"models": {}}, {}):
+    bodies: list[Any] = [[], {"models": {}}, {}]
+    for body in bodies:
         seen, _ = await called(lambda client: client.search_models(), answer(200, body))
         assert seen[0] is UnreadableAnswer
 

@@ -135,7 +135,7 @@ class Service(Components):
             LedgerError: The ledger cannot be read.
         """
         jobs = await self.store.costs_of_last_day(self.clock.now())
-        return total_cost((self.prices.with_estimate(job), count) for job, count in jobs)
+        return total_cost((self.catalogue.with_estimate(job), count) for job, count in jobs)
 
     def shut_down(self, grace_seconds: float) -> None:
         """Let every waiting call answer now, and paid requests finish within some seconds."""

@@ -111,21 +111,24 @@ class Api:
         return JSONResponse(answer, HTTPStatus.ACCEPTED)
 
     async def _model(self, request: Request) -> Response:
-        model = self.service.model(request.path_params["model_id"])
-        return JSONResponse(catalogue_entry(model, self.behaviour))
+        model_id = request.path_params["model_id"]
+        for entry in self.behaviour.other_entries:
+            if entry["model_id"] == model_id:
+                return JSONResponse(entry)
+        return JSONResponse(catalogue_entry(self.service.model(model_id), self.behaviour))
 
     async def _models(self, request: Request) -> Response:
         query = request.query_params
         limit, offset = _number(query.get("limit"), 20), _number(query.get("offset"), 0)
-        found = [
-            catalogue_entry(model, self.behaviour)
-            for model_id, model in self.service.models.items()
-            if query.get("search", "").lower() in model_id.lower()
-        ]
+        offered = self.service.offered().values()
+        entries = [*(catalogue_entry(model, self.behaviour) for model in offered)]
+        entries += map(dict[str, Any], self.behaviour.other_entries)
+        text = query.get("search", "").lower()
+        found = [entry for entry in entries if text in entry["model_id"].lower()]
         page: list[dict[str, Any]] = found[offset : offset + limit]
         if query.get("include_schema") != "true":
             for entry in page:
-                del entry["input_schema"]
+                entry.pop("input_schema", None)
         answer = {"models": page, "total": len(found), "limit": limit, "offset": offset}
         return JSONResponse(answer)
 

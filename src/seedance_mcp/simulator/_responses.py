@@ -1,5 +1,6 @@
 """The JSON of every answer, in the form that the switches select. Pure."""
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -124,10 +125,11 @@ def catalogue_entry(model: Model, behaviour: Behaviour) -> JSONObject:
         "base_price_usd": _price(behaviour),
         "price_unit": behaviour.price_unit,
         "pricing_note": "SIMULATED: this price is made up, and no money is charged.",
-        "input_schema": dict(model.input_schema),
+        "input_schema": deepcopy(dict(model.input_schema)),
     }
     if behaviour.price_form == "absent":
         del entry["base_price_usd"]
+    behaviour.edit_entry(entry)
     return entry
 
 
@@ -186,7 +188,7 @@ def _status_and_code(reason: Reason, behaviour: Behaviour) -> tuple[int, int | N
         case Reason.BALANCE:
             return behaviour.balance_error, reason.value
         case Reason.MODEL:
-            return behaviour.model_error, reason.value
+            return behaviour.model_error, behaviour.model_error_code
         case Reason.REQUEST:
             numbers = {400: 400001, 403: 403001, 404: reason.value}
             return behaviour.request_error, numbers[behaviour.request_error]

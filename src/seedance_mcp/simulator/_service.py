@@ -45,10 +45,17 @@ class SimulatedAccount:
         return self.behaviour.balance_usd - sum(job.price_usd for job in ran)
 
     def model(self, model_id: str) -> Model:
-        """Return a model by its id."""
-        if model_id not in self.models:
+        """Return a model by its id, the new one if it was renamed."""
+        offered = self.offered()
+        if model_id not in offered:
             raise ApiError(Reason.MODEL, f"No such model: {model_id}")
-        return self.models[model_id]
+        return offered[model_id]
+
+    def offered(self) -> dict[str, Model]:
+        """Return the models that the catalogue has, by their ids now."""
+        renamed = self.behaviour.renamed_models
+        named = ((renamed.get(old, old), model) for old, model in self.models.items())
+        return {name: replace(model, model_id=name) for name, model in named if name}
 
     def job(self, request_id: str) -> Job:
         """Return a job that the simulator still knows."""

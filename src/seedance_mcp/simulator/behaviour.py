@@ -7,7 +7,7 @@ run), unknown (nothing found, so every plausible form is offered).
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Word = Literal["in_queue", "in_progress", "completed", "failed", "cancelled"]
 """A job's state as RunComfy documents it; switches below change its spelling."""
@@ -33,6 +33,10 @@ class Behaviour:
         price_usd: The made-up price of a `price_unit`; read when a job is accepted. [unknown]
         price_unit: The catalogue's unit: "second", "output", another word, None. [client, unknown]
         price_form: The form of the price in the catalogue. [client number, unknown]
+        renamed_models: By id, the new ids of models, "" for one that is gone. [seen]
+        edit_entry: Changes an entry of the catalogue before it is sent; jobs are checked by the
+            schema as it was. [unknown]
+        other_entries: Entries of models in the catalogue that make no clips here. [client]
 
         images: When input images are fetched and checked: when the run starts, so that a bad one
             fails the job; at submit, so that it is rejected; or never, and a bundled image is
@@ -69,6 +73,7 @@ class Behaviour:
         token_error: The HTTP status for a bad token. [client]
         balance_error: The HTTP status for an empty balance. [client]
         model_error: The HTTP status for an unknown model. [seen 404, docs 400001]
+        model_error_code: The error code for it. [docs]
         input_error: The HTTP status for invalid inputs. [unknown]
         request_error: The HTTP status for an unknown or forgotten request: 404 with 404001, 400
             with 400001, 403 with 403001. [docs]
@@ -85,6 +90,9 @@ class Behaviour:
     price_usd: float = 0.04
     price_unit: str | None = "second"
     price_form: Literal["number", "string", "negative", "null", "absent"] = "number"
+    renamed_models: Mapping[str, str] = field(default_factory=dict[str, str])
+    edit_entry: Callable[[dict[str, Any]], object] = id
+    other_entries: Sequence[Mapping[str, Any]] = ()
 
     images: Literal["at_run", "at_submit", "never"] = "at_run"
     media: Literal["ignored", "fetched"] = "ignored"
@@ -117,6 +125,7 @@ class Behaviour:
     token_error: Literal[400, 401, 403] = 400
     balance_error: Literal[400, 402] = 400
     model_error: Literal[400, 404] = 404
+    model_error_code: Literal[400001, 404001] = 400001
     input_error: Literal[400, 422] = 422
     request_error: Literal[400, 403, 404] = 404
     rate_limit: Literal["off", "bare", "seconds", "date"] = "off"
