@@ -30,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 from ._doctor import doctor as run
             case "jobs":
                 from ._jobs import jobs as run
+            case "models":
+                from ._models import models as run
             case "simulate":
                 from ._simulate import simulate as run
             case _:
@@ -53,6 +55,7 @@ def _parser() -> ArgumentParser:
     _add_demo(commands.add_parser("demo", help="make a simulated clip; needs no account"))
     _add_doctor(commands.add_parser("doctor", help="say what keeps a clip from being made"))
     _add_jobs(commands.add_parser("jobs", help="list what was bought, what it cost, where it is"))
+    _add_models(commands.add_parser("models", help="list, search and add models"))
     _add_simulate(commands.add_parser("simulate", help="run the simulator of RunComfy on its own"))
     return parser
 
@@ -85,6 +88,18 @@ def _add_jobs(jobs: ArgumentParser) -> None:
         action.add_argument("id", metavar="ID", help="a request_id, or its beginning")
         if name == "show":
             action.add_argument("--json", action="store_true", default=SUPPRESS)
+
+
+def _add_models(models: ArgumentParser) -> None:
+    models.add_argument("--live", action="store_true", help="ask RunComfy for prices and the rest")
+    models.add_argument("--search", metavar="TEXT", help="search all that RunComfy has")
+    models.add_argument("--json", action="store_true", help="print it for a program")
+    actions = models.add_subparsers(title="actions", dest="action", metavar="ACTION")
+    add = actions.add_parser("add", help="fetch a model's schema from RunComfy and keep it")
+    add.add_argument("id", metavar="MODEL_ID", help="its id in RunComfy's catalogue")
+    actions.add_parser("refresh", help="fetch the added ones again and show what changed")
+    remove = actions.add_parser("remove", help="forget an added model")
+    remove.add_argument("id", metavar="MODEL_ID", help="its id or short name")
 
 
 def _add_simulate(simulate: ArgumentParser) -> None:

@@ -1,5 +1,6 @@
 """Puts the MCP server together from the settings."""
 
+import logging
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from seedance_mcp.runcomfy.connections import Transport
     from seedance_mcp.service.service import Service
 
+logger = logging.getLogger(__name__)
+
 
 def build_server(
     settings: Settings,
@@ -42,13 +45,13 @@ def build_server(
     """Return the server; nothing is opened before it runs.
 
     By default requests go over the network, time is this machine's, and the models are the bundled
-    ones. `local_files` is what holds if the settings do not say so: over stdio the caller is this
-    machine's user, over HTTP it may be anyone.
+    and the added ones. `local_files` is what holds if the settings do not say so: over stdio the
+    caller is this machine's user, over HTTP it may be anyone.
 
     Raises:
         ConfigurationError: A configured model is unknown.
     """
-    clock, known = clock or Clock(), models or load_models()
+    clock, known = clock or Clock(), models or _known_models(settings)
     chosen = choose_models(settings.model, known)
     local = local_files if settings.local_files is None else settings.local_files
     open_service = partial(
@@ -73,6 +76,19 @@ def build_server(
     tasks = job_tasks(buying, clock, kept=timedelta(days=settings.history_days))
     prompts = Prompts({name: model for name, (_, model) in buying.items()})
     return SeedanceServer(tools, tasks, Resources(chosen), prompts, open_service)
+
+
+def _known_models(settings: Settings) -> dict[str, Model]:
+    """Return the bundled models and those that the user has added."""
+    if not (settings.state_dir / "models").is_dir():
+        return load_models()
+    # Few have any, and reading them takes imports that a start does not need.
+    from seedance_mcp.service.added_models import load_known_models
+
+    known, problems = load_known_models(settings.state_dir)
+    for problem in problems:
+        logger.warning("The file of an added model, %s", problem)
+    return known
 
 
 @asynccontextmanager

@@ -4,7 +4,6 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
@@ -34,7 +33,7 @@ def write_json(path: Path, value: Any) -> None:
         OSError: It cannot be written.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{token_hex(4)}")
+    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         with part.open("x", encoding="utf-8") as file:
             json.dump(value, file, indent=2)

@@ -8,9 +8,10 @@ from seedance_mcp.errors import ConfigurationError, JobNotFound, RequestRejected
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.choice import choose_models
 from seedance_mcp.models.differences import differences
-from seedance_mcp.models.model import Model, load_models
+from seedance_mcp.models.model import Model
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.http import RunComfyHttp
+from seedance_mcp.service.added_models import load_known_models
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.pricing import Price, format_usd, read_price, to_microdollars
 
@@ -20,7 +21,8 @@ from .finding import Finding, fault, ok, warning
 def configured_models(settings: Settings) -> tuple[list[Model], list[Finding]]:
     """Return the models that the settings name, and what is wrong with the names."""
     try:
-        return choose_models(settings.model, load_models()), []
+        known, _ = load_known_models(settings.state_dir)
+        return choose_models(settings.model, known), []
     except ConfigurationError as error:
         remedy = "Set SEEDANCE_MODEL to names out of this list, or remove it."
         return [], [fault("model", error.message, remedy)]
