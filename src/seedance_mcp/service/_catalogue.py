@@ -21,8 +21,8 @@ from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.spending.limits import SpendingLimits
 
 from ._catalogue_entry import CatalogueEntry
+from ._gone_models import describe_gone, find_nearest
 from ._sightings import Sightings
-from .gone_models import describe_gone, find_nearest
 
 logger = logging.getLogger(__name__)
 

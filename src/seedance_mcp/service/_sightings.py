@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from anyio import to_thread
 
-from .json_files import read_json, write_json
+from ._json_files import read_json, write_json
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from seedance_mcp.models.published import MODEL_ID, read_entry
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.text import one_line, quoted
 
-from .gone_models import find_nearest
-from .json_files import read_json, write_json
+from ._gone_models import find_nearest
+from ._json_files import read_json, write_json
 
 FOLDER = "models"
 """Where in the state folder the files are."""
