@@ -136,7 +136,8 @@ async def test_racing_calls_with_the_same_local_image_in_two_servers_buy_one_cli
             await anyio.sleep(1)
             tasks.start_soon(call, other)
         (bought,) = simulator.accepted
-        assert [(answer["request_id"], answer["reused"]) for answer in answers] == [
+        # Both answer at the same moment.
+        assert sorted((answer["request_id"], answer["reused"]) for answer in answers) == [
             (bought.request_id, False),
             (bought.request_id, True),
         ]

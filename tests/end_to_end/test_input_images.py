@@ -123,7 +123,7 @@ async def test_a_local_file_is_rejected_if_local_files_are_off(tmp_path: Path) -
                 assert result.is_error
                 why = f"first_frame_image_url {NOT_AN_IMAGE_URL}{LOCAL_FILES_OFF}"
                 assert text(result) == f"{why} Nothing was charged."
-            assert simulator.requests == []
+            assert {seen.route for seen in simulator.requests} <= {"catalogue"}
 
 
 async def test_a_file_that_is_not_an_image_never_leaves_this_machine(
@@ -142,7 +142,7 @@ async def test_a_file_that_is_not_an_image_never_leaves_this_machine(
         assert result["isError"] is True
         assert result["content"][0]["text"].startswith("first_frame_image_url")
         assert result["content"][0]["text"].endswith(" Nothing was charged.")
-        assert simulator.requests == []
+        assert {seen.route for seen in simulator.requests} <= {"catalogue"}
 
 
 def imported(log: Path) -> set[str]:

@@ -68,7 +68,7 @@ async def test_a_wrong_argument_is_rejected_by_name_and_costs_nothing(
         result = await client.generate(**wrong)
         assert result.is_error
         assert text(result) == f"{line} Nothing was charged."
-        assert client.simulator.requests == []
+        assert client.paths() == []
 
 
 @pytest.mark.parametrize("missing", ["prompt", "first_frame_image_url"])
@@ -77,7 +77,7 @@ async def test_a_missing_argument_is_rejected_by_name(missing: str) -> None:
     async with open_client() as client:
         result = await client.call("generate_video", **arguments)
         assert text(result).startswith(f"{missing} is required: ")
-        assert (result.is_error, client.simulator.requests) == (True, [])
+        assert (result.is_error, client.paths()) == (True, [])
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ async def test_an_id_of_the_wrong_shape_never_reaches_runcomfy(request_id: str) 
             assert result.is_error
             assert text(result).startswith("request_id must ")
             assert len(text(result)) < 200
-        assert client.simulator.requests == []
+        assert client.paths() == []
 
 
 async def test_a_stringified_number_is_taken_as_the_number() -> None:
@@ -130,4 +130,4 @@ async def test_without_a_token_every_tool_says_how_to_set_one(
         result = await client.call(tool, **arguments)
         assert result.is_error
         assert text(result) == NO_TOKEN
-        assert client.simulator.requests == []
+        assert client.paths() == []

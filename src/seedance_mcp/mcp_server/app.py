@@ -99,6 +99,8 @@ async def _open_service(**options: Any) -> AsyncGenerator["Service", None]:
     from seedance_mcp.service.factory import ServiceOptions, open_service
 
     async with open_service(ServiceOptions(**options)) as service:
+        if options["settings"].token is not None:
+            service.catalogue.start()
         yield service
 
 

@@ -81,8 +81,6 @@ async def open_service(options: ServiceOptions) -> AsyncGenerator[Service, None]
             async with anyio.create_task_group() as tasks:
                 service = _service(options, RunComfyClient(http), store, tasks)
                 service.follower.start()
-                if token is not None:
-                    service.catalogue.start()
                 try:
                     yield service
                 finally:

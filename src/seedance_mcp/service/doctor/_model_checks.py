@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from seedance_mcp.errors import ConfigurationError, JobNotFound, RequestRejected, SeedanceError
+from seedance_mcp.errors import ConfigurationError, ModelUnknown, SeedanceError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.choice import choose_models
 from seedance_mcp.models.differences import differences
@@ -33,7 +33,7 @@ async def check_model(http: RunComfyHttp, model: Model, settings: Settings) -> l
     named = model.short_name
     try:
         entry = await RunComfyClient(http).model(model.model_id)
-    except (RequestRejected, JobNotFound):
+    except ModelUnknown:
         message = f"{named}: RunComfy's catalogue does not know {model.model_id}."
         return [fault("model", message, "Set SEEDANCE_MODEL to a model that it still offers.")]
     except SeedanceError as error:
