@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from subprocess import PIPE
 from tempfile import TemporaryDirectory
 from typing import Any
 from unicodedata import category, east_asian_width
@@ -414,6 +415,34 @@ async def test_a_wrong_id_ends_in_one_line(servers: Servers, tmp_path: Path) -> 
         )
         assert (run.returncode, run.stdout) == (1, b"")
         assert run.stderr.decode() == f"seedance-mcp: {line}\n"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("limit", ["0", "1.5", "1000001", 30 * "9"])
+async def test_a_limit_out_of_range_ends_in_one_line(
+    servers: Servers, limit: str, tmp_path: Path
+) -> None:
+    run = await servers.command(["jobs", "--limit", limit], variables(tmp_path))
+    assert (run.returncode, run.stdout) == (2, b"")
+    last = run.stderr.decode().splitlines()[-1]
+    assert last.endswith(f"expected a whole number from 1 to 1000000, got {limit}")
+
+
+@pytest.mark.anyio
+async def test_a_reader_that_has_seen_enough_ends_the_list_without_a_traceback(
+    servers: Servers, tmp_path: Path
+) -> None:
+    # More than a pipe holds.
+    prompts = ({"prompt": f"{number}{2000 * 'x'}"} for number in range(40))
+    await write(tmp_path, *(made(n, arguments=prompt) for n, prompt in enumerate(prompts)))
+    arguments = ["jobs", "--json", "--limit", "40"]
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with servers.start(arguments, variables(tmp_path), stderr=PIPE) as process:
+            assert process.stdout
+            assert process.stderr
+            await process.stdout.receive(1)
+            await process.stdout.aclose()
+            assert (await read_all(process.stderr), await process.wait()) == (b"", 1)
 
 
 async def finished_job(simulator: Simulator, folder: Path) -> tuple[str, bytes]:

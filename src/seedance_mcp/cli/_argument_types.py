@@ -4,11 +4,16 @@ from argparse import ArgumentTypeError
 from contextlib import suppress
 
 
+MAX_COUNT = 1_000_000
+
+
 def count(text: str) -> int:
-    """Parse a whole number from 1."""
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise ArgumentTypeError(f"expected a whole number from 1, got {text}")
-    return int(text)
+    """Parse a whole number from 1 to `MAX_COUNT`."""
+    with suppress(ValueError):
+        number = int(text)
+        if 1 <= number <= MAX_COUNT:
+            return number
+    raise ArgumentTypeError(f"expected a whole number from 1 to {MAX_COUNT}, got {text}")
 
 
 def seconds(text: str) -> float:

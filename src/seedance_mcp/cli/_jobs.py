@@ -189,6 +189,7 @@ def _when(at: datetime | None, form: str = "%Y-%m-%d %H:%M:%S %z") -> str:
 
 def _print(lines: Iterable[str]) -> None:
     sys.stdout.writelines(f"{line}\n" for line in lines)
+    sys.stdout.flush()  # here, so that `main` hears of a reader that has gone
 
 
 def _print_json(facts: dict[str, Any]) -> None:

@@ -41,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(f"seedance-mcp: {error.message}")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever reads has seen enough. Python flushes the rest at its end, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _parser() -> ArgumentParser:
