@@ -222,6 +222,19 @@ async def test_an_unknown_model_is_named_with_the_nearest(tmp_path: Path) -> Non
     assert "'2.5-720'. Did you mean 2.5-720p?" in message
 
 
+async def test_the_file_of_an_added_model_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "state" / "models" / "mine.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{")
+    found = (await examined(offline(tmp_path))).findings
+    (line,) = (f for f in found if f.message.startswith('"mine.json" is left out: '))
+    assert (line.check, line.state, line.remedy) == (
+        "model",
+        "warning",
+        "Add that model again with seedance-mcp models add, or remove the file.",
+    )
+
+
 async def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     folders = {

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import anyio
+
 from seedance_mcp.errors import ConfigurationError, ModelUnknown, SeedanceError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.choice import choose_models
@@ -11,31 +13,41 @@ from seedance_mcp.models.differences import differences
 from seedance_mcp.models.model import Model
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.http import RunComfyHttp
+from seedance_mcp.service._gone_models import find_nearest
 from seedance_mcp.service.added_models import load_known_models
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.pricing import Price, format_usd, read_price, to_microdollars
 
 from .finding import Finding, fault, ok, warning
 
+_SEARCH_SECONDS = 1.5
+"""How long the nearest of a model that is gone may be looked for."""
+
 
 def configured_models(settings: Settings) -> tuple[list[Model], list[Finding]]:
     """Return the models that the settings name, and what is wrong with the names."""
+    known, problems = load_known_models(settings.state_dir)
+    remedy = "Add that model again with seedance-mcp models add, or remove the file."
+    unread = [warning("model", f"{problem.rstrip('.')}.", remedy) for problem in problems]
     try:
-        known, _ = load_known_models(settings.state_dir)
-        return choose_models(settings.model, known), []
+        return choose_models(settings.model, known), unread
     except ConfigurationError as error:
         remedy = "Set SEEDANCE_MODEL to names out of this list, or remove it."
-        return [], [fault("model", error.message, remedy)]
+        return [], [*unread, fault("model", error.message, remedy)]
 
 
 async def check_model(http: RunComfyHttp, model: Model, settings: Settings) -> list[Finding]:
     """Check a model and its price with what RunComfy's catalogue says of it."""
-    named = model.short_name
+    client, named = RunComfyClient(http), model.short_name
     try:
-        entry = await RunComfyClient(http).model(model.model_id)
+        entry = await client.model(model.model_id)
     except ModelUnknown:
         message = f"{named}: RunComfy's catalogue does not know {model.model_id}."
-        return [fault("model", message, "Set SEEDANCE_MODEL to a model that it still offers.")]
+        nearest = None
+        with anyio.move_on_after(_SEARCH_SECONDS):
+            nearest = await find_nearest(client, model.model_id)
+        other = f"another model, such as {nearest}" if nearest else "a model that it still offers"
+        return [fault("model", message, f"Set SEEDANCE_MODEL to {other}.")]
     except SeedanceError as error:
         message = f"{named}: it could not be compared with RunComfy's catalogue. {error.message}"
         return [warning("model", message, "Try again in some minutes.")]

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import anyio
+from anyio import to_thread
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import ConfigurationError, SeedanceError, TokenRejected
@@ -23,10 +24,13 @@ from ._model_checks import check_model, configured_models
 from ._settings_checks import PROFILE
 from .finding import Check, Finding, fault, ok, warning
 
-REACH_SECONDS = 3.5
+MODELS_SECONDS = 1.5
+"""How long reading the files of added models may take."""
+
+REACH_SECONDS = 3.0
 """How long reaching RunComfy may take."""
 
-ANSWER_SECONDS = 4.0
+ANSWER_SECONDS = 3.5
 """How long each question to RunComfy may take after that."""
 
 _MAX_CLOCK_ERROR = timedelta(minutes=5)
@@ -51,7 +55,7 @@ async def check_runcomfy(
 ) -> list[Finding]:
     """Check everything that RunComfy must be asked for; `side_by_side` runs several checks."""
     settings = reading.settings
-    models, unknown = configured_models(settings)
+    models, unknown = await _find_models(settings)
     if "base_url" in reading.problems:
         return [*unknown, *_not_checked("RUNCOMFY_API_BASE_URL is wrong", models)]
     try:
@@ -67,6 +71,16 @@ async def check_runcomfy(
         remedy = "Correct the variable that is meant, or remove it."
         rest = _not_checked("RunComfy was not reached", models)
         return [*unknown, fault("connection", error.message, remedy), *rest]
+
+
+async def _find_models(settings: Settings) -> tuple[list[Model], list[Finding]]:
+    """Return the configured models, those in the state folder only if its disk answers."""
+    with anyio.move_on_after(MODELS_SECONDS):
+        return await to_thread.run_sync(configured_models, settings, abandon_on_cancel=True)
+    message = (
+        f"The state folder, which may have models, did not answer within {MODELS_SECONDS:g} s."
+    )
+    return [], [warning("model", message, "Set SEEDANCE_STATE_DIR to a disk of this machine.")]
 
 
 def _questions(
