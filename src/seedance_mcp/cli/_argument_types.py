@@ -3,7 +3,6 @@
 from argparse import ArgumentTypeError
 from contextlib import suppress
 
-
 MAX_COUNT = 1_000_000
 
 
