@@ -126,7 +126,7 @@ async def test_a_task_reports_the_queue_the_run_and_the_clip() -> None:
             "status": "working",
             "statusMessage": "in progress, 60 s",
             "lastUpdatedAt": "2026-01-01T00:01:00Z",
-            "pollIntervalMs": 10_986,
+            "pollIntervalMs": 12_000,
         }
         await anyio.sleep(100)
         state = await asked(client, "get", task_id)
