@@ -69,7 +69,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let an example of Hypothesis take as long as a busy machine needs."""
-    examples = 500 if config.getoption("rounds") > 1 else 50
+    examples = 500 if int(config.getoption("rounds") or 1) > 1 else 50
     settings.register_profile("any machine", deadline=None, max_examples=examples)
     settings.load_profile("any machine")
     # A worker holds so much that looking for cycles would take a tenth of its time.

@@ -81,16 +81,16 @@ async def test_the_cost_limit_counts_the_clips_of_every_model_at_its_own_length(
     # 5 and 7 s at 0.04 USD each are 0.48; 5 more would make it 0.68.
     behaviour = Behaviour(run_seconds=10**6, price_usd=0.04)
     async with open_client(behaviour, model=MODEL, max_cost_usd_per_day="0.67") as client:
-        costs: list[float] = []
-        for tool, arguments in CALLS.items():
-            result = await client.call(tool, **arguments, wait_seconds=0)
-            if not result.is_error:
-                costs.append(structured(result)["estimated_cost_usd"])
-        assert costs == [0.2, 0.28]
-        assert text(result).startswith(
+        *bought, refused = [
+            await client.call(tool, **arguments, wait_seconds=0)
+            for tool, arguments in CALLS.items()
+        ]
+        assert [structured(result)["estimated_cost_usd"] for result in bought] == [0.2, 0.28]
+        assert text(refused).startswith(
             "SEEDANCE_MAX_COST_USD_PER_DAY is 0.67: the jobs of the last 24 h cost 0.48 USD, and"
             " this clip is estimated at 0.2 USD; there will be room at "
         )
+        assert [job.model_id for job in client.simulator.accepted] == [LITE, IMAGE_2_5]
 
 
 async def test_a_call_of_every_tool_is_a_task_for_a_client_that_takes_tasks() -> None:
