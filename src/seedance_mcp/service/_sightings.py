@@ -1,11 +1,12 @@
 """When each model was last seen in RunComfy's catalogue, kept in a file of the state folder."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
+import anyio
 from anyio import to_thread
 
 from ._json_files import read_json, write_json
@@ -25,10 +26,13 @@ class Sightings:
 
     path: Path
     origin: str
+    # A server asks for all of its models at once.
+    _noting: anyio.Lock = field(default_factory=anyio.Lock, init=False)
 
     async def note(self, model_id: str, now: datetime) -> None:
         """Write down that a model was seen now."""
-        await to_thread.run_sync(self._note, model_id, now, abandon_on_cancel=True)
+        async with self._noting:
+            await to_thread.run_sync(self._note, model_id, now, abandon_on_cancel=True)
 
     async def last(self, model_id: str) -> datetime | None:
         """Return when a model was last seen, None if that is not known."""
