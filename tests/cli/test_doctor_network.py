@@ -24,6 +24,8 @@ from seedance_mcp.service.doctor._network_checks import (
 )
 from seedance_mcp.service.doctor.examination import DISK_SECONDS
 from seedance_mcp.service.doctor.finding import ok
+from seedance_mcp.service.model_list import add
+from seedance_mcp.settings import load_settings
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import running
@@ -445,6 +447,23 @@ async def test_every_difference_of_a_changed_schema_is_named(tmp_path: Path) -> 
         "Update seedance-mcp; until then, the rules of that day hold here.",
     )
     assert report.code == 0
+
+
+async def test_a_model_that_was_added_and_has_changed_is_to_be_refreshed(tmp_path: Path) -> None:
+    def entry(*lengths: int) -> dict[str, Any]:
+        properties = {"prompt": {"type": "string"}, "seconds": {"enum": [*lengths]}}
+        return {"model_id": "maker/other", "input_schema": {"properties": properties}}
+
+    async with running(Behaviour(other_entries=[entry(5, 10)])) as simulator:
+        env = account(simulator, tmp_path, SEEDANCE_MODEL="maker/other")
+        await add(load_settings(env), Clock(), "maker/other")
+        simulator.behaviour.other_entries = [entry(5)]
+        state, message, remedy = (await examined(env)).troubles["model"]
+    assert (state, message.partition(": ")[2]) == ("warning", "seconds no longer takes 10.")
+    assert remedy == (
+        "Run seedance-mcp models refresh and restart the server; until then, the rules of that day"
+        " hold here."
+    )
 
 
 @pytest.mark.parametrize(("status", "body"), [(500, b"{}"), (404, b"<html>")])

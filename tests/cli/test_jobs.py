@@ -365,6 +365,20 @@ def test_the_sums_say_what_is_estimated_and_what_is_unknown(tmp_path: Path) -> N
     )
 
 
+def test_a_job_of_an_added_model_has_that_models_short_name_and_length(tmp_path: Path) -> None:
+    properties = {"prompt": {"type": "string"}, "seconds": {"type": "integer"}}
+    entry = {"model_id": "maker/other", "input_schema": {"properties": properties}}
+    (tmp_path / "state" / "models").mkdir(parents=True)
+    file = tmp_path / "state" / "models" / "other.json"
+    file.write_text(json.dumps({"short_name": "mine", "entry": entry}))
+    job = made(model_id="maker/other", arguments={"prompt": "A lake.", "seconds": 7})
+    anyio.run(write, tmp_path, job)
+    assert printed(tmp_path).splitlines()[1].split()[3:] == [
+        *("completed", "mine", "A", "lake.", "7", "0.2"),
+    ]
+    assert listed_by_program(tmp_path)["jobs"][0]["seconds"] == 7
+
+
 def test_a_job_is_shown_with_every_event_in_its_order(tmp_path: Path) -> None:
     async def live() -> None:
         new = made(status=Status.SUBMITTING, request_id=None, cost_usd=None)

@@ -15,11 +15,13 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.ledger.sqlite.snapshot import LedgerSnapshot
 from seedance_mcp.ledger.store import Event
-from seedance_mcp.models.model import Model, load_models
+from seedance_mcp.models.model import Model
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import MAX_AHEAD
 from seedance_mcp.spending.pricing import is_estimate, known_cost, to_usd, total_cost
 from seedance_mcp.text import quoted
+
+from .added_models import load_known_models
 
 MOST_NAMED_IDS = 3
 """How many ids that begin alike are named."""
@@ -118,7 +120,7 @@ async def read_history(
     with closing(_ledger(settings, clock)) as ledger:
         page = await ledger.recent(settings.base_url, statuses=statuses, limit=limit)
         today, month = [await _spent(ledger, start, clock) for start in _starts(clock.now())]
-    models = load_models()
+    models, _ = load_known_models(settings.state_dir)
     return History(
         records=[_record(job, models) for job in page.jobs],
         total=page.total,
@@ -142,7 +144,7 @@ async def read_job(
         if len(jobs) != 1:
             raise InputError("ID", _not_one(name, [job.request_id or job.id for job in jobs]))
         events = await ledger.events(jobs[0])
-    return _record(jobs[0], load_models()), events
+    return _record(jobs[0], load_known_models(settings.state_dir)[0]), events
 
 
 def _not_one(name: str, ids: Sequence[str]) -> str:

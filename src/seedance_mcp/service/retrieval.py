@@ -7,9 +7,9 @@ from re import fullmatch
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import DownloadFailed, InputError, SeedanceError
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
-from seedance_mcp.models.model import load_models
 from seedance_mcp.settings import Settings
 
+from .added_models import load_known_models
 from .factory import ServiceOptions, open_service
 from .history import read_job
 from .reports import WatchDownload
@@ -21,8 +21,8 @@ async def download_job(
 ) -> Sequence[str]:
     """Download what a job made, and return the paths of its files.
 
-    RunComfy is asked for the result again, since links expire. Like an answer to nobody's call, it
-    acknowledges nothing: a repeated call still gets this job.
+    RunComfy is asked for the result again, since links expire. This acknowledges nothing: a
+    repeated call still gets this job.
 
     Args:
         settings: The settings, with a token.
@@ -34,7 +34,7 @@ async def download_job(
         SeedanceError: Not everything is downloaded, and why.
     """
     request_id = await _request_id(settings, clock, name)
-    known = load_models()
+    known, _ = load_known_models(settings.state_dir)
     options = ServiceOptions(
         settings=settings,
         models=list(known.values()),

@@ -10,7 +10,7 @@ from seedance_mcp.errors import ConfigurationError, ModelUnknown, SeedanceError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.choice import choose_models
 from seedance_mcp.models.differences import differences
-from seedance_mcp.models.model import Model
+from seedance_mcp.models.model import Model, load_models
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.http import RunComfyHttp
 from seedance_mcp.service._gone_models import find_nearest
@@ -56,11 +56,17 @@ async def check_model(http: RunComfyHttp, model: Model, settings: Settings) -> l
 
 
 def _schema_findings(model: Model, changed: Iterable[str]) -> list[Finding]:
+    is_bundled = model.model_id in load_models()
+    update = (
+        "Update seedance-mcp"
+        if is_bundled
+        else "Run seedance-mcp models refresh and restart the server"
+    )
     different = [
         warning(
             "model",
             f"{model.short_name} is no longer as it was on {model.read_on}: {line}.",
-            "Update seedance-mcp; until then, the rules of that day hold here.",
+            f"{update}; until then, the rules of that day hold here.",
         )
         for line in changed
     ]
