@@ -1,12 +1,11 @@
 """`seedance-mcp jobs`: what was bought, what it cost and where it is, from the ledger."""
 
-import io
 import json
 import shutil
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
@@ -19,6 +18,7 @@ from seedance_mcp.service.history import History, JobRecord, Spent, read_history
 from seedance_mcp.settings import load_settings
 
 from ._download_bar import DownloadBar
+from ._output import print_lines
 from ._table import fit_end, plain, table
 
 SHORTEST_ID = 8
@@ -41,8 +41,6 @@ def jobs(options: Namespace) -> None:
     Raises:
         SeedanceError: The ledger or a setting cannot be used, or there is no such job.
     """
-    # A terminal whose encoding lacks a character shows a question mark instead of failing.
-    cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="replace")
     run = {"show": _show, "get": _get}.get(options.action, _list)
     anyio.run(run, options)
 
@@ -62,7 +60,7 @@ async def _list(options: Namespace) -> None:
         )
         return
     nothing = "No jobs match." if options.status else "No jobs yet."
-    _print(_list_lines(history, shutil.get_terminal_size().columns, nothing=nothing))
+    print_lines(_list_lines(history, shutil.get_terminal_size().columns, nothing=nothing))
 
 
 async def _show(options: Namespace) -> None:
@@ -75,11 +73,11 @@ async def _show(options: Namespace) -> None:
         ]
         _print_json({**record.facts(), "arguments": record.job.digest, "events": changes})
         return
-    _print(_facts(_shown_facts(record)))
-    _print(["", "arguments", *_facts(record.job.digest, indent="  "), "", "events"])
+    print_lines(_facts(_shown_facts(record)))
+    print_lines(["", "arguments", *_facts(record.job.digest, indent="  "), "", "events"])
     for event in events:
         change = f"{event.was} -> {event.became}" if event.was else event.became
-        _print([f"  {_when(event.at)}  {plain(change)}"])
+        print_lines([f"  {_when(event.at)}  {plain(change)}"])
 
 
 async def _get(options: Namespace) -> None:
@@ -92,7 +90,7 @@ async def _get(options: Namespace) -> None:
         saved = await download_job(settings, Clock(), options.id, bar)
     finally:
         bar.close()
-    _print(saved)
+    print_lines(saved)
 
 
 def _list_lines(history: History, columns: int, *, nothing: str) -> Iterator[str]:
@@ -187,10 +185,5 @@ def _when(at: datetime | None, form: str = "%Y-%m-%d %H:%M:%S %z") -> str:
     return at.strftime(form) if at else ""
 
 
-def _print(lines: Iterable[str]) -> None:
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    sys.stdout.flush()  # here, so that `main` hears of a reader that has gone
-
-
 def _print_json(facts: dict[str, Any]) -> None:
-    _print([json.dumps(facts, indent=2)])
+    print_lines([json.dumps(facts, indent=2)])

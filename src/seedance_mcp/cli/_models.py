@@ -1,12 +1,11 @@
 """`seedance-mcp models`: what clips can be made with, here and in RunComfy's catalogue."""
 
-import io
 import json
 import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import anyio
 
@@ -15,6 +14,7 @@ from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.service.model_list import add, list_models, refresh, remove
 from seedance_mcp.settings import Settings, load_settings
 
+from ._output import print_lines
 from ._table import plain, table
 
 HEAD = ("", "MODEL", "NAME", "KNOWN", "SECONDS", "USD", "LIMITS")
@@ -30,8 +30,6 @@ def models(options: Namespace) -> None:
     Raises:
         SeedanceError: A setting is wrong, a model is unknown, or RunComfy did not answer.
     """
-    # A terminal whose encoding lacks a character shows a question mark instead of failing.
-    cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="replace")
     settings = load_settings(options.environment)
     run = {"add": _add, "refresh": _refresh, "remove": _remove}.get(options.action, _list)
     anyio.run(run, settings, options)
@@ -42,35 +40,37 @@ async def _list(settings: Settings, options: Namespace) -> None:
     listed, problems = await list_models(settings, Clock(), live=live, search=search)
     _warn(problems)
     if options.json:
-        _print([json.dumps(listed, indent=2)])
+        print_lines([json.dumps(listed, indent=2)])
     elif not listed:
-        _print(["No model matches."])
+        print_lines(["No model matches."])
     else:
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else MOST_COLUMNS
-        _print(table(HEAD, [_row(facts) for facts in listed], columns=columns, flexible=LIMITS))
+        print_lines(
+            table(HEAD, [_row(facts) for facts in listed], columns=columns, flexible=LIMITS)
+        )
 
 
 async def _add(settings: Settings, options: Namespace) -> None:
     model, problems = await add(settings, Clock(), options.id)
-    _print([f"Added {model.model_id} as {model.short_name}.", *map(_not_understood, problems)])
+    print_lines([f"Added {model.model_id} as {model.short_name}.", *map(_not_understood, problems)])
     line = f"To make clips with it, set SEEDANCE_MODEL={model.short_name} and restart the server."
-    _print([line, "Several models can be set, separated by commas."])
+    print_lines([line, "Several models can be set, separated by commas."])
 
 
 async def _refresh(settings: Settings, _: Namespace) -> None:
     refreshed, problems = await refresh(settings, Clock())
     _warn(problems)
     if not refreshed:
-        _print(["No models are added; `seedance-mcp models add MODEL_ID` adds one."])
+        print_lines(["No models are added; `seedance-mcp models add MODEL_ID` adds one."])
     for one in refreshed:
         changes = one.error or f"{'; '.join(one.changes) or 'as before'}."
-        _print([f"{one.model_id}: {changes}", *map(_not_understood, one.problems)])
+        print_lines([f"{one.model_id}: {changes}", *map(_not_understood, one.problems)])
     if failed := [one.model_id for one in refreshed if one.error]:
         raise ConfigurationError(f"Not refreshed: {', '.join(failed)}.")
 
 
 async def _remove(settings: Settings, options: Namespace) -> None:
-    _print([f"Removed {remove(settings, options.id)}."])
+    print_lines([f"Removed {remove(settings, options.id)}."])
 
 
 def _row(facts: Mapping[str, Any]) -> list[str]:
@@ -96,7 +96,3 @@ def _not_understood(problem: str) -> str:
 
 def _warn(problems: Iterable[str]) -> None:
     sys.stderr.writelines(f"seedance-mcp: The file of an added model, {p}\n" for p in problems)
-
-
-def _print(lines: Iterable[str]) -> None:
-    sys.stdout.writelines(f"{line}\n" for line in lines)
