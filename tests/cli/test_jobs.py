@@ -275,10 +275,10 @@ async def test_what_a_killed_process_left_half_written_is_not_listed_and_stays(
 @pytest.mark.anyio
 async def test_times_days_and_months_are_local(servers: Servers, tmp_path: Path) -> None:
     now = datetime.now(UTC)
-    # Where it is half past midnight now.
-    west = now.hour * 60 + now.minute - 30
-    zone = f"XXX{'-' if west < 0 else ''}{abs(west) // 60:02}:{abs(west) % 60:02}"
-    first_of_month = (now - timedelta(minutes=west)).day == 1
+    # Where it is half past midnight of the next day.
+    east = (24 * 60 + 30 - now.hour * 60 - now.minute) % (24 * 60)
+    zone = f"XXX-{east // 60:02}:{east % 60:02}"
+    first_of_month = (now + timedelta(minutes=east)).day == 1
     jobs = [made(n, created_at=now - timedelta(minutes=age)) for n, age in enumerate([60, 10])]
     await write(tmp_path, *jobs)
     lines = (await servers.command(["jobs"], variables(tmp_path, TZ=zone))).stdout.decode()
