@@ -10,13 +10,19 @@ import pytest
 from mcp import Client
 from mcp_types import CallToolResult
 
+from seedance_mcp.clock import Clock
 from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.models.model import load_models
+from seedance_mcp.runcomfy.client import RunComfyClient
+from seedance_mcp.runcomfy.http import open_http
+from seedance_mcp.service.added_models import add_model
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.server import running
 from tests.support.client import ARGUMENTS, IMAGE_URL, ToolClient, open_client, structured, text
 from tests.support.restarting_server import list_jobs, open_server, run_simulator
+from tests.support.small_clip import render_small_clip
 from tests.support.task_client import TaskPolling
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -139,6 +145,33 @@ async def test_a_job_keeps_its_model_after_that_is_no_longer_configured(tmp_path
             assert structured(await client.call_tool("get_result", {"request_id": request_id}))[
                 "videos"
             ]
+
+
+async def test_a_clip_is_made_with_a_model_that_was_added_from_the_catalogue(
+    tmp_path: Path,
+) -> None:
+    pro = load_models()[PRO]
+    new = replace(pro, model_id="someone/new", short_name="new")
+    behaviour, known = (
+        Behaviour(images="never", run_seconds=5),
+        load_models() | {"someone/new": new},
+    )
+    async with running(
+        behaviour, clock=anyio.current_time, render=render_small_clip, models=known
+    ) as simulator:
+        async with open_http(simulator.url, simulator.token, Clock()) as http:
+            added, _ = await add_model(RunComfyClient(http), tmp_path, "someone/new", "2026-11-29")
+        async with open_server(simulator, tmp_path, model=f"lite,{added.short_name}") as client:
+            tool = (await client.list_tools()).tools[1].name
+            assert tool == "generate_video_someone_new"
+            made = await client.call_tool(tool, CALLS["generate_video_2_0_pro"])
+            wrong = await client.call_tool(tool, {"prompt": PROMPT, "image": IMAGE_URL})
+        (accepted,) = simulator.accepted
+        assert (accepted.model_id, accepted.arguments) == ("someone/new", SENT[PRO])
+        answer = structured(made)
+        assert (answer["status"], answer["model_id"]) == ("completed", "someone/new")
+        assert answer["estimated_cost_usd"] == 0.2
+        assert text(wrong).startswith("Unknown argument image. Did you mean images?")
 
 
 async def test_every_model_has_a_resource_with_its_schema() -> None:
