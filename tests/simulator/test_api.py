@@ -206,7 +206,14 @@ async def test_a_clip_is_served_at_its_url_without_a_token(tmp_path: Path) -> No
             assert (stream.width, stream.height, stream.frames) == (384, 480, 120)
 
 
-@pytest.mark.parametrize(("resolution", "ends_with_the_last"), [("480p", True), ("1080p", False)])
+@pytest.mark.parametrize(
+    ("resolution", "ends_with_the_last"),
+    [
+        ("480p", True),
+        # It takes 3 s to render.
+        pytest.param("1080p", False, marks=pytest.mark.stress),
+    ],
+)
 async def test_the_last_frame_takes_effect_below_1080p_only(
     tmp_path: Path, resolution: str, *, ends_with_the_last: bool
 ) -> None:
