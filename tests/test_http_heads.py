@@ -14,7 +14,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.http_heads import MAX_HEADS_BYTES, bound_heads
 from seedance_mcp.inputs._errors import Unverifiable
-from seedance_mcp.inputs._fetcher import Fetcher, open_transport, resolve_by_system
+from seedance_mcp.inputs._fetcher import Fetcher, LazyTransport, resolve_by_system
 from seedance_mcp.jobs.status import Queued
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.connections import open_connections
@@ -88,7 +88,7 @@ async def ask_runcomfy(host: Host, _: Path) -> object:
 
 
 async def fetch_image(host: Host, _: Path) -> object:
-    transport = await open_transport()
+    transport = LazyTransport()
     async with transport:
         fetcher = Fetcher(transport, resolve=resolve_by_system, allow_private=True)
         return await (await fetcher.get(f"{host.url}/a.png", None, accept="*/*")).aread()

@@ -18,6 +18,7 @@ from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.simulator.behaviour import Behaviour
 from tests.support.client import open_client, structured
 from tests.support.image_host import Page, serve_images
+from tests.support.list_model import LIST_MODEL
 from tests.support.preflight import FIRST, LAST, MODEL, SENT_AS_DATA, write_image
 from tests.support.sample_images import ENDLESS_MARKERS, make_image, noise
 from tests.support.timeouts import PROMPT_SECONDS, TIMEOUT_SECONDS, wait_until
@@ -182,3 +183,13 @@ async def test_two_local_frames_are_loaded_in_turn(tmp_path: Path) -> None:
     path = write_image(tmp_path, noise((1000, 1000), "BMP"))
     checked = await preflight().check(MODEL, {"prompt": "A lake", FIRST: path, LAST: path})
     assert checked.arguments[FIRST] == checked.arguments[LAST]
+
+
+async def test_the_files_of_a_call_share_what_takes_long_to_make_ready() -> None:
+    async with serve_images(image=Page(body=make_image("JPEG"))) as host:
+        given = {"prompt": "A lake", "images": [host.url("/image")] * 40}
+        began = time.process_time()
+        checks = Preflight(check=True, allow_private=True, local_files=False)
+        assert (await checks.check(LIST_MODEL, given)).warnings == ()
+        assert time.process_time() - began < 0.7
+        assert host.connections == 40

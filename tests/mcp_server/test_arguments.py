@@ -223,6 +223,8 @@ def test_an_image_of_many_megabytes_does_not_stop_the_server() -> None:
     image = "data:image/png;base64," + "A" * 40_000_000
     began = time.process_time()
     check_arguments(SCHEMA, GOOD | {"first_frame_image_url": image})
+    with pytest.raises(InputError):
+        check_arguments(SCHEMA, GOOD | {"first_frame_image_url": "\u200b" * 20_000_000})
     assert time.process_time() - began < 1
 
 
@@ -316,6 +318,7 @@ def test_a_list_may_be_sent_as_a_string(sent: object) -> None:
         ("[" * 100_000, "images must be a list of 1 to 4 items."),
         (["a"] * 5, "images must be a list of 1 to 4 items."),
         ([], "images must be a list of 1 to 4 items."),
+        ("[" + "0," * 20_000 + "0]", "images must be a list of 1 to 4 items."),
         (["a", None], "images[1] must be a string."),
         ('["a", 5]', "images[1] must be a string."),
         (["a", ""], "images[1] must not be empty: a string."),
@@ -331,6 +334,7 @@ def test_an_invalid_list_is_refused_by_its_item(images: object, message: str) ->
 
 SEED = {"type": "integer"}
 STRENGTH = {"type": "number"}
+MANY = {"type": "array", "items": {"type": "string"}}
 
 
 @pytest.mark.parametrize(
@@ -359,6 +363,8 @@ STRENGTH = {"type": "number"}
         ({"type": "string", "minLength": 2, "maxLength": 3}, "a", "a string of 2 to 3 characters"),
         ({"type": "array", "maxItems": 1}, ["a", "b"], "a list of at most 1 item"),
         ({"type": "array", "minItems": 2}, ["a"], "a list of at least 2 items"),
+        ({"type": "array", "minItems": 2}, [0] * 101, "a list of 2 to 100 items"),
+        (MANY, [0] * 20_000, "a list of at most 100 items"),
         ({"type": "array"}, "a", "a list"),
     ],
 )
@@ -381,7 +387,8 @@ def test_a_value_out_of_bounds_is_refused_with_the_bounds(
         (STRENGTH, "-2e3", -2000.0),
         ({"type": "boolean"}, "True", True),
         ({"type": "array", "minItems": 0, "maxItems": 9}, "[]", []),
-        ({"type": "array", "items": {"type": "string"}}, '["a"]', ["a"]),
+        (MANY, '["a"]', ["a"]),
+        (MANY, ["a"] * 100, ["a"] * 100),
     ],
 )
 def test_a_value_within_the_bounds_is_taken(

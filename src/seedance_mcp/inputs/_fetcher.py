@@ -12,6 +12,7 @@ from functools import partial
 from ipaddress import ip_address
 from urllib.parse import quote, urljoin, urlsplit
 
+import anyio
 import anyio.to_thread
 import httpx
 
@@ -43,9 +44,28 @@ async def resolve_by_system(host: str, port: int) -> Sequence[str]:
     return [str(entry[4][0]) for entry in found]
 
 
-async def open_transport() -> httpx.AsyncBaseTransport:
-    """Open connections without proxies; in a thread, as certificates take 0.1 s to read."""
-    context = await anyio.to_thread.run_sync(lambda: httpx.create_ssl_context(trust_env=False))
+class LazyTransport(httpx.AsyncBaseTransport):
+    """Connections without proxies, made ready by the first request of many at the same time."""
+
+    def __init__(self) -> None:
+        self._opening = anyio.Lock()
+        self._opened: httpx.AsyncBaseTransport | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        async with self._opening:
+            # In a thread, as certificates take 0.1 s to read.
+            self._opened = self._opened or await anyio.to_thread.run_sync(_open_transport)
+        return await self._opened.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        if self._opened:
+            await self._opened.aclose()
+
+
+def _open_transport() -> httpx.AsyncBaseTransport:
+    context = httpx.create_ssl_context(trust_env=False)
     # The pool would reuse a connection by its address, for another name's certificate.
     limits = httpx.Limits(max_keepalive_connections=0)
     return bound_heads(httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits))

@@ -17,7 +17,7 @@ from seedance_mcp.errors import InputError
 from seedance_mcp.models.model import FileArgument, JSONObject, Model, replace_values
 
 from ._errors import BlockedAddress, RuleViolated, UnusableFile, Unverifiable
-from ._fetcher import Fetcher, Resolve, open_transport, resolve_by_system
+from ._fetcher import Fetcher, LazyTransport, Resolve, resolve_by_system
 from ._findings import CheckedFile, CheckedInputs, find_warnings, image_warning, media_warning
 from ._local_image import (
     OneAtATime,
@@ -150,12 +150,12 @@ class Preflight:
 
         async def check(file: FileArgument) -> None:
             try:
-                checked[file.path] = await self._check_file(file, timeout, host_timeout)
+                checked[file.path] = await self._check_file(file, fetcher, timeout, host_timeout)
             except InputError as error:
                 refusals.append(error)
                 tasks.cancel_scope.cancel()
 
-        async with anyio.create_task_group() as tasks:
+        async with self._fetcher() as fetcher, anyio.create_task_group() as tasks:
             for file in files:
                 tasks.start_soon(check, file)
         if refusals:
@@ -163,7 +163,7 @@ class Preflight:
         return [checked[file.path] for file in files]
 
     async def _check_file(
-        self, file: FileArgument, timeout: float, host_timeout: float
+        self, file: FileArgument, fetcher: Fetcher, timeout: float, host_timeout: float
     ) -> CheckedFile:
         local = self._is_local(file)
         limit = LOCAL_IMAGE_TIMEOUT_SECONDS
@@ -171,7 +171,7 @@ class Preflight:
             limit = min(URL_CHECK_TIMEOUT_SECONDS, host_timeout)
         seconds = min(timeout, limit)
         with anyio.move_on_after(seconds):
-            return await (self._check_local(file) if local else self._check_remote(file))
+            return await (self._check_local(file) if local else self._check_remote(file, fetcher))
         # Identifying a local image may have used up the time.
         too_slow = f"took over {seconds:.2g} s" if seconds > 0 else "took too long"
         if local:
@@ -190,17 +190,16 @@ class Preflight:
             raise _refusal(file, error, expected="an image") from None
         return CheckedFile(file=file, header=header, uri=uri, identity=identity)
 
-    async def _check_remote(self, file: FileArgument) -> CheckedFile:
+    async def _check_remote(self, file: FileArgument, fetcher: Fetcher) -> CheckedFile:
         if not self._check:
             return CheckedFile(file=file)
         try:
-            async with self._fetcher() as fetcher:
-                if file.kind != "image":
-                    warning = media_warning(file, await check_media(file, fetcher))
-                    return CheckedFile(file=file, warning=warning)
-                header = await check_image(file, fetcher)
-                warning = image_warning(file.path, header)
-                return CheckedFile(file=file, header=header, warning=warning)
+            if file.kind != "image":
+                warning = media_warning(file, await check_media(file, fetcher))
+                return CheckedFile(file=file, warning=warning)
+            header = await check_image(file, fetcher)
+            warning = image_warning(file.path, header)
+            return CheckedFile(file=file, header=header, warning=warning)
         except (BlockedAddress, UnusableFile, RuleViolated) as error:
             raise _refusal(file, error) from None
         except Unverifiable as error:
@@ -208,7 +207,7 @@ class Preflight:
 
     @asynccontextmanager
     async def _fetcher(self) -> AsyncGenerator[Fetcher, None]:
-        transport = self._transport or await open_transport()
+        transport = self._transport or LazyTransport()
         try:
             yield Fetcher(
                 transport,

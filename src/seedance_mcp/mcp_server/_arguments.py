@@ -34,6 +34,12 @@ _BOUNDS = {
     "multipleOf": "in steps of",
 }
 
+MOST_ITEMS = 100
+"""How many items a list may have where the model names no bound; each may be a file to check."""
+
+MOST_BLANKS = 10_000
+"""After how many characters that cannot be seen a text counts as empty."""
+
 _INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Zs", "Zl", "Zp", "Mn", "Me"})
 _FILLERS = "\u2800\u115f\u1160\u3164\uffa0"  # symbols and letters that are blank
 
@@ -147,6 +153,13 @@ def _parsed_list(text: str) -> list[Any] | None:
 
 def _problem(name: str, value: Any, prop: Mapping[str, Any]) -> str | None:
     """Return what is wrong with a value, as a sentence without its full stop."""
+    if _is_too_long(value, prop):
+        return f"{name} must be {_allowed({'maxItems': MOST_ITEMS} | dict(prop))}"
+    return _unreadable_part(name, value, prop) or _broken_rule(name, value, prop)
+
+
+def _unreadable_part(name: str, value: Any, prop: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with a text or number, whatever the property allows."""
     parts = values_by_path(name, value) if prop.get("type") == "array" else [(name, value)]
     for path, part in parts:
         if isinstance(part, float) and not isfinite(part):  # JSON has no such numbers
@@ -156,10 +169,15 @@ def _problem(name: str, value: Any, prop: Mapping[str, Any]) -> str | None:
         # Data of many megabytes is ASCII, which is known at once.
         if not part.isascii() and _SURROGATES.search(part):
             return f"{path} contains half of a surrogate pair; send valid Unicode"
-        if not any(map(_is_visible, part)):
+        if not any(map(_is_visible, part[:MOST_BLANKS])):
             return f"{path} must not be empty: {_allowed(prop if path == name else _items(prop))}"
         if "\0" in part:
             return f"{path} contains a NUL character; leave it out"
+    return None
+
+
+def _broken_rule(name: str, value: Any, prop: Mapping[str, Any]) -> str | None:
+    """Return which rule of the property a value breaks."""
     broken = dict(_broken_keywords(value, prop))
     if not broken:
         return None
@@ -170,6 +188,12 @@ def _problem(name: str, value: Any, prop: Mapping[str, Any]) -> str | None:
     if where and _items(prop):
         return f"{name}[{where[0]}] must be {_allowed(_items(prop))}"
     return f"{name} must be {_allowed(prop)}{_nearest(value, prop)}"
+
+
+def _is_too_long(value: Any, prop: Mapping[str, Any]) -> bool:
+    if prop.get("type") != "array" or not isinstance(value, list):
+        return False
+    return len(cast("list[Any]", value)) > prop.get("maxItems", MOST_ITEMS)
 
 
 def _broken_keywords(value: Any, prop: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
