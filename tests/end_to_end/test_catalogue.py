@@ -11,6 +11,7 @@ from mcp_types import CallToolResult
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from tests.support.client import ToolClient, open_client, structured, text
+from tests.support.image_host import Page, serve_images
 from tests.support.restarting_server import generate, open_server, run_simulator
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -42,6 +43,11 @@ def questions(client: ToolClient) -> list[float]:
     return [seen.at for seen in client.simulator.requests if seen.path == f"/v1/models/{LITE}"]
 
 
+def posts(client: ToolClient) -> list[float]:
+    """Return when requests were sent that may cost money, in seconds."""
+    return [seen.at for seen in client.simulator.requests if seen.method == "POST"]
+
+
 @pytest.mark.parametrize("code", [400001, 404001])
 async def test_a_forgotten_model_is_refused_with_the_nearest_and_when_it_was_seen(
     code: Any, tmp_path: Path
@@ -56,10 +62,54 @@ async def test_a_forgotten_model_is_refused_with_the_nearest_and_when_it_was_see
         assert len(simulator.accepted) == 1
 
 
+@pytest.mark.parametrize(("late", "submitted_at"), [(1.5, []), (2.5, [2.0])])
+async def test_the_first_purchase_waits_two_seconds_for_the_first_answer(
+    late: float, submitted_at: list[float]
+) -> None:
+    async with open_client(Behaviour(renamed_models=FORGOTTEN)) as client:
+        client.simulator.faults.append(Fault.delay("catalogue", late))
+        assert (refused(await client.generate()) == gone(MINI)) == (late < 2)
+        assert posts(client) == pytest.approx(submitted_at, abs=0.1)
+
+
+async def test_it_waits_beside_the_checks_of_its_images() -> None:
+    async with (
+        serve_images(image=Page(hangs=True, length="none")) as host,
+        open_client(check_images=True, allow_private_urls=True) as client,
+    ):
+        client.simulator.faults.append(Fault.delay("catalogue", 10_000, times=9))
+        await client.generate(first_frame_image_url=host.url())
+        assert posts(client) == pytest.approx([5.0], abs=0.1)
+
+
+async def test_a_second_question_leaves_less_time_for_the_images() -> None:
+    async with (
+        serve_images(image=Page(hangs=True, length="none")) as host,
+        open_client(
+            Behaviour(renamed_models=FORGOTTEN), check_images=True, allow_private_urls=True
+        ) as client,
+    ):
+        await anyio.sleep(5)  # until it knows
+        client.simulator.faults.append(Fault.delay("catalogue", 10_000, times=9))
+        began = anyio.current_time()
+        await client.generate(first_frame_image_url=host.url(), wait_seconds=6)
+        assert anyio.current_time() - began <= 6.1
+
+
+async def test_a_later_purchase_does_not_wait_for_the_catalogue() -> None:
+    async with open_client() as client:
+        client.simulator.faults.append(Fault.delay("catalogue", 10_000, times=9))
+        await client.generate(wait_seconds=0)
+        # It has just been asked again.
+        await anyio.sleep(3600.5 - anyio.current_time())
+        await client.generate(prompt="Another.", wait_seconds=0)
+        assert posts(client) == pytest.approx([2.0, 3600.5], abs=0.1)
+
+
 async def test_a_renamed_model_is_refused_with_how_to_add_the_new_one() -> None:
     async with open_client(Behaviour(renamed_models={LITE: NEW})) as client:
         assert refused(await client.generate()) == gone(NEW, first=ADD)
-        assert [seen.route for seen in client.simulator.requests if seen.method == "POST"] == []
+        assert posts(client) == []
 
 
 async def test_the_tool_of_another_model_is_named_if_that_is_the_nearest() -> None:
@@ -110,6 +160,7 @@ async def test_a_repeated_call_gets_its_job_though_its_model_is_gone(tmp_path: P
             await generate(server, wait_seconds=1)
         simulator.behaviour.renamed_models = {LITE: ""}
         async with open_server(simulator, tmp_path) as server:
+            await anyio.sleep(5)  # until it knows
             again = structured(await generate(server, wait_seconds=1))
         (job,) = simulator.accepted
         assert (again["reused"], again["request_id"]) == (True, job.request_id)

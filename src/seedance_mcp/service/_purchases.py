@@ -52,12 +52,13 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
     if since and (owed := await _find_owed(service, model, new, since, checked_by)):
         service.catalogue.record_estimate(owed)
         return JobReport(job=owed, reused=True)
-    now = anyio.current_time()
+    began = anyio.current_time()
     await service.catalogue.refuse_if_gone(model, hosts_by)
+    now = anyio.current_time()
     checked = await service.preflight.check(
         model, arguments, timeout=checked_by - now, host_timeout=hosts_by - now
     )
-    warnings = await service.catalogue.check(model, since=now, deadline=hosts_by)
+    warnings = await service.catalogue.check(model, since=began, deadline=hosts_by)
     limits = await service.catalogue.limits(service.limits, model, min(deadline, order.answer_by))
     new = replace(new, arguments=checked.arguments, files=checked.files)
     job = new = service.catalogue.with_estimate(replace(new, created_at=service.clock.now()))
