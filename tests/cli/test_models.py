@@ -175,7 +175,8 @@ async def test_an_unreadable_file_is_named_and_the_rest_works(
 ) -> None:
     async with open_command(servers, tmp_path) as (command, simulator):
         await command("add", ODD["model_id"])
-        contents = ["", "[]", "[" * 100_000, '{"entry": {"model_id": "../x"}}', "\x00" * 3_000_000]
+        large = json.dumps({"entry": ODD, "more": "x" * 3_000_000})
+        contents = ["", "[]", "[" * 100_000, '{"entry": {"model_id": "../x"}}', large]
         for number, content in enumerate(contents):
             (tmp_path / "models" / f"bad-{number}.json").write_text(content)
         assert len(await command()) == 22

@@ -2,9 +2,21 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from seedance_mcp.clock import Clock
+from seedance_mcp.errors import UnreadableAnswer
 from seedance_mcp.models.model import load_models
 from seedance_mcp.service.added_models import load_added_models, load_known_models
+from seedance_mcp.service.model_list import add
+from seedance_mcp.settings import load_settings
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.server import running
+from tests.support.server_process import account
+
+LITE = "bytedance/seedance-1-0/lite/image-to-video"
 
 
 def keep(folder: Path, name: str, model_id: str) -> None:
@@ -31,3 +43,16 @@ def test_a_model_that_is_bundled_by_now_is_the_bundled_one(tmp_path: Path) -> No
     bundled = load_models()
     keep(tmp_path, "a", "bytedance/seedance-2.0/pro")
     assert load_known_models(tmp_path) == (bundled, [])
+
+
+@pytest.mark.anyio
+async def test_an_answer_about_another_model_is_not_kept(tmp_path: Path) -> None:
+    def edit(entry: dict[str, Any]) -> None:
+        entry["model_id"] = "maker/another"
+
+    behaviour = Behaviour(renamed_models={LITE: "maker/new"}, edit_entry=edit)
+    async with running(behaviour) as simulator:
+        settings = load_settings(account(simulator, tmp_path))
+        with pytest.raises(UnreadableAnswer, match="about another model, maker/another"):
+            await add(settings, Clock(), "maker/new")
+    assert not (tmp_path / "state").exists()
