@@ -181,14 +181,16 @@ class StepThread:
 
     def _carry_out_together(self, steps: Sequence[Step]) -> bool:
         """Return whether steps were carried out in one transaction, if that saves time."""
+        outcomes: list[Outcome] = []
         if len(steps) > 1 and any(step.writes for step in steps):
             # Whatever is wrong, it may concern one step only.
             with suppress(BaseException):
-                for step, outcome in zip(steps, self._together(steps), strict=True):
-                    step.end(*outcome)
-                self.gave_up = False
-                return True
-        return False
+                outcomes = self._together(steps)
+        # From here on they are on disk, and must not be carried out again.
+        for step, outcome in zip(steps, outcomes, strict=bool(outcomes)):
+            step.end(*outcome)
+            self.gave_up = False
+        return bool(outcomes)
 
     def _carry_out_alone(
         self, step: Step, locked: dict[bool, LedgerLocked], *, again: bool
