@@ -93,13 +93,18 @@ async def outcomes_of(calls: Sequence[Call], lock: Lock, folder: Path) -> dict[i
     return ends
 
 
-# No two things happen at one time: calls are made at half seconds, and given up at quarters.
-calls = st.builds(
-    Call,
-    at=st.integers(0, 6).map(lambda second: second + 0.45),
-    writes=st.booleans(),
-    gives_up_after=st.none() | st.integers(0, 6).map(lambda seconds: seconds + 0.25),
-)
+def calls_at(seconds: st.SearchStrategy[int], *, writes: bool) -> st.SearchStrategy[Call]:
+    # No two things happen at one time: calls are made at half seconds, and given up at quarters.
+    return st.builds(
+        Call,
+        at=seconds.map(lambda second: second + 0.45),
+        writes=st.just(writes),
+        gives_up_after=st.none() | st.integers(0, 6).map(lambda seconds: seconds + 0.25),
+    )
+
+
+# After one has waited in vain, those that read wait less; the others do not.
+calls = calls_at(st.integers(0, 4), writes=False) | calls_at(st.integers(0, 6), writes=True)
 locks = st.builds(
     Lock,
     how=st.sampled_from(["EXCLUSIVE", "IMMEDIATE"]),
