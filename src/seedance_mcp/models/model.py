@@ -1,10 +1,10 @@
 """The models that RunComfy offers, read from JSON files.
 
 Nothing about a model stands in Python: adding a model is adding a file. A file holds what
-RunComfy publishes, verbatim (`model_id`, `input_schema`, `output_schema`), and parts of ours:
-`descriptions`, used where RunComfy's are empty; `validations`, rules about files that RunComfy
-states elsewhere; `pricing`, which names the argument that a price is multiplied by; and
-`usual_seconds`, how long a clip usually takes.
+RunComfy publishes, verbatim (`model_id`, `input_schema`, `output_schema`), where and when that was
+read (`source`, `read_on`), and parts of ours: `short_name`; `descriptions`, used where RunComfy's
+are empty; `validations`, rules about files that RunComfy states elsewhere; `pricing`, which names
+the argument that a price is multiplied by; and `usual_seconds`, how long a clip usually takes.
 """
 
 import json
