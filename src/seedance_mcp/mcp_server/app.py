@@ -54,15 +54,8 @@ def build_server(
     clock, known = clock or Clock(), models or _known_models(settings)
     chosen = choose_models(settings.model, known)
     local = local_files if settings.local_files is None else settings.local_files
-    open_service = partial(
-        _open_service,
-        settings=settings,
-        models=chosen,
-        known=known,
-        clock=clock,
-        transport=transport,
-        local_files=local,
-    )
+    options = {"settings": settings, "clock": clock, "transport": transport, "local_files": local}
+    open_service = partial(_open_service, **options, models=chosen, known=known)
     tools = build_tools(
         chosen,
         wait_seconds=settings.wait_seconds,

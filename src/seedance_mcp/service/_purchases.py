@@ -41,8 +41,8 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
     Raises:
         SeedanceError: Nothing was bought, and why.
     """
-    # Two spellings of one URL ask for one clip.
     model = order.model
+    # Two spellings of one URL ask for one clip.
     arguments = service.preflight.tidy(model, order.arguments)
     new = await _new_job(service, model, arguments)
     # A local image that is not ready would be refused, and then again and again.
@@ -52,15 +52,8 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
     if since and (owed := await _find_owed(service, model, new, since, checked_by)):
         service.catalogue.record_estimate(owed)
         return JobReport(job=owed, reused=True)
-    began = anyio.current_time()
-    await service.catalogue.refuse_if_gone(model, hosts_by)
-    now = anyio.current_time()
-    checked = await service.preflight.check(
-        model, arguments, timeout=checked_by - now, host_timeout=hosts_by - now
-    )
-    warnings = await service.catalogue.check(model, since=began, deadline=hosts_by)
+    new, warnings = await _check(service, model, new, checked_by=checked_by, hosts_by=hosts_by)
     limits = await service.catalogue.limits(service.limits, model, min(deadline, order.answer_by))
-    new = replace(new, arguments=checked.arguments, files=checked.files)
     job = new = service.catalogue.with_estimate(replace(new, created_at=service.clock.now()))
     # A cancelled call must not come between the ledger and the paid request.
     with anyio.CancelScope(shield=True):
@@ -68,7 +61,26 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
         if job.id == new.id:
             service.submissions.submit(job)
     service.catalogue.record_estimate(job)
-    return JobReport(job=job, reused=job.id != new.id, warnings=checked.warnings + warnings)
+    return JobReport(job=job, reused=job.id != new.id, warnings=warnings)
+
+
+async def _check(
+    service: Components, model: Model, new: Job, *, checked_by: float, hosts_by: float
+) -> tuple[Job, tuple[str, ...]]:
+    """Check a job's model and files, and return it with the files as they are sent, and warnings.
+
+    Raises:
+        SeedanceError: RunComfy would not take them, and why.
+    """
+    began = anyio.current_time()
+    await service.catalogue.refuse_if_gone(model, hosts_by)
+    now = anyio.current_time()
+    checked = await service.preflight.check(
+        model, {**new.arguments}, timeout=checked_by - now, host_timeout=hosts_by - now
+    )
+    warnings = await service.catalogue.check(model, since=began, deadline=hosts_by)
+    new = replace(new, arguments=checked.arguments, files=checked.files)
+    return new, checked.warnings + warnings
 
 
 async def _find_owed(

@@ -12,7 +12,7 @@ from seedance_mcp.clock import EVER, Clock
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import JobAnswer, job_answer
 from seedance_mcp.mcp_server._progress import reported
-from seedance_mcp.models.model import Model
+from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.service.reports import JobReport, Order
 
 from ._schemas import flag_property, hints, model_schema, wait_property
@@ -65,13 +65,6 @@ def generate_with_further(
     for model in models:
         name = _free_name(model.short_name, taken)
         taken.add(name)
-        ours = {
-            "wait_seconds": wait_property(wait_seconds) | {"description": _AS_THERE},
-            "force_new": flag_property("", _AS_THERE),
-        }
-        for prop in ours.values():
-            del prop["title"]
-        schema = model_schema(model, ours, local_files=local_files, brief=True)
         definition = types.Tool(
             name=name,
             title=f"Generate video ({model.short_name})",
@@ -79,7 +72,7 @@ def generate_with_further(
                 f"As generate_video, from {_inputs(model)}, with {model.model_id}."
                 " Each new job costs money."
             ),
-            input_schema=schema,
+            input_schema=_brief_schema(model, wait_seconds, local_files=local_files),
             annotations=hints(read_only=False, destructive=False, idempotent=False),
         )
         yield Tool(
@@ -89,6 +82,16 @@ def generate_with_further(
             teaches_clock=True,
             shown_facts=("request_id", "status", "next_step"),
         )
+
+
+def _brief_schema(model: Model, wait_seconds: int, *, local_files: bool) -> JSONObject:
+    ours = {
+        "wait_seconds": wait_property(wait_seconds) | {"description": _AS_THERE},
+        "force_new": flag_property("", _AS_THERE),
+    }
+    for prop in ours.values():
+        del prop["title"]
+    return model_schema(model, ours, local_files=local_files, brief=True)
 
 
 def _free_name(short_name: str, taken: set[str]) -> str:
