@@ -419,6 +419,7 @@ async def test_a_wrong_id_ends_in_one_line(servers: Servers, tmp_path: Path) -> 
         ("show", "x"): f'{none} "x": seedance-mcp jobs lists them.',
         ("show", "\x1b[31m"): f'{none} "[31m": seedance-mcp jobs lists them.',
         ("show", "same"): f"5 jobs in the ledger have an id that begins so: {named}.",
+        ("show", "\udcff"): f'{none} "": seedance-mcp jobs lists them.',
         ("get", "../../x"): f'{none} "../../x": seedance-mcp jobs lists them.',
         ("get", "lost"): "lost-one has no clip: RunComfy has not named a request_id.",
         ("--status", "done"): "--status must be one of submitting, unknown, in_queue, in_progress,"

@@ -15,6 +15,8 @@ from seedance_mcp.clock import Clock
 from seedance_mcp.service.doctor.examination import examine
 from seedance_mcp.service.doctor.finding import Finding
 
+from ._output import print_lines
+
 _MARKS = {"ok": "✓", "warning": "!", "fault": "✗"}
 _ASCII_MARKS = {"ok": "+", "warning": "!", "fault": "x"}
 
@@ -32,8 +34,7 @@ async def _examine_and_end(options: Namespace) -> None:
     text = as_json(findings) if options.json else as_text(findings, sys.stdout.encoding)
     # Whoever reads may have seen enough.
     with suppress(BrokenPipeError):
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        print_lines([text.removesuffix("\n")])
     # An ordinary exit would wait for what was given up: a dead name server, a dead share.
     os._exit(any(finding.state == "fault" for finding in findings))
 

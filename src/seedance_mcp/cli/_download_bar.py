@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -30,13 +31,17 @@ class DownloadBar:
         if text != self._shown and due:
             self._shown, self._next_line = text, self._now() + LINE_SECONDS
             # "\x1b[2K" clears the line.
-            self._out.write(f"\r\x1b[2K{text}" if self._live else f"{text}\n")
-            self._out.flush()
+            self._write(f"\r\x1b[2K{text}" if self._live else f"{text}\n")
 
     def close(self) -> None:
         """End the line of the bar."""
         if self._live and self._shown:
-            self._out.write("\n")
+            self._write("\n")
+
+    def _write(self, text: str) -> None:
+        # The clip is worth more than what is said about it.
+        with suppress(OSError):
+            self._out.write(text)
             self._out.flush()
 
     def _bar(self, progress: "DownloadProgress") -> str:

@@ -1,7 +1,6 @@
 """`seedance-mcp simulate`: run the simulator of RunComfy on its own."""
 
 import os
-import sys
 from argparse import Namespace
 from functools import partial
 
@@ -9,6 +8,8 @@ import anyio
 
 from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.simulator.server import Simulator, serve
+
+from ._output import print_lines
 
 
 def simulate(options: Namespace) -> None:
@@ -35,11 +36,12 @@ def simulate(options: Namespace) -> None:
 
 def _announce(simulator: Simulator) -> None:
     """Print the variables that point a server at the simulator."""
-    sys.stdout.write(
-        f"Simulating RunComfy's Model API, for this machine only: {simulator.url}\n"
-        "Clips are drawn here and nothing is charged. To point a server at it:\n"
-        f"  export RUNCOMFY_API_BASE_URL={simulator.url}\n"
-        f"  export RUNCOMFY_API_TOKEN={simulator.token}\n"
-        "  export SEEDANCE_ALLOW_PRIVATE_URLS=true\n"
+    print_lines(
+        [
+            f"Simulating RunComfy's Model API, for this machine only: {simulator.url}",
+            "Clips are drawn here and nothing is charged. To point a server at it:",
+            f"  export RUNCOMFY_API_BASE_URL={simulator.url}",
+            f"  export RUNCOMFY_API_TOKEN={simulator.token}",
+            "  export SEEDANCE_ALLOW_PRIVATE_URLS=true",
+        ]
     )
-    sys.stdout.flush()

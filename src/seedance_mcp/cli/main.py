@@ -14,6 +14,7 @@ from seedance_mcp import __version__
 from seedance_mcp.errors import SeedanceError
 
 from ._argument_types import count, port, seconds
+from ._output import drop_output, replace_closed_streams
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the number of SIGINT."""
@@ -21,6 +22,7 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line, and end the process with its exit code."""
+    replace_closed_streams()
     options = _parser().parse_args(argv, Namespace(environment=os.environ))
     try:
         match options.command:
@@ -42,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        # Whoever reads has seen enough. Python flushes the rest at its end, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever reads has seen enough.
+        drop_output()
         sys.exit(1)
 
 

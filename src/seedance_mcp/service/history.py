@@ -19,7 +19,7 @@ from seedance_mcp.models.model import Model
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import MAX_AHEAD
 from seedance_mcp.spending.pricing import is_estimate, known_cost, to_usd, total_cost
-from seedance_mcp.text import quoted
+from seedance_mcp.text import quoted, valid
 
 from .added_models import load_known_models
 
@@ -140,7 +140,8 @@ async def read_job(
         LedgerError: The ledger cannot be read.
     """
     with closing(_ledger(settings, clock)) as ledger:
-        jobs = await ledger.look_up(name, settings.base_url)
+        # Bytes that are not UTF-8 come from the command line as halves of surrogate pairs.
+        jobs = await ledger.look_up(valid(name), settings.base_url)
         if len(jobs) != 1:
             raise InputError("ID", _not_one(name, [job.request_id or job.id for job in jobs]))
         events = await ledger.events(jobs[0])
