@@ -49,15 +49,8 @@ async def list_models(
     bundled = load_models()
     added, problems = load_added_models(settings.state_dir, bundled)
     known = bundled | added
-    entries: dict[str, Mapping[str, Any]] | None = None
-    if live or search:
-        async with _open_client(settings, clock) as client:
-            found = await client.search_models(search or "")
-        entries = {entry["model_id"]: entry for entry in found}
-    chosen: list[Model] = []
-    with suppress(ConfigurationError):
-        chosen = choose_models(settings.model, known)
-    configured = {model.model_id for model in chosen}
+    entries = await _search(settings, clock, search or "") if live or search else None
+    configured = _configured(settings, known)
     listed = entries or {} if search else {**known, **(entries or {})}
     facts = [
         {
@@ -70,6 +63,18 @@ async def list_models(
         for name in listed
     ]
     return facts, problems
+
+
+async def _search(settings: Settings, clock: Clock, text: str) -> dict[str, Mapping[str, Any]]:
+    async with _open_client(settings, clock) as client:
+        return {entry["model_id"]: entry for entry in await client.search_models(text)}
+
+
+def _configured(settings: Settings, known: Mapping[str, Model]) -> set[str]:
+    """Return the ids that SEEDANCE_MODEL names, none if it is wrong."""
+    with suppress(ConfigurationError):
+        return {model.model_id for model in choose_models(settings.model, known)}
+    return set()
 
 
 async def add(settings: Settings, clock: Clock, model_id: str) -> tuple[Model, list[str]]:

@@ -24,11 +24,8 @@ async def download_job(
     RunComfy is asked for the result again, since links expire. This acknowledges nothing: a
     repeated call still gets this job.
 
-    Args:
-        settings: The settings, with a token.
-        clock: The time.
-        name: The job's id, or the beginning of one that the ledger has.
-        watch: Called with the progress.
+    `name` is the job's id, or the beginning of one that the ledger has; `watch` is called with the
+    progress.
 
     Raises:
         SeedanceError: Not everything is downloaded, and why.
