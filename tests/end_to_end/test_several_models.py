@@ -19,6 +19,7 @@ from seedance_mcp.runcomfy.http import open_http
 from seedance_mcp.service.added_models import add_model
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import running
 from tests.support.client import ARGUMENTS, IMAGE_URL, ToolClient, open_client, structured, text
 from tests.support.restarting_server import list_jobs, open_server, run_simulator
@@ -172,6 +173,22 @@ async def test_a_clip_is_made_with_a_model_that_was_added_from_the_catalogue(
         assert (answer["status"], answer["model_id"]) == ("completed", "someone/new")
         assert answer["estimated_cost_usd"] == 0.2
         assert text(wrong).startswith("Unknown argument image. Did you mean images?")
+
+
+async def test_the_cost_limit_prices_clips_of_any_model_that_had_no_price_then(
+    tmp_path: Path,
+) -> None:
+    async with run_simulator(run_seconds=600) as simulator:
+        simulator.faults.append(Fault.drop("catalogue", times=99))
+        async with open_server(simulator, tmp_path, model=MODEL) as client:
+            call = CALLS["generate_video_2_0_pro"] | {"wait_seconds": 0}
+            await client.call_tool("generate_video_2_0_pro", call)
+        simulator.faults.clear()
+        limit = {"model": MODEL, "max_cost_usd_per_day": "0.3"}
+        async with open_server(simulator, tmp_path, **limit) as client:
+            await anyio.sleep(5)  # until it knows the prices
+            over = await client.call_tool("generate_video", CALLS["generate_video"])
+        assert "the jobs of the last 24 h cost 0.2 USD" in text(over)
 
 
 async def test_every_model_has_a_resource_with_its_schema() -> None:
