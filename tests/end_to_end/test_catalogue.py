@@ -186,6 +186,25 @@ async def test_an_unreadable_catalogue_changes_nothing(fault: Fault) -> None:
         assert anyio.current_time() <= 2.1
 
 
+async def test_it_is_asked_an_hour_after_a_call_that_asked_in_between() -> None:
+    async with open_client(max_cost_usd_per_day="9") as client:
+        simulator = client.simulator
+        simulator.faults.append(Fault.garbage("catalogue", "not_json"))
+
+        def asked() -> int:
+            return sum(seen.route == "catalogue" for seen in simulator.requests)
+
+        await anyio.sleep(1800)
+        assert asked() == 1
+        # Its limit needs a price.
+        assert not (await client.generate(wait_seconds=0)).is_error
+        assert asked() == 2
+        await anyio.sleep(3500)
+        assert asked() == 2
+        await anyio.sleep(200)
+        assert asked() == 3
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"a": 7}', "[" * 10_000, "\x00"])
 async def test_a_damaged_file_of_sightings_costs_only_the_date(
     content: str, tmp_path: Path

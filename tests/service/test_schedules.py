@@ -18,9 +18,11 @@ from tests.support.ledger import NOON, SUCCESS, begin, opened
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
+ADDED = "someone/added"
 MODELS = load_models()
 LITE = "bytedance/seedance-1-0/lite/image-to-video"
 PRO = "bytedance/seedance-2.0/pro"
+MODELS |= {ADDED: replace(MODELS[PRO], model_id=ADDED, timing=None)}
 GONE = "bytedance/no-longer-configured"
 
 
@@ -59,7 +61,11 @@ ONE, TWO = "https://a.example/1.png", "https://a.example/2.png"
         (job(PRO, images=[ONE]), job(PRO), False),
         (job(PRO, images=[ONE]), job(PRO, images=[ONE, TWO]), False),
         (job(PRO, images=[ONE, TWO]), job(PRO, images=[ONE, TWO, ONE]), True),
-        (job(PRO, generate_audio=True), job(PRO, generate_audio=False), False),
+        # The file says that only the resolution and the length change how long it takes.
+        (job(PRO, generate_audio=True), job(PRO, generate_audio=False), True),
+        (job(PRO, aspect_ratio="1:1"), job(PRO, aspect_ratio="21:9"), True),
+        (job(PRO, resolution="480p"), job(PRO, resolution="4k"), False),
+        (job(ADDED, generate_audio=True), job(ADDED, generate_audio=False), False),
         (job(GONE), job(GONE, prompt="Another lake at dawn."), True),
         (job(GONE), job(GONE, duration=10), False),
         (job(GONE), job(GONE, resolution="480p"), False),

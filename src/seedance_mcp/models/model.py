@@ -4,7 +4,8 @@ Nothing about a model stands in Python: adding a model is adding a file. A file 
 RunComfy publishes, verbatim (`model_id`, `input_schema`, `output_schema`), where and when that was
 read (`source`, `read_on`), and parts of ours: `short_name`; `descriptions`, used where RunComfy's
 are empty; `validations`, rules about files that RunComfy states elsewhere; `pricing`, which names
-the argument that a price is multiplied by; and `usual_seconds`, how long a clip usually takes.
+the argument that a price is multiplied by; `timing`, the settings that run times depend on; and
+`usual_seconds`, how long a clip usually takes.
 """
 
 import json
@@ -87,6 +88,7 @@ class Model:
         descriptions: Our descriptions, by property, where RunComfy's are empty.
         validations: Rules of a property's files that its schema does not have, in its form.
         pricing: By unit, such as `seconds`, the property that holds how many of them a clip has.
+        timing: The settings that run times depend on; None if all may.
         usual_seconds: By length of the clip in seconds, how many seconds it usually takes to make.
             They are reports of the same model at other hosts: RunComfy publishes none.
     """
@@ -102,6 +104,7 @@ class Model:
         default_factory=dict[str, Sequence[JSONObject]]
     )
     pricing: Mapping[str, str] = field(default_factory=dict[str, str])
+    timing: Sequence[str] | None = None
     usual_seconds: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property

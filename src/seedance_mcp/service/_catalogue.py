@@ -176,7 +176,9 @@ class Catalogue:
         while not self._ended:
             for entry in self._entries.values():
                 self._refresh_if_due(entry, needed=False)
-            await self._clock.sleep(REFRESH_SECONDS)
+            # A call that needed a price may have asked in between.
+            next_due = min(entry.refresh_at for entry in self._entries.values())
+            await self._clock.sleep(max(next_due - anyio.current_time(), ASK_AGAIN_SECONDS))
 
     def _refresh_if_due(self, entry: CatalogueEntry, *, needed: bool) -> None:
         now = anyio.current_time()

@@ -88,8 +88,12 @@ def _kind(job: Job, model: Model | None) -> str | None:
 
 
 def _traits(arguments: Mapping[str, Any], model: Model) -> dict[str, Any]:
-    """Return the settings, and of each argument with files whether it has none, one or several."""
-    settings = {name: arguments.get(name) for name in model.settings}
+    """Return the settings that run times depend on, and how many files each argument has.
+
+    Of files there are none, one or several.
+    """
+    names = model.settings if model.timing is None else model.timing
+    settings = {name: arguments.get(name) for name in names}
     return settings | {name: _count(arguments.get(name)) for name in model.file_arguments}
 
 
