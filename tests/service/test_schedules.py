@@ -19,10 +19,10 @@ from tests.support.ledger import NOON, SUCCESS, begin, opened
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 ADDED = "someone/added"
-MODELS = load_models()
+BUNDLED = load_models()
 LITE = "bytedance/seedance-1-0/lite/image-to-video"
 PRO = "bytedance/seedance-2.0/pro"
-MODELS |= {ADDED: replace(MODELS[PRO], model_id=ADDED, timing=None)}
+MODELS = BUNDLED | {ADDED: replace(BUNDLED[PRO], model_id=ADDED, timing=None)}
 GONE = "bytedance/no-longer-configured"
 
 
