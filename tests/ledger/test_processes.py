@@ -1,10 +1,12 @@
 """Processes that share a ledger: alive, dead, and beginning it at once."""
 
 import sqlite3
+import sys
 from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import anyio
 import pytest
 
 from seedance_mcp.clock import Clock
@@ -93,3 +95,17 @@ async def test_a_process_is_alive_until_it_closes(tmp_path: Path) -> None:
     other.close()
     assert one.is_alive(other.process) is False
     one.close()
+
+
+async def test_a_second_store_of_one_process_keeps_the_locks_of_the_first(tmp_path: Path) -> None:
+    write = (
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('DELETE FROM jobs')"
+    )
+    async with opened(tmp_path) as first, opened(tmp_path) as second:
+        await begin(first, job())
+        with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            await second.get(job())
+            command = [sys.executable, "-c", write, str(tmp_path / "ledger.db")]
+            other = await anyio.run_process(command, check=False)
+            assert b"database is locked" in other.stderr

@@ -6,7 +6,6 @@ several processes, whatever the timeout (seen: 9 times in 180).
 """
 
 import asyncio
-import io
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -180,10 +179,12 @@ class SqliteStore(Store):
 
     def _connect(self) -> tuple[sqlite3.Connection, LiveProcesses]:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Before SQLite creates the file: its own files are readable by all.
-        file = io.FileIO(self._path, "a+", opener=partial(os.open, mode=0o600))
-        with file, suppress(OSError, AttributeError):  # Windows may have no fchmod
-            os.fchmod(file.fileno(), 0o600)
+        # Before SQLite creates the file: its own files are readable by all. One that exists is not
+        # opened here: closing it would drop the locks that this process has on it (POSIX).
+        if not self._path.exists():
+            os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, mode=0o600))
+        with suppress(OSError):  # a share may have no permissions
+            self._path.chmod(0o600)
         connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
         # A damaged text must not keep all others from being read.
         connection.text_factory = partial(str, encoding="utf-8", errors="replace")
