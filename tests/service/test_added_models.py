@@ -1,6 +1,7 @@
 """The models that a user has added, as files of the state folder."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,27 @@ def keep(folder: Path, name: str, model_id: str) -> None:
 
 
 def test_every_added_model_has_a_short_name_and_a_tool_of_its_own(tmp_path: Path) -> None:
-    for name, model_id in zip("abc", ["2.0/pro", "2.0-pro", "2_0/pro"], strict=True):
+    for name, model_id in zip("abc", ["2.0/pro", "2-0/pro", "2_0/pro"], strict=True):
         keep(tmp_path, name, model_id)
     added, problems = load_added_models(tmp_path, load_models())
     assert {model_id: model.short_name for model_id, model in added.items()} == {
         "2.0/pro": "2.0-pro-2",
-        "2.0-pro": "2.0-pro-3",
+        "2-0/pro": "2-0-pro-3",
         "2_0/pro": "2_0-pro-4",
     }
     assert problems == []
+
+
+def test_a_name_without_a_slash_and_a_pipe_are_left_out(tmp_path: Path) -> None:
+    keep(tmp_path, "a", "lite")
+    os.mkfifo(tmp_path / "models" / "pipe.json")
+    assert load_added_models(tmp_path, load_models()) == (
+        {},
+        [
+            '"a.json" is left out: The catalogue\'s entry has no valid model_id.',
+            '"pipe.json" is left out: there is no such file',
+        ],
+    )
 
 
 def test_a_model_that_is_bundled_by_now_is_the_bundled_one(tmp_path: Path) -> None:

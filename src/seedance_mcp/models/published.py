@@ -24,7 +24,7 @@ MAX_PROBLEMS = 20
 _SHORT_NAME_LENGTH = 25
 """With it, the name of a tool has 40 characters at most."""
 
-MODEL_ID = re.compile(r"(?=.{1,120}\Z)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", re.ASCII)
+MODEL_ID = re.compile(r"(?=.{1,120}\Z)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+", re.ASCII)
 _PROPERTY_NAME = re.compile(r"[A-Za-z_][\w.-]{0,63}", re.ASCII)
 _OUR_ARGUMENTS = {"wait_seconds", "force_new", "dry_run"}
 _UNDERSTOOD = {

@@ -16,6 +16,9 @@ def read_json(path: Path) -> Any:
         OSError: It cannot be read.
         ValueError: It is no JSON, or longer than `MAX_FILE_BYTES`.
     """
+    # A named pipe would be waited for.
+    if not path.is_file():
+        raise FileNotFoundError("there is no such file")
     with path.open("rb") as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
