@@ -20,11 +20,9 @@ demo: .venv/.synced ## make a simulated clip; needs no account
 # In memory where there is room, since each purchase waits for the disk several times.
 test stress odd-folders test-lowest: export TMPDIR := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 4000000 { print $$6 }')
 
-STRESSED = tests/cli/test_demo.py tests/end_to_end tests/test_http_heads.py tests/ledger \
-	tests/models/test_family.py tests/outputs/test_download_processes.py \
-	tests/processes/test_crashes.py tests/processes/test_hostile_runcomfy.py \
-	tests/processes/test_many_servers.py tests/service/test_poller.py tests/simulator/test_api.py \
-	tests/stateful
+STRESSED = tests/cli tests/end_to_end tests/inputs/test_preflight_limits.py tests/ledger \
+	tests/models/test_family.py tests/outputs tests/processes tests/runcomfy/test_http.py \
+	tests/service tests/simulator tests/stateful tests/test_http_heads.py
 
 # Three workers for two cores, because a sixth of the time is spent waiting.
 test: .venv/.synced ## run the test suite

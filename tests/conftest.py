@@ -22,8 +22,14 @@ if TYPE_CHECKING:
     from .support.fork_server import ForkServer
 
 
-CASES_APART = 3
+CASES_APART = 6
 """Of many cases of a test, every one in so many is of every run, from the first."""
+
+MANY_CASES = (
+    *("tests/end_to_end/", "tests/processes/test_stdio.py"),
+    *("tests/runcomfy/test_http.py", "tests/test_http_heads.py"),
+)
+"""Where many cases of a test take long, since each starts a server or decodes megabytes."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,9 +50,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave most cases of a test with many of them to the stress run, if each takes a server."""
+    """Leave most cases of a test with many of them to the stress run, where they take long."""
     for test, cases in groupby(items, lambda item: item.nodeid.partition("[")[0]):
-        if test.startswith(("tests/end_to_end/", "tests/test_http_heads.py")):
+        if test.startswith(MANY_CASES):
             numbered = list(enumerate(cases))
             for number, case in numbered:
                 if number % CASES_APART and len(numbered) > CASES_APART:

@@ -165,6 +165,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
+@pytest.mark.stress
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ru_maxrss is in other units")
 def test_many_large_images_take_hardly_more_memory_than_one(tmp_path: Path) -> None:
     path = write_image(tmp_path, noise((3000, 2000), "BMP"))

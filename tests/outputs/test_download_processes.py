@@ -119,6 +119,7 @@ async def test_concurrent_processes_never_overwrite_each_others_files(tmp_path: 
     assert scene.files == dict.fromkeys(saved, 100_000)
 
 
+@pytest.mark.stress
 async def test_a_full_disk_is_reported_and_the_part_is_resumed_later(tmp_path: Path) -> None:
     async with serve_clip(CLIP, ETag='"v1"') as host:
         # A limit of 1 MiB per file; a write beyond it fails as on a full disk.
@@ -162,6 +163,7 @@ async def test_a_clip_of_a_process_killed_just_after_renaming_is_found(
         assert len(host.requests) == 1
 
 
+@pytest.mark.stress
 async def test_a_process_killed_just_before_renaming_leaves_no_final_file(
     tmp_path: Path,
 ) -> None:
@@ -177,6 +179,7 @@ async def test_a_process_killed_just_before_renaming_leaves_no_final_file(
         assert len(host.requests) == 1
 
 
+@pytest.mark.stress
 async def test_without_hard_links_existing_files_are_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / f"{NAME}.mp4").write_bytes(b"mine")
     async with (
@@ -194,6 +197,7 @@ async def test_a_folder_without_locks_can_be_downloaded_to(tmp_path: Path) -> No
     assert (tmp_path / f"{NAME}.mp4").read_bytes() == CLIP
 
 
+@pytest.mark.stress
 async def test_no_proxy_is_used_for_a_base_url_on_this_machine(tmp_path: Path) -> None:
     names = "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"
     proxies = ("env", *(f"{name}=http://127.0.0.1:9" for name in names))

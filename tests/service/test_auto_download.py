@@ -70,7 +70,13 @@ async def test_a_task_is_working_until_its_clip_is_saved(tmp_path: Path) -> None
         assert again == polling.states[-1]
 
 
-@pytest.mark.parametrize("file", [File(status=404), File(piece_seconds=60)], ids=["gone", "slow"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param(File(status=404), id="gone"),
+        pytest.param(File(piece_seconds=60), id="slow", marks=pytest.mark.stress),
+    ],
+)
 async def test_a_task_that_has_ended_never_works_again(file: File, tmp_path: Path) -> None:
     service = FinishedJob(files={"/a.mp4": file})
     async with open_server(service, tmp_path, tasks=TaskPolling(), auto_download=True) as client:

@@ -38,7 +38,7 @@ def near(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     [
         (457, 301, 120, (182, 120)),
         (301, 457, 120, (80, 120)),
-        (311, 311, 480, (480, 480)),
+        pytest.param(311, 311, 480, (480, 480), marks=pytest.mark.stress),
     ],
 )
 def test_a_clip_has_the_images_shape_and_the_exact_number_of_frames(
