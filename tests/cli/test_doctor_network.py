@@ -230,7 +230,7 @@ async def test_a_proxy_that_is_not_there_is_told_from_runcomfy(
         (
             {"SSL_CERT_FILE": "/no/such.pem"},
             "certificates",
-            'SSL_CERT_FILE is "/no/such.pem", and there is no such file.',
+            'SSL_CERT_FILE is "/no/such.pem", but that file does not exist.',
         ),
     ],
 )

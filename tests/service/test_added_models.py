@@ -47,7 +47,7 @@ def test_a_name_without_a_slash_and_a_pipe_are_left_out(tmp_path: Path) -> None:
         {},
         [
             '"a.json" is left out: The catalogue\'s entry has no valid model_id.',
-            '"pipe.json" is left out: there is no such file',
+            '"pipe.json" is left out: it is not a file',
         ],
     )
 

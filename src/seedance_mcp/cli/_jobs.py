@@ -39,7 +39,7 @@ def jobs(options: Namespace) -> None:
     """List the jobs, or show or download one.
 
     Raises:
-        SeedanceError: The ledger or a setting cannot be used, or there is no such job.
+        SeedanceError: The ledger or a setting cannot be used, or the job is unknown.
     """
     run = {"show": _show, "get": _get}.get(options.action, _list)
     anyio.run(run, options)

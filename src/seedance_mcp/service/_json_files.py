@@ -18,7 +18,7 @@ def read_json(path: Path) -> Any:
     """
     # A named pipe would be waited for.
     if not path.is_file():
-        raise FileNotFoundError("there is no such file")
+        raise FileNotFoundError("it is not a file")
     with path.open("rb") as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:

@@ -110,7 +110,7 @@ async def read_history(
     """Return the newest jobs with a status, or with any, and what was spent.
 
     Raises:
-        InputError: There is no such status.
+        InputError: The status is unknown.
         LedgerError: The ledger cannot be read.
     """
     if status is not None and status not in list(Status):

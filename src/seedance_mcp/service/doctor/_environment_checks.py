@@ -87,7 +87,7 @@ def check_certificates(environment: Mapping[str, str]) -> list[Finding]:
     missing = [
         fault(
             "certificates",
-            f"{name} is {quoted(value, 200)}, and there is no such {kind}.",
+            f"{name} is {quoted(value, 200)}, but that {kind} does not exist.",
             f"Correct {name}, or remove it: then the usual authorities are trusted.",
         )
         for name, value in named.items()
