@@ -74,6 +74,31 @@ async def test_the_last_24_hours_cost_what_the_daily_limit_counts() -> None:
         assert structured(await client.call("list_jobs"))["spent_24h_usd"] == 0
 
 
+async def test_answers_about_jobs_read_what_was_spent_once_in_five_seconds_and_after_a_purchase(
+    tmp_path: Path,
+) -> None:
+    async with (
+        run_simulator(run_seconds=10**6) as simulator,
+        open_server(simulator, tmp_path) as one,
+        open_server(simulator, tmp_path) as other,
+    ):
+        made = structured(await generate(one, wait_seconds=0))
+
+        async def spent() -> float:
+            status = await one.call_tool(
+                "check_status", {"request_id": made["request_id"], "wait_seconds": 0}
+            )
+            return structured(status)["spent_24h_usd"]
+
+        assert (made["spent_24h_usd"], await spent()) == (0.2, 0.2)
+        await generate(other, prompt="Another.", wait_seconds=0)
+        assert await spent() == 0.2
+        await anyio.sleep(5)
+        assert await spent() == 0.4
+        bought = structured(await generate(one, prompt="A third.", wait_seconds=0))
+        assert (bought["spent_24h_usd"], await spent()) == (pytest.approx(0.6), 0.6)
+
+
 async def test_a_sum_with_an_unknown_cost_is_left_out_or_says_so() -> None:
     async with open_client(Behaviour(workers=9, run_seconds=60)) as client:
         client.simulator.faults.append(Fault.answer("catalogue", 500, times=9))

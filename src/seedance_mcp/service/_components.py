@@ -12,6 +12,7 @@ from ._downloads import BackgroundDownloads
 from ._following import JobFollower
 from ._remote import RemoteJobs
 from ._schedules import Schedules
+from ._spending import RecentSpending
 from ._submissions import Submissions
 from ._tracking import JobTracker
 from ._waiting import Waiter
@@ -24,6 +25,7 @@ class Components:
     preflight: Preflight
     catalogue: Catalogue
     limits: SpendingLimits
+    spending: RecentSpending
     store: Store
     tracker: JobTracker
     submissions: Submissions

@@ -60,6 +60,7 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
         job = await service.store.begin(new, reuse_since=since, limits=limits)
         if job.id == new.id:
             service.submissions.submit(job)
+            service.spending.forget()
     service.catalogue.record_estimate(job)
     return JobReport(job=job, reused=job.id != new.id, warnings=warnings)
 

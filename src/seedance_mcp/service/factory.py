@@ -30,6 +30,7 @@ from ._following import JobFollower
 from ._remote import RemoteJobs
 from ._schedules import Schedules
 from ._sightings import Sightings
+from ._spending import RecentSpending
 from ._submissions import Submissions
 from ._tracking import JobTracker, announcer
 from ._waiting import Waiter
@@ -100,10 +101,12 @@ def _service(
     downloads = _downloads(options, tracker, tasks)
     locks = JobLocks(settings.state_dir / "following")
     follows = options.follow_jobs and settings.auto_download and settings.token is not None
+    catalogue = _catalogue(options, client, store, tasks)
     return Service(
         preflight=_preflight(options),
-        catalogue=_catalogue(options, client, store, tasks),
+        catalogue=catalogue,
         limits=_limits(settings),
+        spending=RecentSpending(store, catalogue, clock),
         store=store,
         tracker=tracker,
         submissions=Submissions(client, store, announce, tasks, clock),

@@ -13,7 +13,6 @@ import anyio
 from seedance_mcp.errors import LedgerError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import OPEN, Status
-from seedance_mcp.spending.pricing import TotalCost, total_cost
 
 from ._components import Components
 from ._purchases import purchase
@@ -126,16 +125,8 @@ class Service(Components):
         other_token = sum(
             job.status in OPEN and job.token_hash not in {"", token_hash} for job in page.jobs
         )
-        return JobListing(page=page, stale=stale, other_token=other_token, spent=await self.spent())
-
-    async def spent(self) -> TotalCost:
-        """Return what the jobs of the last 24 hours cost, as the daily limit counts them.
-
-        Raises:
-            LedgerError: The ledger cannot be read.
-        """
-        jobs = await self.store.costs_of_last_day(self.clock.now())
-        return total_cost((self.catalogue.with_estimate(job), count) for job, count in jobs)
+        spent = await self.spending.total()
+        return JobListing(page=page, stale=stale, other_token=other_token, spent=spent)
 
     def shut_down(self, grace_seconds: float) -> None:
         """Let every waiting call answer now, and paid requests finish within some seconds."""
@@ -149,7 +140,7 @@ class Service(Components):
         """Complete a report, after waiting for an automatic download."""
         report = self._seen(report)
         with suppress(LedgerError), anyio.move_on_after(SPENT_SECONDS):
-            report = replace(report, spent=await self.spent())
+            report = replace(report, spent=await self.spending.recent_total())
         self.follower.follow(report.job, answered=report.stale_reason is None)
         return await self.downloads.wait_for_automatic(report, deadline=deadline)
 
