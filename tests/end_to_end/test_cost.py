@@ -112,6 +112,7 @@ async def test_a_sum_with_an_unknown_cost_is_left_out_or_says_so() -> None:
             request_id = structured(each)["request_id"]
             status = await client.call("check_status", request_id=request_id, wait_seconds=90)
             ended.append(structured(status))
+            await anyio.sleep(1)
         assert [each.get("spent_24h_usd") for each in ended] == [None, 0.4]
         none = structured(await client.call("list_jobs", status="failed"))
         assert none["next_step"] == "No jobs match; call generate_video to make a clip."

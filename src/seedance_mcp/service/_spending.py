@@ -10,8 +10,11 @@ from seedance_mcp.spending.pricing import TotalCost, total_cost
 
 from ._catalogue import Catalogue
 
-MAX_AGE_SECONDS = 5.0
-"""How old a total may be in the answer about a job, of which thousands may be asked for at once."""
+MAX_AGE_SECONDS, MAX_AGE_WITH_UNKNOWN_SECONDS = 5.0, 1.0
+"""How old a total may be in an answer about a job, and one that leaves out unknown costs.
+
+Thousands of jobs may be asked for at once.
+"""
 
 
 @dataclass(eq=False, repr=False)
@@ -21,7 +24,7 @@ class RecentSpending:
     _store: Store
     _catalogue: Catalogue
     _clock: Clock
-    # When it was read, on the event loop's clock, and what.
+    # Until when it may be used, on the event loop's clock, and the total.
     _last: tuple[float, TotalCost] | None = field(default=None, init=False)
     _purchases: int = field(default=0, init=False)
 
@@ -39,14 +42,15 @@ class RecentSpending:
         began, purchases = anyio.current_time(), self._purchases
         jobs = await self._store.costs_of_last_day(self._clock.now())
         total = total_cost((self._catalogue.with_estimate(job), count) for job, count in jobs)
-        # What is unknown may be known at any moment: a job's cost, or a model's price.
-        if self._purchases == purchases and not total.unknown:
-            self._last = began, total
+        if self._purchases == purchases:
+            # A cost that is unknown may be known at any moment.
+            age = MAX_AGE_WITH_UNKNOWN_SECONDS if total.unknown else MAX_AGE_SECONDS
+            self._last = began + age, total
         return total
 
     async def recent_total(self) -> TotalCost:
         """Return the total as it was a few seconds ago at most; raises as `total`."""
         last = self._last
-        if last is not None and anyio.current_time() - last[0] < MAX_AGE_SECONDS:
+        if last is not None and anyio.current_time() < last[0]:
             return last[1]
         return await self.total()
