@@ -376,18 +376,18 @@ async def test_a_call_that_waits_on_another_servers_request_hears_that_it_was_re
             open_server(simulator, tmp_path) as other,
         ):
             simulator.faults.append(Fault.delay("submit", 3))
-            heard: list[str] = []
+            heard: dict[str, str] = {}
 
-            async def call(client: Client) -> None:
+            async def call(name: str, client: Client) -> None:
                 result = await generate(client, wait_seconds=0)
-                heard.append(text(result) if result.is_error else "")
+                heard[name] = text(result) if result.is_error else ""
 
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(call, one)
+                tasks.start_soon(call, "one", one)
                 await anyio.sleep(1)
-                tasks.start_soon(call, other)
-        assert heard[0].startswith(f"{NO_BALANCE} (400002")
-        assert heard[1] == (
+                tasks.start_soon(call, "other", other)
+        assert heard["one"].startswith(f"{NO_BALANCE} (400002")
+        assert heard["other"] == (
             "RunComfy rejected the same request, just sent by another server on this machine;"
             " repeat the call to see why. Nothing was charged."
         )
