@@ -139,10 +139,12 @@ class Service(Components):
     async def _finish(self, report: JobReport, deadline: float) -> JobReport:
         """Complete a report, after waiting for an automatic download."""
         report = self._seen(report)
+        self.follower.follow(report.job, answered=report.stale_reason is None)
+        # At once: a download that ends in between would be reported neither as running nor as done.
+        report = await self.downloads.wait_for_automatic(report, deadline=deadline)
         with suppress(LedgerError), anyio.move_on_after(SPENT_SECONDS):
             report = replace(report, spent=await self.spending.recent_total())
-        self.follower.follow(report.job, answered=report.stale_reason is None)
-        return await self.downloads.wait_for_automatic(report, deadline=deadline)
+        return report
 
     def _seen(self, report: JobReport) -> JobReport:
         """Complete a report with an estimate, and start an automatic download."""
