@@ -20,7 +20,7 @@ demo: .venv/.synced ## make a simulated clip; needs no account
 # In memory where there is room, since each purchase waits for the disk several times.
 test stress odd-folders test-lowest: export TMPDIR := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 4000000 { print $$6 }')
 
-STRESSED = tests/cli tests/end_to_end tests/inputs/test_preflight_limits.py tests/ledger \
+STRESSED = tests/cli tests/clips tests/end_to_end tests/inputs/test_preflight_limits.py tests/ledger \
 	tests/models/test_family.py tests/outputs tests/processes tests/runcomfy/test_http.py \
 	tests/service tests/simulator tests/stateful tests/test_http_heads.py
 

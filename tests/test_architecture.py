@@ -24,6 +24,7 @@ ROOMS = {
     "ledger": "jobs spending errors text clock file_locks",
     "inputs": "models errors text http_heads",
     "outputs": "jobs errors text clock retry file_locks http_heads proxies",
+    "clips": "errors text",
 }
 LIBRARIES = "bounded errors text clock retry file_locks proxies setting_values settings"
 ALLOWED = ROOMS | {
@@ -42,6 +43,7 @@ OUTSIDE = {
     "mcp_types": {"mcp_server"},
     "httpx": {"", "runcomfy", "inputs", "outputs", "simulator"},
     "sqlite3": {"ledger"},
+    "av": {"clips", "simulator"},
     **dict.fromkeys(["pathlib", "importlib"], ALLOWED.keys() - PURE | {"models"}),
     **dict.fromkeys(IO.split(), ALLOWED.keys() - PURE),
 }

@@ -4,6 +4,7 @@
     ├── InputError               the caller: an argument is missing, misspelt or not allowed
     ├── ConfigurationError       the user: a setting is missing or wrong
     │   ├── TokenMissing         no RunComfy token is set
+    │   ├── VideoExtraMissing    PyAV is not installed, and what was asked for needs it
     │   └── ModelGone            the model has left RunComfy's catalogue; another one must be set
     ├── ServerStopping           the server shuts down, and has done nothing for this call
     ├── SpendingLimitReached     the guard against runaway agents: too many jobs within an hour
@@ -22,6 +23,7 @@
     │       └── UnreadableAnswer an answer in an unexpected form
     ├── DownloadFailed           a finished clip could not be fetched, or not be written to disk
     │   └── LinkRefused          its link does not lead to it, or no longer
+    ├── UnreadableClip           a file is not a clip, or is damaged, and cannot be used as one
     └── OutcomeUnknown           the paid request may or may not have been accepted
 
 A message is one line that says what is wrong and what is allowed. `charge` says what it cost, so
@@ -74,6 +76,19 @@ class TokenMissing(ConfigurationError):
             ' "env": {"RUNCOMFY_API_TOKEN": "<token>"} into this server\'s entry in the'
             " configuration file; in a shell, export RUNCOMFY_API_TOKEN=<token>. Then restart the"
             " server. Create a token in your RunComfy profile."
+        )
+
+
+class VideoExtraMissing(ConfigurationError):
+    """What was asked for needs PyAV, which is not installed.
+
+    `purpose` begins the message, such as "Reading the last frame of a clip".
+    """
+
+    def __init__(self, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs PyAV, which is not installed: pip install 'seedance-mcp[video]', then"
+            " restart the server."
         )
 
 
@@ -178,6 +193,10 @@ class DownloadFailed(SeedanceError):
 
 class LinkRefused(DownloadFailed):
     """The host refuses the clip at this link (401, 403, 404, 410)."""
+
+
+class UnreadableClip(SeedanceError):
+    """A file is not a clip, or a damaged one; the message begins with the file's name."""
 
 
 class OutcomeUnknown(SeedanceError):

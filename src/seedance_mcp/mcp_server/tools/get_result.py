@@ -10,11 +10,11 @@ import mcp_types as types
 from anyio import to_thread
 from mcp_types.version import is_version_at_least
 
+from seedance_mcp.clips.preview import middle_frame
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import ResultAnswer, result_answer
 from seedance_mcp.mcp_server._progress import BytesProgress, heartbeat
-from seedance_mcp.outputs.preview import middle_frame
 from seedance_mcp.service.reports import JobReport
 
 from ._schemas import flag_property, hints, job_schema

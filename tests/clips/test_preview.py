@@ -11,7 +11,7 @@ import av
 import pytest
 from PIL import Image
 
-from seedance_mcp.outputs.preview import MAX_PREVIEW_BYTES, middle_frame
+from seedance_mcp.clips.preview import MAX_PREVIEW_BYTES, middle_frame
 from seedance_mcp.simulator._clip import render
 from tests.support.clip_host import mp4
 from tests.support.timeouts import TIMEOUT_SECONDS
@@ -138,7 +138,7 @@ def test_without_pyav_or_pillow_there_is_no_preview(tmp_path: Path, missing: str
     path = write_clip(tmp_path / "a.mp4", [Image.new("RGB", (64, 64))] * 3)
     code = (
         "import sys, pathlib\n"
-        "from seedance_mcp.outputs.preview import middle_frame\n"
+        "from seedance_mcp.clips.preview import middle_frame\n"
         "assert not {'av', 'PIL'} & set(sys.modules)\n"
         f"sys.modules[{missing!r}] = None\n"
         f"print(middle_frame(pathlib.Path({str(path)!r})))"
