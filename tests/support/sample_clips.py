@@ -1,0 +1,335 @@
+"""Tiny real MP4s in every form that a clip may have, each frame of them with its number in it.
+
+A frame shows its number in eight black or white blocks in its top sixth; below them are gradients.
+Its planes are made here and not by swscale, so that a test knows every sample of what it encoded.
+"""
+
+# PyAV's stubs leave types out.
+# pyright: reportUnknownMemberType=false
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+from av.container import OutputContainer
+from av.video.reformatter import ColorRange
+from av.video.stream import VideoStream
+from PIL import Image
+
+WIDTH, HEIGHT = 64, 48
+FRAMES = 6
+LIMITED, FULL = ColorRange.MPEG, ColorRange.JPEG
+# As ISO/IEC 23091-2 numbers them.
+BT709, UNSPECIFIED, BT601_625, BT601_525 = 1, 2, 5, 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """How a sample clip is made.
+
+    Attributes:
+        numbers: The numbers of its frames, in the order in which they are shown.
+        ticks: When each frame is shown, in units of `time_base`; by default one a frame.
+        audio_seconds: How long its audio track is; it has none for 0.
+        options: Options of the encoder.
+        muxer: Options of the muxer.
+    """
+
+    codec: str = "libx264"
+    numbers: Sequence[int] = range(FRAMES)
+    width: int = WIDTH
+    height: int = HEIGHT
+    pix_fmt: str = "yuv420p"
+    time_base: Fraction = Fraction(1, 24)
+    ticks: Sequence[int] | None = None
+    colorspace: int = UNSPECIFIED
+    color_range: int = ColorRange.UNSPECIFIED
+    audio_seconds: float = 0
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+    muxer: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+WITHOUT_B_FRAMES = {"bf": "0"}
+# The frame that is shown last is decoded before two others.
+B_FRAMES = {
+    "bf": "3",
+    "x264-params": "b-adapt=0:b-pyramid=normal:scenecut=0:keyint=250:rc-lookahead=10",
+}
+OPEN_GOP = {
+    "bf": "2",
+    "x264-params": "b-adapt=0:open-gop=1:keyint=4:min-keyint=4:scenecut=0:bluray-compat=1",
+}
+
+
+def write_sample(path: Path, sample: Sample) -> Path:
+    """Write a sample clip, and return its path."""
+    options = dict(sample.muxer)
+    with av.open(str(path), "w", format="mp4", options=options) as container:
+        video = _add_video(container, sample)
+        audio = container.add_stream("aac", rate=48000) if sample.audio_seconds else None
+        for number, tick in zip(sample.numbers, _ticks(sample), strict=True):
+            frame = numbered_frame(sample, number)
+            frame.pts, frame.time_base = tick, sample.time_base
+            container.mux(video.encode(frame))
+        container.mux(video.encode())
+        if audio:
+            for frame in _quiet(sample.audio_seconds):
+                container.mux(audio.encode(frame))
+            container.mux(audio.encode())
+    return path
+
+
+def _add_video(container: OutputContainer, sample: Sample) -> VideoStream:
+    rate = round(1 / sample.time_base)
+    video = cast("VideoStream", container.add_stream(sample.codec, rate=rate))
+    video.width, video.height, video.pix_fmt = sample.width, sample.height, sample.pix_fmt
+    quiet = {"x265-params": "log-level=none"} if sample.codec == "libx265" else {}
+    video.options = {"preset": "veryfast", "crf": "4", **quiet, **sample.options}
+    context = video.codec_context
+    context.time_base = sample.time_base
+    context.colorspace, context.color_range = sample.colorspace, sample.color_range
+    return video
+
+
+def _ticks(sample: Sample) -> Sequence[int]:
+    return range(len(sample.numbers)) if sample.ticks is None else sample.ticks
+
+
+def _quiet(seconds: float) -> Iterator[av.AudioFrame]:
+    for _ in range(round(seconds * 48000 / 1024)):
+        frame = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
+        frame.sample_rate = 48000
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        yield frame
+
+
+def numbered_frame(sample: Sample, number: int) -> av.VideoFrame:
+    """Return the frame with a number, as its encoder gets it."""
+    frame = av.VideoFrame(sample.width, sample.height, sample.pix_fmt)
+    frame.color_range, frame.colorspace = sample.color_range, sample.colorspace
+    deep = "10" in sample.pix_fmt
+    for plane, rows in zip(frame.planes, numbered_planes(sample, number), strict=True):
+        lines = [struct.pack(f"<{len(row)}H", *row) if deep else bytes(row) for row in rows]
+        plane.update(b"".join(line.ljust(plane.line_size, b"\0") for line in lines))
+    return frame
+
+
+def numbered_planes(sample: Sample, number: int) -> list[list[list[int]]]:
+    """Return the samples of Y, Cb and Cr of a frame: rows of numbers in the clip's bit depth."""
+    width, height = sample.width, sample.height
+    halves = range((width + 1) // 2), range((height + 1) // 2)
+    scale = 4 if "10" in sample.pix_fmt else 1
+    luma = [
+        [_luma(x / width, y / height, number) * scale for x in range(width)] for y in range(height)
+    ]
+    blue = [[(96 + 64 * 2 * y // height) * scale for _ in halves[0]] for y in halves[1]]
+    red = [
+        [(104 + number * 5 % 32 + 48 * x // width) * scale for x in halves[0]] for _ in halves[1]
+    ]
+    return [luma, blue, red]
+
+
+def _luma(x: float, y: float, number: int) -> int:
+    """Return the luma at a place, of which 1 is the far edge."""
+    if y < 1 / 6:
+        return 220 if number >> int(x * 8) & 1 else 30
+    return 60 + number * 7 % 60 + int(90 * x)
+
+
+def number_of(frame: av.VideoFrame) -> int:
+    """Return the number that stands in a decoded frame, of any size that is not turned."""
+    grey = frame.reformat(format="gray")
+    plane = bytes(grey.planes[0])
+    y = grey.height // 12
+    places = [y * grey.planes[0].line_size + (2 * bit + 1) * grey.width // 16 for bit in range(8)]
+    return sum((plane[at] > 125) << bit for bit, at in enumerate(places))
+
+
+def numbers_shown(path: Path) -> list[int]:
+    """Return the numbers of all frames of a clip, as PyAV shows them, in that order."""
+    with av.open(str(path)) as container:
+        return [number_of(frame) for frame in container.decode(video=0)]
+
+
+def _plain(path: Path) -> Path:
+    return write_sample(path, Sample(options=WITHOUT_B_FRAMES))
+
+
+def _hides_leading_frames(path: Path) -> Path:
+    """Write a clip whose edit list begins at its third frame, which is no key frame."""
+    return _with_edit(write_sample(path, Sample(options=B_FRAMES)), skip=2, length=FRAMES - 2)
+
+
+def _hides_last_frames(path: Path) -> Path:
+    """Write a clip whose edit list ends two frames before its last one."""
+    return _with_edit(write_sample(path, Sample(options=B_FRAMES)), skip=0, length=FRAMES - 2)
+
+
+def _with_edit(path: Path, *, skip: int, length: int) -> Path:
+    """Change a clip's edit list: leave out its first `skip` frames, show `length` after them."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 12  # behind the type, the version, flags and the count
+    delay = struct.unpack_from(">i", data, at + 4)[0]
+    movie = struct.unpack_from(">I", data, data.index(b"mvhd") + 16)[0]
+    media = struct.unpack_from(">I", data, data.index(b"mdhd") + 16)[0]
+    struct.pack_into(">Ii", data, at, length * movie // 24, delay + skip * media // 24)
+    path.write_bytes(data)
+    return path
+
+
+def turned(path: Path, degrees: int) -> Path:
+    """Change a clip's matrix, so that it is shown turned by so many degrees, clockwise."""
+    rows = {
+        90: (0, 1, -1, 0),
+        180: (-1, 0, 0, -1),
+        270: (0, -1, 1, 0),
+    }
+    a, b, c, d = (value << 16 for value in rows[degrees])
+    data = bytearray(path.read_bytes())
+    struct.pack_into(">9i", data, data.index(b"tkhd") + 44, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+def _turned(degrees: int) -> Callable[[Path], Path]:
+    return lambda path: turned(_plain(path), degrees)
+
+
+def _made(sample: Sample) -> Callable[[Path], Path]:
+    return lambda path: write_sample(path, sample)
+
+
+def _coloured(colorspace: int, color_range: int, *, pix_fmt: str = "yuv420p") -> Sample:
+    return Sample(
+        colorspace=colorspace, color_range=color_range, pix_fmt=pix_fmt, options=WITHOUT_B_FRAMES
+    )
+
+
+_UNTAGGED = Sample(options=WITHOUT_B_FRAMES)
+_TALL = replace(_UNTAGGED, width=32, height=720, numbers=range(2))
+
+# Each writes a clip to a path and returns the path.
+SAMPLES: dict[str, Callable[[Path], Path]] = {
+    "plain": _plain,
+    "B-frames": _made(Sample(options=B_FRAMES)),
+    "several key frames": _made(
+        Sample(options={"x264-params": "keyint=4:min-keyint=4:scenecut=0", "bf": "2"})
+    ),
+    "open GOPs": _made(Sample(options=OPEN_GOP, numbers=range(11))),
+    "one frame": _made(replace(_UNTAGGED, numbers=[5])),
+    "hides leading frames": _hides_leading_frames,
+    "hides last frames": _hides_last_frames,
+    "starts before zero": _made(
+        Sample(
+            options=WITHOUT_B_FRAMES,
+            ticks=range(-2, FRAMES - 2),
+            muxer={"use_editlist": "1", "avoid_negative_ts": "disabled"},
+        )
+    ),
+    "no edit list": _made(Sample(options=B_FRAMES, muxer={"use_editlist": "0"})),
+    "variable rate": _made(Sample(ticks=[0, 1, 5, 6, 20, 21], options=B_FRAMES)),
+    "odd time base": _made(Sample(time_base=Fraction(1001, 30000), options=B_FRAMES)),
+    "audio is longer": _made(Sample(audio_seconds=1, options=B_FRAMES)),
+    "fragmented": _made(
+        Sample(
+            options={"x264-params": "keyint=2:min-keyint=2", "bf": "0"},
+            muxer={"movflags": "frag_keyframe+empty_moov"},
+        )
+    ),
+    "10-bit": _made(_coloured(BT709, LIMITED, pix_fmt="yuv420p10le")),
+    "bt709 limited": _made(_coloured(BT709, LIMITED)),
+    "bt709 full": _made(_coloured(BT709, FULL)),
+    "bt601 limited": _made(_coloured(BT601_525, LIMITED)),
+    "bt601 full": _made(_coloured(BT601_625, FULL)),
+    "untagged, 720 lines": _made(_TALL),
+    "untagged, 718 lines": _made(replace(_TALL, height=718)),
+    "turned by 90": _turned(90),
+    "turned by 180": _turned(180),
+    "turned by 270": _turned(270),
+    "HEVC": _made(Sample(codec="libx265")),
+}
+
+
+def _truncated(path: Path) -> Path:
+    """Write a clip with its index in front, and half of its frames missing."""
+    write_sample(path, Sample(options=WITHOUT_B_FRAMES, muxer={"movflags": "+faststart"}))
+    data = path.read_bytes()
+    path.write_bytes(data[: (data.index(b"mdat") + len(data)) // 2])
+    return path
+
+
+def _without_index(path: Path) -> Path:
+    """Write a clip that ends before its index, which stands at its end."""
+    data = _plain(path).read_bytes()
+    path.write_bytes(data[: data.index(b"moov")])
+    return path
+
+
+def _promises_more(path: Path) -> Path:
+    """Write a clip whose last two frames lie, by its index, behind the end of the file."""
+    write_sample(path, Sample(options=WITHOUT_B_FRAMES, muxer={"movflags": "+faststart"}))
+    data = bytearray(path.read_bytes())
+    sizes = data.index(b"stsz") + 12
+    count = struct.unpack_from(">I", data, sizes)[0]
+    for at in (sizes + 4 * (count - 1), sizes + 4 * count):
+        struct.pack_into(">I", data, at, len(data))
+    path.write_bytes(data)
+    return path
+
+
+def _empty_last_frame(path: Path) -> Path:
+    """Write a clip whose last frame has its place in the index but nothing in it to decode."""
+    write_sample(path, Sample(options=WITHOUT_B_FRAMES, muxer={"movflags": "+faststart"}))
+    data = bytearray(path.read_bytes())
+    sizes = data.index(b"stsz") + 12
+    size = struct.unpack_from(">I", data, sizes + 4 * FRAMES)[0]
+    data[-size:] = struct.pack(">IB", size - 4, 12).ljust(size, b"\xff")  # filler
+    path.write_bytes(data)
+    return path
+
+
+def _sound(path: Path) -> Path:
+    with av.open(str(path), "w", format="mp4") as container:
+        audio = container.add_stream("aac", rate=48000)
+        for frame in _quiet(0.2):
+            container.mux(audio.encode(frame))
+        container.mux(audio.encode())
+    return path
+
+
+def _written(data: bytes) -> Callable[[Path], Path]:
+    def write(path: Path) -> Path:
+        path.write_bytes(data)
+        return path
+
+    return write
+
+
+def _png(path: Path) -> Path:
+    Image.new("RGB", (WIDTH, HEIGHT), (9, 99, 199)).save(path, "PNG")
+    return path
+
+
+# The same for files that are no clips, or damaged ones.
+UNREADABLE: dict[str, Callable[[Path], Path]] = {
+    "truncated": _truncated,
+    "without its index": _without_index,
+    "promises more frames": _promises_more,
+    "an empty last frame": _empty_last_frame,
+    "text": _written(b"This is text.\n" * 100),
+    "playlist": _written(b"#EXTM3U\n#EXTINF:1,\nother.mp4\n"),
+    "empty": _written(b""),
+    "PNG": _png,
+    "audio only": _sound,
+}
+
+
+def last_frame(path: Path) -> av.VideoFrame:
+    """Return what PyAV shows last of a clip that it decodes from the start."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    return max(frames, key=lambda frame: frame.pts or 0)
