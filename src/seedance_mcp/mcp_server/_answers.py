@@ -18,10 +18,10 @@ from seedance_mcp.text import one_line, quoted, valid
 
 from ._next_steps import after_list, after_result, after_status
 
-# A plain string in schemas, for the same reason; those that wait for jobs list the words.
+# A plain string in schemas: every byte of `tools/list` counts.
 _Word = Annotated[Status, WithJsonSchema({"type": "string"})]
 
-# Left out if unknown, so that it is a plain number: every byte of `tools/list` counts.
+# Left out if unknown, so that it is a plain number, for the same reason.
 _Usd = Annotated[
     float | None, Field(exclude_if=lambda usd: usd is None), WithJsonSchema({"type": "number"})
 ]
@@ -59,7 +59,7 @@ class JobAnswer(Answer):
 
     request_id: str | None
     model_id: str | None
-    status: Status
+    status: _Word
     queue_position: int | None
     elapsed_seconds: float
     video_url: str | None
@@ -76,7 +76,7 @@ class ResultAnswer(Answer):
     """What a job made and cost."""
 
     request_id: str
-    status: Status
+    status: _Word
     videos: list[str]
     images: list[str]
     cost_usd: float | None

@@ -44,7 +44,6 @@ def model_schema(
 def job_schema(**additions: JSONObject) -> JSONObject:
     """Return the input schema of a tool that takes a `request_id`, and some properties more."""
     request_id: JSONObject = {
-        "title": "Request ID",
         "description": "The request_id of a job, from generate_video or list_jobs.",
         "type": "string",
         "pattern": REQUEST_ID_PATTERN,
@@ -59,7 +58,6 @@ def job_schema(**additions: JSONObject) -> JSONObject:
 def wait_property(default: int) -> JSONObject:
     """Return the property `wait_seconds`."""
     return {
-        "title": "Wait Seconds",
         "description": f"How many seconds this call may wait; 0 for no wait. Default {default}.",
         "type": "integer",
         "minimum": 0,
@@ -68,25 +66,23 @@ def wait_property(default: int) -> JSONObject:
     }
 
 
-def flag_property(title: str, description: str) -> JSONObject:
+def flag_property(description: str) -> JSONObject:
     """Return a property that is true or false, and false by default."""
-    return {"title": title, "description": description, "type": "boolean", "default": False}
+    return {"description": description, "type": "boolean", "default": False}
 
 
 @cache
 def output_schema(answer: type[BaseModel], facts: tuple[str, ...] = ()) -> Mapping[str, Any]:
     """Return the JSON Schema of an answer, without the titles, which models do not need.
 
-    It lists all of its facts, or some, without the words that these may be.
+    It lists all of its facts, and which are never left out, or some.
     """
     schema = answer.model_json_schema(mode="serialization")
     plain = _plain_schema(schema, schema.get("$defs", {}))
-    if not facts:
-        return {key: plain[key] for key in ("type", "properties", "required")}
-    shown: JSONObject = {name: {**plain["properties"][name]} for name in facts}
-    for fact in shown.values():
-        fact.pop("enum", None)
-    return {"type": plain["type"], "properties": shown, "required": list(facts)}
+    if facts:
+        shown = {name: plain["properties"][name] for name in facts}
+        return {"type": plain["type"], "properties": shown}
+    return plain | {"required": schema["required"]}
 
 
 def hints(*, read_only: bool, destructive: bool, idempotent: bool) -> types.ToolAnnotations:
@@ -137,7 +133,11 @@ def _without_validations(part: Any) -> Any:
 
 
 def _plain_schema(part: Any, definitions: Mapping[str, Any]) -> Any:
-    """Resolve references, which several clients do not follow, and drop what only describes."""
+    """Resolve references, which several clients do not follow, and drop what only describes.
+
+    Every byte counts: what may be null has both types in one list, in place of `anyOf`, and the
+    facts of a listed job are not said to be required.
+    """
     if isinstance(part, list):
         return [_plain_schema(value, definitions) for value in cast("list[Any]", part)]
     if not isinstance(part, dict):
@@ -145,5 +145,10 @@ def _plain_schema(part: Any, definitions: Mapping[str, Any]) -> Any:
     fields = cast("dict[str, Any]", part)
     if "$ref" in fields:
         return _plain_schema(definitions[fields["$ref"].rsplit("/", 1)[-1]], definitions)
-    dropped = {"title", "description", "default", "$defs"}
+    match fields.get("anyOf"):
+        case [{"type": str(kind), **rest}, {"type": "null"}] if not rest:
+            return {"type": [kind, "null"]}
+        case _:
+            pass
+    dropped = {"title", "description", "default", "required", "$defs"}
     return {k: _plain_schema(v, definitions) for k, v in fields.items() if k not in dropped}

@@ -40,7 +40,7 @@ def generate_video(model: Model, *, wait_seconds: int, local_files: bool) -> Too
     additions = {
         "wait_seconds": wait_property(wait_seconds),
         "force_new": flag_property(
-            "Force New", "Pay for another clip of an identical earlier call. Default false."
+            "Pay for another clip of an identical earlier call. Default false."
         ),
     }
     return Tool(
@@ -80,17 +80,15 @@ def generate_with_further(
             answer=JobAnswer,
             handle=partial(_handle, model),
             teaches_clock=True,
-            shown_facts=("request_id", "status", "next_step"),
+            shown_facts=("request_id", "next_step"),
         )
 
 
 def _brief_schema(model: Model, wait_seconds: int, *, local_files: bool) -> JSONObject:
     ours = {
         "wait_seconds": wait_property(wait_seconds) | {"description": _AS_THERE},
-        "force_new": flag_property("", _AS_THERE),
+        "force_new": flag_property(_AS_THERE),
     }
-    for prop in ours.values():
-        del prop["title"]
     return model_schema(model, ours, local_files=local_files, brief=True)
 
 
@@ -112,7 +110,8 @@ def _inputs(model: Model) -> str:
     optional = dict.fromkeys(f"{file.kind}s" for file in files if file.kind not in needed)
     articles = {"image": "an image", "video": "a video", "audio": "an audio file"}
     words = " and ".join([*map(articles.__getitem__, needed), "a prompt"])
-    return f"{words}, optionally with {' and '.join(optional)}" if optional else words
+    listed = " and ".join(", ".join(optional).rsplit(", ", 1))
+    return f"{words}, optionally with {listed}" if optional else words
 
 
 async def _handle(model: Model, call: Call) -> types.CallToolResult:

@@ -42,7 +42,7 @@ def get_result(*, attachments: Collection[str]) -> Tool:
         ),
         input_schema=job_schema(
             download=flag_property(
-                "Download", "Save the videos and images as files of this machine. Default false."
+                "Save the videos and images as files of this machine. Default false."
             )
         ),
         annotations=hints(read_only=False, destructive=False, idempotent=True),

@@ -30,13 +30,11 @@ def _input_schema() -> JSONObject:
         "type": "object",
         "properties": {
             "status": {
-                "title": "Status",
                 "description": "Only jobs with this status; leave it out for all.",
                 "type": "string",
                 "enum": [status.value for status in Status],
             },
             "limit": {
-                "title": "Limit",
                 "description": "How many jobs at most. Default 20.",
                 "type": "integer",
                 "minimum": 1,
