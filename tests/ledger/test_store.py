@@ -30,7 +30,7 @@ def names(folder: Path) -> list[str]:
 
 
 async def test_a_job_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    new = job(estimated_microdollars=200_000)
+    new = job(estimated_microdollars=200_000, approval="a nonce")
     async with opened(tmp_path) as store:
         await begin(store, new)
         await store.observe(new, Accepted(request_id="r-1"), NOON)

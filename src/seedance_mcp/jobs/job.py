@@ -50,6 +50,7 @@ class Job(Wish):
         saved_to: The paths of its downloaded outputs, in the order of `Outputs.each`; "" for one
             that is not downloaded, and the last ones may be missing.
         acknowledged_by: The processes to which a later call brought its request_id.
+        approval: The nonce of the user's yes that it was bought with, None if that was not needed.
         timely: Whether `finished_at` is right to within seconds: RunComfy gave it, or the job was
             polled shortly before its end.
     """
@@ -68,6 +69,7 @@ class Job(Wish):
     error: str | None = None
     saved_to: tuple[str, ...] = ()
     acknowledged_by: tuple[str, ...] = ()
+    approval: str | None = None
     timely: bool = True
 
     @property
@@ -199,6 +201,7 @@ def merge(job: Job, other: Job) -> Job:
         finished_at=other.finished_at and max(other.finished_at, job.created_at),
         estimated_microdollars=job.estimated_microdollars,
         acknowledged_by=job.acknowledged_by + other.acknowledged_by,
+        approval=job.approval,
     )
 
 

@@ -30,8 +30,8 @@ class Rows(Protocol):
 
     Lists are newest first, but for `started`. Without `statuses`, jobs in every state are meant.
     Neither `nth_newest` nor `started` counts jobs that were started elsewhere, whose model is
-    unknown. In the place of a damaged row, `identical`, `started` and `over_before` have a job that
-    says what can still be read; other lists leave it out.
+    unknown. In the place of a damaged row, `by_approval`, `identical`, `started` and
+    `over_before` have a job that says what can still be read; other lists leave it out.
 
     Attributes:
         unreadable: By our id, the names of the damaged rows so far: the request_id, or our id.
@@ -44,6 +44,8 @@ class Rows(Protocol):
     def secret(self) -> bytes: ...
     def by_id(self, job_id: str) -> Job | None: ...
     def by_request_id(self, request_id: str | None, owner: str) -> Job | None: ...
+    # What a yes of the user has bought, also in a damaged row.
+    def by_approval(self, approval: str, *, damaged_at: datetime) -> Job | None: ...
     # Those with a job's fingerprint, at most 1000.
     def identical(self, job: Job) -> list[Job]: ...
     def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]: ...

@@ -70,7 +70,7 @@ def begin(rows: Rows, job: Job, *, reuse_since: datetime | None, limits: Spendin
     Raises:
         SpendingLimitReached: No other job may start now.
     """
-    if reuse_since and (earlier := find_owed(rows, job, reuse_since)):
+    if earlier := find_owed(rows, job, reuse_since):
         return earlier
     now = job.created_at
     # In the insert's transaction: else two processes could both start the last job allowed.
@@ -83,17 +83,19 @@ def begin(rows: Rows, job: Job, *, reuse_since: datetime | None, limits: Spendin
     return job
 
 
-def find_owed(rows: Rows, job: Job, since: datetime) -> Job | None:
+def find_owed(rows: Rows, job: Job, since: datetime | None) -> Job | None:
     """Return the newest job, begun since then, that an identical call gets back.
+
+    A job that the same yes of the user has bought comes first, whatever has become of it: one yes
+    buys one job. Without `since`, there is no other.
 
     Raises:
         LedgerError: A damaged row may be that job.
     """
-    same = rows.identical(job)
-    if any(not content for _, content in job.files.values()):
-        newest = rows.newest(job.owner, statuses=(), limit=_MOST_COMPARED_JOBS)
-        same += [old for old in newest if old.is_repeated_by(job)]
-    owed = [old for old in same if old.created_at >= since and is_owed(old, job, rows.process)]
+    if job.approval and (bought := rows.by_approval(job.approval, damaged_at=job.created_at)):
+        owed = [bought]
+    else:
+        owed = _find_repeated(rows, job, since) if since else []
     readable = [old for old in owed if old.id not in rows.unreadable]
     if owed and not readable:
         raise LedgerError(
@@ -101,6 +103,15 @@ def find_owed(rows: Rows, job: Job, since: datetime) -> Job | None:
             " which list_jobs names: its clip may be paid for. force_new buys another."
         )
     return readable[0] if readable else None
+
+
+def _find_repeated(rows: Rows, job: Job, since: datetime) -> list[Job]:
+    """Return the jobs, begun since then, that an identical call gets back, the newest first."""
+    same = rows.identical(job)
+    if any(not content for _, content in job.files.values()):
+        newest = rows.newest(job.owner, statuses=(), limit=_MOST_COMPARED_JOBS)
+        same += [old for old in newest if old.is_repeated_by(job)]
+    return [old for old in same if old.created_at >= since and is_owed(old, job, rows.process)]
 
 
 def discard(rows: Rows, job: Job, now: datetime) -> None:

@@ -115,6 +115,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         *_COUNT,
     ),
     ("ALTER TABLE jobs ADD COLUMN files TEXT NOT NULL DEFAULT '{}'",),
+    # One yes of the user buys one job, whatever else fails.
+    (
+        "ALTER TABLE jobs ADD COLUMN approval TEXT",
+        "CREATE UNIQUE INDEX jobs_by_approval ON jobs (approval) WHERE approval IS NOT NULL",
+    ),
 )
 
 

@@ -57,6 +57,9 @@ class SqliteRows:
     def by_request_id(self, request_id: str | None, owner: str) -> Job | None:
         return next(iter(self._jobs("owner = ? AND request_id = ?", owner, request_id)), None)
 
+    def by_approval(self, approval: str, *, damaged_at: datetime) -> Job | None:
+        return next(iter(self._jobs("approval = ?", approval, damaged_at=damaged_at)), None)
+
     def identical(self, job: Job) -> list[Job]:
         where = "fingerprint IN (?, ?) ORDER BY created_at DESC LIMIT 1000"
         either = job.fingerprint, job.fingerprint_as_sent
