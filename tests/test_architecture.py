@@ -22,11 +22,13 @@ ROOMS = {
     "polling": "jobs clock",
     "runcomfy": "jobs errors text clock retry http_heads proxies",
     "ledger": "jobs spending errors text clock file_locks",
-    "inputs": "models errors text http_heads",
+    "inputs": "models errors text http_heads one_at_a_time",
     "outputs": "jobs errors text clock retry file_locks http_heads proxies",
     "clips": "errors text",
 }
-LIBRARIES = "bounded errors text clock retry file_locks proxies setting_values settings"
+LIBRARIES = (
+    "bounded errors text clock retry file_locks one_at_a_time proxies setting_values settings"
+)
 ALLOWED = ROOMS | {
     "service": f"{LIBRARIES} {' '.join(ROOMS)}",
     "mcp_server": f"{LIBRARIES} {' '.join(ROOMS)} service",

@@ -13,8 +13,8 @@ import pytest
 from anyio.to_thread import current_default_thread_limiter
 
 from seedance_mcp.errors import InputError
-from seedance_mcp.inputs._local_image import OneAtATime
 from seedance_mcp.inputs.preflight import Preflight
+from seedance_mcp.one_at_a_time import OneAtATime
 from seedance_mcp.simulator.behaviour import Behaviour
 from tests.support.client import open_client, structured
 from tests.support.image_host import Page, serve_images

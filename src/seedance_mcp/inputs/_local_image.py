@@ -6,17 +6,12 @@ and belongs in a worker thread. Pillow is imported with the first such image.
 """
 
 import re
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO
-from typing import TYPE_CHECKING, TypeVar
-
-import anyio
-import anyio.from_thread
-import anyio.to_thread
+from typing import TYPE_CHECKING
 
 from seedance_mcp.models.model import FileRule
 from seedance_mcp.text import one_line
@@ -39,11 +34,6 @@ from ._rules import check_rules
 if TYPE_CHECKING:
     from PIL import Image
 
-T = TypeVar("T")
-
-TURN_SECONDS = 0.05
-"""How often a call looks whether the work of a cancelled one has ended."""
-
 SENT_AS_STORED = {"JPEG": "image/jpeg", "PNG": "image/png"}
 """The types that every model takes, without their metadata; all others are converted."""
 
@@ -54,32 +44,6 @@ _FORMATS = (
 )
 # These cannot be read if they are damaged; others, such as HEIC or raw photos, may be whole.
 _ALWAYS_READ = frozenset({"a JPEG", "a PNG", "a WebP", "a GIF", "a BMP"})
-
-
-class OneAtATime:
-    """Runs blocking work in threads, one piece at a time, in the order of the calls.
-
-    A large image takes much memory while it is loaded, so two are never loaded at once.
-    """
-
-    def __init__(self) -> None:
-        self._queue = anyio.Lock()
-        # A cancelled call leaves its thread running, with its memory: the next must wait for it.
-        self._working = threading.Lock()
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """Run work in its turn and return what it returns; a cancelled call returns at once."""
-
-        def run_alone() -> T:
-            with self._working:
-                anyio.from_thread.check_cancelled()
-                return work()
-
-        async with self._queue:
-            # A thread cannot stop waiting: with a file that hangs, each call would leave another.
-            while self._working.locked():  # noqa: ASYNC110 - no thread can set an event here
-                await anyio.sleep(TURN_SECONDS)
-            return await anyio.to_thread.run_sync(run_alone, abandon_on_cancel=True)
 
 
 def identify_local_image(value: str) -> tuple[str, str]:

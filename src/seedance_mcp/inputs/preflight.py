@@ -15,16 +15,12 @@ import httpx
 
 from seedance_mcp.errors import InputError
 from seedance_mcp.models.model import FileArgument, JSONObject, Model, replace_values
+from seedance_mcp.one_at_a_time import OneAtATime
 
 from ._errors import BlockedAddress, RuleViolated, UnusableFile, Unverifiable
 from ._fetcher import Fetcher, LazyTransport, Resolve, resolve_by_system
 from ._findings import CheckedFile, CheckedInputs, find_warnings, image_warning, media_warning
-from ._local_image import (
-    OneAtATime,
-    identify_local_image,
-    load_local_image,
-    local_path,
-)
+from ._local_image import identify_local_image, load_local_image, local_path
 from ._public_urls import check_length, parse_url
 from ._remote_image import check_image
 from ._remote_media import check_media
