@@ -2,6 +2,7 @@
 # pyright: reportUnknownMemberType=false
 import subprocess
 import sys
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -14,6 +15,9 @@ from PIL import Image
 from seedance_mcp.clips.preview import MAX_PREVIEW_BYTES, middle_frame
 from seedance_mcp.simulator._clip import render
 from tests.support.clip_host import mp4
+from tests.support.image_likeness import psnr
+from tests.support.sample_clips import COLOURED, SAMPLES, last_frame, write_sample
+from tests.support.shown_by_hand import shown_by_hand
 from tests.support.timeouts import TIMEOUT_SECONDS
 
 SECOND = 24
@@ -86,6 +90,25 @@ def test_a_clip_of_the_simulator_has_a_preview(tmp_path: Path) -> None:
     Image.effect_mandelbrot((800, 450), (-2, -1, 1, 1), 50).convert("RGB").save(image, "PNG")
     render(tmp_path / "a.mp4", image.getvalue(), None, height=480, seconds=1)
     assert preview(tmp_path / "a.mp4").size == (640, 360)
+
+
+@pytest.mark.parametrize("name", COLOURED)
+def test_a_preview_has_the_colours_that_the_clip_is_shown_in(tmp_path: Path, name: str) -> None:
+    sample, matrix, full = COLOURED[name]
+    path = write_sample(tmp_path / "a.mp4", replace(sample, numbers=[9]))
+    image = preview(path)
+    shown = shown_by_hand(last_frame(path), matrix=matrix, full=full).resize(image.size)
+    assert psnr(image, shown) > 33
+
+
+@pytest.mark.parametrize(("degrees", "size"), [(90, (48, 64)), (180, (64, 48)), (270, (48, 64))])
+def test_a_preview_is_turned_as_the_clip_is_shown(
+    tmp_path: Path, degrees: int, size: tuple[int, int]
+) -> None:
+    upright = preview(SAMPLES["plain"](tmp_path / "a.mp4"))
+    image = preview(SAMPLES[f"turned by {degrees}"](tmp_path / "b.mp4"))
+    assert image.size == size
+    assert psnr(image.rotate(degrees, expand=True), upright) > 30
 
 
 def test_an_unreadable_file_has_no_preview(tmp_path: Path) -> None:

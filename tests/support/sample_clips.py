@@ -126,9 +126,10 @@ def numbered_planes(sample: Sample, number: int) -> list[list[list[int]]]:
     luma = [
         [_luma(x / width, y / height, number) * scale for x in range(width)] for y in range(height)
     ]
-    blue = [[(96 + 64 * 2 * y // height) * scale for _ in halves[0]] for y in halves[1]]
+    blue = [[(64 + 128 * 2 * y // height) * scale for _ in halves[0]] for y in halves[1]]
     red = [
-        [(104 + number * 5 % 32 + 48 * x // width) * scale for x in halves[0]] for _ in halves[1]
+        [(48 + number * 5 % 32 + 112 * 2 * x // width) * scale for x in halves[0]]
+        for _ in halves[1]
     ]
     return [luma, blue, red]
 
@@ -212,6 +213,17 @@ def _coloured(colorspace: int, color_range: int, *, pix_fmt: str = "yuv420p") ->
 _UNTAGGED = Sample(options=WITHOUT_B_FRAMES)
 _TALL = replace(_UNTAGGED, width=32, height=720, numbers=range(2))
 
+# With the matrix that they are shown with, and whether with the full range.
+COLOURED: dict[str, tuple[Sample, int, bool]] = {
+    "10-bit": (_coloured(BT709, LIMITED, pix_fmt="yuv420p10le"), BT709, False),
+    "bt709 limited": (_coloured(BT709, LIMITED), BT709, False),
+    "bt709 full": (_coloured(BT709, FULL), BT709, True),
+    "bt601 limited": (_coloured(BT601_525, LIMITED), BT601_525, False),
+    "bt601 full": (_coloured(BT601_625, FULL), BT601_625, True),
+    "untagged, 720 lines": (_TALL, BT709, False),
+    "untagged, 718 lines": (replace(_TALL, height=718), BT601_525, False),
+}
+
 # Each writes a clip to a path and returns the path.
 SAMPLES: dict[str, Callable[[Path], Path]] = {
     "plain": _plain,
@@ -240,13 +252,7 @@ SAMPLES: dict[str, Callable[[Path], Path]] = {
             muxer={"movflags": "frag_keyframe+empty_moov"},
         )
     ),
-    "10-bit": _made(_coloured(BT709, LIMITED, pix_fmt="yuv420p10le")),
-    "bt709 limited": _made(_coloured(BT709, LIMITED)),
-    "bt709 full": _made(_coloured(BT709, FULL)),
-    "bt601 limited": _made(_coloured(BT601_525, LIMITED)),
-    "bt601 full": _made(_coloured(BT601_625, FULL)),
-    "untagged, 720 lines": _made(_TALL),
-    "untagged, 718 lines": _made(replace(_TALL, height=718)),
+    **{name: _made(sample) for name, (sample, _, _) in COLOURED.items()},
     "turned by 90": _turned(90),
     "turned by 180": _turned(180),
     "turned by 270": _turned(270),

@@ -10,20 +10,20 @@ from collections.abc import Callable
 from io import BytesIO
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
+
+from ._decoding import open_clip, to_image
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
+    from av.video.stream import VideoStream
     from PIL.Image import Image
 
 logger = logging.getLogger(__name__)
 
 MAX_PREVIEW_BYTES = 60_000
 MAX_PREVIEW_SIDE = 640  # pixels
-
-# 8K; decoding a larger frame could take all the memory of a small machine.
-_MAX_FRAME_PIXELS = 8192 * 4320
 
 
 def middle_frame(path: Path, is_cancelled: Callable[[], bool] | None = None) -> bytes | None:
@@ -33,27 +33,20 @@ def middle_frame(path: Path, is_cancelled: Callable[[], bool] | None = None) -> 
     not installed, or `is_cancelled`, called before every frame, returned True.
     """
     try:
-        import av
-
-        # With the format given, FFmpeg does not read playlists, which would open other files.
-        options = {"protocol_whitelist": "file"}
-        with av.open(str(path), "r", format="mp4", options=options) as container:
-            frame = _decode_middle(container, is_cancelled)
-            return frame and _small_jpeg(_to_image(frame))
+        with open_clip(path) as (container, stream):
+            frame = _decode_middle(container, stream, is_cancelled)
+            return frame and _small_jpeg(to_image(frame, MAX_PREVIEW_SIDE))
     except ImportError:
         return None
-    except Exception as error:  # noqa: BLE001 - FFmpeg's errors have no common class
+    except Exception as error:  # noqa: BLE001 - no preview is worth an error
         logger.info("Cannot make a preview of %s: %r", path, error)
         return None
 
 
 def _decode_middle(
-    container: "InputContainer", is_cancelled: Callable[[], bool] | None
+    container: "InputContainer", stream: "VideoStream", is_cancelled: Callable[[], bool] | None
 ) -> "VideoFrame | None":
     """Return the frame that is shown when half of the clip is over."""
-    stream = next(iter(container.streams.video), None)
-    if stream is None or not 0 < stream.width * stream.height <= _MAX_FRAME_PIXELS:
-        return None
     middle = (stream.start_time or 0) + (stream.duration or 0) // 2
     # This goes back to the last key frame before it.
     container.seek(middle, stream=stream)
@@ -65,12 +58,6 @@ def _decode_middle(
             break
         shown = frame
     return shown
-
-
-def _to_image(frame: "VideoFrame") -> "Image":
-    scale = min(1.0, MAX_PREVIEW_SIDE / max(frame.width, frame.height))
-    width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
-    return cast("Image", frame.to_image(width=width, height=height))
 
 
 def _small_jpeg(image: "Image") -> bytes | None:

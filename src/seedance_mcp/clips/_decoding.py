@@ -1,0 +1,116 @@
+"""Opening of MP4s, and the frames in them as images: in the colours and the way up they are shown.
+
+Only what has imported PyAV already, or may find it missing, calls this.
+"""
+
+# PyAV's stubs leave types out.
+# pyright: reportUnknownMemberType=false
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seedance_mcp.errors import UnreadableClip
+from seedance_mcp.text import one_line
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+    from PIL.Image import Image
+
+# 8K; decoding a larger frame could take all the memory of a small machine.
+MAX_FRAME_PIXELS = 8192 * 4320
+
+# As ISO/IEC 23091-2 and FFmpeg number them.
+_BT709, _BT601 = 1, 6
+_UNSPECIFIED, _RESERVED = 2, 3
+_LIMITED_RANGE, _FULL_RANGE = 1, 2
+_HD_LINES = 720
+# swscale's flags: bilinear, each pixel its own chroma, exact rounding. PyAV 17.0 names only the
+# first of them.
+_ACCURATE = 0x2 | 0x2000 | 0x40000
+
+
+def unreadable(path: Path, why: str) -> UnreadableClip:
+    """Return the error that says why a clip is not usable, and what to do."""
+    return UnreadableClip(
+        f"{one_line(path.name, 120)} {why}. Delete the file and download the clip again, or use"
+        " another clip."
+    )
+
+
+@contextmanager
+def open_clip(path: Path) -> Generator[tuple["InputContainer", "VideoStream"]]:
+    """Open an MP4 and its video track; what FFmpeg cannot read while it is open is refused too.
+
+    Raises:
+        UnreadableClip: It is not an MP4 with video in it, or a damaged one.
+    """
+    import av
+    from av.error import FFmpegError
+
+    # With the format given, FFmpeg does not read playlists, which would open other files, as does
+    # a track whose data are said to be elsewhere.
+    options = {
+        "protocol_whitelist": "file",
+        "enable_drefs": "0",
+        "max_pixels": str(MAX_FRAME_PIXELS),
+    }
+    try:
+        with av.open(
+            str(path), "r", format="mp4", options=options, metadata_errors="replace"
+        ) as container:
+            yield container, _video_stream(path, container)
+    except FFmpegError as error:
+        reason = one_line(error.strerror or "")
+        raise unreadable(path, f"is not an MP4 that can be read ({reason})") from None
+
+
+def _video_stream(path: Path, container: "InputContainer") -> "VideoStream":
+    from av.stream import Disposition
+
+    videos = (v for v in container.streams.video if Disposition.attached_pic not in v.disposition)
+    stream = next(videos, None)
+    if stream is None:
+        raise unreadable(path, "has no video in it")
+    if not 0 < stream.width * stream.height <= MAX_FRAME_PIXELS:
+        raise unreadable(
+            path, f"has frames of {stream.width} x {stream.height} pixels; 8192 x 4320 are allowed"
+        )
+    # Without this a damaged frame is made up from its neighbours.
+    stream.codec_context.options = {
+        "err_detect": "explode",
+        "max_pixels": str(MAX_FRAME_PIXELS),
+    }
+    return stream
+
+
+def to_image(frame: "VideoFrame", max_side: int | None = None) -> "Image":
+    """Return a frame as it is shown; scaled down, if one of its sides is longer than `max_side`."""
+    from PIL import Image
+
+    scale = min(1.0, max_side / max(frame.width, frame.height)) if max_side else 1.0
+    width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
+    turned = round(frame.rotation / 90) % 4 * 90
+    _fill_in_tags(frame)
+    shown = frame.reformat(
+        width, height, "rgb24", dst_color_range=_FULL_RANGE, interpolation=_ACCURATE
+    )
+    plane = shown.planes[0]
+    data = bytes(plane)
+    image = Image.frombytes("RGB", (width, height), data, "raw", "RGB", plane.line_size, 1)
+    # Both mean counter-clockwise; Pillow moves whole pixels at right angles.
+    return image.rotate(turned, expand=True)
+
+
+def _fill_in_tags(frame: "VideoFrame") -> None:
+    """Set what a frame does not say about its colours, as players take it."""
+    # PyAV 17.0 refuses frames with reserved values in these two, and neither is converted.
+    frame.color_trc = frame.color_primaries = _UNSPECIFIED
+    if frame.format.is_rgb:
+        return
+    if frame.colorspace in {_UNSPECIFIED, _RESERVED}:
+        frame.colorspace = _BT709 if frame.height >= _HD_LINES else _BT601
+    if frame.color_range not in {_LIMITED_RANGE, _FULL_RANGE}:
+        frame.color_range = _LIMITED_RANGE
