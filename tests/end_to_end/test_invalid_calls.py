@@ -35,14 +35,15 @@ NO_FILES = f"first_frame_image_url {NOT_AN_IMAGE_URL}{LOCAL_FILES_OFF}"
             (
                 "Unknown argument promt. Did you mean prompt? Valid arguments: prompt,"
                 " first_frame_image_url, last_frame_image_url, resolution, duration, wait_seconds,"
-                " force_new."
+                " force_new, dry_run."
             ),
         ),
         (
             {"seed": 7},
             (
                 "Unknown argument seed. Valid arguments: prompt, first_frame_image_url,"
-                " last_frame_image_url, resolution, duration, wait_seconds, force_new."
+                " last_frame_image_url, resolution, duration, wait_seconds, force_new,"
+                " dry_run."
             ),
         ),
         ({"duration": 7}, f"duration {NOT_A_DURATION}"),
@@ -55,6 +56,7 @@ NO_FILES = f"first_frame_image_url {NOT_AN_IMAGE_URL}{LOCAL_FILES_OFF}"
         ({"wait_seconds": 901}, f"wait_seconds {NOT_A_WAIT}"),
         ({"wait_seconds": -1}, f"wait_seconds {NOT_A_WAIT}"),
         ({"force_new": "yes"}, f"force_new {NOT_A_BOOLEAN}"),
+        ({"dry_run": "yes"}, f"dry_run {NOT_A_BOOLEAN}"),
         ({"first_frame_image_url": "http://a.example/b.png"}, URL + "begins with http:."),
         ({"first_frame_image_url": "/etc/passwd"}, NO_FILES),
         ({"first_frame_image_url": "file:///etc/passwd"}, NO_FILES),

@@ -126,7 +126,7 @@ async def test_each_call_is_repeated_for_itself_and_refused_by_its_own_schema() 
         wrong = await client.call("generate_video_2_5_720p", **call, resolution="480p")
         assert text(wrong) == (
             "Unknown argument resolution. Did you mean duration? Valid arguments: prompt, image,"
-            " duration, generate_audio, wait_seconds, force_new. Nothing was charged."
+            " duration, generate_audio, wait_seconds, force_new, dry_run. Nothing was charged."
         )
         assert len(client.simulator.accepted) == 2
 

@@ -23,10 +23,11 @@ TOOLS = build_tools([MODEL], wait_seconds=45)
 SCHEMA = TOOLS[0].definition.input_schema
 PROPERTIES: dict[str, Any] = SCHEMA["properties"]
 GOOD = {"prompt": "A lake", "first_frame_image_url": "https://images.example/lake.jpg"}
-COMPLETED = GOOD | {"resolution": "480p", "duration": 5, "wait_seconds": 45, "force_new": False}
+OURS = {"wait_seconds": 45, "force_new": False, "dry_run": False}
+COMPLETED = GOOD | {"resolution": "480p", "duration": 5} | OURS
 VALID = (
     " Valid arguments: prompt, first_frame_image_url, last_frame_image_url, resolution, duration,"
-    " wait_seconds, force_new."
+    " wait_seconds, force_new, dry_run."
 )
 TEXT = "a string of at most 1,900 characters"
 RESOLUTIONS = 'one of "480p", "720p", "1080p"'

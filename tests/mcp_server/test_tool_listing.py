@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 SNAPSHOT = Path(__file__).parent / "snapshots" / "tools-list.json"
 MODELS = load_models()
 MODEL = MODELS["bytedance/seedance-1-0/lite/image-to-video"]
-OURS = {"wait_seconds", "force_new"}
+OURS = {"wait_seconds", "force_new", "dry_run"}
 
 
 async def listed(
@@ -81,7 +81,7 @@ async def test_a_further_tool_has_its_models_schema_and_is_like_generate_video()
 async def test_the_schema_of_generate_video_is_the_models_key_by_key() -> None:
     (tool,) = [t for t in (await listed())["tools"] if t["name"] == "generate_video"]
     schema = tool["inputSchema"]
-    assert list(schema["properties"]) == [*MODEL.properties, "wait_seconds", "force_new"]
+    assert list(schema["properties"]) == [*MODEL.properties, "wait_seconds", "force_new", "dry_run"]
     for name, prop in MODEL.properties.items():
         upstream = {key: value for key, value in prop.items() if key != "validations"}
         shown = dict(schema["properties"][name])

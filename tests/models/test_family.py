@@ -39,7 +39,7 @@ RULES = (
 )
 """The keywords that allow or forbid a value, or say what is used without one."""
 
-OURS = ["wait_seconds", "force_new"]
+OURS = ["wait_seconds", "force_new", "dry_run"]
 TEXT: Property = {"type": "string"}
 IMAGE: Property = {"type": "string", "format": "image_uri"}
 VIDEO: Property = {"type": "string", "format": "video_uri"}

@@ -16,10 +16,13 @@ from seedance_mcp.service.reports import JobListing, JobReport
 from seedance_mcp.spending.pricing import to_usd
 from seedance_mcp.text import one_line, quoted, valid
 
-from ._next_steps import after_list, after_result, after_status
+from ._next_steps import after_dry_run, after_list, after_result, after_status
+from ._warnings import dry_run_warnings, warnings
 
 # A plain string in schemas: every byte of `tools/list` counts.
 _Word = Annotated[Status, WithJsonSchema({"type": "string"})]
+# A dry run's answer has a word of its own, which no job in the ledger has.
+_WordOrChecked = Annotated[Status | Literal["checked"], WithJsonSchema({"type": "string"})]
 
 # Left out if unknown, so that it is a plain number, for the same reason.
 _Usd = Annotated[
@@ -28,9 +31,6 @@ _Usd = Annotated[
 _Path = Annotated[
     str | None, Field(exclude_if=lambda path: path is None), WithJsonSchema({"type": "string"})
 ]
-
-
-_REUSED = "This is the job of an earlier identical call; force_new true buys another clip."
 
 
 class Answer(BaseModel):
@@ -59,7 +59,7 @@ class JobAnswer(Answer):
 
     request_id: str | None
     model_id: str | None
-    status: _Word
+    status: _WordOrChecked
     queue_position: int | None
     elapsed_seconds: float
     video_url: str | None
@@ -128,8 +128,7 @@ class JobListAnswer(Answer):
 
 def job_answer(report: JobReport, now: datetime) -> JobAnswer:
     """Return the answer about where a job stands."""
-    job, spent = report.job, report.spent
-    estimate = job.estimated_microdollars
+    job = report.job
     return JobAnswer(
         request_id=job.request_id,
         model_id=job.model_id,
@@ -140,11 +139,30 @@ def job_answer(report: JobReport, now: datetime) -> JobAnswer:
         error=job.error,
         reused=report.reused,
         warnings=warnings(report),
-        estimated_cost_usd=None if estimate is None else to_usd(estimate),
-        # A sum that leaves jobs out would be taken for the whole.
-        spent_24h_usd=to_usd(spent.microdollars) if spent and not spent.unknown else None,
+        estimated_cost_usd=_estimate(job),
+        spent_24h_usd=_spent(report),
         saved_to=_paths(job),
         next_step=after_status(report),
+    )
+
+
+def dry_run_answer(report: JobReport) -> JobAnswer:
+    """Return the answer about a job that a call would buy, or be given at no cost."""
+    job = report.job
+    cost = 0.0 if report.reused else _estimate(job)
+    return JobAnswer(
+        request_id=None,
+        model_id=job.model_id,
+        status="checked",
+        queue_position=None,
+        elapsed_seconds=0.0,
+        video_url=None,
+        error=None,
+        reused=report.reused,
+        warnings=dry_run_warnings(report),
+        estimated_cost_usd=cost,
+        spent_24h_usd=_spent(report),
+        next_step=after_dry_run(report),
     )
 
 
@@ -185,26 +203,6 @@ def _valid(value: Any) -> Any:
     return valid(value) if isinstance(value, str) else value
 
 
-def warnings(report: JobReport) -> list[str]:
-    """Return what a caller should know about a job besides where it stands, one line each."""
-    reused = _REUSED if report.reused else None
-    lines = (reused, _not_cancelled(report), *report.warnings, report.download_error)
-    return list(filter(None, lines))
-
-
-def _not_cancelled(report: JobReport) -> str | None:
-    """Return that a job goes on, or went on, although a client may have said that it stopped."""
-    status, failure = report.job.status, report.cancel_failure
-    if failure is None or status in {Status.CANCELLED, Status.UNKNOWN}:
-        return None
-    if status.final:
-        return "The job ended before it could be cancelled."
-    if failure:
-        why = failure.rstrip(".")
-        return f"Cancelling the clip failed ({why}), so it may still run and be charged."
-    return "The clip could not be cancelled and still runs; it will be charged."
-
-
 def _listed(job: Job) -> ListedJob:
     return ListedJob(
         request_id=job.request_id,
@@ -216,6 +214,17 @@ def _listed(job: Job) -> ListedJob:
         saved_to=_paths(job),
         cost_usd=job.cost_usd,
     )
+
+
+def _estimate(job: Job) -> float | None:
+    estimate = job.estimated_microdollars
+    return None if estimate is None else to_usd(estimate)
+
+
+def _spent(report: JobReport) -> float | None:
+    spent = report.spent
+    # A sum that leaves jobs out would be taken for the whole.
+    return to_usd(spent.microdollars) if spent and not spent.unknown else None
 
 
 def _paths(job: Job) -> str | None:

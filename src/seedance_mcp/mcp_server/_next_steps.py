@@ -37,6 +37,21 @@ def after_status(report: JobReport) -> str:
             return "The job has ended; call generate_video to make another clip."
 
 
+def after_dry_run(report: JobReport) -> str:
+    """Return how to buy the clip that was checked."""
+    if not report.reused:
+        return (
+            "Nothing was bought: to buy this clip, repeat the call with the same arguments, without"
+            " dry_run."
+        )
+    job = report.job
+    name = f"request_id {job.request_id}" if job.request_id else "its request_id is not known yet"
+    return (
+        f"Repeat the call without dry_run: it buys nothing and gets back the {job.status.value} job"
+        f" of an identical earlier call ({name}); force_new true buys another clip."
+    )
+
+
 def _after_unknown(job: Job) -> str:
     if job.request_id:
         return (

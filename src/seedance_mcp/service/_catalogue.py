@@ -103,18 +103,26 @@ class Catalogue:
         if entry.refusal:
             raise ModelGone(entry.refusal)
 
-    async def limits(self, limits: SpendingLimits, model: Model, deadline: float) -> SpendingLimits:
+    async def limits(
+        self,
+        limits: SpendingLimits,
+        model: Model,
+        deadline: float,
+        *,
+        needs_price: bool = False,
+    ) -> SpendingLimits:
         """Return the spending limits with the prices that are known by now.
 
-        An unknown price is waited for only if there is a daily limit, which needs it.
+        An unknown price is waited for only if the call needs it, or there is a daily limit.
 
         Args:
             limits: The limits that are configured.
             model: What the next clip is made with.
             deadline: When to stop waiting, on the event loop's clock, in seconds.
+            needs_price: Whether the call needs the price of that clip.
         """
         entry = self._entries[model.model_id]
-        needed = limits.usd_per_day is not None
+        needed = needs_price or limits.usd_per_day is not None
         self._refresh_if_due(entry, needed=needed)
         if needed and entry.price is None:
             latest = anyio.current_time() + PRICE_TIMEOUT_SECONDS

@@ -5,11 +5,12 @@
                          images are gone by now
     3. preflight         refuses files that the model will not take
     4. the catalogue     refuses a model that is gone, and has the price that limits need
-    5. the ledger        refuses a job over a limit, or finds the job of a call that was repeated
+    5. a dry run         ends here, refused if the job would be over a limit
+    6. the ledger        refuses a job over a limit, or finds the job of a call that was repeated
                          meanwhile; else the job is on disk from here on
-    6. the paid request  is sent once, in a task that outlives the call
+    7. the paid request  is sent once, in a task that outlives the call
 
-Whatever stops the sequence before step 6 costs nothing.
+Whatever stops the sequence before step 7 costs nothing. A dry run writes nothing.
 """
 
 from dataclasses import replace
@@ -21,6 +22,7 @@ import anyio
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.model import JSONObject, Model
+from seedance_mcp.spending.limits import SpendingLimits
 
 from ._components import Components
 from .reports import JobReport, Order
@@ -34,6 +36,8 @@ SUBMIT_RESERVE_SECONDS = 2.0
 
 async def purchase(service: Components, order: Order, *, deadline: float) -> JobReport:
     """Buy a clip, or find the job of an identical earlier call, and return it.
+
+    A dry run returns the job that the call would buy or find.
 
     `deadline` is when the call is to answer, on the event loop's clock, in seconds; infinite for
     one that does not wait for the clip.
@@ -50,11 +54,15 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
     hosts_by = _preflight_deadline(min(deadline, order.answer_by))
     since = order.reuse_since
     if since and (owed := await _find_owed(service, model, new, since, checked_by)):
-        service.catalogue.record_estimate(owed)
-        return JobReport(job=owed, reused=True)
+        if not order.dry_run:
+            service.catalogue.record_estimate(owed)
+        return JobReport(job=owed, reused=True, dry_run=order.dry_run)
     new, warnings = await _check(service, model, new, checked_by=checked_by, hosts_by=hosts_by)
-    limits = await service.catalogue.limits(service.limits, model, min(deadline, order.answer_by))
-    job = new = service.catalogue.with_estimate(replace(new, created_at=service.clock.now()))
+    new, limits = await _price(service, order, new, min(deadline, order.answer_by))
+    if order.dry_run:
+        await service.store.check_limits(new, limits)
+        return JobReport(job=new, dry_run=True, warnings=warnings)
+    job = new
     # A cancelled call must not come between the ledger and the paid request.
     with anyio.CancelScope(shield=True):
         job = await service.store.begin(new, reuse_since=since, limits=limits)
@@ -82,6 +90,17 @@ async def _check(
     warnings = await service.catalogue.check(model, since=began, deadline=hosts_by)
     new = replace(new, arguments=checked.arguments, files=checked.files)
     return new, checked.warnings + warnings
+
+
+async def _price(
+    service: Components, order: Order, new: Job, deadline: float
+) -> tuple[Job, SpendingLimits]:
+    """Return a job as it would be begun now, with its estimate, and the limits that it is under."""
+    limits = await service.catalogue.limits(
+        service.limits, order.model, deadline, needs_price=order.dry_run
+    )
+    now = service.clock.now()
+    return service.catalogue.with_estimate(replace(new, created_at=now)), limits
 
 
 async def _find_owed(

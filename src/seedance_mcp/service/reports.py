@@ -42,6 +42,7 @@ class Order:
         model: What is to make it.
         arguments: The model's arguments, checked and completed.
         reuse_since: Since when an identical call may have begun the clip; None buys another.
+        dry_run: Whether to check everything, and buy nothing.
         answer_by: When the caller gives up, on the event loop's clock; no slow host is waited for
             that long.
     """
@@ -49,6 +50,7 @@ class Order:
     model: Model
     arguments: JSONObject
     reuse_since: datetime | None = EVER
+    dry_run: bool = False
     answer_by: float = inf
 
 
@@ -61,6 +63,7 @@ class JobReport:
         out_of_reach: Whether RunComfy does not know it, or not for this token.
         usual_seconds: How long such a job usually takes in all; None while unknown.
         reused: Whether an identical earlier call began it.
+        dry_run: Whether the call bought nothing, and the job is what it would buy or be given.
         warnings: Remarks about the arguments, one line each.
         cancel_failure: Why a cancel failed, in one line, "" if RunComfy refused it; None unless one
             was tried.
@@ -74,6 +77,7 @@ class JobReport:
     out_of_reach: bool = False
     usual_seconds: float | None = None
     reused: bool = False
+    dry_run: bool = False
     warnings: tuple[str, ...] = ()
     cancel_failure: str | None = None
     download_error: str | None = None

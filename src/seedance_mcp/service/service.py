@@ -34,6 +34,8 @@ class Service(Components):
     ) -> JobReport:
         """Buy a clip, or take up the job of an identical earlier call, and wait for it.
 
+        A dry run buys nothing and returns at once.
+
         Args:
             order: The clip.
             wait_seconds: The budget of the whole call; 0 returns once the submit is answered.
@@ -49,6 +51,8 @@ class Service(Components):
         """
         deadline = anyio.current_time() + wait_seconds if wait_seconds else inf
         report = await purchase(self, order, deadline=deadline)
+        if order.dry_run:
+            return await self._with_spending(report)
         # Before anything is waited for: once it is answered, it is forgotten.
         submission = self.submissions.find(report.job)
         await watch(report)
@@ -142,6 +146,9 @@ class Service(Components):
         self.follower.follow(report.job, answered=report.stale_reason is None)
         # At once: a download that ends in between would be reported neither as running nor as done.
         report = await self.downloads.wait_for_automatic(report, deadline=deadline)
+        return await self._with_spending(report)
+
+    async def _with_spending(self, report: JobReport) -> JobReport:
         with suppress(LedgerError), anyio.move_on_after(SPENT_SECONDS):
             report = replace(report, spent=await self.spending.recent_total())
         return report

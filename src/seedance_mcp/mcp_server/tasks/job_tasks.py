@@ -16,9 +16,9 @@ import mcp_types as types
 from seedance_mcp.bounded import BoundedDict
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.status import Status
-from seedance_mcp.mcp_server._answers import warnings
 from seedance_mcp.mcp_server._lazy_service import Context
 from seedance_mcp.mcp_server._progress import describe
+from seedance_mcp.mcp_server._warnings import warnings
 from seedance_mcp.mcp_server.tools.generate_video import report_job, start
 from seedance_mcp.mcp_server.tools.tool import Call, Caller, Tool
 from seedance_mcp.models.model import Model
@@ -140,7 +140,7 @@ class JobTasks:
 
     async def _begin(self, model: Model, call: Call) -> types.Result:
         report = await start(model, call, wait_seconds=0)
-        if report.job.request_id is None or report.job.status.final:
+        if report.dry_run or report.job.request_id is None or report.job.status.final:
             return await report_job(call, report)
         self.remarks.note(report)
         return self.forms.created(report, await call.service.schedules.of(report.job))

@@ -10,7 +10,7 @@ import mcp_types as types
 
 from seedance_mcp.clock import EVER, Clock
 from seedance_mcp.jobs.status import Status
-from seedance_mcp.mcp_server._answers import JobAnswer, job_answer
+from seedance_mcp.mcp_server._answers import JobAnswer, dry_run_answer, job_answer
 from seedance_mcp.mcp_server._progress import reported
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.service.reports import JobReport, Order
@@ -41,6 +41,9 @@ def generate_video(model: Model, *, wait_seconds: int, local_files: bool) -> Too
         "wait_seconds": wait_property(wait_seconds),
         "force_new": flag_property(
             "Pay for another clip of an identical earlier call. Default false."
+        ),
+        "dry_run": flag_property(
+            "Check the call and estimate its cost, but buy nothing. Default false."
         ),
     }
     return Tool(
@@ -88,6 +91,7 @@ def _brief_schema(model: Model, wait_seconds: int, *, local_files: bool) -> JSON
     ours = {
         "wait_seconds": wait_property(wait_seconds) | {"description": _AS_THERE},
         "force_new": flag_property(_AS_THERE),
+        "dry_run": flag_property(_AS_THERE),
     }
     return model_schema(model, ours, local_files=local_files, brief=True)
 
@@ -123,7 +127,7 @@ async def start(model: Model, call: Call, *, wait_seconds: float) -> JobReport:
     """Buy the clip that a call asks for, or take up the job of an identical call.
 
     It waits for `wait_seconds`, whatever the call says; if the call repeats others, only until the
-    paid request is answered.
+    paid request is answered. A dry run buys nothing.
     """
     arguments = {**call.arguments}
     reuse_since: datetime | None = EVER
@@ -133,7 +137,11 @@ async def start(model: Model, call: Call, *, wait_seconds: float) -> JobReport:
         reuse_since = _date(clock, call.repeats_since)
     del arguments["wait_seconds"]
     order = Order(
-        model=model, arguments=arguments, reuse_since=reuse_since, answer_by=call.deadline
+        model=model,
+        dry_run=arguments.pop("dry_run"),
+        arguments=arguments,
+        reuse_since=reuse_since,
+        answer_by=call.deadline,
     )
     async with reported(call.caller.notify, clock, preflight="checking the files") as watch:
         return await call.service.buy(
@@ -151,6 +159,8 @@ def _date(clock: Clock, time: float | None) -> datetime | None:
 
 async def report_job(call: Call, report: JobReport) -> types.CallToolResult:
     """Return the result of a call that bought a clip, from what is known about its job."""
+    if report.dry_run:
+        return to_result(dry_run_answer(report))
     await call.service.tracker.note_told(report.job)
     # An unknown outcome counts as failed: it may have cost money, so the user must hear of it.
     failed = report.job.status in {Status.FAILED, Status.UNKNOWN}

@@ -149,7 +149,7 @@ class Tool:
         How the call ends is learned from.
         """
         now = anyio.current_time()
-        if clock is None or not self.teaches_clock:
+        if clock is None or not self.teaches_clock or arguments["dry_run"]:
             yield _deadline(clock, now), None
             return
         key = call_key(self.definition.name, arguments)
