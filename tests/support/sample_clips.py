@@ -298,6 +298,16 @@ def _empty_last_frame(path: Path) -> Path:
     return path
 
 
+def _unknown_codec(path: Path) -> Path:
+    path.write_bytes(_plain(path).read_bytes().replace(b"avc1", b"zzz1"))
+    return path
+
+
+def _hides_all_frames(path: Path) -> Path:
+    """Write a clip whose edit list shows a second that has no frame."""
+    return _with_edit(write_sample(path, Sample(options=B_FRAMES)), skip=100, length=24)
+
+
 def _sound(path: Path) -> Path:
     with av.open(str(path), "w", format="mp4") as container:
         audio = container.add_stream("aac", rate=48000)
@@ -331,6 +341,8 @@ UNREADABLE: dict[str, Callable[[Path], Path]] = {
     "empty": _written(b""),
     "PNG": _png,
     "audio only": _sound,
+    "unknown codec": _unknown_codec,
+    "hides all frames": _hides_all_frames,
 }
 
 

@@ -70,13 +70,19 @@ def open_clip(path: Path) -> Generator[tuple["InputContainer", "VideoStream"]]:
 def _video_stream(path: Path, container: "InputContainer") -> "VideoStream":
     from av.stream import Disposition
 
-    videos = (v for v in container.streams.video if Disposition.attached_pic not in v.disposition)
+    # A track whose codec FFmpeg does not know has no size.
+    videos = (
+        video
+        for video in container.streams.video
+        if Disposition.attached_pic not in video.disposition and hasattr(video, "width")
+    )
     stream = next(videos, None)
     if stream is None:
-        raise unreadable(path, "has no video in it")
+        raise unreadable(path, "has no video in it that can be read")
     if not 0 < stream.width * stream.height <= MAX_FRAME_PIXELS:
         raise unreadable(
-            path, f"has frames of {stream.width} x {stream.height} pixels; 8192 x 4320 are allowed"
+            path,
+            f"has frames of {stream.width} x {stream.height} pixels; at most 8192 x 4320 are read",
         )
     # Without this a damaged frame is made up from its neighbours.
     stream.codec_context.options = {

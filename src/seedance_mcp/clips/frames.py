@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # An hour of 24 frames a second has 86,400.
 _MAX_FRAMES = 100_000
 _TOO_LONG = f"has more than {_MAX_FRAMES:,} frames"
+_NOTHING_SHOWN = "has no frame that is shown"
 
 
 def write_frame(
@@ -60,7 +61,7 @@ def _first_frame(clip: Path, check_cancelled: Callable[[], object]) -> "Image":
         _read_index(clip, stream)
         for frame in _decode(clip, container, stream, check_cancelled):
             return to_image(frame)
-    raise unreadable(clip, "has no frame that is shown")
+    raise unreadable(clip, _NOTHING_SHOWN)
 
 
 def _last_frame(clip: Path, check_cancelled: Callable[[], object]) -> "Image":
@@ -91,7 +92,9 @@ def _last_shown(
         # A fragmented clip's index has grown meanwhile.
         index = _read_index(clip, stream)[start if from_last_key else 0 :]
         promised = sum(entry.is_shown for entry in index)
-        if last is None or frames != promised:
+        if last is None:
+            raise unreadable(clip, _NOTHING_SHOWN)
+        if frames != promised:
             raise unreadable(clip, f"is damaged: {frames} of {promised} frames can be read")
         return to_image(last)
 
