@@ -115,6 +115,53 @@ async def test_the_model_is_returned_verbatim_with_its_rules_for_images(mode: st
     assert seen["input_schema"]["properties"]["first_frame_image_url"]["validations"]
 
 
+PRICED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {"price": {"usd": 0.04, "unit": "second"}, "estimated_cost_usd": 0.2}),
+    (
+        {"price_unit": "output", "price_usd": 0.3},
+        {"price": {"usd": 0.3, "unit": "clip"}, "estimated_cost_usd": 0.3},
+    ),
+    ({"price_form": "absent"}, {}),
+    ({"price_unit": "token"}, {}),
+]
+
+
+@both_eras
+@pytest.mark.parametrize(("switches", "facts"), PRICED)
+async def test_each_model_says_what_a_clip_costs_where_that_is_known(
+    mode: str, switches: dict[str, Any], facts: dict[str, Any]
+) -> None:
+    async with open_client(Behaviour(**switches), mode=mode, model="lite,2.0-pro") as client:
+        for uri in ("seedance://model", "seedance://model/2.0-pro"):
+            seen = await read(client.mcp, uri)
+            del seen["model_id"], seen["input_schema"]
+            assert seen == facts
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.delay("catalogue", 10_000, times=9),
+        Fault.drop("catalogue", times=9),
+        Fault.answer("catalogue", 500, times=9),
+        Fault.garbage("catalogue", "not_json", times=9),
+    ],
+)
+async def test_a_model_is_read_soon_while_the_catalogue_fails(fault: Fault) -> None:
+    async with open_client() as client:
+        client.simulator.faults.append(fault)
+        for _ in range(2):
+            began = anyio.current_time()
+            assert set(await read(client.mcp, "seedance://model")) == {"model_id", "input_schema"}
+            assert anyio.current_time() - began <= 2
+
+
+async def test_a_model_is_read_although_the_ledger_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").write_bytes(b"no database" * 100)
+    async with open_client(state_dir=tmp_path) as client:
+        assert (await read(client.mcp, "seedance://model"))["estimated_cost_usd"] == 0.2
+
+
 @both_eras
 @pytest.mark.parametrize(
     "uri",

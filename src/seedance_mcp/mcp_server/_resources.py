@@ -6,7 +6,9 @@ asking RunComfy once. As for the tools, an owner sees only their own jobs.
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 
+import anyio
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -14,6 +16,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from seedance_mcp.errors import JobNotFound, SeedanceError
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.service.reports import ignore
+from seedance_mcp.spending.pricing import to_usd
 from seedance_mcp.text import one_line
 
 from ._answers import job_answer, listing_answer
@@ -28,6 +31,9 @@ MOST_CHARACTERS = 256
 
 LEGACY_NOT_FOUND = -32002
 """The error code of 2025-11-25 for an unknown resource, which 2026-07-28 withdrew."""
+
+PRICE_SECONDS = 2.0
+"""How long reading a model waits for its price, which is left out if it is not known by then."""
 
 JSON_TYPE = "application/json"
 
@@ -107,7 +113,8 @@ class Resources:
 
     async def _facts(self, context: Context, uri: str) -> JSONObject:
         if model := self._models.get(uri):
-            return {"model_id": model.model_id, "input_schema": model.input_schema}
+            facts = {"model_id": model.model_id, "input_schema": model.input_schema}
+            return facts | await _price(context, model)
         request_id = request_id_of(uri)
         if request_id is None and uri != JOBS_URI:
             raise _not_found(context, uri)
@@ -121,6 +128,20 @@ class Resources:
         return job_answer(report, service.clock.now()).structure()
 
 
+async def _price(context: Context, model: Model) -> JSONObject:
+    """Return what a model costs, as far as that can be known soon."""
+    price = None
+    with suppress(SeedanceError), anyio.move_on_after(PRICE_SECONDS):
+        service = await context.lifespan_context.get()
+        price = await service.catalogue.price(model)
+    if price is None:
+        return {}
+    unit = "clip" if price.seconds is None else "second"
+    facts: JSONObject = {"price": {"usd": float(price.usd), "unit": unit}}
+    cost = price.estimate_default(model)
+    return facts if cost is None else facts | {"estimated_cost_usd": to_usd(cost)}
+
+
 def _listed_model(uri: str, model: Model) -> types.Resource:
     return types.Resource(
         uri=uri,
@@ -128,7 +149,7 @@ def _listed_model(uri: str, model: Model) -> types.Resource:
         title="The model's schema",
         description=(
             f"The input schema of {model.model_id} as RunComfy publishes it, with its rules for"
-            " images."
+            " images, and what a clip costs, where that is known."
         ),
         mime_type=JSON_TYPE,
     )

@@ -7,6 +7,7 @@ counts until it says something else: a catalogue that is down or unreadable chan
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 
 import anyio
@@ -19,6 +20,7 @@ from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import Model
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.spending.limits import SpendingLimits
+from seedance_mcp.spending.pricing import Price
 
 from ._catalogue_entry import CatalogueEntry
 from ._gone_models import describe_gone, find_nearest
@@ -121,15 +123,22 @@ class Catalogue:
             deadline: When to stop waiting, on the event loop's clock, in seconds.
             needs_price: Whether the call needs the price of that clip.
         """
+        if needs_price or limits.usd_per_day is not None:
+            await self.price(model, deadline)
+        else:
+            self._refresh_if_due(self._entries[model.model_id], needed=False)
+        entries = self._entries.items()
+        return replace(limits, prices={name: one.price for name, one in entries if one.price})
+
+    async def price(self, model: Model, deadline: float = inf) -> Price | None:
+        """Return a model's price, None if it is not known after some seconds or by a deadline."""
         entry = self._entries[model.model_id]
-        needed = needs_price or limits.usd_per_day is not None
-        self._refresh_if_due(entry, needed=needed)
-        if needed and entry.price is None:
+        self._refresh_if_due(entry, needed=True)
+        if entry.price is None:
             latest = anyio.current_time() + PRICE_TIMEOUT_SECONDS
             with anyio.CancelScope(deadline=min(deadline, latest)):
                 await entry.answered.wait()
-        entries = self._entries.items()
-        return replace(limits, prices={name: one.price for name, one in entries if one.price})
+        return entry.price
 
     def with_estimate(self, job: Job) -> Job:
         """Return a job with its estimated cost, if it has none and the price is known."""

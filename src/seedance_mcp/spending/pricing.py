@@ -34,11 +34,16 @@ class Price:
 
     def estimate(self, job: Job) -> int | None:
         """Return what a job costs in microdollars, or None if this price does not apply to it."""
-        if job.model_id != self.model_id:
-            return None
+        return self._estimate(job.arguments) if job.model_id == self.model_id else None
+
+    def estimate_default(self, model: Model) -> int | None:
+        """Return what a clip costs in microdollars with the defaults of this price's model."""
+        return self._estimate({name: model.properties[name]["default"] for name in model.settings})
+
+    def _estimate(self, arguments: Mapping[str, Any]) -> int | None:
         if self.seconds is None:
             return to_microdollars(self.usd)
-        seconds = job.arguments.get(self.seconds)
+        seconds = arguments.get(self.seconds)
         length = _number(seconds, least=_MIN_CLIP_SECONDS, most=_MAX_CLIP_SECONDS)
         return None if length is None else to_microdollars(self.usd * length)
 

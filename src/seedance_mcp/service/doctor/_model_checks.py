@@ -1,13 +1,11 @@
 """Checks of the models: whether RunComfy has them as they are here, and what a clip costs."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio
 
 from seedance_mcp.errors import ConfigurationError, ModelUnknown, SeedanceError
-from seedance_mcp.jobs.job import Job
 from seedance_mcp.models.choice import choose_models
 from seedance_mcp.models.differences import differences
 from seedance_mcp.models.model import Model, load_models
@@ -77,8 +75,7 @@ def _schema_findings(model: Model, changed: Iterable[str]) -> list[Finding]:
 def _price_finding(model: Model, entry: Mapping[str, Any], settings: Settings) -> Finding:
     limit = settings.max_cost_usd_per_day
     price = read_price(entry, model)
-    job = _default_job(model)
-    cost = price and price.estimate(job)
+    cost = price and price.estimate_default(model)
     if price is None or cost is None:
         message = f"{model.short_name}: RunComfy's catalogue has no price that can be used."
         if limit is None:
@@ -88,21 +85,15 @@ def _price_finding(model: Model, entry: Mapping[str, Any], settings: Settings) -
         )
         return fault("price", message, remedy)
     message = f"{model.short_name}: a clip of the default settings costs {format_usd(cost)} USD"
-    message += f"{_composition(price, job)}."
+    message += f"{_composition(price, model)}."
     if limit is not None and cost > to_microdollars(limit):
         remedy = "Raise SEEDANCE_MAX_COST_USD_PER_DAY, which allows less."
         return fault("price", message, remedy)
     return ok("price", message)
 
 
-def _composition(price: Price, job: Job) -> str:
+def _composition(price: Price, model: Model) -> str:
     if price.seconds is None:
         return ""
-    return f" ({job.arguments[price.seconds]} s at {price.usd} USD a second)"
-
-
-def _default_job(model: Model) -> Job:
-    """Return a job with the model's defaults, as far as it has any."""
-    arguments = {name: model.properties[name]["default"] for name in model.settings}
-    never = datetime.min.replace(tzinfo=UTC)
-    return Job(id="", created_at=never, model_id=model.model_id, arguments=arguments)
+    seconds = model.properties[price.seconds]["default"]
+    return f" ({seconds} s at {price.usd} USD a second)"
