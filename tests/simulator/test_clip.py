@@ -1,6 +1,7 @@
 # PyAV's stubs leave types out.
 # pyright: reportUnknownMemberType=false
 from collections.abc import Iterator
+from importlib import resources
 from io import BytesIO
 from pathlib import Path
 from typing import cast
@@ -12,6 +13,7 @@ from PIL import Image, ImageStat
 from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.simulator import _clip as clip
 from seedance_mcp.simulator._rendering import require_libraries
+from tests.support.image_likeness import psnr
 from tests.support.simulator_caller import DAWN, DUSK, image
 
 BLACK = (0, 0, 0)
@@ -153,3 +155,57 @@ def test_rendering_stops_when_the_caller_stops_it(tmp_path: Path) -> None:
 def test_missing_libraries_are_named_with_the_command_that_installs_them() -> None:
     with pytest.raises(ConfigurationError, match=r"pip install 'seedance-mcp\[video\]'"):
         require_libraries(find=lambda _module: None)
+
+
+def continued(path: Path, sent: bytes, size: tuple[int, int], image_format: str = "PNG") -> bytes:
+    """Render a clip from an image, and return its last frame as the next image to be sent."""
+    clip.render(path, sent, None, height=size[1], seconds=1)
+    *_, last = frames(path)
+    drawn = BytesIO()
+    last.save(drawn, image_format, quality=90, subsampling=0)
+    return drawn.getvalue()
+
+
+def lake(size: tuple[int, int]) -> bytes:
+    """Return an image with fine and coarse detail, of which each part differs from the others."""
+    whole = resources.files("seedance_mcp.simulator") / "sample_images" / "lake.jpg"
+    drawn = BytesIO()
+    Image.open(BytesIO(whole.read_bytes())).resize(size).save(drawn, "PNG")
+    return drawn.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("size", "image_format"),
+    [((426, 240), "PNG"), ((240, 426), "PNG"), ((426, 240), "JPEG")],
+)
+def test_a_clip_begins_with_the_very_frame_that_it_continues(
+    tmp_path: Path, size: tuple[int, int], image_format: str
+) -> None:
+    sent = continued(tmp_path / "1.mp4", lake(size), size, image_format)
+    continued(tmp_path / "2.mp4", sent, size)
+    shown = next(frames(tmp_path / "2.mp4"))
+    assert psnr(shown, Image.open(BytesIO(sent)).convert("RGB")) > 40
+
+
+def test_a_continued_clip_has_one_mark(tmp_path: Path) -> None:
+    # Where nothing else is, what a second mark leaves behind would be seen.
+    size = (426, 240)
+    plain = image(*size, colour=DAWN)
+    once = continued(tmp_path / "1.mp4", plain, size)
+    thrice = continued(tmp_path / "3.mp4", continued(tmp_path / "2.mp4", once, size), size)
+    assert psnr(corner_of(thrice), corner_of(once)) > 30
+
+
+def corner_of(drawn: bytes) -> Image.Image:
+    """Return the part of a frame in which the mark is, and into which it would move."""
+    frame = Image.open(BytesIO(drawn))
+    return frame.crop((0, frame.height * 2 // 3, frame.width // 2, frame.height))
+
+
+def test_an_image_without_the_mark_is_shown_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    sent = lake((426, 240))
+    clip.render(path, sent, None, height=240, seconds=1)
+    upper = (0, 0, 426, 190)
+    shown, whole = next(frames(path)), Image.open(BytesIO(sent)).convert("RGB")
+    assert psnr(shown.crop(upper), whole.crop(upper)) > 38

@@ -1,7 +1,8 @@
 """Rendering of a clip: a real H.264 MP4 from the first and the last image.
 
 The clip zooms slowly into the first image; with a last one it zooms out again and dissolves into
-it. Every frame says SIMULATED in its lower left corner.
+it. Every frame says SIMULATED in its lower left corner, once: a clip may begin with a frame of
+another one, which it shows first just as it is.
 
 It needs the `video` extra, so `_rendering.py` imports it only when there is work.
 """
@@ -17,7 +18,9 @@ from typing import cast
 import av
 from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageOps
+
+from ._mark import draw_mark, take_off_mark
 
 FRAMES_PER_SECOND = 24  # seen: a real clip of 15 s had 24 frames a second
 ZOOM = 0.12  # how much larger the image becomes
@@ -67,11 +70,8 @@ def still(image: bytes) -> bytes:
 def _frames(
     first: Image.Image, last: Image.Image | None, *, size: tuple[int, int], count: int
 ) -> Iterator[Image.Image]:
-    # No larger than the closest view needs, so that every frame is quick to cut out.
-    largest = (round(size[0] * (1 + ZOOM)), round(size[1] * (1 + ZOOM)))
-    opening = ImageOps.fit(first, largest, Image.Resampling.LANCZOS)
-    closing = last and ImageOps.fit(last, largest, Image.Resampling.LANCZOS)
-    mark = _mark(size)
+    opening = _fit(take_off_mark(first), size)
+    closing = last and _fit(take_off_mark(last), size)
     for index in range(count):
         t = index / (count - 1)
         zoom = 1 + ZOOM * (_ease(t) if closing is None else math.sin(math.pi * t) ** 2)
@@ -79,8 +79,17 @@ def _frames(
         if closing is not None and t > 1 - DISSOLVE:
             dissolved = _ease((t - (1 - DISSOLVE)) / DISSOLVE)
             frame = Image.blend(frame, _view(closing, size, zoom), dissolved)
-        frame.paste(mark, (0, size[1] - mark.height), mark)
+        draw_mark(frame)
         yield frame
+
+
+def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Return an image in the shape of a clip; it stays as it is if it has the clip's size."""
+    if image.size == size:
+        return image
+    # No larger than the closest view needs, so that every frame is quick to cut out.
+    largest = (round(size[0] * (1 + ZOOM)), round(size[1] * (1 + ZOOM)))
+    return ImageOps.fit(image, largest, Image.Resampling.LANCZOS)
 
 
 def _view(image: Image.Image, size: tuple[int, int], zoom: float) -> Image.Image:
@@ -88,19 +97,6 @@ def _view(image: Image.Image, size: tuple[int, int], zoom: float) -> Image.Image
     x, y = (image.width - image.width / zoom) / 2, (image.height - image.height / zoom) / 2
     box = (x, y, image.width - x, image.height - y)
     return image.resize(size, Image.Resampling.BILINEAR, box=box)
-
-
-def _mark(size: tuple[int, int]) -> Image.Image:
-    letters = max(12, min(size[1] // 18, size[0] // 10))
-    font = ImageFont.load_default(size=letters)
-    left, top, right, bottom = (round(edge) for edge in font.getbbox("SIMULATED"))
-    pad, margin = letters // 2, letters
-    plate = (margin, 0, margin + right - left + 2 * pad, bottom - top + 2 * pad)
-    mark = Image.new("RGBA", (plate[2] + 1, plate[3] + 1 + margin))
-    draw = ImageDraw.Draw(mark)
-    draw.rounded_rectangle(plate, radius=pad, fill=(0, 0, 0, 110))
-    draw.text((margin + pad - left, pad - top), "SIMULATED", font=font, fill=(255, 255, 255, 225))
-    return mark
 
 
 def _open(image: bytes) -> Image.Image:
