@@ -99,7 +99,7 @@ def to_image(frame: "VideoFrame", max_side: int | None = None) -> "Image":
     scale = min(1.0, max_side / max(frame.width, frame.height)) if max_side else 1.0
     width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
     turned = round(frame.rotation / 90) % 4 * 90
-    _fill_in_tags(frame)
+    fill_in_tags(frame)
     shown = frame.reformat(
         width, height, "rgb24", dst_color_range=_FULL_RANGE, interpolation=_ACCURATE
     )
@@ -110,13 +110,20 @@ def to_image(frame: "VideoFrame", max_side: int | None = None) -> "Image":
     return image.rotate(turned, expand=True)
 
 
-def _fill_in_tags(frame: "VideoFrame") -> None:
+def fill_in_tags(frame: "VideoFrame") -> None:
     """Set what a frame does not say about its colours, as players take it."""
     # PyAV 17.0 refuses frames with reserved values in these two, and neither is converted.
     frame.color_trc = frame.color_primaries = _UNSPECIFIED
-    if frame.format.is_rgb:
-        return
-    if frame.colorspace in {_UNSPECIFIED, _RESERVED}:
-        frame.colorspace = _BT709 if frame.height >= _HD_LINES else _BT601
-    if frame.color_range not in {_LIMITED_RANGE, _FULL_RANGE}:
-        frame.color_range = _LIMITED_RANGE
+    if not frame.format.is_rgb:
+        frame.colorspace, frame.color_range = known_tags(
+            frame.colorspace, frame.color_range, frame.height
+        )
+
+
+def known_tags(colorspace: int, color_range: int, height: int) -> tuple[int, int]:
+    """Return the matrix and the range, or what players take for them where they are not given."""
+    if colorspace in {_UNSPECIFIED, _RESERVED}:
+        colorspace = _BT709 if height >= _HD_LINES else _BT601
+    if color_range not in {_LIMITED_RANGE, _FULL_RANGE}:
+        color_range = _LIMITED_RANGE
+    return colorspace, color_range

@@ -1,0 +1,153 @@
+"""Frames brought to the form of the first clip: turned, scaled with bars, in its colours."""
+
+# PyAV's stubs leave types out.
+# pyright: reportUnknownMemberType=false
+from fractions import Fraction
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from ._decoding import fill_in_tags, known_tags
+from ._display_matrix import is_on_its_side
+from ._source import VideoForm
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.filter import Graph
+    from av.video.stream import VideoStream
+
+# In the names of FFmpeg's filter; others are taken for BT.709.
+_BT709 = 1
+_MATRICES = {0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m"}
+_MATRICES[9] = "bt2020nc"
+_RANGES = {1: "tv", 2: "pc"}
+_UNSPECIFIED = 2
+_ENCODED = {"yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"}
+
+
+class _Look(NamedTuple):
+    """What a frame looks like before it is brought to the form."""
+
+    width: int
+    height: int
+    pix_fmt: str
+    sample_aspect: Fraction
+    colorspace: int
+    color_range: int
+    turned: int  # quarters, counter-clockwise
+
+
+class Canvas:
+    """The form that all frames are brought to: that of a clip as it is shown."""
+
+    def __init__(self, video: "VideoStream", form: VideoForm) -> None:
+        context = video.codec_context
+        width, height = form.size
+        aspect = form.sample_aspect
+        if is_on_its_side(form.matrix):
+            width, height, aspect = height, width, 1 / aspect
+        colorspace, color_range = known_tags(context.colorspace, context.color_range, form.size[1])
+        self._look = _Look(
+            # Encoders want even sizes, since there is one sample of colour to two pixels.
+            width=width + width % 2,
+            height=height + height % 2,
+            pix_fmt=_encodable(video),
+            sample_aspect=aspect,
+            colorspace=colorspace if colorspace in _MATRICES and colorspace else _BT709,
+            color_range=color_range,
+            turned=0,
+        )
+        self._primaries, self._transfer = context.color_primaries, context.color_trc
+        self._built: tuple[_Look, Graph] | None = None
+
+    def describe(self, stream: "VideoStream") -> None:
+        """Set the form of a stream that is to be encoded."""
+        look, context = self._look, stream.codec_context
+        stream.width, stream.height, stream.pix_fmt = look.width, look.height, look.pix_fmt
+        context.sample_aspect_ratio = look.sample_aspect
+        context.colorspace, context.color_range = look.colorspace, look.color_range
+        context.color_primaries = self._primaries or _UNSPECIFIED
+        context.color_trc = self._transfer or _UNSPECIFIED
+
+    def fit(self, frame: "VideoFrame", sample_aspect: Fraction) -> "VideoFrame":
+        """Return a frame in this form, never distorted."""
+        turned = round(frame.rotation / 90) % 4
+        fill_in_tags(frame)
+        look = _Look(
+            frame.width,
+            frame.height,
+            frame.format.name,
+            sample_aspect,
+            frame.colorspace,
+            frame.color_range,
+            turned,
+        )
+        if look == self._look:
+            return frame
+        if self._built is None or self._built[0] != look:
+            self._built = look, _build(look, self._look)
+        graph = self._built[1]
+        graph.push(frame)
+        return cast("VideoFrame", graph.pull())
+
+
+def _encodable(video: "VideoStream") -> str:
+    """Return the pixel format that is nearest to a clip's and can be encoded."""
+    name = (video.pix_fmt or "").replace("yuvj", "yuv")
+    if name in _ENCODED:
+        return name
+    deep = any(component.bits > 8 for component in video.format.components)
+    return "yuv420p10le" if deep else "yuv420p"
+
+
+def _build(look: _Look, to: _Look) -> "Graph":
+    """Return the filters that bring frames from one form to another."""
+    from av.filter import Graph
+
+    graph = Graph()
+    steps = [
+        graph.add(
+            "buffer",
+            f"video_size={look.width}x{look.height}:pix_fmt={look.pix_fmt}:time_base=1/90000"
+            f":colorspace={_MATRICES.get(look.colorspace, 'bt709')}"
+            f":range={_RANGES.get(look.color_range, 'tv')}",
+        ),
+        *(graph.add("transpose", side) for side in _TURNS[look.turned]),
+        *(graph.add(name, arguments) for name, arguments in _scaling(look, to)),
+        graph.add("buffersink"),
+    ]
+    graph.link_nodes(*steps)
+    graph.configure()
+    return graph
+
+
+_TURNS = {0: [], 1: ["cclock"], 2: ["clock", "clock"], 3: ["clock"]}
+
+
+def _scaling(look: _Look, to: _Look) -> list[tuple[str, str]]:
+    width, height = _fitting(look, to)
+    colours = f"out_color_matrix={_MATRICES[to.colorspace]}:out_range={_RANGES[to.color_range]}"
+    # To whole samples of colour, which may be one to two pixels.
+    x, y = (to.width - width) // 4 * 2, (to.height - height) // 4 * 2
+    return [
+        (
+            "scale",
+            f"{width}:{height}:flags=bicubic+accurate_rnd+full_chroma_int:{colours}",
+        ),
+        ("format", to.pix_fmt),
+        ("pad", f"{to.width}:{to.height}:{x}:{y}:black"),
+    ]
+
+
+def _fitting(look: _Look, to: _Look) -> tuple[int, int]:
+    """Return the largest size within a form that keeps the shape of what is shown."""
+    width, height, aspect = look.width, look.height, look.sample_aspect
+    if look.turned % 2:
+        width, height, aspect = height, width, 1 / aspect
+    # How wide it is at the height of 1, in pixels of the form.
+    shape = Fraction(width, height) * aspect / to.sample_aspect
+    if shape * to.height >= to.width:
+        return to.width, _even(to.width / shape, to.height)
+    return _even(shape * to.height, to.width), to.height
+
+
+def _even(length: Fraction, most: int) -> int:
+    return min(most, max(2, 2 * round(length / 2)))

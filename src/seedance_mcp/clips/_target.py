@@ -1,0 +1,29 @@
+"""The joined MP4 while it is written."""
+
+# PyAV's stubs leave types out.
+# pyright: reportUnknownMemberType=false
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+
+
+@contextmanager
+def open_target(path: Path) -> "Generator[OutputContainer]":
+    """Open an MP4 to write; what is not readable in clips must have become another error within.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    import av
+    from av.error import FFmpegError
+
+    try:
+        # Absolute, since FFmpeg takes what stands before a colon for a protocol.
+        with av.open(str(path.absolute()), "w", format="mp4") as container:
+            yield container
+    except FFmpegError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error

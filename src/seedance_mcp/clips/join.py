@@ -1,0 +1,116 @@
+"""Joining of clips to one MP4: by copying their packets where they are alike, else by encoding.
+
+It needs PyAV (the extra `video`), which is imported by the first call.
+"""
+
+# PyAV's stubs leave types out.
+# pyright: reportUnknownMemberType=false
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seedance_mcp.errors import VideoExtraMissing
+
+from ._audio import AudioTrack, add_audio
+from ._compatibility import may_copy_video
+from ._copying import CopiedVideo
+from ._decoding import open_clip
+from ._encoding import EncodedVideo
+from ._scanning import read_source
+from ._source import Source
+from ._target import open_target
+from ._timeline import VideoTrack
+
+if TYPE_CHECKING:
+    from ._source import AnyPacket
+
+_FRAMES_A_REPORT = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A clip to be joined; `continues` if it begins with the last frame of the part before it."""
+
+    path: Path
+    continues: bool = False
+
+
+def join_clips(
+    parts: Sequence[Part],
+    target: Path,
+    on_frames: Callable[[int, int], object],
+    check_cancelled: Callable[[], object],
+) -> float:
+    """Write one MP4 of all parts, and return its length in seconds; it blocks.
+
+    A part that continues the one before it adds its frames from the second one on.
+
+    Args:
+        target: The file to be written; it is removed if it does not get complete.
+        on_frames: Called now and then with how many frames are written, and of how many.
+        check_cancelled: Called before every packet; what it raises ends the call.
+
+    Raises:
+        UnreadableClip: A part is not a clip, or a damaged one.
+        VideoExtraMissing: PyAV is not installed.
+        OSError: The file cannot be written.
+    """
+    try:
+        import_module("av")
+    except ImportError:
+        raise VideoExtraMissing("Joining clips") from None
+    with ExitStack() as clips:
+        sources = [
+            read_source(part.path, *clips.enter_context(open_clip(part.path)), check_cancelled)
+            for part in parts
+        ]
+        # The first part has none before it.
+        continues = [number > 0 and part.continues for number, part in enumerate(parts)]
+        try:
+            return float(_join(sources, continues, target, on_frames, check_cancelled))
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+
+
+def _join(
+    sources: Sequence[Source],
+    continues: Sequence[bool],
+    target: Path,
+    on_frames: Callable[[int, int], object],
+    check_cancelled: Callable[[], object],
+) -> Fraction:
+    track = CopiedVideo if may_copy_video(sources) else EncodedVideo
+    with open_target(target) as container:
+        video: VideoTrack = track(container, sources, continues)
+        audio = add_audio(container, sources)
+        reported = 0
+        for packets in _packets(video, audio, check_cancelled):
+            container.mux(packets)
+            if video.done >= min(reported + _FRAMES_A_REPORT, video.total) > reported:
+                reported = video.done
+                on_frames(reported, video.total)
+    return video.spans[-1].start + video.spans[-1].length
+
+
+def _packets(
+    video: VideoTrack, audio: AudioTrack, check_cancelled: Callable[[], object]
+) -> "Iterator[list[AnyPacket]]":
+    """Yield the packets of the joined clip, about in the order of their times."""
+    for number, span in enumerate(video.spans):
+        video.begin(number)
+        audio.begin(span)
+        for packet in span.source.packets(check_cancelled):
+            if packet.stream_index == span.source.video.index:
+                yield video.push(packet)
+                yield audio.advance(video.seconds)
+            else:
+                yield audio.push(packet)
+        video.end()
+        yield audio.end()
+    yield video.finish()
+    yield audio.finish()
