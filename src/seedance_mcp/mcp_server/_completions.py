@@ -1,4 +1,4 @@
-"""Completes a `request_id` that a user types, from the ledger, the newest job first."""
+"""Completes a `request_id` from the ledger, the newest job first, and the length of a film."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,11 @@ from mcp.shared.exceptions import MCPError
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.text import one_line
 
+from ._film import COMMON_SECONDS
 from ._lazy_service import Context, LazyService
 from ._resource_uris import JOB_TEMPLATE
 
-REQUEST_ID = "request_id"
+REQUEST_ID, SECONDS = "request_id", "seconds"
 
 MOST_JOBS = 1_000
 """How many of the newest jobs are searched."""
@@ -23,14 +24,17 @@ MOST_VALUES = 100
 async def complete(
     prompts: Sequence[types.Prompt], context: Context, params: types.CompleteRequestParams
 ) -> types.CompleteResult:
-    """Return the values of a `request_id`; for other arguments there are none."""
+    """Return the values of a `request_id` or of a film's length; others have none."""
     name = params.argument.name
     if name not in _arguments(prompts, params.ref):
         raise MCPError(types.INVALID_PARAMS, f"Unknown argument: {one_line(name)}")
-    ids = types.Completion(values=[], total=0, has_more=False)
+    found = types.Completion(values=[], total=0, has_more=False)
     if name == REQUEST_ID:
-        ids = await _request_ids(context.lifespan_context, params.argument.value)
-    return types.CompleteResult(completion=ids)
+        found = await _request_ids(context.lifespan_context, params.argument.value)
+    elif name == SECONDS:
+        fitting = [each for each in COMMON_SECONDS if each.startswith(params.argument.value)]
+        found = types.Completion(values=fitting, total=len(fitting), has_more=False)
+    return types.CompleteResult(completion=found)
 
 
 def _arguments(

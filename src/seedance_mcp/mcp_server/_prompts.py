@@ -1,6 +1,6 @@
-"""The prompt that a user can pick in a client: turn an image and an idea into a clip."""
+"""The prompts that a user can pick in a client: animate an image, or make a film of shots."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
@@ -8,6 +8,7 @@ from mcp.shared.exceptions import MCPError
 from seedance_mcp.models.model import Model
 from seedance_mcp.text import one_line
 
+from ._film import FILM, Filmmaker
 from ._lazy_service import Context
 
 ANIMATE_IMAGE = types.Prompt(
@@ -39,16 +40,19 @@ class Prompts:
 
     Args:
         models: The models, each by the name of the tool that makes clips with it.
+        joins: Whether clips can be joined here.
     """
 
-    def __init__(self, models: Mapping[str, Model]) -> None:
-        able = (
+    def __init__(self, models: Mapping[str, Model], *, joins: bool = False) -> None:
+        able = [
             (tool, model, names)
             for tool, model in models.items()
             if (names := _text_and_image(model))
-        )
-        self._animator = next(able, None)
+        ]
+        self._animator = next(iter(able), None)
+        self._filmmaker = _filmmaker(able, joins=joins)
         self.offered = [ANIMATE_IMAGE] if self._animator else []
+        self.offered += [FILM] if self._filmmaker else []
 
     async def list(
         self, _: Context, __: types.PaginatedRequestParams | None
@@ -58,25 +62,42 @@ class Prompts:
 
     async def get(self, _: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
         """Return a prompt with the arguments filled in."""
-        if params.name != ANIMATE_IMAGE.name or self._animator is None:
+        prompt = next((one for one in self.offered if one.name == params.name), None)
+        if prompt is None:
             raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {one_line(params.name)}")
         given = params.arguments or {}
-        for argument in ANIMATE_IMAGE.arguments or []:
-            if problem := _problem(argument, given.get(argument.name, "")):
+        for argument in prompt.arguments or []:
+            if problem := self._problem(argument, given.get(argument.name, "")):
                 raise MCPError(types.INVALID_PARAMS, f"{argument.name} {problem}")
-        text = _animate_image(*self._animator, image=given["image"], idea=given["idea"])
-        message = types.PromptMessage(
-            role="user", content=types.TextContent(type="text", text=text)
-        )
-        return types.GetPromptResult(description=ANIMATE_IMAGE.description, messages=[message])
+        content = types.TextContent(type="text", text=self._text(prompt, given))
+        message = types.PromptMessage(role="user", content=content)
+        return types.GetPromptResult(description=prompt.description, messages=[message])
+
+    def _problem(self, argument: types.PromptArgument, value: str) -> str | None:
+        if not value.strip():
+            return f"is required: {argument.description}" if argument.required else None
+        if len(value) > MOST_CHARACTERS:
+            return f"may have at most {MOST_CHARACTERS:,} characters; it has {len(value):,}"
+        if argument.name == "seconds" and self._filmmaker:
+            return self._filmmaker.length_problem(value)
+        return None
+
+    def _text(self, prompt: types.Prompt, given: Mapping[str, str]) -> str:
+        if self._animator and prompt is ANIMATE_IMAGE:
+            return _animate_image(*self._animator, image=given["image"], idea=given["idea"])
+        return self._filmmaker.instructions(given) if self._filmmaker else ""
 
 
-def _problem(argument: types.PromptArgument, value: str) -> str | None:
-    if not value.strip():
-        return f"is required: {argument.description}"
-    if len(value) > MOST_CHARACTERS:
-        return f"may have at most {MOST_CHARACTERS:,} characters; it has {len(value):,}"
-    return None
+def _filmmaker(
+    able: Iterable[tuple[str, Model, tuple[str, str]]], *, joins: bool
+) -> Filmmaker | None:
+    """Return the first tool whose clips begin with an image, else one that takes images at all."""
+    makers = (
+        Filmmaker(tool=tool, model=model, text=text, image=image, joins=joins)
+        for tool, model, (text, image) in able
+    )
+    usable = [maker for maker in makers if maker.can_continue]
+    return min(usable, key=lambda maker: maker.takes_list, default=None)
 
 
 def _text_and_image(model: Model) -> tuple[str, str] | None:
