@@ -82,26 +82,30 @@ class _CopiedAudio(AudioTrack):
         super().begin(span)
         self._start = rounded(span.start * self._packets_a_second)
         self._stop = rounded((span.start + span.length) * self._packets_a_second)
-        self._origin: tuple[Fraction, int] | None = None
+        audio = span.source.audio
+        self._tick = (audio and audio.stream.time_base) or Fraction(0)
+        self._packets_a_tick = self._packets_a_second * self._tick
+        self._origin: tuple[int, int] | None = None
 
     def push(self, packet: "AnyPacket") -> "list[AnyPacket]":
         from av import Packet
 
         if packet.pts is None:
             return []
-        place = self._place(packet.pts * packet.time_base)
+        place = self._place(packet.pts)
         if not self._next <= place < self._stop or (packet.is_discard and place >= 0):
             return []
         # One that only prepares the decoder is marked as not to be heard, which cannot be undone.
         copied = Packet(bytes(packet)) if packet.is_discard else packet
         return [*self._silent_until(place), self._placed(copied)]
 
-    def _place(self, seconds: Fraction) -> int:
+    def _place(self, pts: int) -> int:
         """Return the place of a packet, counted from the first so that each has its own."""
         if self._origin is None:
-            after = seconds - self._span.shown_from
-            self._origin = seconds, self._start + rounded(after * self._packets_a_second)
-        return self._origin[1] + rounded((seconds - self._origin[0]) * self._packets_a_second)
+            after = pts * self._tick - self._span.shown_from
+            self._origin = pts, self._start + rounded(after * self._packets_a_second)
+        first, place = self._origin
+        return place + rounded((pts - first) * self._packets_a_tick)
 
     def advance(self, seconds: Fraction) -> "list[AnyPacket]":
         if self._span.source.audio:

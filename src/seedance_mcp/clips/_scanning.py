@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ._decoding import unreadable
 from ._display_matrix import read_display_matrix
@@ -38,11 +38,16 @@ def read_source(
         UnreadableClip: It is damaged, or too long.
     """
     avc = parse_avcc(video.codec_context.extradata) if video.codec_context.name == "h264" else None
-    scan = _Scan(path, video, avc)
     audio = next((a for a in container.streams.audio if _is_usable(a)), None)
+    scan, audio_scan = _VideoScan(path, video, avc), audio and _AudioScan(audio)
     for packet in demux(path, container, [video, *([audio] if audio else [])]):
         check_cancelled()
-        scan.add(packet)
+        if packet.pts is None:  # at the end, one of each track
+            continue
+        if packet.is_corrupt or not packet.size:
+            raise unreadable(path, DAMAGED)
+        of_video = packet.stream_index == video.index
+        (scan if of_video or not audio_scan else audio_scan).add(packet)
     scan.check()
     return Source(
         path=path,
@@ -50,7 +55,7 @@ def read_source(
         video=video,
         form=_video_form(path, video, avc),
         avc=avc,
-        audio=Audio(audio, _audio_form(audio), scan.is_uniform) if audio else None,
+        audio=audio_scan and audio_scan.audio,
         pts=scan.pts,
         durations=scan.durations,
         whole=scan.is_whole,
@@ -58,9 +63,27 @@ def read_source(
     )
 
 
+class _AudioScan:
+    """What the packets of a clip's audio add up to."""
+
+    def __init__(self, stream: "AudioStream") -> None:
+        self._stream = stream
+        self._full = AAC_SAMPLES / (stream.rate * (stream.time_base or Fraction(1)))
+        self._is_uniform = self._last_is_full = True
+
+    def add(self, packet: "AnyPacket") -> None:
+        # The last one may be cut short.
+        self._is_uniform = self._is_uniform and self._last_is_full
+        self._last_is_full = packet.duration == self._full
+
+    @property
+    def audio(self) -> Audio:
+        return Audio(self._stream, _audio_form(self._stream), self._is_uniform)
+
+
 @dataclass
-class _Scan:
-    """What the packets of a clip add up to."""
+class _VideoScan:
+    """What the packets of a clip's video add up to."""
 
     path: Path
     video: "VideoStream"
@@ -69,21 +92,8 @@ class _Scan:
     durations: "array[int]" = field(default_factory=lambda: array("q"))
     idr: list[bool] = field(default_factory=list[bool])  # of the first two packets
     packets: int = 0
-    is_uniform: bool = True
 
     def add(self, packet: "AnyPacket") -> None:
-        if packet.pts is None:  # at the end, one of each track
-            return
-        if packet.is_corrupt or not packet.size:
-            raise unreadable(self.path, DAMAGED)
-        if packet.stream_index == self.video.index:
-            self._add_video(packet)
-        else:
-            stream = cast("AudioStream", packet.stream)
-            samples = (packet.duration or 0) * packet.time_base * stream.rate
-            self.is_uniform = self.is_uniform and samples == AAC_SAMPLES
-
-    def _add_video(self, packet: "AnyPacket") -> None:
         self.packets += 1
         if self.packets > _MAX_FRAMES:
             raise unreadable(self.path, f"has more than {_MAX_FRAMES:,} frames")
