@@ -22,8 +22,8 @@ class CheckedFile:
     """A file that passed preflight.
 
     Attributes:
-        uri: The data: URI to send instead of a local image.
-        identity: Where a local image is and what it holds, as in `CheckedInputs.files`.
+        uri: The data: URI to send instead of a local image or a frame.
+        identity: What counts of it, as in `CheckedInputs.files`.
     """
 
     file: FileArgument
@@ -35,11 +35,11 @@ class CheckedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedInputs:
-    """The arguments to send, local images as data: URIs, and a line for each warning.
+    """The arguments to send, with images as data: URIs, and a line for each warning.
 
     Attributes:
         files: By its place in the arguments, each local image's absolute path, "" for data, and the
-            SHA-256 of its bytes as they were read.
+            SHA-256 of its bytes as they were read; of a clip's frame, "" and its URI.
     """
 
     arguments: JSONObject

@@ -4,7 +4,7 @@ The rules come from the model's file. What is certainly wrong is refused. What c
 since a host is slow or forbids it, is sent to RunComfy with a warning.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from math import inf
@@ -25,6 +25,7 @@ from ._public_urls import check_length, parse_url
 from ._remote_image import check_image
 from ._remote_media import check_media
 from ._spelling import is_local, without_blanks
+from .frame_image import FrameImage, load_frame
 
 URL_CHECK_TIMEOUT_SECONDS = 5.0
 """How long checking all of a call's URLs may take, side by side."""
@@ -80,6 +81,7 @@ class Preflight:
         model: Model,
         arguments: JSONObject,
         *,
+        frames: Mapping[str, FrameImage] | None = None,
         timeout: float = inf,
         host_timeout: float = inf,
     ) -> CheckedInputs:
@@ -87,20 +89,27 @@ class Preflight:
 
         Within `host_timeout` seconds, what hosts have not sent is not waited for any longer.
 
-        The arguments must be checked against the model's schema before.
+        The arguments must be checked against the model's schema before. `frames` are the images to
+        which the values at some places lead, which are sent as local images are.
 
         Raises:
             InputError: In one line, which argument is wrong and what was found.
         """
         arguments = self.tidy(model, arguments)
-        files = list(model.files(arguments))
-        for file in files:
+        files, frames = list(model.files(arguments)), frames or {}
+        began, others = anyio.current_time(), [file for file in files if file.path not in frames]
+        for file in others:
             self._check_value(file)
-        checked = await self._check_side_by_side(files, timeout, host_timeout)
+        checked = await self._check_side_by_side(others, timeout, host_timeout)
+        deadline = began + min(timeout, LOCAL_IMAGE_TIMEOUT_SECONDS)
+        for file in files:
+            if file.path in frames:
+                checked[file.path] = await self._check_frame(file, frames[file.path], deadline)
+        found = [checked[file.path] for file in files]
         return CheckedInputs(
-            arguments=replace_values(arguments, {c.file.path: c.uri for c in checked if c.uri}),
-            files={c.file.path: c.identity for c in checked if c.identity},
-            warnings=tuple(find_warnings(model, arguments, checked)),
+            arguments=replace_values(arguments, {c.file.path: c.uri for c in found if c.uri}),
+            files={c.file.path: c.identity for c in found if c.identity},
+            warnings=tuple(find_warnings(model, arguments, found)),
         )
 
     async def identify(
@@ -139,7 +148,7 @@ class Preflight:
 
     async def _check_side_by_side(
         self, files: Sequence[FileArgument], timeout: float, host_timeout: float
-    ) -> list[CheckedFile]:
+    ) -> dict[str, CheckedFile]:
         """Check files at once; the first refusal cancels the other checks."""
         checked: dict[str, CheckedFile] = {}
         refusals: list[InputError] = []
@@ -156,7 +165,7 @@ class Preflight:
                 tasks.start_soon(check, file)
         if refusals:
             raise refusals[0]
-        return [checked[file.path] for file in files]
+        return checked
 
     async def _check_file(
         self, file: FileArgument, fetcher: Fetcher, timeout: float, host_timeout: float
@@ -185,6 +194,19 @@ class Preflight:
         except (UnusableFile, RuleViolated) as error:
             raise _refusal(file, error, expected="an image") from None
         return CheckedFile(file=file, header=header, uri=uri, identity=identity)
+
+    async def _check_frame(
+        self, file: FileArgument, frame: FrameImage, deadline: float
+    ) -> CheckedFile:
+        load = partial(load_frame, frame.png, file.rules, anyio.from_thread.check_cancelled)
+        name = f"{file.path}, {frame.name}"
+        with anyio.CancelScope(deadline=deadline):
+            try:
+                uri, header = await self._local_images.run(load)
+            except (UnusableFile, RuleViolated) as error:
+                raise InputError(file.path, f"{name}: {error}") from None
+            return CheckedFile(file=file, header=header, uri=uri, identity=("", file.value))
+        raise InputError(file.path, f"{name}: it took too long to prepare; repeat the call.")
 
     async def _check_remote(self, file: FileArgument, fetcher: Fetcher) -> CheckedFile:
         if not self._check:

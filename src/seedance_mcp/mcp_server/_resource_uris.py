@@ -4,10 +4,10 @@ import re
 from urllib.parse import quote
 
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
+from seedance_mcp.jobs.uris import JOBS_URI
 
 MODEL_URI = "seedance://model"
 """The first model; `model_uri` names the others."""
-JOBS_URI = "seedance://jobs"
 JOB_TEMPLATE = "seedance://jobs/{request_id}"
 
 
