@@ -71,10 +71,10 @@ async def _show(options: Namespace) -> None:
             {"at": event.at and event.at.isoformat(), "was": event.was, "became": event.became}
             for event in events
         ]
-        _print_json({**record.facts(), "arguments": record.job.digest, "events": changes})
+        _print_json({**record.facts(), "arguments": record.job.shown_arguments, "events": changes})
         return
     print_lines(_facts(_shown_facts(record)))
-    print_lines(["", "arguments", *_facts(record.job.digest, indent="  "), "", "events"])
+    print_lines(["", "arguments", *_facts(record.job.shown_arguments, indent="  "), "", "events"])
     for event in events:
         change = f"{event.was} -> {event.became}" if event.was else event.became
         print_lines([f"  {_when(event.at)}  {plain(change)}"])

@@ -9,6 +9,8 @@ from typing import Any, cast
 
 from seedance_mcp.text import plain_spelling
 
+from .uris import is_own_uri
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
@@ -18,7 +20,8 @@ class Wish:
         model_id: The model, None for a job that was started elsewhere.
         arguments: The model's arguments with defaults; empty for a job that was started elsewhere.
         files: By its place in the arguments, each local image's absolute path, "" for data, and the
-            SHA-256 of its bytes as they were read; "" where no file could be read then.
+            SHA-256 of its bytes as they were read; "" where no file could be read then. Of a frame
+            of a clip, "" and its URI: what counts is the job that is continued, not the bytes.
         owner: Who may see it: the origin of RunComfy that it was begun at.
     """
 
@@ -31,6 +34,14 @@ class Wish:
     def digest(self) -> dict[str, Any]:
         """The arguments as the ledger stores them: every data: URI is replaced by its hash."""
         return {name: _digest(value) for name, value in self.arguments.items()}
+
+    @property
+    def shown_arguments(self) -> dict[str, Any]:
+        """The arguments as people read them: a clip's frame by its URI, which is what was asked."""
+        frames = {
+            place: content for place, (_, content) in self.files.items() if is_own_uri(content)
+        }
+        return _with_values(self.digest, frames)
 
     @property
     def fingerprint(self) -> str:

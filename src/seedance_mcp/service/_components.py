@@ -10,6 +10,7 @@ from seedance_mcp.spending.limits import SpendingLimits
 from ._catalogue import Catalogue
 from ._downloads import BackgroundDownloads
 from ._following import JobFollower
+from ._frames import ClipFrames
 from ._remote import RemoteJobs
 from ._schedules import Schedules
 from ._spending import RecentSpending
@@ -33,5 +34,6 @@ class Components:
     schedules: Schedules
     waiter: Waiter
     downloads: BackgroundDownloads
+    frames: ClipFrames
     follower: JobFollower
     clock: Clock

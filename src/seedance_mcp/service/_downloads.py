@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import compress
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -21,7 +22,6 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.outputs.download import Downloader, file_exists
 from seedance_mcp.outputs.job_locks import JobLocks
 
-from ._tracking import JobTracker
 from .reports import DownloadProgress, JobReport, WatchDownload
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,18 @@ RETRY_SECONDS = 60.0
 
 MOST_FAILURES = 256
 """How many jobs' failures are remembered; a forgotten one is tried again without a pause."""
+
+
+class Records(Protocol):
+    """Where it is kept which files were downloaded: the ledger, or another."""
+
+    async def current(self, job: Job) -> Job:
+        """Return a job as it is known now."""
+        ...
+
+    async def record_files(self, job: Job) -> bool:
+        """Record where a job's files were saved, and return whether that was possible."""
+        ...
 
 
 @dataclass(kw_only=True)
@@ -79,7 +91,7 @@ class BackgroundDownloads:
     """Downloads the files of one owner's jobs."""
 
     _downloader: Downloader
-    _tracker: JobTracker
+    _records: Records
     _locks: JobLocks
     _tasks: TaskGroup
     _clock: Clock
@@ -149,7 +161,7 @@ class BackgroundDownloads:
 
     async def _current(self, job: Job) -> Job:
         """Return a job as the ledger has it, unless the ledger does not know how it ended."""
-        known = await self._tracker.current(job)
+        known = await self._records.current(job)
         return known if known.status is job.status else job
 
     def _start(self, job: Job) -> _Download:
@@ -216,7 +228,7 @@ class BackgroundDownloads:
             saved = download.job.saved
             saved[place] = str(path)
             download.job = replace(download.job, saved_to=tuple(saved))
-            return await self._tracker.record_files(download.job)
+            return await self._records.record_files(download.job)
 
         fetch = partial(self._downloader.download, on_bytes=count, on_saved=record)
         try:

@@ -2,17 +2,19 @@
 
     1. the token         without one, nothing can be bought
     2. a repeated call   gets the job of the earlier call, and nothing is bought, even if its local
-                         images are gone by now
-    3. preflight         refuses files that the model will not take
-    4. the catalogue     refuses a model that is gone, and has the price that limits need
-    5. a dry run         ends here, refused if the job would be over a limit
-    6. the ledger        refuses a job over a limit, or finds the job of a call that was repeated
+                         images, or the clips that it continues, are gone by now
+    3. the frames        of the clips that it continues are read; refuses a clip that has none
+    4. preflight         refuses files that the model will not take
+    5. the catalogue     refuses a model that is gone, and has the price that limits need
+    6. a dry run         ends here, refused if the job would be over a limit
+    7. the ledger        refuses a job over a limit, or finds the job of a call that was repeated
                          meanwhile; else the job is on disk from here on
-    7. the paid request  is sent once, in a task that outlives the call
+    8. the paid request  is sent once, in a task that outlives the call
 
-Whatever stops the sequence before step 7 costs nothing. A dry run writes nothing.
+Whatever stops the sequence before step 8 costs nothing. A dry run writes nothing of its own.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from math import inf
@@ -21,10 +23,12 @@ from uuid import uuid4
 import anyio
 
 from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.uris import ClipFrame
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.spending.limits import SpendingLimits
 
 from ._components import Components
+from ._frames import find_frames
 from .reports import JobReport, Order
 
 PREFLIGHT_TIMEOUT_SECONDS = 18.0
@@ -48,7 +52,9 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
     model = order.model
     # Two spellings of one URL ask for one clip.
     arguments = service.preflight.tidy(model, order.arguments)
-    new = await _new_job(service, model, arguments)
+    frames = find_frames(model, arguments)
+    await service.frames.acknowledge(frames)
+    new = await _new_job(service, model, arguments, frames)
     # A local image that is not ready would be refused, and then again and again.
     checked_by = _preflight_deadline(deadline if order.answer_by == inf else inf)
     hosts_by = _preflight_deadline(min(deadline, order.answer_by))
@@ -83,9 +89,11 @@ async def _check(
     """
     began = anyio.current_time()
     await service.catalogue.refuse_if_gone(model, hosts_by)
+    arguments = {**new.arguments}
+    frames = await service.frames.read(find_frames(model, arguments), checked_by)
     now = anyio.current_time()
     checked = await service.preflight.check(
-        model, {**new.arguments}, timeout=checked_by - now, host_timeout=hosts_by - now
+        model, arguments, frames=frames, timeout=checked_by - now, host_timeout=hosts_by - now
     )
     warnings = await service.catalogue.check(model, since=began, deadline=hosts_by)
     new = replace(new, arguments=checked.arguments, files=checked.files)
@@ -109,14 +117,17 @@ async def _find_owed(
     """Return the job of an identical earlier call, found even if its local images are gone."""
     timeout = deadline - anyio.current_time()
     files = await service.preflight.identify(model, {**new.arguments}, timeout=timeout)
-    return await service.store.find_owed(replace(new, files=files), since)
+    return await service.store.find_owed(replace(new, files={**new.files, **files}), since)
 
 
-async def _new_job(service: Components, model: Model, arguments: JSONObject) -> Job:
+async def _new_job(
+    service: Components, model: Model, arguments: JSONObject, frames: Mapping[str, ClipFrame]
+) -> Job:
     return Job(
         id=uuid4().hex,
         model_id=model.model_id,
         arguments=arguments,
+        files={place: ("", frame.uri) for place, frame in frames.items()},
         owner=service.tracker.owner,
         token_hash=await service.tracker.token_hash(),
         created_at=service.clock.now(),

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import anyio
 from anyio.abc import TaskGroup
@@ -25,8 +26,9 @@ from seedance_mcp.spending.limits import SpendingLimits
 from seedance_mcp.text import quoted
 
 from ._catalogue import Catalogue
-from ._downloads import BackgroundDownloads
+from ._downloads import BackgroundDownloads, Records
 from ._following import JobFollower
+from ._frames import ClipFrames, TemporaryFiles, TemporaryFolder
 from ._remote import RemoteJobs
 from ._schedules import Schedules
 from ._sightings import Sightings
@@ -78,9 +80,9 @@ async def open_service(options: ServiceOptions) -> AsyncGenerator[Service, None]
     token = settings.plain_token
     async with open_http(settings.base_url, token, clock, options.transport) as http:
         opened = SqliteStore(settings.state_dir, clock, origin=settings.base_url, history=history)
-        with closing(opened) as store:
+        with closing(opened) as store, closing(TemporaryFolder()) as temporary:
             async with anyio.create_task_group() as tasks:
-                service = _service(options, RunComfyClient(http), store, tasks)
+                service = _service(options, RunComfyClient(http), store, tasks, temporary)
                 service.follower.start()
                 try:
                     yield service
@@ -89,7 +91,11 @@ async def open_service(options: ServiceOptions) -> AsyncGenerator[Service, None]
 
 
 def _service(
-    options: ServiceOptions, client: RunComfyClient, store: Store, tasks: TaskGroup
+    options: ServiceOptions,
+    client: RunComfyClient,
+    store: Store,
+    tasks: TaskGroup,
+    temporary: TemporaryFolder,
 ) -> Service:
     """Wire the parts of a service."""
     settings, clock = options.settings, options.clock
@@ -98,7 +104,9 @@ def _service(
     remote = RemoteJobs(client, tracker)
     schedules = Schedules(store, options.known, clock)
     waiter = Waiter(remote, tracker, schedules, tasks, clock)
-    downloads = _downloads(options, tracker, tasks)
+    # The folder of locks keeps its name from earlier versions, which may run beside this one.
+    saving = settings.state_dir / "saving"
+    downloads = _downloads(options, settings.output_dir, tracker, saving, tasks)
     locks = JobLocks(settings.state_dir / "following")
     follows = options.follow_jobs and settings.auto_download and settings.token is not None
     catalogue = _catalogue(options, client, store, tasks)
@@ -114,6 +122,13 @@ def _service(
         schedules=schedules,
         waiter=waiter,
         downloads=downloads,
+        frames=ClipFrames(
+            remote,
+            tracker,
+            downloads,
+            settings.auto_download,
+            lambda: _temporary_downloads(options, temporary.path, tasks),
+        ),
         follower=JobFollower(
             store, tracker, waiter, downloads, locks, tasks, clock, _enabled=follows
         ),
@@ -145,15 +160,19 @@ def _preflight(options: ServiceOptions) -> Preflight:
 
 
 def _downloads(
-    options: ServiceOptions, tracker: JobTracker, tasks: TaskGroup
+    options: ServiceOptions, folder: Path, records: Records, locks: Path, tasks: TaskGroup
 ) -> BackgroundDownloads:
-    settings = options.settings
     one = Downloader(
-        settings.output_dir,
-        base_url=settings.base_url,
+        folder,
+        base_url=options.settings.base_url,
         transport=options.transport,
         clock=options.clock,
     )
-    # The folder keeps its name from earlier versions, which may run beside this one.
-    locks = JobLocks(settings.state_dir / "saving")
-    return BackgroundDownloads(one, tracker, locks, tasks, options.clock, settings.auto_download)
+    automatic = options.settings.auto_download
+    return BackgroundDownloads(one, records, JobLocks(locks), tasks, options.clock, automatic)
+
+
+def _temporary_downloads(
+    options: ServiceOptions, folder: Path, tasks: TaskGroup
+) -> BackgroundDownloads:
+    return _downloads(options, folder, TemporaryFiles(), folder / "locks", tasks)

@@ -136,6 +136,7 @@ class Service(Components):
         """Let every waiting call answer now, and paid requests finish within some seconds."""
         self.follower.shut_down()
         self.downloads.shut_down()
+        self.frames.shut_down()
         self.submissions.shut_down(grace_seconds)
         self.waiter.shut_down()
         self.catalogue.shut_down()

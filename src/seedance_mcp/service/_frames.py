@@ -1,0 +1,258 @@
+"""The frames of this owner's clips, which a call continues by their URIs.
+
+A clip is downloaded once: to the output folder where one is in use, else to a temporary one.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+
+import anyio
+import anyio.from_thread
+
+from seedance_mcp.clips.frames import write_frame
+from seedance_mcp.errors import (
+    InputError,
+    JobNotFound,
+    RunComfyError,
+    UnreadableClip,
+)
+from seedance_mcp.inputs.frame_image import FrameImage
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import OPEN, Outputs, Status
+from seedance_mcp.jobs.uris import ClipFrame, is_own_uri, parse_frame_uri
+from seedance_mcp.models.model import JSONObject, Model
+from seedance_mcp.one_at_a_time import OneAtATime
+from seedance_mcp.outputs.beside import keep_beside
+from seedance_mcp.outputs.download import file_exists
+from seedance_mcp.text import one_line, quoted
+
+from ._downloads import BackgroundDownloads
+from ._remote import RemoteJobs
+from ._tracking import JobTracker
+from .reports import JobReport, ignore
+
+logger = logging.getLogger(__name__)
+
+MOST_TEMPORARY_CLIPS = 4
+"""How many downloaded clips are kept where no output folder is in use."""
+
+
+def find_frames(model: Model, arguments: JSONObject) -> dict[str, ClipFrame]:
+    """Return the frames of clips among a call's arguments, by their places there.
+
+    Raises:
+        InputError: A URI of ours is not that of a frame, or is in the place of a video.
+    """
+    frames: dict[str, ClipFrame] = {}
+    for file in model.files(arguments):
+        if not is_own_uri(file.value):
+            continue
+        if file.kind != "image":
+            raise InputError(
+                file.path,
+                f"{file.path} must be the public https URL of its {file.kind}: the frame of a clip"
+                " is an image.",
+            )
+        frame = parse_frame_uri(file.value)
+        if frame is None:
+            raise InputError(
+                file.path,
+                f"{file.path} must be seedance://jobs/REQUEST_ID/last-frame or .../first-frame,"
+                f" with the request_id of a completed clip, not {quoted(file.value, 100)}.",
+            )
+        frames[file.path] = frame
+    return frames
+
+
+@dataclass(eq=False)
+class TemporaryFolder:
+    """A folder that is made when it is first asked for, and removed with `close`."""
+
+    @cached_property
+    def path(self) -> Path:
+        """The folder, which only this user can read."""
+        return Path(mkdtemp(prefix="seedance-clips-"))
+
+    def close(self) -> None:
+        """Remove the folder with everything in it."""
+        if "path" in self.__dict__:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+@dataclass(eq=False)
+class TemporaryFiles:
+    """Where the newest downloaded clips are; nothing of it is in the ledger."""
+
+    _paths: dict[str | None, tuple[str, ...]] = field(
+        default_factory=dict[str | None, tuple[str, ...]], init=False
+    )
+
+    async def current(self, job: Job) -> Job:
+        """Return a job with the paths of its files."""
+        return replace(job, saved_to=self._paths.get(job.request_id, ()))
+
+    async def record_files(self, job: Job) -> bool:
+        """Remember where a job's files are, and remove those of the oldest of too many jobs."""
+        self._paths.pop(job.request_id, None)
+        self._paths[job.request_id] = job.saved_to
+        old = [*self._paths][:-MOST_TEMPORARY_CLIPS]
+        _remove([path for request_id in old for path in self._paths.pop(request_id)])
+        return True
+
+
+def _remove(paths: Iterable[str]) -> None:
+    for path in paths:
+        with suppress(OSError):  # on Windows, one that is read
+            Path(path).unlink()
+
+
+@dataclass(eq=False, repr=False)
+class ClipFrames:
+    """Reads frames of the clips of one owner."""
+
+    _remote: RemoteJobs
+    _tracker: JobTracker
+    _downloads: BackgroundDownloads
+    # Whether the output folder is in use for every clip.
+    _saves: bool
+    # Opened by the first clip that needs it.
+    _open_temporary: Callable[[], BackgroundDownloads]
+    # A frame in pixels takes much memory.
+    _decoding: OneAtATime = field(default_factory=OneAtATime, init=False)
+
+    async def acknowledge(self, frames: Mapping[str, ClipFrame]) -> None:
+        """Record that a later call brought the request_ids of the jobs that it continues."""
+        for request_id in {frame.request_id for frame in frames.values()}:
+            await self._tracker.acknowledge(request_id)
+
+    async def read(self, frames: Mapping[str, ClipFrame], deadline: float) -> dict[str, FrameImage]:
+        """Return frames as images, by their places in a call's arguments.
+
+        `deadline` is when to give up, on the event loop's clock, in seconds.
+
+        Raises:
+            InputError: There is no such frame, or it cannot be read, and what to do.
+            VideoExtraMissing: PyAV is not installed.
+        """
+        images: dict[ClipFrame, FrameImage] = {}
+        for place, frame in frames.items():
+            if frame not in images:
+                try:
+                    images[frame] = await self._read(frame, deadline)
+                except (_Unavailable, UnreadableClip) as error:
+                    raise InputError(place, f"{place}, {frame}: {error}") from error
+        return {place: images[frame] for place, frame in frames.items()}
+
+    def shut_down(self) -> None:
+        """Cancel the downloads."""
+        if "_temporary" in self.__dict__:
+            self._temporary.shut_down()
+
+    @cached_property
+    def _temporary(self) -> BackgroundDownloads:
+        return self._open_temporary()
+
+    async def _read(self, frame: ClipFrame, deadline: float) -> FrameImage:
+        try:
+            clip, keep = await self._clip(frame.request_id, deadline)
+            with anyio.CancelScope(deadline=deadline):
+                png = await self._decoding.run(partial(_decode, clip, frame, keep=keep))
+                return FrameImage(png=png, name=str(frame))
+        except OSError as error:
+            why = one_line(error.strerror or type(error).__name__)
+            raise _Unavailable(f"a temporary folder cannot be written ({why}).") from error
+        raise _Unavailable("it took too long to read; repeat the call.")
+
+    async def _clip(self, request_id: str, deadline: float) -> tuple[Path, bool]:
+        """Return the file of a job's clip, and whether it is in the output folder."""
+        job = await self._tracker.find(request_id)
+        if job and (clip := _saved_clip(job)):
+            return clip, True
+        report = await self._result(request_id, deadline - anyio.current_time())
+        job = report.job
+        if not job.outputs.videos:
+            raise _Unavailable(_why_no_clip(job))
+        saves = self._saves or any(job.saved)
+        if not saves:
+            # The frame needs nothing else, and the ledger is not to know of the file.
+            only = Outputs(videos=job.outputs.videos[:1])
+            report = replace(report, job=replace(job, outputs=only, saved_to=()))
+        downloads = self._downloads if saves else self._temporary
+        done = await downloads.download(report, deadline=deadline, watch=ignore)
+        if clip := _saved_clip(done.job):
+            return clip, saves
+        raise _Unavailable(_why_not_downloaded(report, done, refused=downloads.was_refused(job)))
+
+    async def _result(self, request_id: str, timeout: float) -> JobReport:
+        """Return a job with links that RunComfy has just signed, where it still does."""
+        try:
+            return await self._remote.result(request_id, timeout)
+        except JobNotFound:
+            raise _Unavailable(
+                "RunComfy does not know this job for your token; list_jobs shows your jobs."
+            ) from None
+        except RunComfyError as error:
+            raise _Unavailable(
+                f"RunComfy did not say where the clip is ({error.message.rstrip('.')}); repeat the"
+                " call later."
+            ) from error
+
+
+class _Unavailable(Exception):
+    """A job has no clip whose frame can be read; the message says why, and what to do."""
+
+
+def _saved_clip(job: Job) -> Path | None:
+    """Return the file of a job's first video, None if it is not there."""
+    path = job.saved[0] if job.outputs.videos else ""
+    return Path(path) if path and file_exists(Path(path)) else None
+
+
+def _why_no_clip(job: Job) -> str:
+    request = f"request_id {job.request_id}"
+    match job.status:
+        case Status.COMPLETED:
+            return f"RunComfy lists no video for it; call get_result with {request} again later."
+        case Status.FAILED:
+            return "its job failed, so there is no clip; use another image."
+        case Status.CANCELLED:
+            return "its job was cancelled, so there is no clip; use another image."
+        case _ if job.status in OPEN:
+            return (
+                f"its job has not ended ({job.status}); call check_status with {request} until it"
+                " is completed, then repeat this call."
+            )
+        case _:
+            return f"whether its job ran is unknown; call check_status with {request}."
+
+
+def _why_not_downloaded(report: JobReport, done: JobReport, *, refused: bool) -> str:
+    if done.download_error is None:
+        return f"its clip is still being downloaded ({done.download_progress}); repeat the call."
+    if not refused:
+        return f"its clip was not downloaded: {done.download_error}"
+    why = f" ({report.stale_reason.rstrip('.')})" if report.stale_reason else ""
+    return (
+        f"the link to its clip was refused, and RunComfy has no other one{why}. Save a frame of the"
+        " clip as an image, if you have it, and pass that."
+    )
+
+
+def _decode(clip: Path, frame: ClipFrame, *, keep: bool) -> bytes:
+    """Return a frame as a PNG, which is kept beside its clip if that is to be; it blocks."""
+    with TemporaryDirectory(prefix="seedance-frame-") as folder:
+        image = Path(folder) / "frame.png"
+        write_frame(clip, frame.which, image, anyio.from_thread.check_cancelled)
+        png = image.read_bytes()
+    if keep:
+        try:
+            keep_beside(clip, f"-{frame.which}-frame.png", png)
+        except OSError as error:
+            logger.warning("%s is not kept beside its clip: %s", frame, error)
+    return png
