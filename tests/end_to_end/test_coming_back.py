@@ -17,6 +17,7 @@ from tests.support.client import ARGUMENTS, structured, text
 from tests.support.restarting_server import generate, list_jobs, open_server, run_simulator
 from tests.support.sample_images import make_image
 from tests.support.wording import (
+    CONTINUE,
     DID_NOT_ANSWER,
     JOBS_LIMIT_REACHED,
     NO_BALANCE,
@@ -214,7 +215,8 @@ async def test_a_result_comes_from_the_ledger_if_runcomfy_cannot_answer(tmp_path
             )
             said = structured(result)["next_step"]
             assert said.startswith(f"{NO_SUCH_REQUEST} (404001: ")
-            assert said.endswith(f"), so {STORED}: check whether the video URL still works.")
+            check = "check whether the video URL still works"
+            assert said.endswith(f"), so {STORED}: {check}. {CONTINUE % request_id}")
             simulator.faults.append(Fault.answer("result", 500, times=9))
             again = await client.call_tool("get_result", {"request_id": request_id})
             assert structured(again)["videos"] == [make_image["video_url"]]

@@ -10,7 +10,13 @@ import pytest
 
 from tests.support.client import ARGUMENTS, structured, text
 from tests.support.finished_job import TOKEN, File, files, open_server
-from tests.support.wording import DO_NOT_REPEAT, NO_BALANCE, OUT_OF_DATE, REQUEST_REJECTED
+from tests.support.wording import (
+    CONTINUE,
+    DO_NOT_REPEAT,
+    NO_BALANCE,
+    OUT_OF_DATE,
+    REQUEST_REJECTED,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -277,7 +283,7 @@ async def test_a_result_that_is_completed_with_an_error_is_not_taken_for_a_failu
 
 GIVE_THE_VIDEO = (
     "Give the user the video URL, which may expire, or call get_result with request_id"
-    f" {ID} and download true to save it."
+    f" {ID} and download true to save it. {CONTINUE % ID}"
 )
 
 

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.anyio
 SNAPSHOT = Path(__file__).parent / "snapshots" / "tools-list.json"
 MODELS = load_models()
 MODEL = MODELS["bytedance/seedance-1-0/lite/image-to-video"]
+FRAME_TOO = " Or seedance://jobs/ID/last-frame."
 OURS = {"wait_seconds", "force_new", "dry_run"}
 
 
@@ -85,6 +86,8 @@ async def test_the_schema_of_generate_video_is_the_models_key_by_key() -> None:
     for name, prop in MODEL.properties.items():
         upstream = {key: value for key, value in prop.items() if key != "validations"}
         shown = dict(schema["properties"][name])
+        if name in MODEL.file_arguments:
+            shown["description"] = shown["description"].removesuffix(FRAME_TOO)
         if not upstream["description"]:
             assert shown.pop("description")
             del upstream["description"]
@@ -138,11 +141,28 @@ async def test_where_local_files_are_read_every_image_argument_says_so() -> None
     without = image_descriptions(await listed())
     assert [text for text in without if "path" in text] == []
     # As over stdio, and as where the settings decide.
-    told = [f"{text} Local files work too, by absolute path." for text in without]
+    told = [f"{text} Or a file's absolute path." for text in without]
     assert image_descriptions(await listed(local_files=True)) == told
     assert image_descriptions(await listed(SEEDANCE_LOCAL_FILES="true")) == told
     off = await listed(local_files=True, SEEDANCE_LOCAL_FILES="false")
     assert image_descriptions(off) == without
+
+
+async def test_every_image_argument_and_no_other_says_that_a_frame_of_a_clip_works() -> None:
+    every = await listed(SEEDANCE_MODEL=",".join(model.short_name for model in MODELS.values()))
+    saying = {
+        (tool["name"], name)
+        for tool in every["tools"]
+        for name, prop in tool["inputSchema"]["properties"].items()
+        if FRAME_TOO in prop["description"]
+    }
+    models = dict(zip([tool["name"] for tool in every["tools"]], MODELS.values(), strict=False))
+    assert saying == {
+        (name, file.name)
+        for name, model in models.items()
+        for file in model.files()
+        if file.kind == "image"
+    }
 
 
 async def test_every_tool_says_that_it_takes_no_other_arguments() -> None:

@@ -24,6 +24,7 @@ FACTS: dict[str, Any] = json.loads(
 MODELS = load_models()
 MODEL = MODELS["bytedance/seedance-1-0/lite/image-to-video"]
 IMAGES = ("first_frame_image_url", "last_frame_image_url")
+FRAME_TOO = " Or seedance://jobs/ID/last-frame."
 OURS = {
     "wait_seconds": {"type": "integer", "description": "How long."},
     "force_new": {"type": "boolean", "description": "Whether to pay.", "default": False},
@@ -99,7 +100,8 @@ def test_the_tools_schema_has_the_models_properties_without_validations_then_our
 def test_runcomfys_description_is_kept_and_an_empty_one_is_filled(name: str) -> None:
     described = model_schema(MODEL, {})["properties"][name]["description"]
 
-    assert described == (upstream(name)["description"] or MODEL.descriptions[name])
+    frame_too = FRAME_TOO if name in MODEL.file_arguments else ""
+    assert described == (upstream(name)["description"] or MODEL.descriptions[name]) + frame_too
     assert described.strip()
 
 
@@ -111,11 +113,12 @@ def test_our_descriptions_state_the_rules_and_the_defaults() -> None:
             "What happens in the clip: subject, movement, camera. At most 1,900 characters."
         ),
         "first_frame_image_url": (
-            "Public https URL of the image the clip starts from. Over 300 and under 6000 pixels"
-            " wide and high, width/height over 0.4 and under 2.5, under 30 MB."
+            "Public https URL of the clip's first frame. Over 300 and under 6000 pixels"
+            f" wide and high, width/height over 0.4 and under 2.5, under 30 MB.{FRAME_TOO}"
         ),
         "last_frame_image_url": (
             "Note: The last frame image will not take effect when the resolution is set to 1080P."
+            f"{FRAME_TOO}"
         ),
         "resolution": "Height of the clip in pixels. Default 480p.",
         "duration": "Length of the clip in seconds. Default 5.",

@@ -9,7 +9,7 @@ import pytest
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from tests.support.client import ToolClient, open_client, structured, text
-from tests.support.wording import PAID_FOR, TELL_SAVED
+from tests.support.wording import CONTINUE, PAID_FOR, TELL_SAVED
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -44,7 +44,7 @@ async def test_a_clip_is_downloaded_once_with_progress_and_again_if_the_file_is_
         (name,) = saved_files(tmp_path / "videos")
         path = tmp_path / "videos" / name
         assert (first.is_error, structured(first)["saved_to"]) == (False, str(path))
-        assert structured(first)["next_step"] == f"{TELL_SAVED}."
+        assert structured(first)["next_step"] == f"{TELL_SAVED}. {CONTINUE % request_id}"
         size = path.stat().st_size
         values = [progress for progress, _, _ in client.progress]
         assert (values, client.progress[-1][:2]) == (sorted(set(values)), (size, size))

@@ -22,7 +22,7 @@ from tests.support.finished_job import (
     files,
     open_server,
 )
-from tests.support.wording import PAID_FOR
+from tests.support.wording import CONTINUE, PAID_FOR, TELL_SAVED
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -46,7 +46,7 @@ async def test_images_get_the_extension_of_their_bytes(tmp_path: Path) -> None:
         asked = await client.call_tool("get_result", {"request_id": REQUEST_ID})
         assert structured(asked)["next_step"] == (
             "Give the user the video URL, which may expire, or call get_result with request_id"
-            f" {REQUEST_ID} and download true to save it."
+            f" {REQUEST_ID} and download true to save it. {CONTINUE % REQUEST_ID}"
         )
         result = await download(client)
         endings = (".mp4", "-image.png", "-image2.jpg", "-image3.webp")
@@ -54,7 +54,7 @@ async def test_images_get_the_extension_of_their_bytes(tmp_path: Path) -> None:
         assert structured(result)["saved_to"] == ", ".join(
             str(tmp_path / "videos" / n) for n in names
         )
-        assert structured(result)["next_step"] == "Tell the user where the video was saved."
+        assert structured(result)["next_step"] == f"{TELL_SAVED}. {CONTINUE % REQUEST_ID}"
         assert files(tmp_path) == dict(zip(names, (len(CLIP), 108, 204, 316), strict=True))
         await download(client)
         assert service.counted == {"/a.mp4": 1, "/a.jpg": 1, "/b.png": 1, "/c": 1}

@@ -61,6 +61,7 @@ COST_LIMIT_UNUSABLE = "SEEDANCE_MAX_COST_USD_PER_DAY cannot be enforced:"
 
 # Downloads.
 TELL_SAVED = "Tell the user where the video was saved"
+CONTINUE = "To continue it, pass seedance://jobs/%s/last-frame as an image."
 PAID_FOR = "The clip is paid for and can be fetched again."
 INCOMPLETE = "did not send the whole clip"
 NOT_COMPLETE_YET = "It is not complete yet"

@@ -16,7 +16,13 @@ from seedance_mcp.service.reports import JobListing, JobReport
 from seedance_mcp.spending.pricing import to_usd
 from seedance_mcp.text import one_line, quoted, valid
 
-from ._next_steps import after_dry_run, after_list, after_result, after_status
+from ._next_steps import (
+    after_dry_run,
+    after_list,
+    after_result,
+    after_status,
+    how_to_continue,
+)
 from ._warnings import dry_run_warnings, warnings
 
 # A plain string in schemas: every byte of `tools/list` counts.
@@ -166,8 +172,11 @@ def dry_run_answer(report: JobReport) -> JobAnswer:
     )
 
 
-def result_answer(report: JobReport) -> ResultAnswer:
-    """Return the answer about what a job made and cost, or where it stands."""
+def result_answer(report: JobReport, *, takes_images: bool) -> ResultAnswer:
+    """Return the answer about what a job made and cost, or where it stands.
+
+    `takes_images` says whether a clip can be continued by another.
+    """
     job = report.job
     return ResultAnswer(
         request_id=job.request_id or "",
@@ -179,7 +188,7 @@ def result_answer(report: JobReport) -> ResultAnswer:
         finished_at=job.finished_at.isoformat(timespec="seconds") if job.finished_at else None,
         saved_to=_paths(job),
         error=report.download_error or job.error,
-        next_step=after_result(report),
+        next_step=after_result(report) + (how_to_continue(report) if takes_images else ""),
     )
 
 

@@ -2,6 +2,7 @@
 
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
+from seedance_mcp.jobs.uris import ClipFrame
 from seedance_mcp.service.reports import JobListing, JobReport
 
 
@@ -107,6 +108,15 @@ def after_result(report: JobReport) -> str:
             " whether the video URL still works."
         )
     return f"Give the user the video URL, which may expire, or call {download} to save it."
+
+
+def how_to_continue(report: JobReport) -> str:
+    """Return how another clip goes on from a result's, "" or a sentence with a space before it."""
+    job = report.job
+    if not job.outputs.videos or report.download_progress or report.download_error:
+        return ""
+    frame = ClipFrame(request_id=job.request_id or "", which="last")
+    return f" To continue it, pass {frame.uri} as an image."
 
 
 def after_cancel(job: Job) -> str:

@@ -114,11 +114,12 @@ def build_tools(
         local_files: Whether images may be files of this machine.
     """
     first, *further = models
+    takes_images = any(file.kind == "image" for model in models for file in model.files())
     return [
         generate_video(first, wait_seconds=wait_seconds, local_files=local_files),
         *generate_with_further(further, wait_seconds=wait_seconds, local_files=local_files),
         check_status(wait_seconds=wait_seconds),
-        get_result(attachments=attachments),
+        get_result(attachments=attachments, takes_images=takes_images),
         cancel_job(),
         list_jobs(),
     ]

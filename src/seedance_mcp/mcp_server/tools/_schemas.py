@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
 from seedance_mcp.models.model import JSONObject, Model
 
-_LOCAL_TOO = " Local files work too, by absolute path."
+_LOCAL_TOO = " Or a file's absolute path."
 _LOCAL_TOO_IN_BRIEF = " Or a path."
+_FRAME_TOO = " Or seedance://jobs/ID/last-frame."
 
 
 def model_schema(
@@ -25,16 +26,18 @@ def model_schema(
     """Return the input schema of the tool that makes clips with a model.
 
     `validations` are left out, since several MCP clients reject unknown keywords. Every empty
-    description is filled from the model's file, and with `local_files` each of an image says that a
-    path works. The additions, our own properties, come last. A brief schema has few words of ours.
+    description is filled from the model's file, and each of an image says what else works: the
+    frame of a clip, and with `local_files` a path. The additions, our own properties, come last. A
+    brief schema has few words of ours.
     """
     schema: JSONObject = _without_validations(model.input_schema)
     properties: dict[str, JSONObject] = schema["properties"]
     for name, prop in properties.items():
         prop["description"] = prop.get("description") or model.descriptions.get(name, "")
-    for file in model.files() if local_files else ():
+    local_too = _LOCAL_TOO_IN_BRIEF if brief else _LOCAL_TOO
+    for file in model.files():
         if file.kind == "image":
-            properties[file.name]["description"] += _LOCAL_TOO_IN_BRIEF if brief else _LOCAL_TOO
+            properties[file.name]["description"] += _FRAME_TOO + (local_too if local_files else "")
     if taken := set(properties) & set(additions):
         raise ValueError(f"the model has arguments named like ours: {taken}")
     properties.update(deepcopy(dict(additions)))

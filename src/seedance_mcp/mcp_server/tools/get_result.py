@@ -31,8 +31,13 @@ LINKS_SINCE = "2025-06-18"
 """The first revision whose results may hold a `resource_link`."""
 
 
-def get_result(*, attachments: Collection[str]) -> Tool:
-    """Return the tool; `attachments` are what may follow the text: "preview", "link" or both."""
+def get_result(*, attachments: Collection[str], takes_images: bool) -> Tool:
+    """Return the tool.
+
+    Args:
+        attachments: What may follow the text: "preview", "link" or both.
+        takes_images: Whether a clip can be continued, since a model takes images.
+    """
     definition = types.Tool(
         name="get_result",
         title="Get result",
@@ -47,10 +52,16 @@ def get_result(*, attachments: Collection[str]) -> Tool:
         ),
         annotations=hints(read_only=False, destructive=False, idempotent=True),
     )
-    return Tool(definition=definition, answer=ResultAnswer, handle=partial(_handle, attachments))
+    return Tool(
+        definition=definition,
+        answer=ResultAnswer,
+        handle=partial(_handle, attachments, takes_images=takes_images),
+    )
 
 
-async def _handle(attachments: Collection[str], call: Call) -> types.CallToolResult:
+async def _handle(
+    attachments: Collection[str], call: Call, *, takes_images: bool
+) -> types.CallToolResult:
     download = call.arguments["download"]
     report = await (_download(call) if download else _result(call))
     await call.service.tracker.note_told(report.job)
@@ -61,7 +72,7 @@ async def _handle(attachments: Collection[str], call: Call) -> types.CallToolRes
     if "preview" in attachments and download and job.outputs.videos and job.saved[0]:
         blocks += await _preview(Path(job.saved[0]), call.deadline)
     failed = job.status is Status.FAILED or report.download_error is not None
-    return to_result(result_answer(report), blocks, is_error=failed)
+    return to_result(result_answer(report, takes_images=takes_images), blocks, is_error=failed)
 
 
 def _links(job: Job) -> list[types.ResourceLink]:
