@@ -9,6 +9,7 @@ from mcp_types import CallToolResult
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from tests.support.client import ARGUMENTS, ToolClient, open_client, structured, text
+from tests.support.film import run_film
 from tests.support.http_client import open_http_client
 from tests.support.image_host import Page, serve_images
 from tests.support.restarting_server import generate, open_server, run_simulator
@@ -220,6 +221,34 @@ async def test_a_dry_run_fetches_the_image_and_repeats_what_is_remarked_of_it() 
     assert len(dry["warnings"]) == 1
     assert "first_frame_image_url could not be checked" in dry["warnings"][0]
     assert bought["warnings"] == dry["warnings"]
+
+
+async def test_a_dry_run_reads_the_frame_that_it_continues_and_leaves_no_trace(
+    tmp_path: Path,
+) -> None:
+    videos, ledger = tmp_path / "videos", tmp_path / "state" / "ledger.db"
+    settings: dict[str, Any] = {"auto_download": True, "output_dir": videos}
+    async with run_film() as (simulator, _):
+        async with open_server(simulator, tmp_path / "state") as server:
+            made = structured(await generate(server))
+        continued = {
+            "prompt": "And on.",
+            "first_frame_image_url": f"seedance://jobs/{made['request_id']}/last-frame",
+        }
+        async with open_server(
+            simulator, tmp_path / "state", **settings, follow_jobs=False
+        ) as server:
+            before = ledger.read_bytes()
+            dry = await generate(server, **continued, dry_run=True)
+            assert (ledger.read_bytes(), videos.exists()) == (before, False)
+            assert structured(dry)["status"] == "checked"
+            # The job that is continued is not acknowledged.
+            await anyio.sleep(1000)
+            assert structured(await generate(server, dry_run=True))["reused"]
+            open_job = continued | {"first_frame_image_url": "seedance://jobs/none/last-frame"}
+            unknown = refused(await generate(server, **open_job, dry_run=True))
+            assert unknown == refused(await generate(server, **open_job))
+        assert len(simulator.accepted) == 1
 
 
 async def test_each_further_tool_has_it_with_the_price_of_its_model() -> None:

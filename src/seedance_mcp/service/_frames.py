@@ -131,10 +131,15 @@ class ClipFrames:
         for request_id in {frame.request_id for frame in frames.values()}:
             await self._tracker.acknowledge(request_id)
 
-    async def read(self, frames: Mapping[str, ClipFrame], deadline: float) -> dict[str, FrameImage]:
+    async def read(
+        self, frames: Mapping[str, ClipFrame], deadline: float, *, keep: bool
+    ) -> dict[str, FrameImage]:
         """Return frames as images, by their places in a call's arguments.
 
-        `deadline` is when to give up, on the event loop's clock, in seconds.
+        Args:
+            frames: The frames by place.
+            deadline: When to give up, on the event loop's clock, in seconds.
+            keep: Whether clips and frames may stay in the output folder, where it is in use.
 
         Raises:
             InputError: There is no such frame, or it cannot be read, and what to do.
@@ -144,7 +149,7 @@ class ClipFrames:
         for place, frame in frames.items():
             if frame not in images:
                 try:
-                    images[frame] = await self._read(frame, deadline)
+                    images[frame] = await self._read(frame, deadline, keep=keep)
                 except (_Unavailable, UnreadableClip) as error:
                     raise InputError(place, f"{place}, {frame}: {error}") from error
         return {place: images[frame] for place, frame in frames.items()}
@@ -158,9 +163,9 @@ class ClipFrames:
     def _temporary(self) -> BackgroundDownloads:
         return self._open_temporary()
 
-    async def _read(self, frame: ClipFrame, deadline: float) -> FrameImage:
+    async def _read(self, frame: ClipFrame, deadline: float, *, keep: bool) -> FrameImage:
         try:
-            clip, keep = await self._clip(frame.request_id, deadline)
+            clip, keep = await self._clip(frame.request_id, deadline, keep=keep)
             with anyio.CancelScope(deadline=deadline):
                 png = await self._decoding.run(partial(_decode, clip, frame, keep=keep))
                 return FrameImage(png=png, name=str(frame))
@@ -169,16 +174,16 @@ class ClipFrames:
             raise _Unavailable(f"a temporary folder cannot be written ({why}).") from error
         raise _Unavailable("it took too long to read; repeat the call.")
 
-    async def _clip(self, request_id: str, deadline: float) -> tuple[Path, bool]:
-        """Return the file of a job's clip, and whether it is in the output folder."""
+    async def _clip(self, request_id: str, deadline: float, *, keep: bool) -> tuple[Path, bool]:
+        """Return the file of a job's clip, and whether its frame is to be kept beside it."""
         job = await self._tracker.find(request_id)
         if job and (clip := _saved_clip(job)):
-            return clip, True
+            return clip, keep
         report = await self._result(request_id, deadline - anyio.current_time())
         job = report.job
         if not job.outputs.videos:
             raise _Unavailable(_why_no_clip(job))
-        saves = self._saves or any(job.saved)
+        saves = keep and (self._saves or any(job.saved))
         if not saves:
             # The frame needs nothing else, and the ledger is not to know of the file.
             only = Outputs(videos=job.outputs.videos[:1])

@@ -53,7 +53,8 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
     # Two spellings of one URL ask for one clip.
     arguments = service.preflight.tidy(model, order.arguments)
     frames = find_frames(model, arguments)
-    await service.frames.acknowledge(frames)
+    if not order.dry_run:
+        await service.frames.acknowledge(frames)
     new = await _new_job(service, model, arguments, frames)
     # A local image that is not ready would be refused, and then again and again.
     checked_by = _preflight_deadline(deadline if order.answer_by == inf else inf)
@@ -63,7 +64,7 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
         if not order.dry_run:
             service.catalogue.record_estimate(owed)
         return JobReport(job=owed, reused=True, dry_run=order.dry_run)
-    new, warnings = await _check(service, model, new, checked_by=checked_by, hosts_by=hosts_by)
+    new, warnings = await _check(service, order, new, checked_by=checked_by, hosts_by=hosts_by)
     new, limits = await _price(service, order, new, min(deadline, order.answer_by))
     if order.dry_run:
         await service.store.check_limits(new, limits)
@@ -80,17 +81,19 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
 
 
 async def _check(
-    service: Components, model: Model, new: Job, *, checked_by: float, hosts_by: float
+    service: Components, order: Order, new: Job, *, checked_by: float, hosts_by: float
 ) -> tuple[Job, tuple[str, ...]]:
     """Check a job's model and files, and return it with the files as they are sent, and warnings.
 
     Raises:
         SeedanceError: RunComfy would not take them, and why.
     """
-    began = anyio.current_time()
+    model, began = order.model, anyio.current_time()
     await service.catalogue.refuse_if_gone(model, hosts_by)
     arguments = {**new.arguments}
-    frames = await service.frames.read(find_frames(model, arguments), checked_by)
+    frames = await service.frames.read(
+        find_frames(model, arguments), checked_by, keep=not order.dry_run
+    )
     now = anyio.current_time()
     checked = await service.preflight.check(
         model, arguments, frames=frames, timeout=checked_by - now, host_timeout=hosts_by - now
