@@ -13,6 +13,8 @@ from seedance_mcp.setting_values import is_loopback
 from seedance_mcp.settings import TOKEN_VARIABLES, Settings, load_settings, read_settings
 
 SECRET = "rc-secret-token-123"
+KEY = "a-key-of-32-bytes-with-one-é-in-"
+KEY_RULE = "a secret of at least 32 bytes, and no placeholder"
 TOKEN_RULE = "a RunComfy token: printable ASCII without white space, and no placeholder"
 URL_RULE = "an https URL, or an http URL of this machine"
 
@@ -46,6 +48,8 @@ def test_unset_variables_have_their_documented_defaults(home: dict[str, str]) ->
         "wait_seconds": 45,
         "max_jobs_per_hour": 60,
         "max_cost_usd_per_day": None,
+        "ask_above_usd": None,
+        "state_key": None,
         "history_days": 90,
         "allow_private_urls": False,
         "check_images": True,
@@ -69,6 +73,8 @@ def test_every_variable_is_read(home: dict[str, str], tmp_path: Path) -> None:
             "SEEDANCE_WAIT_SECONDS": "0",
             "SEEDANCE_MAX_JOBS_PER_HOUR": "1",
             "SEEDANCE_MAX_COST_USD_PER_DAY": "2.50",
+            "SEEDANCE_ASK_ABOVE_USD": "0.15",
+            "SEEDANCE_STATE_KEY": f" {KEY} ",
             "SEEDANCE_HISTORY_DAYS": "7",
             "SEEDANCE_CHECK_IMAGES": "false",
             "SEEDANCE_LOCAL_FILES": "true",
@@ -88,6 +94,8 @@ def test_every_variable_is_read(home: dict[str, str], tmp_path: Path) -> None:
         "wait_seconds": 0,
         "max_jobs_per_hour": 1,
         "max_cost_usd_per_day": Decimal("2.50"),
+        "ask_above_usd": Decimal("0.15"),
+        "state_key": SecretStr(KEY),
         "history_days": 7,
         "allow_private_urls": True,
         "check_images": False,
@@ -197,6 +205,14 @@ LEVELS = "one of debug, info, warning, error, critical"
         *(
             ("SEEDANCE_MAX_COST_USD_PER_DAY", value, "a number of USD over 0 and up to 1000000")
             for value in ("0", "-1", "1,5", "5 USD", "$5", "nan", "inf", "1000000.01", "1e999999")
+        ),
+        *(
+            ("SEEDANCE_ASK_ABOVE_USD", value, "a number of USD from 0 to 1000000")
+            for value in ("-0.01", "1,5", "5 USD", "$5", "nan", "inf", "1000000.01", "always")
+        ),
+        *(
+            ("SEEDANCE_STATE_KEY", value, KEY_RULE)
+            for value in ("x" * 31, "é" * 15 + "x", "${SEEDANCE_STATE_KEY_OF_THIS_SERVER}")
         ),
         ("SEEDANCE_ALLOW_PRIVATE_URLS", "perhaps", "true or false"),
         ("SEEDANCE_PORTABLE_SCHEMAS", "gemini", "true or false"),
@@ -335,6 +351,17 @@ def test_a_secret_is_never_shown(home: dict[str, str]) -> None:
         with pytest.raises(ConfigurationError) as refused:
             load_settings(home | {variable: f"{SECRET} tök"})
         assert SECRET not in f"{refused.value!r} {refused.value} {refused.value.line}"
+
+
+def test_the_key_of_request_states_is_never_shown(home: dict[str, str]) -> None:
+    settings = load_settings(home | {"SEEDANCE_STATE_KEY": KEY})
+    shown = f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    assert KEY not in shown
+    assert KEY[:20] not in refusal(home | {"SEEDANCE_STATE_KEY": KEY[:20]})
+
+
+def test_asking_may_begin_at_zero_dollars(home: dict[str, str]) -> None:
+    assert load_settings(home | {"SEEDANCE_ASK_ABOVE_USD": "0"}).ask_above_usd == 0
 
 
 def test_a_folder_may_begin_with_the_users_home(home: dict[str, str]) -> None:

@@ -10,6 +10,7 @@
     ├── SpendingLimitReached     the guard against runaway agents: too many jobs within an hour
     │   ├── CostLimitReached     too much money within a day
     │   └── PriceUnknown         the price of a job is unknown, so the day's limit cannot be held
+    ├── NotApproved              the user: they have not agreed to a job, or cannot be asked
     ├── LedgerError              the disk or another program: the ledger is unreadable or unwritable
     ├── RunComfyError            RunComfy answered with an error, or not at all
     │   ├── Rejection            a definite no: nothing was accepted
@@ -113,6 +114,10 @@ class CostLimitReached(SpendingLimitReached):
 
 class PriceUnknown(SpendingLimitReached):
     """A daily cost limit is set, and the price of a job is unknown."""
+
+
+class NotApproved(SeedanceError):
+    """The user has to agree to a job before it is bought, and has not."""
 
 
 class LedgerError(SeedanceError):

@@ -12,6 +12,9 @@ _PLACEHOLDER = re.compile(r".*\$\{.*\}|\$\w+$|%\w+%$|<.*>$|your[-_]", re.IGNOREC
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}|\$(\w+)|%(\w+)%", re.ASCII)
 
+MIN_KEY_BYTES = 32
+"""How long a key must be, so that it cannot be guessed."""
+
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
 
@@ -25,6 +28,18 @@ def check_token(value: str) -> str:
     if not (token.isascii() and token.isprintable()) or " " in token or _PLACEHOLDER.match(token):
         raise ValueError("not a token")
     return token
+
+
+def check_key(value: str) -> str:
+    """Return a key if it has at least 32 bytes and is no placeholder.
+
+    Raises:
+        ValueError: It is not one; the message does not repeat it.
+    """
+    key = value.strip()
+    if len(key.encode("utf-8", "surrogatepass")) < MIN_KEY_BYTES or _PLACEHOLDER.match(key):
+        raise ValueError("not a key")
+    return key
 
 
 def cli_token_file(given: Mapping[str, str]) -> Path | None:

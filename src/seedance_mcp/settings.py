@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, Setting
 from .errors import ConfigurationError
 from .setting_values import (
     check_folder,
+    check_key,
     check_origin,
     check_token,
     cli_token_file,
@@ -104,6 +105,12 @@ class Settings(BaseSettings):
     max_cost_usd_per_day: Decimal | None = Field(
         None, gt=0, le=1_000_000, description="a number of USD over 0 and up to 1000000"
     )
+    ask_above_usd: Decimal | None = Field(
+        None, ge=0, le=1_000_000, description="a number of USD from 0 to 1000000"
+    )
+    state_key: Annotated[SecretStr, BeforeValidator(check_key)] | None = Field(
+        None, description="a secret of at least 32 bytes, and no placeholder"
+    )
     history_days: int = Field(90, ge=1, le=36_500, description="a whole number from 1 to 36500")
     allow_private_urls: bool = Field(default=False, description="true or false")
     check_images: bool = Field(default=True, description="true or false")
@@ -125,6 +132,11 @@ class Settings(BaseSettings):
     def plain_token(self) -> str | None:
         """Return the token itself, which must reach no log, message or answer; None without one."""
         return self.token.get_secret_value() if self.token else None
+
+    @property
+    def plain_state_key(self) -> str | None:
+        """Return the key itself, as secret as the token; None if the state folder has it."""
+        return self.state_key.get_secret_value() if self.state_key else None
 
     @classmethod
     def settings_customise_sources(cls, *_: Any, init_settings: Any, **__: Any) -> tuple[Any, ...]:

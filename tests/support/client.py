@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 from mcp import Client
 from mcp.client.extension import ClientExtension
-from mcp.client.session import MessageHandlerFnT
+from mcp.client.session import ElicitationFnT, MessageHandlerFnT
 from mcp_types import CallToolResult, TextContent
 
 from seedance_mcp.clock import Clock
@@ -79,7 +79,7 @@ async def open_client(
         extensions: The client's extensions.
         state_dir: The state folder, a temporary one by default.
         message_handler: Receives what the server sends unasked.
-        settings: Overrides of settings that work.
+        settings: Overrides of settings that work; and `user`, who answers the client's forms.
     """
     behaviour = behaviour or Behaviour()
     behaviour.images = "never"
@@ -107,8 +107,10 @@ async def open_mcp_client(
 ) -> AsyncGenerator[Client, None]:
     """Run a server in this process, in virtual time, and connect a client to it.
 
-    It follows jobs as one over stdio does, unless told otherwise.
+    It follows jobs as one over stdio does, unless told otherwise. The client shows forms if
+    `user` is among the settings, who answers them.
     """
+    user: ElicitationFnT | None = settings.pop("user", None)
     with TemporaryDirectory(prefix="seedance-test-") as folder:
         chosen: dict[str, Any] = {
             "state_dir": state_dir or Path(folder),
@@ -120,7 +122,11 @@ async def open_mcp_client(
         server.follow_jobs = follow_jobs
         kind = QuickClient if mode == "legacy" and not extensions else Client
         async with kind(
-            server, mode=mode, extensions=extensions, message_handler=message_handler
+            server,
+            mode=mode,
+            extensions=extensions,
+            message_handler=message_handler,
+            elicitation_callback=user,
         ) as client:
             yield client
 

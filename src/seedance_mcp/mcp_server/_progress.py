@@ -42,6 +42,16 @@ class JobProgress:
         ):
             await self.beat()
 
+    @asynccontextmanager
+    async def during(self, preflight: str) -> AsyncGenerator[None, None]:
+        """Notify of something else that the call does before there is a job."""
+        before, self._preflight = self._preflight, preflight
+        try:
+            await self.beat()
+            yield
+        finally:
+            self._preflight = before
+
     async def beat(self) -> None:
         """Notify of where the job stands, or of the preflight before there is one."""
         now = self._clock.now()

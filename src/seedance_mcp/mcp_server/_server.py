@@ -19,6 +19,7 @@ from seedance_mcp.errors import SeedanceError
 from seedance_mcp.text import one_line
 
 from ._arguments import parse_object
+from ._asking import readable_answer
 from ._client_clock import ClientClocks
 from ._completions import complete
 from ._lazy_service import Context, LazyService
@@ -55,15 +56,16 @@ OpenService = Callable[..., AbstractAsyncContextManager["Service"]]
 
 
 async def _parse_arguments(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """Parse arguments that a client sends as one string, which the SDK would refuse."""
-    params = ctx.params or {}
+    """Parse what some clients send in another form, which the SDK would refuse."""
+    if ctx.method != "tools/call" or not ctx.params:
+        return await call_next(ctx)
+    params = readable_answer(ctx.params)
     given = params.get("arguments")
-    if ctx.method == "tools/call" and given is not None and not isinstance(given, dict):
-        arguments = parse_object(given)
-        if arguments is None:
+    if given is not None and not isinstance(given, dict):
+        params["arguments"] = parse_object(given)
+        if params["arguments"] is None:
             raise MCPError(types.INVALID_PARAMS, _NO_OBJECT)
-        ctx = replace(ctx, params={**params, "arguments": arguments})
-    return await call_next(ctx)
+    return await call_next(replace(ctx, params=params))
 
 
 def _session(context: Context) -> str | None:
@@ -218,5 +220,5 @@ class SeedanceServer(Server[LazyService]):
     async def _ordinary_answer(
         self, context: Context, params: types.CallToolRequestParams
     ) -> HandlerResult:
-        caller = Caller.of(context, self._clocks.of(_session(context)))
+        caller = Caller.of(context, self._clocks.of(_session(context))).with_answer(params)
         return await self._tools[params.name].call(params.arguments or {}, caller)

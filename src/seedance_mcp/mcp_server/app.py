@@ -64,6 +64,8 @@ def build_server(
     )
     if settings.portable_schemas:
         tools = [replace(tool, portable=True) for tool in tools]
+    if settings.ask_above_usd == 0:
+        tools[: len(chosen)] = [tool.asking_each_time() for tool in tools[: len(chosen)]]
     # Those that buy clips come first, one a model.
     buying = {pair[0].definition.name: pair for pair in zip(tools, chosen, strict=False)}
     tasks = job_tasks(buying, clock, kept=timedelta(days=settings.history_days))

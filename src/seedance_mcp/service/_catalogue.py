@@ -115,7 +115,7 @@ class Catalogue:
     ) -> SpendingLimits:
         """Return the spending limits with the prices that are known by now.
 
-        An unknown price is waited for only if the call needs it, or there is a daily limit.
+        An unknown price is waited for only if the call or a limit needs it.
 
         Args:
             limits: The limits that are configured.
@@ -123,7 +123,7 @@ class Catalogue:
             deadline: When to stop waiting, on the event loop's clock, in seconds.
             needs_price: Whether the call needs the price of that clip.
         """
-        if needs_price or limits.usd_per_day is not None:
+        if needs_price or limits.need_price:
             await self.price(model, deadline)
         else:
             self._refresh_if_due(self._entries[model.model_id], needed=False)

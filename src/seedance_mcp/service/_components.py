@@ -7,6 +7,7 @@ from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.ledger.store import Store
 from seedance_mcp.spending.limits import SpendingLimits
 
+from ._approvals import Approvals
 from ._catalogue import Catalogue
 from ._downloads import BackgroundDownloads
 from ._following import JobFollower
@@ -27,6 +28,7 @@ class Components:
     catalogue: Catalogue
     limits: SpendingLimits
     spending: RecentSpending
+    approvals: Approvals
     store: Store
     tracker: JobTracker
     submissions: Submissions

@@ -1,10 +1,13 @@
 """Small JSON files in the state folder, each written whole or not at all."""
 
+import io
 import json
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from seedance_mcp.file_locks import open_in_place
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
 
@@ -29,8 +32,10 @@ def read_json(path: Path) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, mode: int = 0o666) -> None:
     """Write a file in a folder that is made if need be; a crash leaves the old one or the new one.
+
+    A new file has the permissions `mode`, less what the user's umask takes away.
 
     Raises:
         OSError: It cannot be written.
@@ -38,8 +43,8 @@ def write_json(path: Path, value: Any) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
-        with part.open("x", encoding="utf-8") as file:
-            json.dump(value, file, indent=2)
+        with io.BufferedWriter(open_in_place(part, "x", mode=mode)) as file:
+            file.write(json.dumps(value, indent=2).encode())
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

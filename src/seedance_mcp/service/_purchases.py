@@ -7,16 +7,16 @@
     4. preflight         refuses files that the model will not take
     5. the catalogue     refuses a model that is gone, and has the price that limits need
     6. a dry run         ends here, refused if the job would be over a limit
-    7. the ledger        refuses a job over a limit, or finds the job of a call that was repeated
+    7. the user          is asked, if the job costs more than may be bought unasked
+    8. the ledger        refuses a job over a limit, or finds the job of a call that was repeated
                          meanwhile; else the job is on disk from here on
-    8. the paid request  is sent once, in a task that outlives the call
+    9. the paid request  is sent once, in a task that outlives the call
 
-Whatever stops the sequence before step 8 costs nothing. A dry run writes nothing of its own.
+Whatever stops the sequence before step 9 costs nothing. A dry run writes nothing of its own.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from math import inf
 from uuid import uuid4
 
@@ -27,15 +27,14 @@ from seedance_mcp.jobs.uris import ClipFrame
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.spending.limits import SpendingLimits
 
+from ._approvals import SUBMIT_RESERVE_SECONDS
 from ._components import Components
 from ._frames import find_frames
+from ._request_states import Approval
 from .reports import JobReport, Order
 
 PREFLIGHT_TIMEOUT_SECONDS = 18.0
 """How long the preflight of a call that does not wait may take, so that the call stays below 60."""
-
-SUBMIT_RESERVE_SECONDS = 2.0
-"""What the preflight leaves of a call's budget for the submit."""
 
 
 async def purchase(service: Components, order: Order, *, deadline: float) -> JobReport:
@@ -59,8 +58,8 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
     # A local image that is not ready would be refused, and then again and again.
     checked_by = _preflight_deadline(deadline if order.answer_by == inf else inf)
     hosts_by = _preflight_deadline(min(deadline, order.answer_by))
-    since = order.reuse_since
-    if since and (owed := await _find_owed(service, model, new, since, checked_by)):
+    owed, given = await _find_owed(service, order, new, checked_by)
+    if owed:
         if not order.dry_run:
             service.catalogue.record_estimate(owed)
         return JobReport(job=owed, reused=True, dry_run=order.dry_run)
@@ -69,10 +68,10 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
     if order.dry_run:
         await service.store.check_limits(new, limits)
         return JobReport(job=new, dry_run=True, warnings=warnings)
-    job = new
+    job = new = await service.approvals.approve(new, order, given, limits, deadline)
     # A cancelled call must not come between the ledger and the paid request.
     with anyio.CancelScope(shield=True):
-        job = await service.store.begin(new, reuse_since=since, limits=limits)
+        job = await service.store.begin(new, reuse_since=order.reuse_since, limits=limits)
         if job.id == new.id:
             service.submissions.submit(job)
             service.spending.forget()
@@ -115,12 +114,20 @@ async def _price(
 
 
 async def _find_owed(
-    service: Components, model: Model, new: Job, since: datetime, deadline: float
-) -> Job | None:
-    """Return the job of an identical earlier call, found even if its local images are gone."""
+    service: Components, order: Order, new: Job, deadline: float
+) -> tuple[Job | None, Approval | None]:
+    """Return the job of an identical earlier call, and the yes of the user that a call brings.
+
+    The job is found even if its local images are gone.
+    """
+    if order.reuse_since is None and order.answer is None:
+        return None, None
     timeout = deadline - anyio.current_time()
-    files = await service.preflight.identify(model, {**new.arguments}, timeout=timeout)
-    return await service.store.find_owed(replace(new, files={**new.files, **files}), since)
+    files = await service.preflight.identify(order.model, {**new.arguments}, timeout=timeout)
+    new = replace(new, files={**new.files, **files})
+    given = await service.approvals.find(new, order.answer)
+    new = replace(new, approval=given and given.nonce)
+    return await service.store.find_owed(new, order.reuse_since), given
 
 
 async def _new_job(

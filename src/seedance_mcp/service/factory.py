@@ -25,6 +25,7 @@ from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import SpendingLimits
 from seedance_mcp.text import quoted
 
+from ._approvals import Approvals
 from ._catalogue import Catalogue
 from ._downloads import BackgroundDownloads, Records
 from ._following import JobFollower
@@ -33,6 +34,7 @@ from ._remote import RemoteJobs
 from ._schedules import Schedules
 from ._sightings import Sightings
 from ._spending import RecentSpending
+from ._state_key import StateKey
 from ._submissions import Submissions
 from ._tracking import JobTracker, announcer
 from ._waiting import Waiter
@@ -110,11 +112,14 @@ def _service(
     locks = JobLocks(settings.state_dir / "following")
     follows = options.follow_jobs and settings.auto_download and settings.token is not None
     catalogue = _catalogue(options, client, store, tasks)
+    spending = RecentSpending(store, catalogue, clock)
+    key = StateKey(settings.state_dir, settings.plain_state_key)
     return Service(
         preflight=_preflight(options),
         catalogue=catalogue,
         limits=_limits(settings),
-        spending=RecentSpending(store, catalogue, clock),
+        spending=spending,
+        approvals=Approvals(catalogue, spending, key, clock),
         store=store,
         tracker=tracker,
         submissions=Submissions(client, store, announce, tasks, clock),
@@ -146,7 +151,9 @@ def _catalogue(
 
 def _limits(settings: Settings) -> SpendingLimits:
     return SpendingLimits(
-        jobs_per_hour=settings.max_jobs_per_hour, usd_per_day=settings.max_cost_usd_per_day
+        jobs_per_hour=settings.max_jobs_per_hour,
+        usd_per_day=settings.max_cost_usd_per_day,
+        ask_above_usd=settings.ask_above_usd,
     )
 
 

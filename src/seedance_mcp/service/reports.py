@@ -11,6 +11,8 @@ from seedance_mcp.ledger.store import Page
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.spending.pricing import TotalCost
 
+from .consent import Ask, UserAnswer, ask_no_one
+
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadProgress:
@@ -45,6 +47,8 @@ class Order:
         dry_run: Whether to check everything, and buy nothing.
         answer_by: When the caller gives up, on the event loop's clock; no slow host is waited for
             that long.
+        ask: Asks the user, where they have to agree.
+        answer: What the user has said, if an earlier call has asked them; None if none has.
     """
 
     model: Model
@@ -52,6 +56,8 @@ class Order:
     reuse_since: datetime | None = EVER
     dry_run: bool = False
     answer_by: float = inf
+    ask: Ask = ask_no_one
+    answer: UserAnswer | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

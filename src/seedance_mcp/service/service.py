@@ -14,6 +14,7 @@ from seedance_mcp.errors import LedgerError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import OPEN, Status
 
+from ._approvals import SUBMIT_RESERVE_SECONDS
 from ._components import Components
 from ._purchases import purchase
 from ._remote import REMOTE_TIMEOUT_SECONDS
@@ -48,11 +49,15 @@ class Service(Components):
             SeedanceError: RunComfy refused the request, of this call or of one that it repeats.
             RunComfyUnavailable: The request certainly was not sent.
             SpendingLimitReached: A limit does not allow another job.
+            NotApproved: The user has to agree to the job, and has not.
         """
         deadline = anyio.current_time() + wait_seconds if wait_seconds else inf
         report = await purchase(self, order, deadline=deadline)
         if order.dry_run:
             return await self._with_spending(report)
+        if report.job.approval and not report.reused:
+            # The user may have taken longer than the call was to wait.
+            deadline = max(deadline, anyio.current_time() + SUBMIT_RESERVE_SECONDS)
         # Before anything is waited for: once it is answered, it is forgotten.
         submission = self.submissions.find(report.job)
         await watch(report)
@@ -137,6 +142,7 @@ class Service(Components):
         self.follower.shut_down()
         self.downloads.shut_down()
         self.frames.shut_down()
+        self.approvals.shut_down()
         self.submissions.shut_down(grace_seconds)
         self.waiter.shut_down()
         self.catalogue.shut_down()

@@ -8,7 +8,7 @@ from decimal import Decimal
 from seedance_mcp.errors import CostLimitReached, PriceUnknown, SpendingLimitReached
 from seedance_mcp.jobs.job import Job
 
-from .pricing import Price, format_usd, known_cost, to_microdollars
+from .pricing import MICRODOLLARS_PER_USD, Price, format_usd, known_cost, to_microdollars
 
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 
@@ -22,12 +22,26 @@ class SpendingLimits:
 
     Attributes:
         usd_per_day: The total cost of the jobs of 24 hours in USD; None for no limit.
+        ask_above_usd: What a job may cost in USD without a yes of the user; None for any amount.
         prices: The known prices by model id, for jobs that were started before they were known.
     """
 
     jobs_per_hour: int
     usd_per_day: Decimal | None = None
+    ask_above_usd: Decimal | None = None
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
+
+    @property
+    def need_price(self) -> bool:
+        """Whether they cannot be held without a job's price."""
+        return self.usd_per_day is not None or self.ask_above_usd is not None
+
+
+def needs_yes(new: Job, limits: SpendingLimits) -> bool:
+    """Return whether the user has to agree to a job: it may cost too much to be bought unasked."""
+    estimate, most = new.estimated_microdollars, limits.ask_above_usd
+    # Not rounded, as a sum of money may be: 0.2 is more than 0.1999999.
+    return most is not None and (estimate is None or estimate > most * MICRODOLLARS_PER_USD)
 
 
 def check_hourly_limit(new: Job, oldest: datetime | None, limits: SpendingLimits) -> None:

@@ -13,7 +13,8 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import MAX_USD
 from seedance_mcp.models.model import Model
 
-_MICRODOLLARS_PER_USD = 1_000_000
+MICRODOLLARS_PER_USD = 1_000_000
+
 # A price of zero means that none is set, not that clips are free.
 _MIN_PRICE_USD = 1e-6
 _MIN_CLIP_SECONDS, _MAX_CLIP_SECONDS = 0.001, 1e6
@@ -111,17 +112,17 @@ def total_cost(jobs: Iterable[tuple[Job, int]]) -> TotalCost:
 
 def to_microdollars(usd: Decimal | float) -> int:
     """Return dollars as microdollars, rounded; a float counts as the decimal it prints as."""
-    return int((Decimal(str(usd)) * _MICRODOLLARS_PER_USD).to_integral_value(ROUND_HALF_UP))
+    return int((Decimal(str(usd)) * MICRODOLLARS_PER_USD).to_integral_value(ROUND_HALF_UP))
 
 
 def to_usd(microdollars: int) -> float:
     """Return microdollars as the float that prints as the exact dollars."""
-    return microdollars / _MICRODOLLARS_PER_USD
+    return microdollars / MICRODOLLARS_PER_USD
 
 
 def format_usd(microdollars: int) -> str:
     """Return microdollars as decimal dollars, exact and without trailing zeros."""
-    return f"{Decimal(microdollars) / _MICRODOLLARS_PER_USD:f}"
+    return f"{Decimal(microdollars) / MICRODOLLARS_PER_USD:f}"
 
 
 def _number(value: Any, *, least: float, most: float) -> Decimal | None:

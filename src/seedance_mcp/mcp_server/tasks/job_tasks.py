@@ -109,11 +109,14 @@ class JobTasks:
     remarks: Remarks
 
     async def begin(self, params: types.CallToolRequestParams) -> types.Result:
-        """Buy a clip and return its task, or an ordinary result if there is nothing to wait for."""
+        """Buy a clip and return its task, or an ordinary result if there is nothing to wait for.
+
+        A user who has to agree is asked first, by the result.
+        """
         # The tool checks the arguments and reports errors as in an ordinary call.
         tool, model = self.tools[params.name]
         tool = replace(tool, handle=partial(self._begin, model))
-        return await tool.call(params.arguments or {}, self.caller)
+        return await tool.call(params.arguments or {}, self.caller.with_answer(params))
 
     async def state(self, task_id: str) -> TaskState:
         """Return where a job stands."""

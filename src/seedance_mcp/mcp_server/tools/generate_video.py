@@ -11,8 +11,9 @@ import mcp_types as types
 from seedance_mcp.clock import EVER, Clock
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import JobAnswer, dry_run_answer, job_answer
-from seedance_mcp.mcp_server._progress import reported
+from seedance_mcp.mcp_server._progress import JobProgress, reported
 from seedance_mcp.models.model import JSONObject, Model
+from seedance_mcp.service.consent import Ask, Proposal, Reply
 from seedance_mcp.service.reports import JobReport, Order
 
 from ._schemas import flag_property, hints, model_schema, wait_property
@@ -136,20 +137,32 @@ async def start(model: Model, call: Call, *, wait_seconds: float) -> JobReport:
         # One that its client has given up, and only it, is not bought again.
         reuse_since = _date(clock, call.repeats_since)
     del arguments["wait_seconds"]
-    order = Order(
-        model=model,
-        dry_run=arguments.pop("dry_run"),
-        arguments=arguments,
-        reuse_since=reuse_since,
-        answer_by=call.deadline,
-    )
     async with reported(call.caller.notify, clock, preflight="checking the files") as watch:
+        order = Order(
+            model=model,
+            dry_run=arguments.pop("dry_run"),
+            arguments=arguments,
+            reuse_since=reuse_since,
+            answer_by=call.deadline,
+            ask=_reporting(call.caller.ask, watch),
+            answer=call.caller.user_answer,
+        )
         return await call.service.buy(
             order,
             wait_seconds=wait_seconds,
             submit_only=call.repeats_since is not None,
             watch=watch,
         )
+
+
+def _reporting(ask: Ask, progress: JobProgress) -> Ask:
+    """Return what asks the user while the progress says so."""
+
+    async def run(proposal: Proposal) -> Reply:
+        async with progress.during("waiting for the user's yes"):
+            return await ask(proposal)
+
+    return run
 
 
 def _date(clock: Clock, time: float | None) -> datetime | None:

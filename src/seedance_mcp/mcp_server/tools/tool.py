@@ -7,7 +7,7 @@ line for the model, here and nowhere else.
 import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,12 @@ import mcp_types as types
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.mcp_server._answers import Answer
 from seedance_mcp.mcp_server._arguments import check_arguments
+from seedance_mcp.mcp_server._asking import InputNeeded, asker, read_answer
 from seedance_mcp.mcp_server._client_clock import ClientClock, call_key
 from seedance_mcp.mcp_server._lazy_service import Context, LazyService
 from seedance_mcp.mcp_server._progress import Notify
 from seedance_mcp.models.model import JSONObject
+from seedance_mcp.service.consent import Ask, UserAnswer, ask_no_one
 
 from ._schemas import output_schema, portable_schema
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from seedance_mcp.service.service import Service
 
 logger = logging.getLogger(__name__)
+
+INTERACTION_META_KEY = "anthropic/requiresUserInteraction"
+"""What Claude Code asks its user for before each call of a tool that has it in `_meta`."""
 
 MIN_WAIT_SECONDS = 1.0
 """What is left for a call that waits, however long opening the service took."""
@@ -40,12 +45,16 @@ class Caller:
     Attributes:
         protocol_version: The revision of the protocol that it has negotiated.
         clock: What is known of how long it waits; None if nothing is to be learned.
+        ask: Asks its user whether to buy a clip.
+        user_answer: What its user has said to the form of an earlier call, None if there was none.
     """
 
     lazy_service: LazyService
     notify: Notify
     protocol_version: str
     clock: ClientClock | None = None
+    ask: Ask = ask_no_one
+    user_answer: UserAnswer | None = None
 
     @classmethod
     def of(cls, context: Context, clock: ClientClock | None = None) -> "Caller":
@@ -55,7 +64,12 @@ class Caller:
             notify=context.session.report_progress,
             protocol_version=context.protocol_version,
             clock=clock,
+            ask=asker(context),
         )
+
+    def with_answer(self, params: types.CallToolRequestParams) -> "Caller":
+        """Return the client with what a call brings of its user's answer."""
+        return replace(self, user_answer=read_answer(params, self.protocol_version))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +115,22 @@ class Tool:
         schemas = {"input_schema": shown, "output_schema": output}
         return self.definition.model_copy(update=schemas)
 
+    def asking_each_time(self) -> "Tool":
+        """Return the tool with a hint that each of its calls needs the user; clients may use it."""
+        meta = {"meta": {INTERACTION_META_KEY: True}}
+        return replace(self, definition=self.definition.model_copy(update=meta))
+
     async def call(self, arguments: Mapping[str, Any], caller: Caller) -> types.Result:
-        """Check the raw arguments of a call and answer it, with `is_error` for every error."""
+        """Check the raw arguments of a call and answer it, with `is_error` for every error.
+
+        Where its user has to be asked, the answer may be a form.
+        """
         try:
             checked = check_arguments(self.definition.input_schema, arguments)
             with self._clocked(checked, caller.clock) as (deadline, since):
                 return await self._answer(checked, caller, deadline, since)
+        except InputNeeded as needed:
+            return needed.result
         except SeedanceError as error:
             return _error(error.line)
         except Exception:
