@@ -54,6 +54,23 @@ class Buyer:
             for purchase in book.alike(DEFAULTS | clip):
                 purchase.perhaps_told = True
 
+    async def dry_run(self, number: int, clip: Clip, *, force_new: bool) -> None:
+        """Ask what generate_video would do, and check that this is true and buys nothing."""
+        book, window = self.book, self.world.windows[number]
+        before, owed = book.submit_times(), book.owed(DEFAULTS | clip, [window])
+        given = clip | {"wait_seconds": 0, "force_new": force_new, "dry_run": True}
+        answer = await self.world.call(window, "generate_video", given)
+        assert answer is not None
+        said = structure_of(answer)
+        assert (said["status"], said["request_id"]) == ("checked", None)
+        assert book.submit_times() == before, "a dry run sent a paid request"
+        if said["reused"]:
+            assert not force_new, "a dry run with force_new promised a job"
+            assert owed, "a dry run promised a job that is not owed"
+            return
+        for purchase in [p for p, surely in owed.items() if surely and not force_new]:
+            assert not await book.owes(purchase), f"a dry run would pay again for {purchase}"
+
     async def _called(
         self, callers: list[Window], given: Clip, **ending: Any
     ) -> tuple[list[CallToolResult], list[Purchase]]:

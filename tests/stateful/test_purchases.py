@@ -118,6 +118,10 @@ class Purchases(RuleBasedStateMachine):
         self.run(self._generate_while_looked_at(window, clip, look))
         self.run(self.buyer.generate([window], clip, None, 0))
 
+    @rule(window=windows, clip=clips, force_new=forces)
+    def make_a_dry_run(self, window: int, clip: Clip, *, force_new: bool) -> None:
+        self.run(self.buyer.dry_run(window, clip, force_new=force_new))
+
     @rule(window=windows, nth=nths, wait=waits)
     def check_status(self, window: int, nth: int, wait: int) -> None:
         self.run(self._ask("check_status", window, self._nth(nth), wait_seconds=wait))
