@@ -8,6 +8,7 @@ import pytest
 from mcp_types import CallToolResult
 
 from seedance_mcp.simulator.behaviour import Behaviour
+from tests.support.asked_user import AskedUser
 from tests.support.client import ARGUMENTS, ToolClient, open_client, structured, text
 from tests.support.film import run_film
 from tests.support.http_client import open_http_client
@@ -30,6 +31,10 @@ BUY = (
     " dry_run."
 )
 
+WILL_ASK = (
+    "The user has to agree in a form before this clip is bought: it is over SEEDANCE_ASK_ABOVE_USD,"
+    " or its price is not known."
+)
 NO_PRICE = (
     "The cost is unknown: RunComfy's catalogue has no usable price for this model, or has not"
     " answered."
@@ -221,6 +226,18 @@ async def test_a_dry_run_fetches_the_image_and_repeats_what_is_remarked_of_it() 
     assert len(dry["warnings"]) == 1
     assert "first_frame_image_url could not be checked" in dry["warnings"][0]
     assert bought["warnings"] == dry["warnings"]
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+@pytest.mark.parametrize("user", [AskedUser(), None])
+async def test_a_dry_run_says_that_the_user_has_to_agree_and_does_not_ask(
+    mode: str, user: AskedUser | None
+) -> None:
+    async with open_client(mode=mode, user=user, ask_above_usd="0.2") as client:
+        assert structured(await client.generate(dry_run=True)) == checked()
+        dry = structured(await client.generate(dry_run=True, duration=10))
+        assert dry == checked(estimated_cost_usd=0.4, warnings=[WILL_ASK])
+        assert (user.forms if user else [], posts(client)) == ([], 0)
 
 
 async def test_a_dry_run_reads_the_frame_that_it_continues_and_leaves_no_trace(

@@ -25,7 +25,7 @@ import anyio
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.uris import ClipFrame
 from seedance_mcp.models.model import JSONObject, Model
-from seedance_mcp.spending.limits import SpendingLimits
+from seedance_mcp.spending.limits import SpendingLimits, needs_yes
 
 from ._approvals import SUBMIT_RESERVE_SECONDS
 from ._components import Components
@@ -35,6 +35,11 @@ from .reports import JobReport, Order
 
 PREFLIGHT_TIMEOUT_SECONDS = 18.0
 """How long the preflight of a call that does not wait may take, so that the call stays below 60."""
+
+_WILL_ASK = (
+    "The user has to agree in a form before this clip is bought: it is over SEEDANCE_ASK_ABOVE_USD,"
+    " or its price is not known."
+)
 
 
 async def purchase(service: Components, order: Order, *, deadline: float) -> JobReport:
@@ -67,6 +72,7 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
     new, limits = await _price(service, order, new, min(deadline, order.answer_by))
     if order.dry_run:
         await service.store.check_limits(new, limits)
+        warnings += (_WILL_ASK,) if needs_yes(new, limits) else ()
         return JobReport(job=new, dry_run=True, warnings=warnings)
     job = new = await service.approvals.approve(new, order, given, limits, deadline)
     # A cancelled call must not come between the ledger and the paid request.
