@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export UV_PYTHON_DOWNLOADS := never
 RUN = $(UV) run --no-sync
 
-.PHONY: help demo test stress odd-folders search test-lowest conformance inspect clients clients-python lint format benchmark clean
+.PHONY: help demo test stress odd-folders search test-lowest conformance inspect play clients clients-python lint format benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -55,6 +55,9 @@ conformance: .venv/.synced .conformance/.installed ## run the official MCP confo
 
 inspect: .venv/.synced .conformance/.installed ## run the MCP Inspector over stdio
 	$(RUN) python -m conformance.inspector
+
+play: .venv/.synced ## play joined clips in Chromium, which must be installed
+	$(RUN) python -m conformance.playing
 
 clients: .venv/.synced $(PYTHON_CLIENTS) .clients/node/.installed ## make a clip with eleven real clients
 	$(RUN) python -m clients.run

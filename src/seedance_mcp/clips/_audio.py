@@ -8,10 +8,11 @@ copied, a clip's audio begins up to half a packet, 11 ms, before or after its vi
 # pyright: reportUnknownMemberType=false
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from math import floor
 from typing import TYPE_CHECKING, cast
 
 from ._compatibility import may_copy_audio
-from ._source import AAC_SAMPLES, Source
+from ._source import AAC_SAMPLES
 from ._timeline import Span, rounded
 
 if TYPE_CHECKING:
@@ -54,13 +55,14 @@ class AudioTrack:
         return []
 
 
-def add_audio(container: "OutputContainer", sources: Sequence[Source]) -> AudioTrack:
+def add_audio(container: "OutputContainer", spans: Sequence[Span]) -> AudioTrack:
     """Add an audio track to a joined clip, unless none of its clips has audio."""
+    sources = [span.source for span in spans]
     first = next((source.audio for source in sources if source.audio), None)
     if first is None:
         return AudioTrack()
     if may_copy_audio(sources):
-        return _CopiedAudio(container, first.stream)
+        return _CopiedAudio(container, first.stream, spans[-1].start + spans[-1].length)
     return _EncodedAudio(container, first.stream)
 
 
@@ -70,18 +72,23 @@ class _CopiedAudio(AudioTrack):
     A place is the number of a packet in the joined clip.
     """
 
-    def __init__(self, container: "OutputContainer", template: "AudioStream") -> None:
+    def __init__(
+        self, container: "OutputContainer", template: "AudioStream", seconds: Fraction
+    ) -> None:
         self._stream = container.add_stream_from_template(template)
         self._stream.time_base = Fraction(1, template.rate)
         self._silence = _silent_packet(template.rate, template.layout.name)
         self._packets_a_second = Fraction(template.rate, AAC_SAMPLES)
+        # The joined clip is as long as its video.
+        self._end = floor(seconds * self._packets_a_second)
         # Before the first packet may stand one that only prepares its decoder.
         self._next = -1
 
     def begin(self, span: Span) -> None:
         super().begin(span)
         self._start = rounded(span.start * self._packets_a_second)
-        self._stop = rounded((span.start + span.length) * self._packets_a_second)
+        stop = rounded((span.start + span.length) * self._packets_a_second)
+        self._stop = min(stop, self._end)
         audio = span.source.audio
         self._tick = (audio and audio.stream.time_base) or Fraction(0)
         self._packets_a_tick = self._packets_a_second * self._tick

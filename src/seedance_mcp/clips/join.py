@@ -87,7 +87,7 @@ def _join(
     track = CopiedVideo if may_copy_video(sources) else EncodedVideo
     with open_target(target) as container:
         video: VideoTrack = track(container, sources, continues)
-        audio = add_audio(container, sources)
+        audio = add_audio(container, video.spans)
         reported = 0
         for packets in _packets(video, audio, check_cancelled):
             container.mux(packets)
