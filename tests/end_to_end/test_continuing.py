@@ -53,6 +53,13 @@ def files_in(folder: Path, *suffixes: str) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.suffix in suffixes)
 
 
+def damage(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+remove = Path.unlink
+
+
 def downloads(simulator: Simulator) -> int:
     return sum(request.route == "output" for request in simulator.requests)
 
@@ -245,7 +252,7 @@ async def test_a_clip_of_another_machine_is_continued(tmp_path: Path) -> None:
     async with (
         run_film() as (simulator, film),
         open_server(simulator, tmp_path / "one") as client,
-        open_server(simulator, tmp_path / "other") as other,
+        open_server(simulator, tmp_path / "other", check_images=True) as other,
     ):
         first = await make(client)
         await make(other, frame(first))
@@ -298,7 +305,30 @@ async def test_what_is_no_mp4_or_no_clip_is_refused(tmp_path: Path) -> None:
         simulator.faults.append(Fault.answer("output", 200, body=b"\0\0\0\x18ftypmp42" * 99))
         why = await refused(client, frame(first))
         assert why.startswith(f"{prefix}2026-01-01-the-mist-drifts-over-the-lake-{first[:8]}")
-        assert (why.endswith("Nothing was charged."), paid(simulator)) == (True, 1)
+        assert why.endswith("; repeat the call, or use another image. Nothing was charged.")
+        assert paid(simulator) == 1
+        await make(client, frame(first))
+        assert paid(simulator) == 2
+
+
+async def test_a_saved_clip_that_was_damaged_is_refused_until_it_is_deleted(
+    tmp_path: Path,
+) -> None:
+    async with (
+        run_film() as (simulator, _),
+        open_server(simulator, tmp_path / "state", auto_download=True) as client,
+    ):
+        made = structured(await generate(client))
+        first, clip = made["request_id"], Path(made["saved_to"])
+        damage(clip)
+        why = await refused(client, frame(first), dry_run=True)
+        assert why == await refused(client, frame(first))
+        assert why.startswith(f"first_frame_image_url, the last frame of {first}: {clip.name} ")
+        assert "Delete the file and download the clip again" in why
+        remove(clip)
+        await make(client, frame(first))
+        # That clip twice, and the one that continues it.
+        assert (paid(simulator), downloads(simulator)) == (2, 3)
 
 
 async def test_without_pyav_the_call_says_what_to_install_and_a_repeated_one_still_works(

@@ -39,7 +39,7 @@ from .reports import JobReport, ignore
 
 logger = logging.getLogger(__name__)
 
-MOST_TEMPORARY_CLIPS = 4
+MOST_TEMPORARY_CLIPS = 8
 """How many downloaded clips are kept where no output folder is in use."""
 
 
@@ -125,6 +125,7 @@ class ClipFrames:
     _open_temporary: Callable[[], BackgroundDownloads]
     # A frame in pixels takes much memory.
     _decoding: OneAtATime = field(default_factory=OneAtATime, init=False)
+    _ending: bool = field(default=False, init=False)
 
     async def acknowledge(self, frames: Mapping[str, ClipFrame]) -> None:
         """Record that a later call brought the request_ids of the jobs that it continues."""
@@ -150,35 +151,39 @@ class ClipFrames:
             if frame not in images:
                 try:
                     images[frame] = await self._read(frame, deadline, keep=keep)
-                except (_Unavailable, UnreadableClip) as error:
+                except _Unavailable as error:
                     raise InputError(place, f"{place}, {frame}: {error}") from error
         return {place: images[frame] for place, frame in frames.items()}
 
     def shut_down(self) -> None:
         """Cancel the downloads."""
+        self._ending = True
         if "_temporary" in self.__dict__:
             self._temporary.shut_down()
 
     @cached_property
     def _temporary(self) -> BackgroundDownloads:
-        return self._open_temporary()
+        downloads = self._open_temporary()
+        if self._ending:
+            downloads.shut_down()
+        return downloads
 
     async def _read(self, frame: ClipFrame, deadline: float, *, keep: bool) -> FrameImage:
         try:
-            clip, keep = await self._clip(frame.request_id, deadline, keep=keep)
+            clip, is_temporary = await self._clip(frame.request_id, deadline, keep=keep)
+            decode = partial(_decode, clip, frame, is_temporary=is_temporary, keep=keep)
             with anyio.CancelScope(deadline=deadline):
-                png = await self._decoding.run(partial(_decode, clip, frame, keep=keep))
-                return FrameImage(png=png, name=str(frame))
+                return FrameImage(png=await self._decoding.run(decode), name=str(frame))
         except OSError as error:
             why = one_line(error.strerror or type(error).__name__)
-            raise _Unavailable(f"a temporary folder cannot be written ({why}).") from error
+            raise _Unavailable(f"its files cannot be written or read ({why}).") from error
         raise _Unavailable("it took too long to read; repeat the call.")
 
     async def _clip(self, request_id: str, deadline: float, *, keep: bool) -> tuple[Path, bool]:
-        """Return the file of a job's clip, and whether its frame is to be kept beside it."""
+        """Return the file of a job's clip, and whether it is in the temporary folder."""
         job = await self._tracker.find(request_id)
         if job and (clip := _saved_clip(job)):
-            return clip, keep
+            return clip, False
         report = await self._result(request_id, deadline - anyio.current_time())
         job = report.job
         if not job.outputs.videos:
@@ -191,7 +196,7 @@ class ClipFrames:
         downloads = self._downloads if saves else self._temporary
         done = await downloads.download(report, deadline=deadline, watch=ignore)
         if clip := _saved_clip(done.job):
-            return clip, saves
+            return clip, not saves
         raise _Unavailable(_why_not_downloaded(report, done, refused=downloads.was_refused(job)))
 
     async def _result(self, request_id: str, timeout: float) -> JobReport:
@@ -249,15 +254,24 @@ def _why_not_downloaded(report: JobReport, done: JobReport, *, refused: bool) ->
     )
 
 
-def _decode(clip: Path, frame: ClipFrame, *, keep: bool) -> bytes:
-    """Return a frame as a PNG, which is kept beside its clip if that is to be; it blocks."""
+def _decode(clip: Path, frame: ClipFrame, *, is_temporary: bool, keep: bool) -> bytes:
+    """Return a frame as a PNG, and `keep` that beside a clip that was saved; this blocks."""
     with TemporaryDirectory(prefix="seedance-frame-") as folder:
         image = Path(folder) / "frame.png"
-        write_frame(clip, frame.which, image, anyio.from_thread.check_cancelled)
+        try:
+            write_frame(clip, frame.which, image, anyio.from_thread.check_cancelled)
+        except UnreadableClip as error:
+            raise _Unavailable(_discard(clip, error) if is_temporary else error.message) from error
         png = image.read_bytes()
-    if keep:
+    if keep and not is_temporary:
         try:
             keep_beside(clip, f"-{frame.which}-frame.png", png)
         except OSError as error:
             logger.warning("%s is not kept beside its clip: %s", frame, error)
     return png
+
+
+def _discard(clip: Path, error: UnreadableClip) -> str:
+    """Remove a temporary clip, so that it is downloaded again, and return why."""
+    _remove([str(clip)])
+    return f"{error.message.partition('. ')[0]}; repeat the call, or use another image."
