@@ -34,7 +34,7 @@ from .common import (
 )
 
 ERAS = ("legacy", "modern")
-TOOLS = {"generate_video", "check_status", "get_result", "cancel_job", "list_jobs"}
+TOOLS = {"generate_video", "check_status", "get_result", "cancel_job", "list_jobs", "join_clips"}
 TOKEN = "made-up"  # noqa: S105 - only the simulator accepts it
 EXAMPLE = ROOT / "examples" / "claude_config.json"
 IMAGES = ROOT / "src" / "seedance_mcp" / "simulator" / "sample_images"

@@ -24,6 +24,7 @@
     │       └── UnreadableAnswer an answer in an unexpected form
     ├── DownloadFailed           a finished clip could not be fetched, or not be written to disk
     │   └── LinkRefused          its link does not lead to it, or no longer
+    ├── JoinFailed               clips could not be joined, or the file not be written to disk
     ├── UnreadableClip           a file is not a clip, or is damaged, and cannot be used as one
     └── OutcomeUnknown           the paid request may or may not have been accepted
 
@@ -198,6 +199,10 @@ class DownloadFailed(SeedanceError):
 
 class LinkRefused(DownloadFailed):
     """The host refuses the clip at this link (401, 403, 404, 410)."""
+
+
+class JoinFailed(SeedanceError):
+    """Clips could not be joined, or the joined one not be written to disk."""
 
 
 class UnreadableClip(SeedanceError):

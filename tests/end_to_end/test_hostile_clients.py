@@ -45,7 +45,9 @@ VALUES: dict[str, Any] = {
 
 @pytest.mark.parametrize("tool", SCHEMAS)
 async def test_any_value_of_an_argument_gets_a_short_printable_answer(tool: str) -> None:
-    required = {"request_id": "no-such-job"}
+    required: dict[str, Any] = {"request_id": "no-such-job"}
+    if tool == "join_clips":
+        required = {"request_ids": ["no-such-job"] * 2}
     if tool == "generate_video":
         required = ARGUMENTS | {"wait_seconds": "0"}
     given = {} if tool == "list_jobs" else required

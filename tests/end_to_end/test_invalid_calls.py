@@ -123,6 +123,7 @@ async def test_plain_http_passes_where_private_urls_are_allowed() -> None:
         ("get_result", {"request_id": "abc"}),
         ("cancel_job", {"request_id": "abc"}),
         ("list_jobs", {}),
+        ("join_clips", {"request_ids": ["abc", "abd"]}),
     ],
 )
 async def test_without_a_token_every_tool_says_how_to_set_one(

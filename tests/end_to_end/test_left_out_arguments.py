@@ -23,6 +23,16 @@ EACH = [(tool, [name]) for tool, names in OPTIONAL.items() for name in names]
 ALL = [(tool, names) for tool, names in OPTIONAL.items() if len(names) > 1]
 
 
+def required_by(tool: str, request_id: str) -> dict[str, Any]:
+    """Return the required arguments of a tool, for a job."""
+    others: dict[str, dict[str, Any]] = {
+        "generate_video": ARGUMENTS,
+        "list_jobs": {},
+        "join_clips": {"request_ids": [request_id] * 2},
+    }
+    return others.get(tool, {"request_id": request_id})
+
+
 @pytest.mark.parametrize("nothing", [None, "", " \n\u3000"], ids=["null", "empty", "white space"])
 @pytest.mark.parametrize(("tool", "names"), EACH + ALL, ids=str)
 async def test_an_optional_argument_without_a_value_is_left_out(
@@ -30,8 +40,7 @@ async def test_an_optional_argument_without_a_value_is_left_out(
 ) -> None:
     async with open_client() as client:
         bought = structured(await client.generate())
-        own = {"request_id": bought["request_id"]}
-        required = {"generate_video": ARGUMENTS, "list_jobs": {}}.get(tool, own)
+        required = required_by(tool, bought["request_id"])
         plain = await client.call(tool, **required)
         answer = await client.call(tool, **required, **dict.fromkeys(names, nothing))
         assert (answer.is_error, text(answer)) == (False, text(plain))
@@ -64,8 +73,7 @@ async def test_a_required_argument_without_a_value_is_refused_by_name(
     tool: str, name: str, nothing: str | None
 ) -> None:
     async with open_client() as client:
-        required: dict[str, Any] = ARGUMENTS if tool == "generate_video" else {"request_id": "r"}
-        refused = await client.call(tool, **(required | {name: nothing}))
+        refused = await client.call(tool, **(required_by(tool, "r") | {name: nothing}))
         assert refused.is_error
         assert text(refused).startswith(f"{name} must ")
         assert client.simulator.requests == []
@@ -83,8 +91,7 @@ async def test_what_clients_add_to_the_arguments_is_dropped(tool: str) -> None:
     added = {"toolCallId": "call_1", "sessionId": 7, "_meta": {"progressToken": 1}}
     async with open_client() as client:
         bought = structured(await client.generate())
-        own = {"request_id": bought["request_id"]}
-        required = {"generate_video": ARGUMENTS, "list_jobs": {}}.get(tool, own)
+        required = required_by(tool, bought["request_id"])
         plain = await client.call(tool, **required)
         assert structured(await client.call(tool, **required, **added)) == structured(plain)
         for name in ("tool_call_id", "toolcallid", "session_id", "meta", "_Meta"):

@@ -167,7 +167,7 @@ async def test_every_image_argument_and_no_other_says_that_a_frame_of_a_clip_wor
 
 async def test_every_tool_says_that_it_takes_no_other_arguments() -> None:
     roots = [tool["inputSchema"] for tool in (await listed())["tools"]]
-    assert [root["additionalProperties"] for root in roots] == [False] * 5
+    assert [root["additionalProperties"] for root in roots] == [False] * 6
 
 
 async def test_every_tool_has_a_title_an_output_schema_and_all_four_hints() -> None:

@@ -276,6 +276,17 @@ def test_a_rule_that_the_schema_does_not_have_is_the_files_own() -> None:
     assert file.rules == (UNDER_15_MB,)
 
 
+def test_the_first_frame_of_a_clip_is_an_argument_of_models_that_begin_with_an_image() -> None:
+    named = {model.short_name: model.first_frame for model in MODELS.values()}
+    with_one = {name: argument for name, argument in named.items() if argument}
+    assert with_one == {
+        "lite": "first_frame_image_url",
+        "2.0-mini": "image",
+        **dict.fromkeys(["2.5-480p", "2.5-720p", "2.5-1080p", "2.5-4k"], "image"),
+        **dict.fromkeys(["2.5-frames-480p", "2.5-frames-720p"], "first_frame"),
+    }
+
+
 def test_every_file_of_a_call_is_yielded_in_the_schemas_order() -> None:
     call = {
         "audio": "https://a.example/c.mp3",

@@ -33,7 +33,11 @@ from tests.support.wording import NO_TOKEN, TOOLS
 
 pytestmark = pytest.mark.anyio
 
-GOOD: dict[str, dict[str, str]] = {"generate_video": ARGUMENTS, "list_jobs": {}}
+GOOD: dict[str, dict[str, Any]] = {
+    "generate_video": ARGUMENTS,
+    "list_jobs": {},
+    "join_clips": {"request_ids": ["abc", "abd"]},
+}
 
 
 @pytest.mark.parametrize(("mode", "version"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])

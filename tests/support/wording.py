@@ -3,7 +3,7 @@
 RunComfy's own sentences, such as the rules for images, are in `tests/facts` and in the models.
 """
 
-TOOLS = ["generate_video", "check_status", "get_result", "cancel_job", "list_jobs"]
+TOOLS = ["generate_video", "check_status", "get_result", "cancel_job", "list_jobs", "join_clips"]
 """The tools in the order in which the server lists them."""
 
 # Errors of RunComfy, followed by a reason in brackets.

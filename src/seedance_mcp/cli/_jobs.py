@@ -17,8 +17,8 @@ from seedance_mcp.clock import Clock
 from seedance_mcp.service.history import History, JobRecord, Spent, read_history, read_job
 from seedance_mcp.settings import load_settings
 
-from ._download_bar import DownloadBar
 from ._output import print_lines
+from ._progress_bar import ProgressBar
 from ._table import fit_end, plain, table
 
 SHORTEST_ID = 8
@@ -84,7 +84,7 @@ async def _get(options: Namespace) -> None:
     # It takes longer to import than a list takes.
     from seedance_mcp.service.retrieval import download_job
 
-    bar = DownloadBar(sys.stderr, time.monotonic)
+    bar = ProgressBar(sys.stderr, time.monotonic)
     try:
         settings = load_settings(options.environment)
         saved = await download_job(settings, Clock(), options.id, bar)

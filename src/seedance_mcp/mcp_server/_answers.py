@@ -31,8 +31,10 @@ _Word = Annotated[Status, WithJsonSchema({"type": "string"})]
 _WordOrChecked = Annotated[Status | Literal["checked"], WithJsonSchema({"type": "string"})]
 
 # Left out if unknown, so that it is a plain number, for the same reason.
-_Usd = Annotated[
-    float | None, Field(exclude_if=lambda usd: usd is None), WithJsonSchema({"type": "number"})
+_Number = Annotated[
+    float | None,
+    Field(exclude_if=lambda number: number is None),
+    WithJsonSchema({"type": "number"}),
 ]
 _Path = Annotated[
     str | None, Field(exclude_if=lambda path: path is None), WithJsonSchema({"type": "string"})
@@ -52,7 +54,7 @@ class Answer(BaseModel):
         facts = self.structure()
         short = {name: value for name, value in facts.items() if name not in self.long}
         lines = [_facts({name: facts[name]}) for name in self.long if _plain(facts.get(name))]
-        return "\n".join([_facts(short), *lines])
+        return "\n".join(filter(None, [_facts(short), *lines]))
 
     def structure(self) -> JSONObject:
         """Return the facts as JSON, nulls included."""
@@ -72,8 +74,8 @@ class JobAnswer(Answer):
     error: str | None
     reused: bool
     warnings: list[str]
-    estimated_cost_usd: _Usd = None
-    spent_24h_usd: _Usd = None
+    estimated_cost_usd: _Number = None
+    spent_24h_usd: _Number = None
     saved_to: _Path = None
     next_step: str
 
@@ -99,6 +101,14 @@ class CancellationAnswer(Answer):
     request_id: str
     outcome: Literal["cancelled", "not_cancellable"]
     status: _Word
+    next_step: str
+
+
+class JoinedAnswer(Answer):
+    """The file that clips were joined to; without it, how far that is."""
+
+    seconds: _Number = None
+    saved_to: _Path = None
     next_step: str
 
 

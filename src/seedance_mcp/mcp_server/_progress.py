@@ -7,7 +7,7 @@ import anyio
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
-from seedance_mcp.service.reports import DownloadProgress, JobReport
+from seedance_mcp.service.reports import Counted, JobReport
 
 HEARTBEAT_SECONDS = 4.0
 """The pause between notifications; a second less than promised, for a busy machine."""
@@ -68,27 +68,33 @@ class JobProgress:
         await self._notify(self._last, None, message)
 
 
-class BytesProgress:
-    """The notifications of a call that downloads: bytes so far, strictly increasing."""
+class CountedProgress:
+    """The notifications of a call that downloads or joins: what is counted, strictly increasing.
 
-    def __init__(self, notify: Notify) -> None:
+    `before` is what it does until something is counted, and `done` what was done then.
+    """
+
+    def __init__(self, notify: Notify, *, before: str, done: str = "") -> None:
         self._notify = notify
-        self._progress: DownloadProgress | None = None
+        self._before = before
+        self._done = done
+        self._progress: Counted | None = None
         self._last = -1.0
 
-    async def __call__(self, progress: DownloadProgress) -> None:
+    async def __call__(self, progress: Counted) -> None:
         """Notify if the progress has changed."""
         before, self._progress = self._progress, progress
         if progress != before:
             await self.beat()
 
     async def beat(self) -> None:
-        """Notify of the progress; until there is any, RunComfy is being asked for the links."""
-        progress = self._progress or DownloadProgress()
-        # While no byte comes, it increases by a thousandth of one.
-        self._last = round(max(progress.size, self._last + 0.001), 3)
-        message = f"downloaded {progress}" if self._progress else "asking RunComfy"
-        await self._notify(self._last, progress.total, message)
+        """Notify of the progress."""
+        progress = self._progress
+        size, total = (progress.size, progress.total) if progress else (0, None)
+        # While nothing is counted, it increases by a thousandth.
+        self._last = round(max(size, self._last + 0.001), 3)
+        message = f"{self._done}{progress}" if progress else self._before
+        await self._notify(self._last, total, message)
 
 
 def describe(job: Job, elapsed_seconds: float, usual_seconds: float | None) -> str:

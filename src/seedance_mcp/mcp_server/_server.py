@@ -100,6 +100,7 @@ class SeedanceServer(Server[LazyService]):
     Attributes:
         submit_grace_seconds: How long a paid request may still take at the end; a transport that
             has time sets it.
+        saves_files: Whether its callers have the output folder; over HTTP they may be anyone.
         follow_jobs: Whether open jobs are followed in the background if downloads are automatic; a
             transport whose caller is this machine's user sets it.
         failure: Why the service could not be opened; the transport then ends the process.
@@ -107,6 +108,7 @@ class SeedanceServer(Server[LazyService]):
     """
 
     submit_grace_seconds = SUBMIT_GRACE_SECONDS
+    saves_files = True
     follow_jobs = False
     failure: SeedanceError | None = None
 
@@ -195,17 +197,21 @@ class SeedanceServer(Server[LazyService]):
 
     @cached_property
     def _listed_tools(self) -> list[types.Tool]:
-        return [tool.listed() for tool in self._tools.values()]
+        return [tool.listed() for tool in self._tools.values() if self._offers(tool)]
 
     async def _list_tools(
         self, _: Context, __: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
         return types.ListToolsResult(tools=self._listed_tools)
 
+    def _offers(self, tool: Tool) -> bool:
+        return self.saves_files or not tool.makes_files
+
     async def _call_tool(
         self, context: Context, params: types.CallToolRequestParams
     ) -> HandlerResult:
-        if params.name not in self._tools:
+        tool = self._tools.get(params.name)
+        if tool is None or not self._offers(tool):
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {one_line(params.name)}")
         self._calls += 1
         try:

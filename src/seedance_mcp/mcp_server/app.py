@@ -24,6 +24,7 @@ from .tools.cancel_job import cancel_job
 from .tools.check_status import check_status
 from .tools.generate_video import generate_video, generate_with_further
 from .tools.get_result import get_result
+from .tools.join_clips import join_clips
 from .tools.list_jobs import list_jobs
 from .tools.tool import Tool
 
@@ -124,4 +125,5 @@ def build_tools(
         get_result(attachments=attachments, takes_images=takes_images),
         cancel_job(),
         list_jobs(),
+        join_clips(attachments=attachments),
     ]

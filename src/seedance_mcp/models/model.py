@@ -127,6 +127,12 @@ class Model:
         """Return the names of the arguments that hold files."""
         return tuple(name for name, prop in self.properties.items() if _file_kind(prop))
 
+    @property
+    def first_frame(self) -> str | None:
+        """Return the argument of the image that a clip begins with, None if there is none."""
+        images = (file.name for file in self.files() if file.kind == "image")
+        return next((n for n in images if n in {"image", "image_url"} or "first" in n), None)
+
     def files(self, arguments: Mapping[str, Any] | None = None) -> Iterator[FileArgument]:
         """Yield each file of a call, items of lists one by one, in the schema's order.
 

@@ -1,6 +1,5 @@
 """Download an output as a file, resuming where the connection broke."""
 
-import errno
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -22,6 +21,7 @@ from seedance_mcp.text import one_line, quoted
 from ._file_names import file_name
 from ._part_file import IncompleteDownload, PartFile
 from ._part_metadata import is_validator
+from .disk_errors import disk_error
 
 MAX_REDIRECTS = 3
 MIN_PROGRESS_BYTES = 64 * 1024  # an attempt that receives less counts as failed
@@ -30,7 +30,6 @@ _RUNCOMFY = re.compile(r"([a-z0-9-]{1,63}\.)*runcomfy\.(net|com)")
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
 # What some hosts, and firewalls in front of them, answer to a range alone.
 _RANGE_REFUSED = {400, 403, 405, 406, 412, 417, 501}
-_DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 OnBytes = Callable[[int, int | None], Awaitable[None]]
 """Called with the bytes so far and their total, None while unknown; a restart goes back to 0."""
@@ -91,7 +90,7 @@ class Downloader:
                 part.recorded = await on_saved(path)
                 return path
         except OSError as error:
-            raise DownloadFailed(_disk_error(self._folder, error)) from error
+            raise DownloadFailed(disk_error(self._folder, error)) from error
 
     async def _http(self, scheme: str) -> httpx.AsyncClient:
         """Return the client for URLs of a scheme.
@@ -195,14 +194,6 @@ def _parse(url: str) -> httpx.URL:
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
-
-
-def _disk_error(folder: Path, error: OSError) -> str:
-    where = one_line(str(folder), 200)
-    if error.errno in _DISK_FULL:
-        return f"{where} has no space left for the clip: free some, or set SEEDANCE_OUTPUT_DIR."
-    why = one_line(error.strerror or type(error).__name__)
-    return f"Cannot write to {where} ({why}): set SEEDANCE_OUTPUT_DIR to a writable folder."
 
 
 def _check_status(response: httpx.Response) -> None:

@@ -12,6 +12,7 @@ from ._catalogue import Catalogue
 from ._downloads import BackgroundDownloads
 from ._following import JobFollower
 from ._frames import ClipFrames
+from ._joining import BackgroundJoins
 from ._remote import RemoteJobs
 from ._schedules import Schedules
 from ._spending import RecentSpending
@@ -37,5 +38,6 @@ class Components:
     waiter: Waiter
     downloads: BackgroundDownloads
     frames: ClipFrames
+    joins: BackgroundJoins
     follower: JobFollower
     clock: Clock

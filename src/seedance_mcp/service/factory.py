@@ -30,6 +30,10 @@ from ._catalogue import Catalogue
 from ._downloads import BackgroundDownloads, Records
 from ._following import JobFollower
 from ._frames import ClipFrames, TemporaryFiles, TemporaryFolder
+from ._join_parts import JoinParts
+from ._joined_clips import JoinedClips
+from ._joiner import Joiner
+from ._joining import BackgroundJoins
 from ._remote import RemoteJobs
 from ._schedules import Schedules
 from ._sightings import Sightings
@@ -134,6 +138,9 @@ def _service(
             settings.auto_download,
             lambda: _temporary_downloads(options, temporary.path, tasks),
         ),
+        joins=_joins(
+            options, JoinParts(store, tracker.owner, remote, downloads, options.known), tasks
+        ),
         follower=JobFollower(
             store, tracker, waiter, downloads, locks, tasks, clock, _enabled=follows
         ),
@@ -183,3 +190,10 @@ def _temporary_downloads(
     options: ServiceOptions, folder: Path, tasks: TaskGroup
 ) -> BackgroundDownloads:
     return _downloads(options, folder, TemporaryFiles(), folder / "locks", tasks)
+
+
+def _joins(options: ServiceOptions, parts: JoinParts, tasks: TaskGroup) -> BackgroundJoins:
+    settings, clock = options.settings, options.clock
+    joined = JoinedClips(settings.state_dir / "joined.json")
+    joiner = Joiner(parts, joined, settings.state_dir / "joining.lock", clock)
+    return BackgroundJoins(joiner, settings.output_dir, settings.base_url, tasks, clock)

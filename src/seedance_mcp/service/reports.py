@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
+from typing import Protocol
 
 from seedance_mcp.clock import EVER
 from seedance_mcp.jobs.job import Job
@@ -12,6 +13,23 @@ from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.spending.pricing import TotalCost
 
 from .consent import Ask, UserAnswer, ask_no_one
+
+LEAST_CLIPS, MOST_CLIPS = 2, 50
+"""How many clips are joined to one."""
+
+
+class Counted(Protocol):
+    """How far something is; as a text, it says that in a few words."""
+
+    @property
+    def size(self) -> int:
+        """Bytes or frames so far."""
+        ...
+
+    @property
+    def total(self) -> int | None:
+        """How many in all, None while unknown."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +52,40 @@ class DownloadProgress:
             return "another server on this machine is downloading it"
         whole = f" of {self.total:,}" if self.total is not None else ""
         return f"{self.size:,}{whole} bytes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedClip:
+    """A file that clips were joined to.
+
+    Attributes:
+        path: Where it is, an absolute path.
+        seconds: Its length.
+    """
+
+    path: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinProgress:
+    """How far a join is.
+
+    Attributes:
+        doing: What is done now, in a few words.
+        size: Frames written so far.
+        total: Frames in all, None while no frame is written.
+    """
+
+    doing: str = "checking the clips"
+    size: int = 0
+    total: int | None = None
+
+    def __str__(self) -> str:
+        """Return the progress in a few words."""
+        if self.total is None:
+            return self.doing
+        return f"{self.doing}, {self.size:,} of {self.total:,} frames"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +164,9 @@ WatchJob = Callable[[JobReport], Awaitable[None]]
 
 WatchDownload = Callable[[DownloadProgress], Awaitable[None]]
 """Called with the progress of a download while a call waits for it."""
+
+WatchJoin = Callable[[JoinProgress], Awaitable[None]]
+"""Called with the progress of a join while a call waits for it."""
 
 OnJobChange = Callable[[Job], None]
 """Called with a job whenever it has changed; it neither waits nor fails."""

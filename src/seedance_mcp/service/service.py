@@ -140,6 +140,7 @@ class Service(Components):
     def shut_down(self, grace_seconds: float) -> None:
         """Let every waiting call answer now, and paid requests finish within some seconds."""
         self.follower.shut_down()
+        self.joins.shut_down()
         self.downloads.shut_down()
         self.frames.shut_down()
         self.approvals.shut_down()

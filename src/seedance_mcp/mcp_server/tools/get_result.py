@@ -8,13 +8,12 @@ from pathlib import Path
 import anyio
 import mcp_types as types
 from anyio import to_thread
-from mcp_types.version import is_version_at_least
 
 from seedance_mcp.clips.preview import middle_frame
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import ResultAnswer, result_answer
-from seedance_mcp.mcp_server._progress import BytesProgress, heartbeat
+from seedance_mcp.mcp_server._progress import CountedProgress, heartbeat
 from seedance_mcp.service.reports import JobReport
 
 from ._schemas import flag_property, hints, job_schema
@@ -25,10 +24,6 @@ DOWNLOAD_TIMEOUT_SECONDS = 45.0
 
 PREVIEW_TIMEOUT_SECONDS = 4.0
 """How long it may take after that to decode the clip's middle frame."""
-
-
-LINKS_SINCE = "2025-06-18"
-"""The first revision whose results may hold a `resource_link`."""
 
 
 def get_result(*, attachments: Collection[str], takes_images: bool) -> Tool:
@@ -67,7 +62,7 @@ async def _handle(
     await call.service.tracker.note_told(report.job)
     job = report.job
     blocks: list[types.ContentBlock] = []
-    if "link" in attachments and is_version_at_least(call.caller.protocol_version, LINKS_SINCE):
+    if call.caller.takes_links(attachments):
         blocks += _links(job)
     if "preview" in attachments and download and job.outputs.videos and job.saved[0]:
         blocks += await _preview(Path(job.saved[0]), call.deadline)
@@ -88,7 +83,7 @@ async def _result(call: Call) -> JobReport:
 
 async def _download(call: Call) -> JobReport:
     deadline = min(anyio.current_time() + DOWNLOAD_TIMEOUT_SECONDS, call.deadline)
-    progress = BytesProgress(call.caller.notify)
+    progress = CountedProgress(call.caller.notify, before="asking RunComfy", done="downloaded ")
     async with heartbeat(progress.beat, call.service.clock):
         report = await _result(call)
         return await call.service.downloads.download(report, deadline=deadline, watch=progress)

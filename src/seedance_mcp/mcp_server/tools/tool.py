@@ -5,7 +5,7 @@ line for the model, here and nowhere else.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import inf
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import mcp_types as types
+from mcp_types.version import is_version_at_least
 
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.mcp_server._answers import Answer
@@ -33,6 +34,9 @@ logger = logging.getLogger(__name__)
 
 INTERACTION_META_KEY = "anthropic/requiresUserInteraction"
 """What Claude Code asks its user for before each call of a tool that has it in `_meta`."""
+
+LINKS_SINCE = "2025-06-18"
+"""The first revision whose results may hold a `resource_link`."""
 
 MIN_WAIT_SECONDS = 1.0
 """What is left for a call that waits, however long opening the service took."""
@@ -71,6 +75,10 @@ class Caller:
         """Return the client with what a call brings of its user's answer."""
         return replace(self, user_answer=read_answer(params, self.protocol_version))
 
+    def takes_links(self, attachments: Collection[str]) -> bool:
+        """Return whether a `resource_link` may follow an answer's text."""
+        return "link" in attachments and is_version_at_least(self.protocol_version, LINKS_SINCE)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
@@ -96,6 +104,7 @@ class Tool:
     Attributes:
         teaches_clock: Whether its repeated calls show how long a client waits.
         portable: Whether its input schema is listed as Google's libraries can read it.
+        makes_files: Whether it is only for callers who have the output folder.
         shown_facts: Which facts of its answers the output schema lists; none for all.
     """
 
@@ -104,6 +113,7 @@ class Tool:
     handle: Callable[[Call], Awaitable[types.Result]]
     teaches_clock: bool = False
     portable: bool = False
+    makes_files: bool = False
     shown_facts: tuple[str, ...] = ()
 
     def listed(self) -> types.Tool:

@@ -55,6 +55,7 @@ async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:
 def http_app(server: SeedanceServer, *, host: str) -> Starlette:
     """Return the server as an ASGI application, for requests to a host of this machine."""
     names = sorted({_name(host), "127.0.0.1", "localhost", "[::1]"})
+    server.saves_files = False
     app = server.streamable_http_app(
         host=host,
         transport_security=TransportSecuritySettings(

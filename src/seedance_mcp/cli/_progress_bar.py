@@ -1,4 +1,4 @@
-"""The progress of a download: a bar on a terminal, plain lines elsewhere."""
+"""The progress of a download or a join: a bar on a terminal, plain lines elsewhere."""
 
 import shutil
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from seedance_mcp.service.reports import DownloadProgress
+    from seedance_mcp.service.reports import Counted
 
 BAR_COLUMNS = 30
 
@@ -14,8 +14,8 @@ LINE_SECONDS = 5.0
 """How often a line is written where there is no terminal."""
 
 
-class DownloadBar:
-    """Writes the progress of a download; `now` returns the time in seconds."""
+class ProgressBar:
+    """Writes the progress of a download or a join; `now` returns the time in seconds."""
 
     def __init__(self, out: TextIO, now: Callable[[], float]) -> None:
         self._out = out
@@ -24,8 +24,8 @@ class DownloadBar:
         self._next_line = 0.0
         self._shown: str = ""
 
-    async def __call__(self, progress: "DownloadProgress") -> None:
-        """Write how far the download is, if that is new and, without a terminal, due."""
+    async def __call__(self, progress: "Counted") -> None:
+        """Write how far it is, if that is new and, without a terminal, due."""
         text = self._bar(progress) if self._live else str(progress)
         due = self._live or progress.size == progress.total or self._now() >= self._next_line
         if text != self._shown and due:
@@ -44,7 +44,7 @@ class DownloadBar:
             self._out.write(text)
             self._out.flush()
 
-    def _bar(self, progress: "DownloadProgress") -> str:
+    def _bar(self, progress: "Counted") -> str:
         text = str(progress)
         if progress.total:
             part = min(1.0, progress.size / progress.total)
