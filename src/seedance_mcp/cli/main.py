@@ -32,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 from ._doctor import doctor as run
             case "jobs":
                 from ._jobs import jobs as run
+            case "join":
+                from ._join import join as run
             case "models":
                 from ._models import models as run
             case "simulate":
@@ -61,6 +63,7 @@ def _parser() -> ArgumentParser:
     _add_demo(commands.add_parser("demo", help="make a simulated clip; needs no account"))
     _add_doctor(commands.add_parser("doctor", help="say what keeps a clip from being made"))
     _add_jobs(commands.add_parser("jobs", help="list what was bought, what it cost, where it is"))
+    _add_join(commands.add_parser("join", help="join the clips of several jobs to one file"))
     _add_models(commands.add_parser("models", help="list, search and add models"))
     _add_simulate(commands.add_parser("simulate", help="run the simulator of RunComfy on its own"))
     return parser
@@ -94,6 +97,12 @@ def _add_jobs(jobs: ArgumentParser) -> None:
         action.add_argument("id", metavar="ID", help="a request_id, or its beginning")
         if name == "show":
             action.add_argument("--json", action="store_true", default=SUPPRESS)
+
+
+def _add_join(join: ArgumentParser) -> None:
+    join.add_argument("ids", nargs="+", metavar="ID", help="a request_id, or its beginning")
+    file = "a new MP4 file"
+    join.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help=file)
 
 
 def _add_models(models: ArgumentParser) -> None:
