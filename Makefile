@@ -71,10 +71,11 @@ lint: .venv/.synced ## check the format, ruff and pyright
 	$(RUN) pyright
 
 # A goal that is missed must not keep the others from being measured.
-benchmark: .venv/.synced ## measure the ledger, image checks and polling; takes minutes
+benchmark: .venv/.synced ## measure the ledger, image checks, polling and joining; takes minutes
 	$(RUN) python benchmarks/ledger.py
 	$(RUN) python -m benchmarks.startup
 	$(RUN) python -m benchmarks.images
+	-$(RUN) python -m benchmarks.joining
 	-$(RUN) python -m benchmarks.schedule
 	-$(RUN) python -m benchmarks.waiting
 
