@@ -18,6 +18,7 @@ from seedance_mcp.file_locks import LockFile
 from seedance_mcp.jobs.status import Accepted, OutcomeLost, Status
 from seedance_mcp.ledger.sqlite._migrations import APPLICATION_ID, MIGRATIONS
 from seedance_mcp.ledger.sqlite.inspection import LedgerInspection
+from seedance_mcp.service._state_key import KEY_FILE
 from seedance_mcp.service.doctor._folder_checks import check_folder
 from seedance_mcp.service.doctor._ledger_checks import describe_ledger
 from seedance_mcp.service.doctor.finding import Finding, fault, ok, warning
@@ -162,6 +163,22 @@ async def test_a_wrong_base_url_gets_no_token(tmp_path: Path) -> None:
     not_checked = "Not checked, as RUNCOMFY_API_BASE_URL is wrong."
     assert report.troubles["authentication"] == ("warning", not_checked, "Fix that first.")
     assert (report["connection"], report.code) == ("", 1)
+
+
+async def test_a_damaged_key_is_named_where_the_user_is_to_be_asked(tmp_path: Path) -> None:
+    env = offline(tmp_path, SEEDANCE_ASK_ABOVE_USD="0.5")
+    assert "settings" not in (await examined(env)).troubles
+    key = tmp_path / "state" / KEY_FILE
+    key.parent.mkdir(exist_ok=True)
+    key.write_text("{}")
+    state, message, remedy = await trouble("settings", env)
+    assert (state, remedy) == ("fault", "Delete that file, or set SEEDANCE_STATE_KEY.")
+    assert message == (
+        f'The user cannot be asked whether to buy this clip: the key file "{key}" is damaged.'
+        " Delete it, and a new one is made, or set SEEDANCE_STATE_KEY."
+    )
+    for well in ({"SEEDANCE_STATE_KEY": "k" * 32}, {"SEEDANCE_ASK_ABOVE_USD": ""}):
+        assert "settings" not in (await examined(env | well)).troubles
 
 
 async def test_without_a_token_the_rest_is_checked(tmp_path: Path) -> None:

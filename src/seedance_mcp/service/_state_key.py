@@ -34,13 +34,14 @@ class StateKey:
         Raises:
             ConfigurationError: Its file cannot be read, or is damaged.
         """
-        return await to_thread.run_sync(self._read)
+        return await to_thread.run_sync(self.read_now)
 
     async def read_or_make(self) -> bytes:
         """Return the key, after making it if there is none yet; raises as `read`."""
         return await to_thread.run_sync(self._read_or_make)
 
-    def _read(self) -> bytes | None:
+    def read_now(self) -> bytes | None:
+        """Return the same, for a thread that may wait for a disk."""
         if self._given is not None:
             return self._given.encode("utf-8", "surrogatepass")
         file = self._folder / KEY_FILE
@@ -54,18 +55,18 @@ class StateKey:
             raise _unusable(file, "is damaged") from error
 
     def _read_or_make(self) -> bytes:
-        if key := self._read():
+        if key := self.read_now():
             return key
         file, folder = self._folder / KEY_FILE, self._folder
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with folder_lock(folder):
                 # Another process may have made it meanwhile.
-                if (key := self._read()) is None:
+                if (key := self.read_now()) is None:
                     write_json(file, {"key": secrets.token_hex(MIN_KEY_BYTES)}, mode=0o600)
         except OSError as error:
             raise _unusable(file, f"cannot be written: {error.strerror}") from error
-        if key := key or self._read():
+        if key := key or self.read_now():
             return key
         raise _unusable(file, "is gone")
 

@@ -4,7 +4,15 @@ import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from seedance_mcp.settings import TOKEN_VARIABLES, SettingsReading, find_cli_token, variables
+from seedance_mcp.errors import ConfigurationError
+from seedance_mcp.service._state_key import StateKey
+from seedance_mcp.settings import (
+    TOKEN_VARIABLES,
+    Settings,
+    SettingsReading,
+    find_cli_token,
+    variables,
+)
 from seedance_mcp.text import quoted
 
 from .finding import Finding, fault, ok, warning
@@ -68,6 +76,17 @@ def _no_token(environment: Mapping[str, str]) -> Finding:
     if file and os.path.lexists(file):
         message = f"No token is set, and the file of RunComfy's CLI, {file}, has no valid one."
     return fault("token", message, remedy)
+
+
+def check_state_key(settings: Settings) -> list[Finding]:
+    """Check that users can be asked before a clip is bought, where they have to be."""
+    if settings.ask_above_usd is None:
+        return []
+    try:
+        StateKey(settings.state_dir, settings.plain_state_key).read_now()
+    except ConfigurationError as error:
+        return [fault("settings", error.message, "Delete that file, or set SEEDANCE_STATE_KEY.")]
+    return []
 
 
 def check_schemas(reading: SettingsReading) -> list[Finding]:

@@ -23,7 +23,7 @@ from ._environment_checks import (
 from ._folder_checks import check_folder
 from ._ledger_checks import check_ledger
 from ._network_checks import check_runcomfy
-from ._settings_checks import check_schemas, check_token, check_variables
+from ._settings_checks import check_schemas, check_state_key, check_token, check_variables
 from .finding import Check, Finding, fault, warning
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,8 @@ async def examine(
         *_disk_checks(reading, clock.now()),
     ]
     found = await side_by_side(checks)
-    secrets = [environment.get(name, "").strip() for name in TOKEN_VARIABLES]
+    names = (*TOKEN_VARIABLES, "SEEDANCE_STATE_KEY")
+    secrets = [environment.get(name, "").strip() for name in names]
     secrets.append(reading.settings.plain_token or "")
     clean = [finding.without(secrets) for finding in found]
     return sorted(clean, key=lambda finding: _ORDER.index(finding.check))
@@ -88,6 +89,7 @@ def _disk_checks(reading: SettingsReading, now: datetime) -> list[tuple[str, Che
             checks.append((check, partial(check_folder, check, folder, variable, locks=locks)))
     if "state_dir" not in wrong:
         checks.append(("ledger", partial(check_ledger, settings, now)))
+        checks.append(("settings", partial(check_state_key, settings)))
     return [(name, partial(_in_thread, name, check)) for name, check in checks]
 
 
