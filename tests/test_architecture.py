@@ -99,7 +99,7 @@ def test_only_a_module_that_other_folders_use_has_a_name_without_underscore() ->
         for name in imported(path)
         if not path.is_relative_to(ROOT.joinpath(*name[1:-2]))
     }
-    assert public - used <= {("clips", "frames"), ("clips", "join")}  # until tools use them
+    assert public - used == set()
 
 
 def test_every_folder_says_what_it_owns_and_imports_nothing_for_it() -> None:

@@ -505,7 +505,7 @@ async def test_a_package_that_is_missing_is_named_with_what_it_is_for(tmp_path: 
     )
     assert report.troubles["packages"] == (
         "warning",
-        "PyAV is not installed: without it there are no previews, no demo and no simulator.",
+        "PyAV is not installed: without it no clip is continued, joined, previewed or simulated.",
         "If you need that, install seedance-mcp[video].",
     )
     assert "mcp 1.2" in report["versions"]

@@ -59,7 +59,7 @@ def open_clip(path: Path) -> Generator[tuple["InputContainer", "VideoStream"]]:
     }
     try:
         with av.open(
-            str(path), "r", format="mp4", options=options, metadata_errors="replace"
+            str(path.absolute()), "r", format="mp4", options=options, metadata_errors="replace"
         ) as container:
             yield container, _video_stream(path, container)
     except FFmpegError as error:

@@ -15,7 +15,7 @@ FindVersion = Callable[[str], str | None]
 
 _PACKAGES = ("seedance-mcp", "mcp", "httpx", "pydantic")
 _OPTIONAL = {
-    "av": ("PyAV", "without it there are no previews, no demo and no simulator"),
+    "av": ("PyAV", "without it no clip is continued, joined, previewed or simulated"),
     "pillow": ("Pillow", "without it no local image can be sent"),
 }
 
