@@ -1,21 +1,16 @@
-"""What the tools answer: every fact as structure and as text, and what to do next.
-
-An MCP client shows the model either the structure or the text, so each holds every fact. The text
-is made from the structure, without its nulls.
-"""
+"""What the tools answer: the facts, and what to do next."""
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel
 
 from seedance_mcp.jobs.job import Job
-from seedance_mcp.jobs.status import Status
-from seedance_mcp.models.model import JSONObject
 from seedance_mcp.service.reports import JobListing, JobReport
 from seedance_mcp.spending.pricing import to_usd
-from seedance_mcp.text import one_line, quoted, valid
+from seedance_mcp.text import one_line, quoted
 
+from ._facts import Answer, Number, OptionalPath, Word, WordOrChecked, as_line
 from ._next_steps import (
     after_dry_run,
     after_list,
@@ -25,58 +20,22 @@ from ._next_steps import (
 )
 from ._warnings import dry_run_warnings, warnings
 
-# A plain string in schemas: every byte of `tools/list` counts.
-_Word = Annotated[Status, WithJsonSchema({"type": "string"})]
-# A dry run's answer has a word of its own, which no job in the ledger has.
-_WordOrChecked = Annotated[Status | Literal["checked"], WithJsonSchema({"type": "string"})]
-
-# Left out if unknown, so that it is a plain number, for the same reason.
-_Number = Annotated[
-    float | None,
-    Field(exclude_if=lambda number: number is None),
-    WithJsonSchema({"type": "number"}),
-]
-_Path = Annotated[
-    str | None, Field(exclude_if=lambda path: path is None), WithJsonSchema({"type": "string"})
-]
-
-
-class Answer(BaseModel):
-    """An answer whose fields are the facts; `next_step` is the last one."""
-
-    # Built at the first answer or listing, which the start does not wait for.
-    model_config = ConfigDict(frozen=True, defer_build=True)
-    # These are long, so each gets a line of its own.
-    long: ClassVar[tuple[str, ...]] = ("error", "warnings", "videos", "images", "next_step")
-
-    def text(self) -> str:
-        """Return every fact that is not null, the short ones on one line, `next_step` last."""
-        facts = self.structure()
-        short = {name: value for name, value in facts.items() if name not in self.long}
-        lines = [_facts({name: facts[name]}) for name in self.long if _plain(facts.get(name))]
-        return "\n".join(filter(None, [_facts(short), *lines]))
-
-    def structure(self) -> JSONObject:
-        """Return the facts as JSON, nulls included."""
-        facts: JSONObject = _valid(self.model_dump(mode="json"))
-        return facts
-
 
 class JobAnswer(Answer):
     """Where a job stands."""
 
     request_id: str | None
     model_id: str | None
-    status: _WordOrChecked
+    status: WordOrChecked
     queue_position: int | None
     elapsed_seconds: float
     video_url: str | None
     error: str | None
     reused: bool
     warnings: list[str]
-    estimated_cost_usd: _Number = None
-    spent_24h_usd: _Number = None
-    saved_to: _Path = None
+    estimated_cost_usd: Number = None
+    spent_24h_usd: Number = None
+    saved_to: OptionalPath = None
     next_step: str
 
 
@@ -84,7 +43,7 @@ class ResultAnswer(Answer):
     """What a job made and cost."""
 
     request_id: str
-    status: _Word
+    status: Word
     videos: list[str]
     images: list[str]
     cost_usd: float | None
@@ -100,15 +59,15 @@ class CancellationAnswer(Answer):
 
     request_id: str
     outcome: Literal["cancelled", "not_cancellable"]
-    status: _Word
+    status: Word
     next_step: str
 
 
 class JoinedAnswer(Answer):
     """The file that clips were joined to; without it, how far that is."""
 
-    seconds: _Number = None
-    saved_to: _Path = None
+    seconds: Number = None
+    saved_to: OptionalPath = None
     next_step: str
 
 
@@ -116,7 +75,7 @@ class ListedJob(BaseModel):
     """A job in a list; its `request_id` is null while unknown."""
 
     request_id: str | None
-    status: _Word
+    status: Word
     prompt: str
     model_id: str | None
     created_at: str
@@ -137,7 +96,7 @@ class JobListAnswer(Answer):
         """Return every fact that is not null, one job a line."""
         jobs = self.structure()["jobs"]
         # Else a prompt could be read as another fact, or as a next step.
-        lines = [_facts(job | {"prompt": quoted(job["prompt"], 80)}) for job in jobs]
+        lines = [as_line(job | {"prompt": quoted(job["prompt"], 80)}) for job in jobs]
         counts = f"total: {self.total}; spent_24h_usd: {self.spent_24h_usd}"
         return "\n".join([counts, *lines, f"next_step: {self.next_step}"])
 
@@ -213,15 +172,6 @@ def listing_answer(listing: JobListing) -> JobListAnswer:
     )
 
 
-def _valid(value: Any) -> Any:
-    """Return JSON that can be sent; a path need not be UTF-8."""
-    if isinstance(value, dict):
-        return {name: _valid(fact) for name, fact in cast("JSONObject", value).items()}
-    if isinstance(value, list):
-        return [_valid(fact) for fact in cast("list[Any]", value)]
-    return valid(value) if isinstance(value, str) else value
-
-
 def _listed(job: Job) -> ListedJob:
     return ListedJob(
         request_id=job.request_id,
@@ -248,17 +198,3 @@ def _spent(report: JobReport) -> float | None:
 
 def _paths(job: Job) -> str | None:
     return ", ".join(filter(None, job.saved_to)) or None
-
-
-def _facts(facts: JSONObject) -> str:
-    texts = {name: _plain(value) for name, value in facts.items()}
-    return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
-
-
-def _plain(value: Any) -> str:
-    """Return a fact as text, empty for null and for an empty list."""
-    if isinstance(value, list):
-        return ", ".join(cast("list[str]", value))
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "" if value is None else str(value)

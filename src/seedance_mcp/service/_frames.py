@@ -182,7 +182,7 @@ class ClipFrames:
     async def _clip(self, request_id: str, deadline: float, *, keep: bool) -> tuple[Path, bool]:
         """Return the file of a job's clip, and whether it is in the temporary folder."""
         job = await self._tracker.find(request_id)
-        if job and (clip := _saved_clip(job)):
+        if job and (clip := saved_clip(job)):
             return clip, False
         report = await self._result(request_id, deadline - anyio.current_time())
         job = report.job
@@ -195,7 +195,7 @@ class ClipFrames:
             report = replace(report, job=replace(job, outputs=only, saved_to=()))
         downloads = self._downloads if saves else self._temporary
         done = await downloads.download(report, deadline=deadline, watch=ignore)
-        if clip := _saved_clip(done.job):
+        if clip := saved_clip(done.job):
             return clip, not saves
         raise _Unavailable(_why_not_downloaded(report, done, refused=downloads.was_refused(job)))
 
@@ -218,7 +218,7 @@ class _Unavailable(Exception):
     """A job has no clip whose frame can be read; the message says why, and what to do."""
 
 
-def _saved_clip(job: Job) -> Path | None:
+def saved_clip(job: Job) -> Path | None:
     """Return the file of a job's first video, None if it is not there."""
     path = job.saved[0] if job.outputs.videos else ""
     return Path(path) if path and file_exists(Path(path)) else None

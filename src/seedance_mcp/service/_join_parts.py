@@ -21,9 +21,9 @@ from seedance_mcp.jobs.status import Status
 from seedance_mcp.jobs.uris import ClipFrame
 from seedance_mcp.ledger.store import Store
 from seedance_mcp.models.model import Model
-from seedance_mcp.outputs.download import file_exists
 
 from ._downloads import BackgroundDownloads
+from ._frames import saved_clip
 from ._remote import REMOTE_TIMEOUT_SECONDS, RemoteJobs
 from .reports import DownloadProgress, JobReport, JoinProgress
 
@@ -55,13 +55,13 @@ class JoinParts:
         from seedance_mcp.clips.join import Part
 
         jobs = {each: await self._job(each) for each in dict.fromkeys(request_ids)}
-        missing = [request_id for request_id, job in jobs.items() if not _video(job)]
+        missing = [request_id for request_id, job in jobs.items() if not saved_clip(job)]
         for number, each in enumerate(missing, 1):
             doing = f"downloading clip {number} of {len(missing)}"
             jobs[each] = await self._download(jobs[each], doing, on_progress)
         before = [None, *request_ids]
         return [
-            Part(path=_video(jobs[each]) or Path(), continues=self._continues(jobs[each], last))
+            Part(path=saved_clip(jobs[each]) or Path(), continues=self._continues(jobs[each], last))
             for last, each in zip(before, request_ids, strict=False)
         ]
 
@@ -69,7 +69,7 @@ class JoinParts:
         """Return a job that has a clip; RunComfy is asked unless the file is here."""
         with suppress(LedgerError):
             job = await self._store.find(request_id, self._owner)
-            if job and _video(job):
+            if job and saved_clip(job):
                 return job
         try:
             job = (await self._remote.result(request_id, REMOTE_TIMEOUT_SECONDS)).job
@@ -86,7 +86,7 @@ class JoinParts:
             on_progress(JoinProgress(doing=f"{doing} ({progress})"))
 
         report = await self._downloads.download(JobReport(job=job), deadline=inf, watch=watch)
-        if _video(report.job):
+        if saved_clip(report.job):
             return report.job
         if report.download_error is None:
             raise ServerStopping
@@ -98,12 +98,6 @@ class JoinParts:
         model = self._known.get(job.model_id or "")
         _, content = job.files.get((model and model.first_frame) or "", ("", ""))
         return before is not None and content == ClipFrame(request_id=before, which="last").uri
-
-
-def _video(job: Job) -> Path | None:
-    """Return the file of a job's first video, None if it is not here."""
-    saved = job.saved[0] if job.outputs.videos else ""
-    return Path(saved) if saved and file_exists(Path(saved)) else None
 
 
 def _without_clip(job: Job) -> str:

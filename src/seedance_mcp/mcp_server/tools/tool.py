@@ -16,10 +16,10 @@ import mcp_types as types
 from mcp_types.version import is_version_at_least
 
 from seedance_mcp.errors import SeedanceError
-from seedance_mcp.mcp_server._answers import Answer
 from seedance_mcp.mcp_server._arguments import check_arguments
 from seedance_mcp.mcp_server._asking import InputNeeded, asker, read_answer
 from seedance_mcp.mcp_server._client_clock import ClientClock, call_key
+from seedance_mcp.mcp_server._facts import Answer
 from seedance_mcp.mcp_server._lazy_service import Context, LazyService
 from seedance_mcp.mcp_server._progress import Notify
 from seedance_mcp.models.model import JSONObject
