@@ -81,17 +81,16 @@ class CopiedVideo(VideoTrack):
         self._span = self._spans[number]
         self._number = 0
 
-    def push(self, packet: "AnyPacket") -> "list[AnyPacket]":
+    def push(self, packet: "AnyPacket") -> "Iterator[list[AnyPacket]]":
         if packet.pts is None:
-            return []
+            return
         source = self._span.source
         self._number += 1
         if self._number > len(source.pts) or packet.pts != source.pts[self._number - 1]:
             raise unreadable(source.path, "has changed while it was read")
-        if self._span.is_cut and self._number == 1:
-            return []
-        self.done += 1
-        return [self._placed(self._with_parameter_sets(packet), packet.pts)]
+        if not (self._span.is_cut and self._number == 1):
+            self.done += 1
+            yield [self._placed(self._with_parameter_sets(packet), packet.pts)]
 
     def _placed(self, packet: "AnyPacket", pts: int) -> "AnyPacket":
         due, after = next(self._places)

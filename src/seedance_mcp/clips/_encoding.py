@@ -53,14 +53,11 @@ class EncodedVideo(VideoTrack):
         # A seam is where one may want to seek to.
         self._picture = _INTRA
 
-    def push(self, packet: "AnyPacket") -> "list[AnyPacket]":
-        return [
-            encoded
-            for frame in self._span.source.decode(packet)
-            for encoded in self._take(cast("VideoFrame", frame))
-        ]
+    def push(self, packet: "AnyPacket") -> "Iterator[list[AnyPacket]]":
+        for frame in self._span.source.decode(packet):
+            yield from self._take(cast("VideoFrame", frame))
 
-    def _take(self, frame: "VideoFrame") -> "Iterator[AnyPacket]":
+    def _take(self, frame: "VideoFrame") -> "Iterator[list[AnyPacket]]":
         if frame.is_corrupt or self._number == len(self._span.counts):
             raise self._damaged()
         count = self._span.counts[self._number]
@@ -68,7 +65,7 @@ class EncodedVideo(VideoTrack):
         if count:
             shown = self._canvas.fit(frame, self._span.source.form.sample_aspect)
             for _ in range(count):
-                yield from self._encode(shown)
+                yield self._encode(shown)
 
     def _encode(self, frame: "VideoFrame") -> "list[AnyPacket]":
         frame.pts, frame.time_base = self._frames, 1 / self._rate

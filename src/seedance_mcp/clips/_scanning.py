@@ -118,7 +118,8 @@ class _VideoScan:
         return first_is_idr and distinct and min(self.pts) == self.pts[0]
 
     def check(self) -> None:
-        if self.packets != len(self.video.index_entries):
+        # FFmpeg has tried to decode the first frame, and knows no form where it failed.
+        if self.packets != len(self.video.index_entries) or self.video.pix_fmt is None:
             raise unreadable(self.path, DAMAGED)
         if not self.pts:
             raise unreadable(self.path, "has no frame that is shown")

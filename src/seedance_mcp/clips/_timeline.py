@@ -1,6 +1,6 @@
 """Where each clip lies in the joined one, and what writes its video there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ class Span:
 
 
 class VideoTrack:
-    """Takes the packets of one clip's video after the other, and returns packets to write.
+    """Takes the packets of one clip's video after the other, and yields packets to write.
 
     Attributes:
         total: How many frames it will return; `done` of them it has.
@@ -50,8 +50,8 @@ class VideoTrack:
         """Go on to the clip of that number."""
         raise NotImplementedError
 
-    def push(self, packet: "AnyPacket") -> "list[AnyPacket]":
-        """Take a packet of the clip's video, or the empty one at its end.
+    def push(self, packet: "AnyPacket") -> "Iterator[list[AnyPacket]]":
+        """Take a packet of the clip's video, or the empty one at its end; yield frame by frame.
 
         Raises:
             UnreadableClip: The clip is damaged.

@@ -106,8 +106,11 @@ def _packets(
         audio.begin(span)
         for packet in span.source.packets(check_cancelled):
             if packet.stream_index == span.source.video.index:
-                yield video.push(packet)
-                yield audio.advance(video.seconds)
+                for packets in video.push(packet):
+                    # A frame may be shown for an hour.
+                    check_cancelled()
+                    yield packets
+                    yield audio.advance(video.seconds)
             else:
                 yield audio.push(packet)
         video.end()
