@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from re import fullmatch
 from typing import Any
 
 import anyio
@@ -16,7 +17,7 @@ from tests.support.client import ARGUMENTS
 from tests.support.joined import RATE, frames, joined_names
 from tests.support.server_process import FreshServers, Pipes, Servers, account
 from tests.support.small_clip import render_small_clip
-from tests.support.timeouts import PROMPT_SECONDS, TIMEOUT_SECONDS, wait_until
+from tests.support.timeouts import PROMPT_SECONDS, TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +37,7 @@ async def make_clips(pipes: Pipes) -> list[str]:
     await pipes.initialize()
     made: list[str] = []
     for number, resolution in enumerate(["480p", "720p"], 1):
-        arguments = ARGUMENTS | {"resolution": resolution}
+        arguments = {**ARGUMENTS, "resolution": resolution, "wait_seconds": 0}
         params = {"name": "generate_video", "arguments": arguments}
         answer = await pipes.request(number, "tools/call", params)
         made.append(answer["result"]["structuredContent"]["request_id"])
@@ -47,6 +48,19 @@ def join(request_ids: Sequence[str]) -> dict[str, Any]:
     """Return the parameters of a call that joins clips and reports progress."""
     arguments = {"request_ids": request_ids}
     return {"name": "join_clips", "arguments": arguments, "_meta": {"progressToken": 1}}
+
+
+async def until_frames_are_written(pipes: Pipes) -> None:
+    """Receive progress until it counts frames."""
+    while not fullmatch(r"joining, [\d,]+ of 6,000 frames", await progress_message(pipes)):
+        pass
+
+
+async def progress_message(pipes: Pipes) -> str:
+    """Return the message of the next notification of progress."""
+    message = await pipes.receive()
+    assert message["method"] == "notifications/progress"
+    return message["params"]["message"]
 
 
 def unfinished(folder: Path) -> list[str]:
@@ -86,7 +100,7 @@ async def test_what_a_killed_server_left_is_removed_by_the_next_join(
             async with servers.stdio(env) as pipes:
                 made = await make_clips(pipes)
                 await pipes.send(id=9, method="tools/call", params=join(25 * made))
-                await wait_until(lambda: bool(unfinished(folder)))
+                await until_frames_are_written(pipes)
                 pipes.process.kill()
                 await pipes.process.wait()
             assert len(unfinished(folder)) == len(joined_names(folder)) == 1
@@ -109,7 +123,7 @@ async def test_a_server_that_is_ended_while_it_joins_answers_and_leaves_no_file(
         ):
             made = await make_clips(one)
             await one.send(id=9, method="tools/call", params=join(25 * made))
-            await wait_until(lambda: bool(unfinished(folder)))
+            await until_frames_are_written(one)
             started_at = time.monotonic()
             one.process.send_signal(signal.SIGTERM)
             answer = (await one.answer(9))["result"]
