@@ -27,12 +27,11 @@ LAST_FRAME_MS = 1500
 
 
 def demo_clip(folder: Path) -> Path:
-    """Run the demo with both sample images, and return the MP4 that it leaves in the folder."""
+    """Run the demo with both sample images, and return the first MP4 that it leaves."""
     command = [sys.executable, "-m", "seedance_mcp", "demo"]
     command += ["--image", str(IMAGES / "lake.jpg"), "--last-image", str(IMAGES / "lake-dusk.jpg")]
     subprocess.run(command, cwd=folder, check=True)
-    (clip,) = folder.glob("*.mp4")
-    return clip
+    return min(folder.glob("*.mp4"), key=lambda clip: clip.stat().st_mtime_ns)
 
 
 def frames(clip: Path) -> tuple[list[Image.Image], int]:

@@ -1,4 +1,4 @@
-"""The demo, as a newcomer runs it: a whole clip in the current folder, and nothing else left."""
+"""The demo, as a newcomer runs it: clips in the current folder, and nothing else left."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.server_process import COMMAND, Servers, environment
 from tests.support.timeouts import TIMEOUT_SECONDS
-from tests.support.wording import NOT_A_RESOLUTION
+from tests.support.wording import NOT_A_RESOLUTION, TOOLS
 
 pytestmark = pytest.mark.anyio
 
@@ -69,30 +69,36 @@ async def test_the_demo_takes_an_image_a_last_one_and_a_prompt(tmp_path: Path) -
     last = ["--last-image", str(IMAGES / "lake-dusk.jpg"), "--prompt", "Night falls."]
     with anyio.fail_after(TIMEOUT_SECONDS):
         printed = await make_demo(tmp_path, *options, *last)
-    (name,) = files(tmp_path)
-    assert (name in printed, "-night-falls-" in name) == (True, True)
+    (name,) = [name for name in files(tmp_path) if "-night-falls-" in name and "mp4" in name]
+    assert name in printed
     assert measured(tmp_path / name) == ("h264", "yuv420p", 24, 854, 480, 5)
 
 
 def check_plain_demo(folder: Path, printed: str) -> None:
     """Check the clip and the output of a demo without options."""
-    (path,) = (folder / name for name in files(folder))
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d-the-mist-drifts-[a-z-]+-[0-9a-f]{8}\.mp4", path.name)
-    assert re.search(rf"^saved +{re.escape(str(path))} ", printed, re.MULTILINE)
-    assert measured(path) == ("h264", "yuv420p", 24, 854, 480, 5)
-    assert printed.startswith("A simulated clip: no account is needed and nothing is charged.\n")
-    assert (
-        "tools           generate_video, check_status, get_result, cancel_job, list_jobs\n"
-        in printed
-    )
+    shown = re.findall(r"^(saved|both in one) +(\S+) ", printed, re.MULTILINE)
+    assert [what for what, _ in shown] == ["saved", "saved", "both in one"]
+    first, second, both = (Path(path) for _, path in shown)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d-the-mist-drifts-[a-z-]+-[0-9a-f]{8}\.mp4", first.name)
+    frame = f"{first.stem}-last-frame.png"
+    assert sorted(files(folder)) == sorted([first.name, frame, second.name, both.name])
+    for path in (first, second):
+        assert measured(path) == ("h264", "yuv420p", 24, 854, 480, 5)
+    # The frame that both have is shown once.
+    assert f"\njoin_clips      {round(10 - 1 / 24, 3)} s\n" in printed
+    codec, form, _, width, height, _ = measured(both)
+    assert (codec, form, width, height) == ("h264", "yuv420p", 854, 480)
+    assert printed.startswith("Simulated clips: no account is needed and nothing is charged.\n")
+    assert f"tools           {', '.join(TOOLS)}\n" in printed
     assert (
         "a bad image     refused: first_frame_image_url: The uploaded image width and height must"
         " not be less than 300 pixels. It is 240 x 160 pixels. Nothing was charged.\n"
     ) in printed
     assert "generate_video  … in queue, position 0, " in printed
     assert "generate_video  … in progress, " in printed
-    assert "this client called generate_video and get_result over stdio" in printed
-    assert "the server sent 1 paid POST and then" in printed
+    calls = "generate_video, get_result, generate_video, get_result, join_clips"
+    assert f"this client called {calls} over stdio" in printed
+    assert "the server sent 2 paid POSTs and then" in printed
     assert "RUNCOMFY_API_TOKEN" in printed
 
 

@@ -1,4 +1,4 @@
-"""`seedance-mcp demo`: make a whole clip with no account.
+"""`seedance-mcp demo`: make a clip, one that continues it, and both in one, with no account.
 
 The simulator runs in this process. The server is a subprocess that talks MCP over stdio, started
 as an assistant would start it, and takes the simulator for RunComfy.
@@ -25,14 +25,16 @@ from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
 
 PROMPT = "The mist drifts over the lake while the camera moves slowly in."
-QUEUE_SECONDS = 2.5
-RUN_SECONDS = 3.0
+NEXT_PROMPT = "The camera goes on, closer and closer."
+QUEUE_SECONDS, RUN_SECONDS = 2.5, 3.0
+NEXT_RUN_SECONDS = 0.5
+"""How long the second clip takes, whose waiting shows nothing new."""
 TOO_SMALL = (240, 160)
 """Width and height in pixels of an image that every model here rejects."""
 
 
 def demo(options: Namespace) -> None:
-    """Make a clip in the current folder and report each step on stdout.
+    """Make the clips in the current folder and report each step on stdout.
 
     Raises:
         ConfigurationError: An image does not exist, or PyAV is not installed.
@@ -41,48 +43,63 @@ def demo(options: Namespace) -> None:
     # A terminal whose encoding lacks "…" shows a question mark instead of failing. Line buffering
     # also flushes at the "\r" of `_show`.
     cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="replace", line_buffering=True)
-    anyio.run(_make_clip, _tool_arguments(options))
+    anyio.run(_make_film, _tool_arguments(options))
 
 
-async def _make_clip(arguments: dict[str, Any]) -> None:
-    _print("A simulated clip: no account is needed and nothing is charged.\n")
+async def _make_film(arguments: dict[str, Any]) -> None:
+    _print("Simulated clips: no account is needed and nothing is charged.\n")
     behaviour = Behaviour(run_seconds=RUN_SECONDS, queue_seconds=QUEUE_SECONDS, render="eager")
     async with running(behaviour, token=token_hex(16)) as simulator:
         _print(f"simulator       {simulator.url}, in place of RunComfy")
         async with _server(simulator, Path.cwd()) as client:
             _print(f"server          a subprocess, MCP {client.protocol_version} over stdio")
             _print(f"tools           {', '.join(await client.tool_names())}")
-            session = _Session(client)
-            clip = await session.make_clip(arguments)
+            session = _Session(client, simulator)
+            error = await session.make_film(arguments)
         # Raised inside, the error would be wrapped in a group by the SDK's task groups.
-        if isinstance(clip, SeedanceError):
-            raise clip
-        _print(f"saved           {clip} ({clip.stat().st_size:,} bytes)\n")
+        if error:
+            raise error
         _print(_summary(session.calls, simulator))
 
 
 class _Session:
-    """The calls that an agent would make for one clip."""
+    """The calls that an agent would make for two clips and both in one."""
 
-    def __init__(self, client: ServerClient) -> None:
+    def __init__(self, client: ServerClient, simulator: Simulator) -> None:
         self.calls: list[str] = []
         self._client = client
+        self._simulator = simulator
 
-    async def make_clip(self, arguments: dict[str, Any]) -> Path | SeedanceError:
-        """Make the clip; return its file, or the error that a tool answered."""
+    async def make_film(self, arguments: dict[str, Any]) -> SeedanceError | None:
+        """Make the clips and join them; return the error that a tool answered."""
         try:
             await self._show_rejected_image(arguments)
-            job = await self._call("generate_video", arguments)
-            while job["status"] != "completed":
-                job = await self._call("check_status", {"request_id": job["request_id"]})
-            wanted = {"request_id": job["request_id"], "download": True}
-            result = await self._call("get_result", wanted)
+            first = await self._make_clip(arguments)
+            behaviour = self._simulator.behaviour
+            behaviour.queue_seconds, behaviour.run_seconds = 0.0, NEXT_RUN_SECONDS
+            frame = f"seedance://jobs/{first}/last-frame"
+            _print(f"\na second clip   begins with {frame}")
+            going_on = arguments | {"prompt": NEXT_PROMPT, "first_frame_image_url": frame}
+            going_on.pop("last_frame_image_url", None)
+            second = await self._make_clip(going_on)
+            _print("")
+            _print_file(
+                "both in one", await self._call("join_clips", {"request_ids": [first, second]})
+            )
         except SeedanceError as error:
             return error
-        if not result["saved_to"]:
-            return DownloadFailed(result["next_step"])
+        return None
+
+    async def _make_clip(self, arguments: dict[str, Any]) -> str:
+        """Make a clip and save it; return its request_id."""
+        job = await self._call("generate_video", arguments)
+        while job["status"] != "completed":
+            job = await self._call("check_status", {"request_id": job["request_id"]})
+        wanted = {"request_id": job["request_id"], "download": True}
+        result = await self._call("get_result", wanted)
+        _print_file("saved", result)
         _print(f"cost            {result['cost_usd']} USD, made up by the simulator")
-        return Path(result["saved_to"])
+        return job["request_id"]
 
     async def _show_rejected_image(self, arguments: dict[str, Any]) -> None:
         """Show that an image that breaks a rule of the model is rejected before it costs."""
@@ -102,8 +119,26 @@ class _Session:
         except SeedanceError:
             _show(tool, "an error", last=True)
             raise
-        _show(tool, f"{answer['status']}, request_id {answer['request_id']}", last=True)
+        _show(tool, _in_short(answer), last=True)
         return answer
+
+
+def _in_short(answer: dict[str, Any]) -> str:
+    if "request_id" in answer:
+        return f"{answer['status']}, request_id {answer['request_id']}"
+    return f"{answer['seconds']} s" if "seconds" in answer else answer["next_step"]
+
+
+def _print_file(name: str, answer: dict[str, Any]) -> None:
+    """Print the file that an answer names.
+
+    Raises:
+        DownloadFailed: It names none.
+    """
+    if not answer.get("saved_to"):
+        raise DownloadFailed(answer["next_step"])
+    file = Path(answer["saved_to"])
+    _print(f"{name:<15} {file} ({file.stat().st_size:,} bytes)")
 
 
 def _show(tool: str, text: str, *, last: bool = False) -> None:
@@ -148,7 +183,7 @@ def _local_image(image: Path) -> str:
 
 
 def _summary(calls: list[str], simulator: Simulator) -> str:
-    """Return which calls and HTTP requests the clip took, and how to make a real one."""
+    """Return which calls and HTTP requests the clips took, and how to make real ones."""
     requests = Counter(
         f"{request.method} {request.path.split('/')[-1].split('?')[0]}"
         for request in simulator.requests
@@ -156,10 +191,10 @@ def _summary(calls: list[str], simulator: Simulator) -> str:
     )
     seen = ", ".join(f"{count} x {name}" for name, count in requests.items())
     return (
-        f"What it took: this client called {' and '.join(calls)} over stdio; the server sent"
-        f" {len(simulator.accepted)} paid POST and then {seen} over HTTP.\n"
-        "The clip is SIMULATED: a slow zoom into your image, not made by Seedance.\n"
-        "To make a real one, add this to your assistant's configuration, with the token from your\n"
+        f"\nWhat it took: this client called {', '.join(calls)} over stdio; the server sent"
+        f" {len(simulator.accepted)} paid POSTs and then {seen} over HTTP.\n"
+        "The clips are SIMULATED: a slow zoom into your image, not made by Seedance.\n"
+        "To make real ones, add this to your assistant's configuration, with the token from your\n"
         'RunComfy profile: {"mcpServers": {"seedance": {"command": "uvx", "args":'
         ' ["seedance-mcp"],\n"env": {"RUNCOMFY_API_TOKEN": "your-runcomfy-token"}}}}\n'
     )

@@ -60,7 +60,7 @@ def _parser() -> ArgumentParser:
     parser.set_defaults(transport="stdio", host=None, port=None)
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve MCP, over stdio by default"))
-    _add_demo(commands.add_parser("demo", help="make a simulated clip; needs no account"))
+    _add_demo(commands.add_parser("demo", help="make simulated clips; needs no account"))
     _add_doctor(commands.add_parser("doctor", help="say what keeps a clip from being made"))
     _add_jobs(commands.add_parser("jobs", help="list what was bought, what it cost, where it is"))
     _add_join(commands.add_parser("join", help="join the clips of several jobs to one file"))
@@ -76,9 +76,11 @@ def _add_serve(serve: ArgumentParser) -> None:
 
 
 def _add_demo(demo: ArgumentParser) -> None:
-    demo.add_argument("--image", type=Path, metavar="FILE", help="the first frame")
-    demo.add_argument("--last-image", type=Path, metavar="FILE", help="the last frame")
-    demo.add_argument("--prompt", help="what happens in the clip")
+    demo.add_argument(
+        "--image", type=Path, metavar="FILE", help="the first frame of the first clip"
+    )
+    demo.add_argument("--last-image", type=Path, metavar="FILE", help="its last frame")
+    demo.add_argument("--prompt", help="what happens in it")
     demo.add_argument("--resolution", help="such as 720p")
     demo.add_argument("--duration", type=int, metavar="SECONDS", help="5 or 10")
 
