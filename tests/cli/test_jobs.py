@@ -408,6 +408,22 @@ def test_a_job_is_shown_with_every_event_in_its_order(tmp_path: Path) -> None:
         assert "  duration               5" in lines
 
 
+def test_a_job_is_shown_with_the_clip_that_it_continues_and_not_with_its_image(
+    tmp_path: Path,
+) -> None:
+    image, frame = "data:image/png;base64,AAAA", f"seedance://jobs/{ID}/last-frame"
+    job = made(
+        arguments={"prompt": "A lake.", "first_frame": image, "images": [image, image]},
+        files={"first_frame": ("", frame), "images[1]": ("", frame), "images[0]": ("", "ab12")},
+    )
+    anyio.run(write, tmp_path, job)
+    shown = json.loads(printed(tmp_path, action="show", id="own-1", json=True))["arguments"]
+    assert (shown["first_frame"], shown["images"][1]) == (frame, frame)
+    assert shown["images"][0].startswith("sha256:")
+    lines = printed(tmp_path, action="show", id="own-1").splitlines()
+    assert f"  first_frame  {frame}" in lines
+
+
 @pytest.mark.anyio
 async def test_a_wrong_id_ends_in_one_line(servers: Servers, tmp_path: Path) -> None:
     alike = [made(n, request_id=f"same-{n}") for n in range(5)]

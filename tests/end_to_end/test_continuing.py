@@ -12,7 +12,7 @@ import anyio
 import pytest
 from mcp import Client
 
-from seedance_mcp.simulator.faults import Fault
+from seedance_mcp.simulator.faults import Fault, RouteName
 from seedance_mcp.simulator.server import Simulator
 from tests.support.client import IMAGE_URL, open_mcp_client, structured, text
 from tests.support.film import SIZE, run_film, sent_image
@@ -22,6 +22,7 @@ from tests.support.task_client import TaskPolling
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
+DOWN: tuple[RouteName, ...] = ("result", "status")
 FRAME_TEXT = "seedance://jobs/REQUEST_ID/last-frame or .../first-frame"
 
 
@@ -292,6 +293,26 @@ async def test_a_clip_that_cannot_be_downloaded_any_more_is_refused(
         simulator.faults.clear()
         await make(client, frame(first))
         assert paid(simulator) == 2
+
+
+async def test_while_runcomfy_is_down_a_clip_is_continued_if_its_link_is_known(
+    tmp_path: Path,
+) -> None:
+    async with (
+        run_film() as (simulator, _),
+        open_server(simulator, tmp_path / "one") as client,
+        open_server(simulator, tmp_path / "other") as other,
+    ):
+        first = await make(client)
+        simulator.faults.extend(Fault.drop(each, times=99) for each in DOWN)
+        why = await refused(other, frame(first))
+        assert why.startswith(
+            f"first_frame_image_url, the last frame of {first}: RunComfy did not say where the clip"
+            " is ("
+        )
+        assert why.endswith("); repeat the call later. Nothing was charged.")
+        answer = structured(await generate(client, first_frame_image_url=frame(first)))
+        assert (answer["status"], paid(simulator), downloads(simulator)) == ("in_queue", 2, 1)
 
 
 async def test_what_is_no_mp4_or_no_clip_is_refused(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ def keep_beside(file: Path, ending: str, data: bytes) -> Path | None:
     """
     name = Path(f"{file.stem}{ending}")
     for path in islice(numbered(file.parent, name.stem, name.suffix), MOST_NAMES):
-        if _holds(path, data) or (not os.path.lexists(path) and _write(path, data)):
+        free = not os.path.lexists(path)
+        # Another process may have kept the same meanwhile.
+        if (free and _write(path, data)) or _holds(path, data):
             return path
     return None
 
@@ -41,7 +43,8 @@ def _write(path: Path, data: bytes) -> bool:
     """Write a file unless its name is taken, and return whether it was free."""
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
-        part.write_bytes(data)
+        with part.open("xb") as file:
+            file.write(data)
         return rename_to_free(part, path)
     finally:
         part.unlink(missing_ok=True)

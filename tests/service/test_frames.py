@@ -1,0 +1,73 @@
+"""Reading the frames of clips: what a cancelled call and a closed server leave."""
+
+# PyAV's stubs leave types out.
+# pyright: reportUnknownMemberType=false
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from time import monotonic
+
+import anyio
+import anyio.lowlevel
+import av
+import pytest
+
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.server import running
+from tests.support.client import open_mcp_client, structured
+from tests.support.timeouts import TIMEOUT_SECONDS
+
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+
+LONG = 2000
+"""So many frames take a while to decode, and none of them can be left out."""
+
+
+def render_long_clip(path: Path, *_: object, **__: object) -> None:
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=240)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.options = {"preset": "ultrafast", "g": str(LONG)}
+        frame = av.VideoFrame(64, 48, "yuv420p")
+        for number in range(LONG):
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    """Wait, while threads work, until something is so."""
+    deadline = monotonic() + TIMEOUT_SECONDS
+    while not is_so():
+        assert monotonic() < deadline
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_a_call_cancelled_while_a_frame_is_decoded_buys_nothing_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(pattern: str) -> int:
+        return len([*tmp_path.glob(pattern)])
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    behaviour = Behaviour(images="never")
+    async with running(behaviour, clock=anyio.current_time, render=render_long_clip) as simulator:
+        async with open_mcp_client(
+            tmp_path / "state", token=simulator.token, base_url=simulator.url, model="2.5-480p"
+        ) as client:
+            call = partial(client.call_tool, "generate_video")
+            made = structured(await call({"prompt": "Rain.", "image": "https://a.example/a.png"}))
+            frame = f"seedance://jobs/{made['request_id']}/last-frame"
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call, {"prompt": "Rain.", "image": frame})
+                await until(lambda: found("seedance-frame-*"))
+                tasks.cancel_scope.cancel()
+            # The thread stops by itself, and the next call takes its turn.
+            again = structured(await call({"prompt": "Snow.", "image": frame}))
+            assert [job.request_id for job in simulator.accepted] == [
+                made["request_id"],
+                again["request_id"],
+            ]
+            assert (found("seedance-frame-*"), found("seedance-clips-*/*.mp4")) == (0, 1)
+        assert found("seedance-clips-*") == 0
