@@ -96,6 +96,7 @@ WHAT_IS_WRONG = {
     "truncated": "is damaged: the end of it is missing",
     "promises more frames": "is damaged: the end of it is missing",
     "audio only": "has no video in it that can be read",
+    "promises millions of frames": "has an index that is too large",
     "unknown codec": "has no video in it that can be read",
     "hides all frames": "has no frame that is shown",
 }

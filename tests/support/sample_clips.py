@@ -298,6 +298,17 @@ def _empty_last_frame(path: Path) -> Path:
     return path
 
 
+def _promises_millions(path: Path) -> Path:
+    """Write a clip whose index names 16 million frames of one byte, for which 1 GB is needed."""
+    data = bytearray(_plain(path).read_bytes())
+    count = 1 << 24
+    struct.pack_into(">II", data, data.index(b"stsz") + 8, 1, count)
+    struct.pack_into(">I", data, data.index(b"stsc") + 16, count)
+    struct.pack_into(">I", data, data.index(b"stts") + 12, count)
+    path.write_bytes(data)
+    return path
+
+
 def _unknown_codec(path: Path) -> Path:
     path.write_bytes(_plain(path).read_bytes().replace(b"avc1", b"zzz1"))
     return path
@@ -341,6 +352,7 @@ UNREADABLE: dict[str, Callable[[Path], Path]] = {
     "empty": _written(b""),
     "PNG": _png,
     "audio only": _sound,
+    "promises millions of frames": _promises_millions,
     "unknown codec": _unknown_codec,
     "hides all frames": _hides_all_frames,
 }

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from seedance_mcp.errors import UnreadableClip
 from seedance_mcp.text import one_line
 
+from ._index_size import has_bounded_index
+
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
@@ -50,6 +52,7 @@ def open_clip(path: Path) -> Generator[tuple["InputContainer", "VideoStream"]]:
     import av
     from av.error import FFmpegError
 
+    _check_index(path)
     # With the format given, FFmpeg does not read playlists, which would open other files, as does
     # a track whose data are said to be elsewhere.
     options = {
@@ -65,6 +68,15 @@ def open_clip(path: Path) -> Generator[tuple["InputContainer", "VideoStream"]]:
     except FFmpegError as error:
         reason = one_line(error.strerror or "")
         raise unreadable(path, f"is not an MP4 that can be read ({reason})") from None
+
+
+def _check_index(path: Path) -> None:
+    try:
+        is_bounded = has_bounded_index(path)
+    except OSError as error:
+        raise unreadable(path, f"cannot be read ({one_line(error.strerror or '')})") from None
+    if not is_bounded:
+        raise unreadable(path, "has an index that is too large")
 
 
 def _video_stream(path: Path, container: "InputContainer") -> "VideoStream":
