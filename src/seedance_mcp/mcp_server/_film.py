@@ -55,14 +55,12 @@ class Filmmaker:
     Attributes:
         text: The model's argument for the prompt.
         image: Its argument for the image that a clip begins with.
-        joins: Whether the clips can be joined here.
     """
 
     tool: str
     model: Model
     text: str
     image: str
-    joins: bool
 
     @property
     def can_continue(self) -> bool:
@@ -84,13 +82,16 @@ class Filmmaker:
             return None
         return f"must be a whole number from {least} to {most}: how many seconds the film takes"
 
-    def instructions(self, given: Mapping[str, str]) -> str:
-        """Return what to do, with what the user typed in quotes."""
+    def instructions(self, given: Mapping[str, str], *, joins: bool) -> str:
+        """Return what to do, with what the user typed in quotes.
+
+        `joins` says whether the clips can be joined here.
+        """
         idea, image = given["idea"], given.get("image", "").strip()
         with_image = bool(image) or self._needs_image
         steps = [] if image or not with_image else [self._ask_for_image()]
         steps += [self._plan(given["seconds"].strip()), self._price(with_image=with_image), _ASK]
-        steps += [self._make(with_image=with_image), _JOIN if self.joins else _HAND_OVER]
+        steps += [self._make(with_image=with_image), _JOIN if joins else _HAND_OVER]
         numbered = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
         return f"""\
 Make a film of several shots with Seedance, each of which continues the one before.

@@ -40,17 +40,16 @@ class Prompts:
 
     Args:
         models: The models, each by the name of the tool that makes clips with it.
-        joins: Whether clips can be joined here.
     """
 
-    def __init__(self, models: Mapping[str, Model], *, joins: bool = False) -> None:
+    def __init__(self, models: Mapping[str, Model]) -> None:
         able = [
             (tool, model, names)
             for tool, model in models.items()
             if (names := _text_and_image(model))
         ]
         self._animator = next(iter(able), None)
-        self._filmmaker = _filmmaker(able, joins=joins)
+        self._filmmaker = _filmmaker(able)
         self.offered = [ANIMATE_IMAGE] if self._animator else []
         self.offered += [FILM] if self._filmmaker else []
 
@@ -60,8 +59,8 @@ class Prompts:
         """Return the prompts that the model can serve."""
         return types.ListPromptsResult(prompts=self.offered)
 
-    async def get(self, _: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
-        """Return a prompt with the arguments filled in."""
+    def get(self, params: types.GetPromptRequestParams, *, joins: bool) -> types.GetPromptResult:
+        """Return a prompt with the arguments filled in; `joins`: whether clips can be joined."""
         prompt = next((one for one in self.offered if one.name == params.name), None)
         if prompt is None:
             raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {one_line(params.name)}")
@@ -69,7 +68,7 @@ class Prompts:
         for argument in prompt.arguments or []:
             if problem := self._problem(argument, given.get(argument.name, "")):
                 raise MCPError(types.INVALID_PARAMS, f"{argument.name} {problem}")
-        content = types.TextContent(type="text", text=self._text(prompt, given))
+        content = types.TextContent(type="text", text=self._text(prompt, given, joins=joins))
         message = types.PromptMessage(role="user", content=content)
         return types.GetPromptResult(description=prompt.description, messages=[message])
 
@@ -82,18 +81,16 @@ class Prompts:
             return self._filmmaker.length_problem(value)
         return None
 
-    def _text(self, prompt: types.Prompt, given: Mapping[str, str]) -> str:
+    def _text(self, prompt: types.Prompt, given: Mapping[str, str], *, joins: bool) -> str:
         if self._animator and prompt is ANIMATE_IMAGE:
             return _animate_image(*self._animator, image=given["image"], idea=given["idea"])
-        return self._filmmaker.instructions(given) if self._filmmaker else ""
+        return self._filmmaker.instructions(given, joins=joins) if self._filmmaker else ""
 
 
-def _filmmaker(
-    able: Iterable[tuple[str, Model, tuple[str, str]]], *, joins: bool
-) -> Filmmaker | None:
+def _filmmaker(able: Iterable[tuple[str, Model, tuple[str, str]]]) -> Filmmaker | None:
     """Return the first tool whose clips begin with an image, else one that takes images at all."""
     makers = (
-        Filmmaker(tool=tool, model=model, text=text, image=image, joins=joins)
+        Filmmaker(tool=tool, model=model, text=text, image=image)
         for tool, model, (text, image) in able
     )
     usable = [maker for maker in makers if maker.can_continue]

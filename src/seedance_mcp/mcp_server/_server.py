@@ -87,7 +87,6 @@ def _handlers(resources: Resources, prompts: Prompts) -> dict[str, Any]:
         "on_unsubscribe_resource": resources.unsubscribe,
         "on_subscriptions_listen": partial(checked_listen, resources.subscriptions.listen),
         "on_list_prompts": prompts.list,
-        "on_get_prompt": prompts.get,
         "on_completion": partial(complete, prompts.offered),
     }
 
@@ -127,9 +126,11 @@ class SeedanceServer(Server[LazyService]):
             instructions=INSTRUCTIONS,
             lifespan=self._running,
             on_list_tools=self._list_tools,
+            on_get_prompt=self._get_prompt,
             **_handlers(resources, prompts),
         )
         self._subscriptions = resources.subscriptions
+        self._prompts = prompts
         self._open_service = open_service
         self._tools = {tool.definition.name: tool for tool in tools}
         self._answer = compose_tool_call_handler([extension], self._ordinary_answer)
@@ -203,6 +204,11 @@ class SeedanceServer(Server[LazyService]):
         self, _: Context, __: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
         return types.ListToolsResult(tools=self._listed_tools)
+
+    async def _get_prompt(
+        self, _: Context, params: types.GetPromptRequestParams
+    ) -> types.GetPromptResult:
+        return self._prompts.get(params, joins=self.saves_files)
 
     def _offers(self, tool: Tool) -> bool:
         return self.saves_files or not tool.makes_files

@@ -70,8 +70,7 @@ def build_server(
     # Those that buy clips come first, one a model.
     buying = {pair[0].definition.name: pair for pair in zip(tools, chosen, strict=False)}
     tasks = job_tasks(buying, clock, kept=timedelta(days=settings.history_days))
-    joins = any(tool.definition.name == "join_clips" for tool in tools)
-    prompts = Prompts({name: model for name, (_, model) in buying.items()}, joins=joins)
+    prompts = Prompts({name: model for name, (_, model) in buying.items()})
     return SeedanceServer(tools, tasks, Resources(chosen), prompts, open_service)
 
 
