@@ -7,17 +7,17 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
-from math import inf, log10
 from pathlib import Path
 from typing import Any, cast
 
 import anyio
 import av
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image
 
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
 
+from .image_likeness import psnr
 from .sample_clips import last_frame
 
 FRAMES = 4
@@ -55,9 +55,7 @@ class Film:
         """Return how alike an image that was sent and the last frame of a shot are, in dB."""
         sent = sent_image(data_uri)
         shown = cast("Image.Image", last_frame(self.shots[request_id]).to_image())
-        assert (sent.mode, sent.size) == (shown.mode, shown.size)
-        squares = sum(each**2 for each in ImageStat.Stat(ImageChops.difference(sent, shown)).rms)
-        return 10 * log10(255**2 / (squares / 3)) if squares else inf
+        return psnr(sent, shown)
 
 
 def sent_image(data_uri: str) -> Image.Image:
