@@ -41,6 +41,25 @@ async def test_the_hourly_limit_counts_started_jobs_and_says_when_the_next_is_al
         assert await begin(store, late, limits=three) == late
 
 
+async def test_limits_can_be_checked_for_a_job_that_is_not_begun(tmp_path: Path) -> None:
+    limits = SpendingLimits(jobs_per_hour=2, usd_per_day=Decimal("0.5"))
+    dear = job(2, estimated_microdollars=400_000)
+    async with opened(tmp_path) as store:
+        await begin(store, job(1, estimated_microdollars=200_000), limits=limits)
+        with pytest.raises(SpendingLimitReached) as dry:
+            await store.check_limits(dear, limits)
+        with pytest.raises(SpendingLimitReached) as refused:
+            await begin(store, dear, limits=limits)
+        assert dry.value.line == refused.value.line
+        small = job(3, estimated_microdollars=200_000)
+        for _ in range(2):
+            await store.check_limits(small, limits)
+            assert await store.get(small) is None
+        assert await begin(store, small, limits=limits) == small
+        with pytest.raises(SpendingLimitReached, match=JOBS_LIMIT_REACHED):
+            await store.check_limits(job(4, estimated_microdollars=0), limits)
+
+
 async def test_a_job_that_was_taken_for_not_accepted_counts_once_it_has_a_cost(
     tmp_path: Path,
 ) -> None:

@@ -8,6 +8,7 @@ from math import ceil, floor
 import mcp_types as types
 
 from seedance_mcp.models.model import Model
+from seedance_mcp.service.reports import MOST_CLIPS
 from seedance_mcp.text import quoted
 
 FILM = types.Prompt(
@@ -37,9 +38,6 @@ FILM = types.Prompt(
         ),
     ],
 )
-
-MOST_SHOTS = 50
-"""How many clips can be joined."""
 
 USUAL_SECONDS = 10
 """How long a clip of a model is taken to be that does not say it."""
@@ -76,7 +74,7 @@ class Filmmaker:
     def length_problem(self, seconds: str) -> str | None:
         """Return what is wrong with the length of a film."""
         lengths = self.lengths or [1, USUAL_SECONDS]
-        least, most = lengths[0], MOST_SHOTS * lengths[-1]
+        least, most = lengths[0], MOST_CLIPS * lengths[-1]
         digits = seconds.strip()
         if re.fullmatch("[0-9]{1,6}", digits, re.ASCII) and least <= int(digits) <= most:
             return None
