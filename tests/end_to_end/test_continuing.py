@@ -228,8 +228,8 @@ async def test_what_has_no_clip_is_refused_by_what_to_do_and_before_any_money(
             " Nothing was charged."
         ),
         "failed": (
-            f"{prefix} {failed}: its job failed, so there is no clip; use another image. Nothing"
-            " was charged."
+            f'{prefix} {failed}: its job failed (RunComfy says: "The model could not make this'
+            ' clip."), so there is no clip; use another image. Nothing was charged.'
         ),
     }
 

@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -13,10 +14,13 @@ import anyio.lowlevel
 import av
 import pytest
 
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.service._temporary_clips import MOST_TEMPORARY_CLIPS, TemporaryFiles
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import running
 from tests.support.client import open_mcp_client, structured
 from tests.support.timeouts import TIMEOUT_SECONDS
+from tests.support.virtual_time import EPOCH
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -71,3 +75,23 @@ async def test_a_call_cancelled_while_a_frame_is_decoded_buys_nothing_and_leaves
             ]
             assert (found("seedance-frame-*"), found("seedance-clips-*/*.mp4")) == (0, 1)
         assert found("seedance-clips-*") == 0
+
+
+async def test_only_the_newest_temporary_clips_are_kept_and_known(
+    tmp_path: Path,
+) -> None:
+    def clips() -> int:
+        return len([*tmp_path.iterdir()])
+
+    files = TemporaryFiles()
+    jobs = [
+        Job(id=f"{number}", request_id=f"r-{number}", created_at=EPOCH)
+        for number in range(MOST_TEMPORARY_CLIPS + 3)
+    ]
+    for job in jobs:
+        path = tmp_path / job.id
+        path.touch()
+        assert await files.record_files(replace(job, saved_to=(str(path),)))
+    assert clips() == MOST_TEMPORARY_CLIPS
+    known = [bool((await files.current(job)).saved_to) for job in jobs]
+    assert known == [False] * 3 + [True] * MOST_TEMPORARY_CLIPS

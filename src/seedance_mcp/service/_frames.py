@@ -4,13 +4,11 @@ A clip is downloaded once: to the output folder where one is in use, else to a t
 """
 
 import logging
-import shutil
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import TemporaryDirectory
 
 import anyio
 import anyio.from_thread
@@ -33,14 +31,12 @@ from seedance_mcp.outputs.download import file_exists
 from seedance_mcp.text import one_line, quoted
 
 from ._downloads import BackgroundDownloads
-from ._remote import RemoteJobs
+from ._remote import REMOTE_TIMEOUT_SECONDS, RemoteJobs
+from ._temporary_clips import remove_files
 from ._tracking import JobTracker
 from .reports import JobReport, ignore
 
 logger = logging.getLogger(__name__)
-
-MOST_TEMPORARY_CLIPS = 8
-"""How many downloaded clips are kept where no output folder is in use."""
 
 
 def find_frames(model: Model, arguments: JSONObject) -> dict[str, ClipFrame]:
@@ -68,48 +64,6 @@ def find_frames(model: Model, arguments: JSONObject) -> dict[str, ClipFrame]:
             )
         frames[file.path] = frame
     return frames
-
-
-@dataclass(eq=False)
-class TemporaryFolder:
-    """A folder that is made when it is first asked for, and removed with `close`."""
-
-    @cached_property
-    def path(self) -> Path:
-        """The folder, which only this user can read."""
-        return Path(mkdtemp(prefix="seedance-clips-"))
-
-    def close(self) -> None:
-        """Remove the folder with everything in it."""
-        if "path" in self.__dict__:
-            shutil.rmtree(self.path, ignore_errors=True)
-
-
-@dataclass(eq=False)
-class TemporaryFiles:
-    """Where the newest downloaded clips are; nothing of it is in the ledger."""
-
-    _paths: dict[str | None, tuple[str, ...]] = field(
-        default_factory=dict[str | None, tuple[str, ...]], init=False
-    )
-
-    async def current(self, job: Job) -> Job:
-        """Return a job with the paths of its files."""
-        return replace(job, saved_to=self._paths.get(job.request_id, ()))
-
-    async def record_files(self, job: Job) -> bool:
-        """Remember where a job's files are, and remove those of the oldest of too many jobs."""
-        self._paths.pop(job.request_id, None)
-        self._paths[job.request_id] = job.saved_to
-        old = [*self._paths][:-MOST_TEMPORARY_CLIPS]
-        _remove([path for request_id in old for path in self._paths.pop(request_id)])
-        return True
-
-
-def _remove(paths: Iterable[str]) -> None:
-    for path in paths:
-        with suppress(OSError):  # on Windows, one that is read
-            Path(path).unlink()
 
 
 @dataclass(eq=False, repr=False)
@@ -184,7 +138,8 @@ class ClipFrames:
         job = await self._tracker.find(request_id)
         if job and (clip := saved_clip(job)):
             return clip, False
-        report = await self._result(request_id, deadline - anyio.current_time())
+        timeout = min(REMOTE_TIMEOUT_SECONDS, deadline - anyio.current_time())
+        report = await self._result(request_id, timeout)
         job = report.job
         if not job.outputs.videos:
             raise _Unavailable(_why_no_clip(job))
@@ -230,7 +185,8 @@ def _why_no_clip(job: Job) -> str:
         case Status.COMPLETED:
             return f"RunComfy lists no video for it; call get_result with {request} again later."
         case Status.FAILED:
-            return "its job failed, so there is no clip; use another image."
+            why = f" ({job.error.rstrip('.')})" if job.error else ""
+            return f"its job failed{why}, so there is no clip; use another image."
         case Status.CANCELLED:
             return "its job was cancelled, so there is no clip; use another image."
         case _ if job.status in OPEN:
@@ -273,5 +229,5 @@ def _decode(clip: Path, frame: ClipFrame, *, is_temporary: bool, keep: bool) -> 
 
 def _discard(clip: Path, error: UnreadableClip) -> str:
     """Remove a temporary clip, so that it is downloaded again, and return why."""
-    _remove([str(clip)])
+    remove_files([str(clip)])
     return f"{error.message.partition('. ')[0]}; repeat the call, or use another image."

@@ -29,7 +29,7 @@ from ._approvals import Approvals
 from ._catalogue import Catalogue
 from ._downloads import BackgroundDownloads, Records
 from ._following import JobFollower
-from ._frames import ClipFrames, TemporaryFiles, TemporaryFolder
+from ._frames import ClipFrames
 from ._join_parts import JoinParts
 from ._joined_clips import JoinedClips
 from ._joiner import Joiner
@@ -40,6 +40,7 @@ from ._sightings import Sightings
 from ._spending import RecentSpending
 from ._state_key import StateKey
 from ._submissions import Submissions
+from ._temporary_clips import TemporaryFiles, TemporaryFolder
 from ._tracking import JobTracker, announcer
 from ._waiting import Waiter
 from .reports import OnJobChange
