@@ -150,6 +150,27 @@ async def test_two_calls_at_once_download_a_clip_once(tmp_path: Path) -> None:
         assert (paid(simulator), downloads(simulator)) == (3, 1)
 
 
+async def test_two_servers_that_continue_one_saved_clip_at_once_keep_its_frame_once(
+    tmp_path: Path,
+) -> None:
+    shared: dict[str, Any] = {"output_dir": tmp_path / "videos", "auto_download": True}
+    async with (
+        run_film() as (simulator, _),
+        open_server(simulator, tmp_path / "state", **shared) as one,
+        open_server(simulator, tmp_path / "state", **shared) as other,
+    ):
+        first = await make(one)
+        async with anyio.create_task_group() as tasks:
+            for client, prompt in (one, "Rain."), (other, "Snow."):
+
+                async def continued(client: Client = client, prompt: str = prompt) -> None:
+                    await make(client, frame(first), prompt=prompt)
+
+                tasks.start_soon(continued)
+        name = f"2026-01-01-the-mist-drifts-over-the-lake-{first[:8]}-last-frame.png"
+        assert (paid(simulator), files_in(tmp_path, ".png", ".part")) == (3, [name])
+
+
 async def test_no_malformed_uri_is_taken_and_each_is_answered_with_the_form(
     tmp_path: Path,
 ) -> None:
