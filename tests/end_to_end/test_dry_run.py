@@ -26,11 +26,6 @@ from tests.support.wording import (
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 LITE = "bytedance/seedance-1-0/lite/image-to-video"
-BUY = (
-    "Nothing was bought: to buy this clip, repeat the call with the same arguments, without"
-    " dry_run."
-)
-
 WILL_ASK = (
     "The user has to agree in a form before this clip is bought: it is over SEEDANCE_ASK_ABOVE_USD,"
     " or its price is not known."
@@ -39,6 +34,15 @@ NO_PRICE = (
     "The cost is unknown: RunComfy's catalogue has no usable price for this model, or has not"
     " answered."
 )
+
+
+def buy(usd: float | None) -> str:
+    """Return the next step after a dry run of a clip that is estimated at this cost."""
+    price = "" if usd is None else f", estimated at {usd} USD"
+    return (
+        f"Nothing was bought: to buy this clip{price}, repeat the call with the same arguments,"
+        " without dry_run."
+    )
 
 
 def checked(**facts: Any) -> dict[str, Any]:
@@ -55,7 +59,7 @@ def checked(**facts: Any) -> dict[str, Any]:
         "warnings": [],
         "estimated_cost_usd": 0.2,
         "spent_24h_usd": 0.0,
-        "next_step": BUY,
+        "next_step": buy(facts.get("estimated_cost_usd", 0.2)),
     }
     return answer | facts
 
@@ -87,7 +91,7 @@ async def test_a_dry_run_prices_the_clip_and_the_same_call_without_it_buys_it(mo
         assert (dry.is_error, structured(dry)) == (False, checked())
         assert text(dry) == (
             f"model_id: {LITE}; status: checked; elapsed_seconds: 0.0; reused: false;"
-            f" estimated_cost_usd: 0.2; spent_24h_usd: 0.0\nnext_step: {BUY}"
+            f" estimated_cost_usd: 0.2; spent_24h_usd: 0.0\nnext_step: {buy(0.2)}"
         )
         assert structured(await client.generate(dry_run=True, duration=10)) == checked(
             estimated_cost_usd=0.4
@@ -143,7 +147,7 @@ async def test_a_price_that_is_not_known_is_said_and_under_a_daily_limit_refused
     unpriced = Behaviour(price_form="absent")
     async with open_client(unpriced) as client:
         dry = structured(await client.generate(dry_run=True))
-        expected = checked(warnings=[NO_PRICE])
+        expected = checked(warnings=[NO_PRICE], estimated_cost_usd=None)
         del expected["estimated_cost_usd"]
         assert dry == expected
     async with open_client(Behaviour(price_form="absent"), max_cost_usd_per_day="9") as client:

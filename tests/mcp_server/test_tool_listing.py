@@ -76,7 +76,7 @@ async def test_a_further_tool_has_its_models_schema_and_is_like_generate_video()
         " bytedance/seedance-2.5/image-to-video/720p. Each new job costs money."
     )
     assert tool["annotations"] == sole["annotations"]
-    assert list(tool["outputSchema"]["properties"]) == ["request_id", "next_step"]
+    assert list(tool["outputSchema"]["properties"]) == ["request_id", "status", "next_step"]
 
 
 async def test_the_schema_of_generate_video_is_the_models_key_by_key() -> None:

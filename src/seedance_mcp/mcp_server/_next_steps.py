@@ -4,6 +4,7 @@ from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.jobs.uris import ClipFrame
 from seedance_mcp.service.reports import JobListing, JobReport
+from seedance_mcp.spending.pricing import format_usd
 
 
 def after_status(report: JobReport) -> str:
@@ -40,12 +41,15 @@ def after_status(report: JobReport) -> str:
 
 def after_dry_run(report: JobReport) -> str:
     """Return how to buy the clip that was checked."""
-    if not report.reused:
-        return (
-            "Nothing was bought: to buy this clip, repeat the call with the same arguments, without"
-            " dry_run."
-        )
     job = report.job
+    if not report.reused:
+        # Some clients show the model little more than this.
+        cost = job.estimated_microdollars
+        price = "" if cost is None else f", estimated at {format_usd(cost)} USD"
+        return (
+            f"Nothing was bought: to buy this clip{price}, repeat the call with the same arguments,"
+            " without dry_run."
+        )
     name = f"request_id {job.request_id}" if job.request_id else "its request_id is not known yet"
     return (
         f"Repeat the call without dry_run: it buys nothing and gets back the {job.status.value} job"

@@ -84,7 +84,7 @@ def generate_with_further(
             answer=JobAnswer,
             handle=partial(_handle, model),
             teaches_clock=True,
-            shown_facts=("request_id", "next_step"),
+            shown_facts=("request_id", "status", "next_step"),
         )
 
 
