@@ -31,6 +31,7 @@ from tests.support.asked_user import (
     state_of,
 )
 from tests.support.client import ARGUMENTS, ToolClient, open_client, structured, text
+from tests.support.film import run_film
 from tests.support.restarting_server import open_server, run_simulator
 from tests.support.sample_images import make_image
 from tests.support.task_client import TaskPolling, ask_about_task
@@ -344,6 +345,60 @@ async def test_a_yes_counts_for_a_local_image_as_it_was_then(tmp_path: Path) -> 
         image.unlink()
         assert (await bought(client, changed, **local))["reused"] is True
         assert posts(client) == 1
+
+
+async def test_a_yes_counts_for_the_clip_that_is_continued(tmp_path: Path) -> None:
+    async with (
+        run_film() as (simulator, _),
+        open_server(
+            simulator, tmp_path, mode="auto", user=AskedUser(), ask_above_usd="0"
+        ) as server,
+    ):
+        client = ToolClient(server, simulator)
+        first, other = [
+            structured(await client.generate(prompt=f"Shot {number}.")) for number in (1, 2)
+        ]
+        frames = [f"seedance://jobs/{shot['request_id']}/last-frame" for shot in (first, other)]
+        places: list[dict[str, Any]] = [{"first_frame_image_url": frame} for frame in frames]
+        continued, elsewhere = places
+        state = await asked(client, **continued)
+        assert state_of(await answered(client, state, **elsewhere)) != state
+        assert posts(client) == 2
+        third = await bought(client, state, **continued)
+        assert (await bought(client, state, **continued))["request_id"] == third["request_id"]
+        assert posts(client) == 3
+
+
+async def test_the_older_era_knows_no_state_and_no_answer_of_another_call() -> None:
+    user = AskedUser()
+    async with asking(user=user) as client:
+        state = await asked(client)
+    user = AskedUser(NO)
+    async with asking(mode="legacy", user=user) as client:
+        params: dict[str, Any] = {"name": "generate_video", "arguments": ARGUMENTS}
+        params |= {"requestState": state, "inputResponses": {FORM: YES.model_dump(mode="json")}}
+        request = Request[dict[str, Any], str](method="tools/call", params=params)
+        answer = (await client.mcp.session.send_request(request, Wire)).root
+        assert json.dumps(SAID_NO) in json.dumps(answer)
+        assert (len(user.forms), posts(client)) == (1, 0)
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["of the user", "in the folder"])
+async def test_the_key_reaches_no_answer_no_log_and_no_row(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, given: bool
+) -> None:
+    caplog.set_level("DEBUG")
+    key = "the secret key of the user, of 32 bytes" if given else None
+    async with asking(state_dir=tmp_path, state_key=key) as client:
+        state = await asked(client)
+        states = (state, state, "forged", None)
+        said = [str(await answered(client, each, wait_seconds=0)) for each in states]
+        said.append(str(await client.call("list_jobs")))
+    secret = key or json.loads((tmp_path / KEY_FILE).read_text())["key"]
+    ledger = (tmp_path / "ledger.db").read_bytes()
+    assert b"jobs_by_approval" in ledger
+    for shown in (*said, caplog.text, ledger.decode("latin-1")):
+        assert secret not in shown
 
 
 async def test_two_yeses_to_one_clip_at_once_buy_it_once() -> None:

@@ -86,6 +86,38 @@ async def test_a_client_that_can_show_no_forms_is_refused_over_stdio(
             assert posts(simulator) == 0
 
 
+UNREADABLE: list[Any] = [
+    {},
+    {"action": "Accept", "content": {FIELD: True}},
+    {"action": "accept", "content": {FIELD: {"yes": True}}},
+    {"action": "accept", "content": "yes"},
+    {"action": "accept", "content": [True]},
+    {"content": {FIELD: True}},
+]
+
+
+async def test_an_answer_to_a_form_that_cannot_be_read_is_no_yes(
+    servers: Servers, tmp_path: Path
+) -> None:
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with (
+            running(long_job()) as simulator,
+            servers.stdio(asking(simulator, tmp_path)) as server,
+        ):
+            form = await call_with(server, {"elicitation": {}})
+            for number, result in enumerate(UNREADABLE, 1):
+                await server.send(id=form["id"], result=result)
+                refused = (await server.answer(number))["result"]
+                assert "The user did not agree to this clip;" in refused["content"][0]["text"]
+                await server.send(id=number + 1, method="tools/call", params=CALL)
+                form = await server.receive()
+            # An answer to a form of an earlier call is none to this one.
+            await server.send(id=int(form["id"]) - 1, result=YES)
+            await server.send(id=form["id"], result={"action": "decline"})
+            assert (await server.answer(len(UNREADABLE) + 1))["result"]["isError"]
+            assert posts(simulator) == 0
+
+
 @pytest.mark.parametrize("end", ["kill", "close", "terminate"])
 async def test_a_server_that_ends_while_the_form_is_shown_has_bought_nothing(
     servers: Servers, tmp_path: Path, end: str
