@@ -114,10 +114,13 @@ async def test_a_clip_that_was_saved_is_not_downloaded_again_and_its_frame_is_ke
         assert (film.psnr(last[0], first) > 40, film.psnr(opening, first) > 40) == (True, False)
 
 
-async def test_both_frames_of_one_clip_make_a_loop_and_it_is_downloaded_once(
+async def test_both_frames_of_one_clip_make_a_loop_and_it_alone_is_downloaded_once(
     tmp_path: Path,
 ) -> None:
-    async with run_film() as (simulator, _), open_server(simulator, tmp_path) as client:
+    async with (
+        run_film(outputs=("videos", "images")) as (simulator, _),
+        open_server(simulator, tmp_path) as client,
+    ):
         first = await make(client)
         loop = await generate(
             client,

@@ -147,7 +147,7 @@ class ClipFrames:
         if not saves:
             # The frame needs nothing else, and the ledger is not to know of the file.
             only = Outputs(videos=job.outputs.videos[:1])
-            report = replace(report, job=replace(job, outputs=only, saved_to=()))
+            report = replace(report, job=replace(job, outputs=only))
         downloads = self._downloads if saves else self._temporary
         done = await downloads.download(report, deadline=deadline, watch=ignore)
         if clip := saved_clip(done.job):
