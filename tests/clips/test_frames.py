@@ -15,7 +15,7 @@ import av
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageStat
 
 from seedance_mcp.clips.frames import write_frame
 from seedance_mcp.errors import UnreadableClip
@@ -77,7 +77,8 @@ def test_the_first_and_the_last_frame_are_those_that_are_shown(tmp_path: Path, n
     clockwise = int(name.partition("turned by ")[2] or 0)
     for which, frame in ends.items():
         shown = shown_by_hand(frame, matrix=matrix, full=full).rotate(-clockwise, expand=True)
-        assert psnr(frame_of(clip, which), shown) > 40
+        # PyAV's own conversion, which is used for 10 bits, is not exact.
+        assert psnr(frame_of(clip, which), shown) > (40 if name == "10-bit" else 60)
     if len(frames) > 1:
         assert psnr(frame_of(clip, "last"), frame_of(clip, "first")) < 30
 
@@ -90,6 +91,25 @@ def test_another_matrix_or_range_would_be_seen(tmp_path: Path, name: str) -> Non
     other = {1: 6, 5: 1, 6: 1}[matrix]
     assert psnr(image, shown_by_hand(frame, matrix=other, full=full)) < 36
     assert psnr(image, shown_by_hand(frame, matrix=matrix, full=not full)) < 36
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p"])
+def test_an_image_of_sharp_colours_is_that_of_pyav_but_not_darker(
+    tmp_path: Path, pix_fmt: str
+) -> None:
+    noise = Image.frombytes("RGB", (16, 12), Random(1).randbytes(16 * 12 * 3))
+    blocks = noise.resize((240, 180), Image.Resampling.NEAREST)
+    clip = write_still(tmp_path / "a.mp4", blocks, pix_fmt=pix_fmt)
+    image = frame_of(clip, "last")
+    (frame,) = decoded(clip)
+    shown = cast("Image.Image", frame.reformat(format="rgb24", src_colorspace=5).to_image())
+    assert psnr(image, shown) > 45
+    if pix_fmt == "yuv420p":
+        exact = shown_by_hand(frame, matrix=BT601_525, full=False)
+        assert psnr(image, exact) > 60
+        means = (ImageStat.Stat(each).mean for each in (image, exact, shown))
+        darker = [(b - a, c - a) for a, b, c in zip(*means, strict=True)]
+        assert all(abs(ours) < 0.1 and theirs < -0.5 for ours, theirs in darker)
 
 
 WHAT_IS_WRONG = {
@@ -154,11 +174,11 @@ def test_a_long_file_name_is_shortened_in_the_refusal(tmp_path: Path) -> None:
         write_frame(clip, "last", tmp_path / "last.png", go_on)
 
 
-def write_still(path: Path, image: Image.Image) -> Path:
+def write_still(path: Path, image: Image.Image, *, pix_fmt: str = "yuv420p") -> Path:
     """Write a clip of one frame."""
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = *image.size, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = *image.size, pix_fmt
         container.mux(stream.encode(cast("av.VideoFrame", av.VideoFrame.from_image(image))))
         container.mux(stream.encode())
     return path

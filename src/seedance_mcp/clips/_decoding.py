@@ -29,9 +29,9 @@ _BT709, _BT601 = 1, 6
 _UNSPECIFIED, _RESERVED = 2, 3
 _LIMITED_RANGE, _FULL_RANGE = 1, 2
 _HD_LINES = 720
-# swscale's flags: bilinear, each pixel its own chroma, exact rounding. PyAV 17.0 names only the
-# first of them.
-_ACCURATE = 0x2 | 0x2000 | 0x40000
+# swscale's flags: exact rounding, and for each pixel the chroma that it has. With PyAV's own, each
+# clip that continues another one would be darker by a level.
+_EXACT = 0x10 | 0x2000 | 0x40000
 
 
 def unreadable(path: Path, why: str) -> UnreadableClip:
@@ -112,8 +112,13 @@ def to_image(frame: "VideoFrame", max_side: int | None = None) -> "Image":
     width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
     turned = round(frame.rotation / 90) % 4 * 90
     fill_in_tags(frame)
-    shown = frame.reformat(
-        width, height, "rgb24", dst_color_range=_FULL_RANGE, interpolation=_ACCURATE
+    is_exact = scale == 1 and _is_planar_of_8_bits(frame)
+    shown = (_repeat_chroma(frame) if is_exact else frame).reformat(
+        width,
+        height,
+        "rgb24",
+        dst_color_range=_FULL_RANGE,
+        interpolation=_EXACT if is_exact else None,
     )
     plane = shown.planes[0]
     data = bytes(plane)
@@ -139,3 +144,34 @@ def known_tags(colorspace: int, color_range: int, height: int) -> tuple[int, int
     if color_range not in {_LIMITED_RANGE, _FULL_RANGE}:
         color_range = _LIMITED_RANGE
     return colorspace, color_range
+
+
+def _is_planar_of_8_bits(frame: "VideoFrame") -> bool:
+    components = frame.format.components
+    return (
+        len(frame.planes) == len(components) == 3
+        and all(component.bits == 8 for component in components)
+        and not frame.format.is_rgb
+    )
+
+
+def _repeat_chroma(frame: "VideoFrame") -> "VideoFrame":
+    """Return a frame in which each pixel has the chroma that it shared with its neighbours.
+
+    Encoding it again so finds the same chroma; nothing in between is made up.
+    """
+    from av import VideoFrame
+    from PIL import Image
+
+    full = VideoFrame(frame.width, frame.height, "yuv444p")
+    full.colorspace, full.color_range = frame.colorspace, frame.color_range
+    for source, target in zip(frame.planes, full.planes, strict=True):
+        width, height = source.width, source.height
+        across, down = round(frame.width / width), round(frame.height / height)
+        plane = Image.frombytes(
+            "L", (width, height), bytes(source), "raw", "L", source.line_size, 1
+        )
+        plane = plane.resize((across * width, down * height), Image.Resampling.NEAREST)
+        plane = plane.crop((0, 0, frame.width, frame.height))
+        target.update(plane.tobytes("raw", "L", target.line_size, 1))
+    return full
