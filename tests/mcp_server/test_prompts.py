@@ -196,13 +196,14 @@ async def test_a_film_is_made_with_the_first_model_whose_clips_begin_with_an_ima
 
 
 @pytest.mark.parametrize("model", ["2.5-text-4k", "2.5-frames-480p", "2.5-reference-4k"])
-async def test_no_film_is_offered_by_a_model_that_cannot_go_on_from_a_frame_alone(
-    model: str,
+@pytest.mark.parametrize(("name", "given"), [("film", FILM), ("animate_image", ARGUMENTS)])
+async def test_no_prompt_is_offered_for_a_model_that_an_image_alone_is_not_enough_for(
+    model: str, name: str, given: dict[str, str]
 ) -> None:
     async with open_client(model=model) as client:
-        assert "film" not in [one.name for one in (await client.mcp.list_prompts()).prompts]
-        with pytest.raises(MCPError, match="Unknown prompt: film"):
-            await client.mcp.get_prompt("film", FILM)
+        with pytest.raises(MCPError, match=f"Unknown prompt: {name}"):
+            await client.mcp.get_prompt(name, given)
+        assert (await client.mcp.list_prompts()).prompts == []
 
 
 @pytest.mark.parametrize("joined", ["\n", "\r", "\u2028", "\x85", '"\n', "”\n", "\0\n"])

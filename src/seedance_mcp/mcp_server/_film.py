@@ -61,12 +61,6 @@ class Filmmaker:
     image: str
 
     @property
-    def can_continue(self) -> bool:
-        """Return whether the model makes clips without other files than the image."""
-        required: list[str] = self.model.input_schema.get("required", [])
-        return not set(required) & set(self.model.file_arguments) - {self.image}
-
-    @property
     def takes_list(self) -> bool:
         """Return whether images are references in a list, none of which need be the first frame."""
         return self.model.properties[self.image].get("type") == "array"

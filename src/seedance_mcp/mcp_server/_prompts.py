@@ -93,19 +93,22 @@ def _filmmaker(able: Iterable[tuple[str, Model, tuple[str, str]]]) -> Filmmaker 
         Filmmaker(tool=tool, model=model, text=text, image=image)
         for tool, model, (text, image) in able
     )
-    usable = [maker for maker in makers if maker.can_continue]
-    return min(usable, key=lambda maker: maker.takes_list, default=None)
+    return min(makers, key=lambda maker: maker.takes_list, default=None)
 
 
 def _text_and_image(model: Model) -> tuple[str, str] | None:
-    """Return the arguments for the prompt and the first image, None if the model lacks either."""
+    """Return the arguments for the prompt and the first image.
+
+    None if the model lacks either, or needs another file as well.
+    """
     images = [file.name for file in model.files() if file.kind == "image"]
     files = {file.name for file in model.files()}
     required: list[str] = model.input_schema.get("required", [])
     # Models with a list of images do not require any (client), but this prompt has one.
     image = next((name for name in (*required, *images) if name in images), None)
     text = next((name for name in required if name not in files), None)
-    return (text, image) if text and image else None
+    alone = files.intersection(required) <= {image}
+    return (text, image) if text and image and alone else None
 
 
 def _animate_image(
