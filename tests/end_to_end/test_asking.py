@@ -328,7 +328,19 @@ async def test_a_yes_in_the_last_second_is_answered_with_the_request_id() -> Non
         await anyio.sleep(3)
         (answer,) = answers
         assert answer["request_id"] == client.simulator.accepted[0].request_id
+        # The job begins with the yes, for the limits and for what is owed.
+        assert answer["elapsed_seconds"] < 3
         assert posts(client) == 1
+
+
+async def test_a_form_ends_before_the_client_is_known_to_give_up() -> None:
+    user = AskedUser(None)
+    async with asking(user, LEGACY) as client:
+        with anyio.move_on_after(50):
+            await client.generate(wait_seconds=100)
+        # It has given up after 50 s: a wait takes four fifths of that, and the submit 2 s.
+        assert refused(await client.generate(wait_seconds=100)) == not_within(38)
+        assert (len(user.forms), user.closed, posts(client)) == (2, 2, 0)
 
 
 async def test_a_client_that_answers_the_form_with_an_error_buys_nothing() -> None:
@@ -365,6 +377,29 @@ async def test_a_call_repeated_while_its_form_is_shown_shares_the_form(*, force_
             client.simulator.accepted[0].request_id
         }
         assert (len(answers), len(user.forms), posts(client)) == (2, 1, 1)
+
+
+async def test_a_repeated_call_with_force_new_shares_no_form_of_a_call_without_it() -> None:
+    user = AskedUser(None)
+    async with (
+        asking(user, LEGACY, Behaviour(run_seconds=100, workers=2)) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        ids: dict[str, list[str]] = {"plain": [], "forced": []}
+
+        async def call(kind: str) -> None:
+            made = await client.generate(force_new=kind == "forced", wait_seconds=60)
+            ids[kind].append(structured(made)["request_id"])
+
+        for kind in ("plain", "forced", "forced"):
+            tasks.start_soon(call, kind)
+            await anyio.sleep(5)
+        assert (len(user.forms), posts(client)) == (2, 0)
+        user.come(YES)
+        await anyio.sleep(100)
+        assert [len(ids["plain"]), len(ids["forced"]), len(set(ids["forced"]))] == [1, 2, 1]
+        assert ids["plain"][0] != ids["forced"][0]
+        assert posts(client) == 2
 
 
 async def test_a_call_that_shares_a_form_shows_its_own_once_the_first_call_is_cancelled() -> None:
