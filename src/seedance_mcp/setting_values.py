@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 # What a client did not expand, and what examples have in place of a token.
@@ -116,3 +117,14 @@ def expanded(value: str, variables: Mapping[str, str]) -> str:
     if not all(variables.get(name) for name in names.values()):
         return ""
     return _VARIABLE.sub(lambda found: variables[names[found[0]]], value)
+
+
+def lower(value: Any) -> Any:
+    """Return a word in small letters, without blanks around it."""
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def listed(value: Any) -> Any:
+    """Return the words of a list with commas, none of them for the word none."""
+    words = [word.strip().lower() for word in value.split(",")] if isinstance(value, str) else value
+    return () if words == ["none"] else words

@@ -28,6 +28,8 @@ from .setting_values import (
     check_token,
     cli_token_file,
     expanded,
+    listed,
+    lower,
     read_cli_token,
 )
 
@@ -46,16 +48,6 @@ def _default(folder: Callable[[], Path]) -> Path:
         return folder()
     except RuntimeError:
         return Path()
-
-
-def _lower(value: Any) -> Any:
-    return value.strip().lower() if isinstance(value, str) else value
-
-
-def _listed(value: Any) -> Any:
-    """Return the words of a list with commas, none of them for the word none."""
-    words = [word.strip().lower() for word in value.split(",")] if isinstance(value, str) else value
-    return () if words == ["none"] else words
 
 
 _FOLDER = "the absolute path of a folder, in which ~ and every variable is known"
@@ -117,7 +109,7 @@ class Settings(BaseSettings):
     local_files: bool | None = Field(None, description="true or false")
     auto_download: bool = Field(default=False, description="true or false")
     attachments: Annotated[
-        frozenset[Literal["preview", "link"]], NoDecode, BeforeValidator(_listed)
+        frozenset[Literal["preview", "link"]], NoDecode, BeforeValidator(listed)
     ] = Field(
         "preview",
         validate_default=True,
@@ -125,7 +117,7 @@ class Settings(BaseSettings):
     )
     portable_schemas: bool = Field(default=False, description="true or false")
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)
+        Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(lower)
     ] = Field("warning", description="one of debug, info, warning, error, critical")
 
     @property

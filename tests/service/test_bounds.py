@@ -12,7 +12,7 @@ from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Accepted, Outputs, Running, Status
 from seedance_mcp.models.model import load_models
-from seedance_mcp.service._downloads import MOST_FAILURES
+from seedance_mcp.service._download_failures import MOST_FAILURES
 from seedance_mcp.service._schedules import MOST_KINDS, Schedules
 from seedance_mcp.service.factory import ServiceOptions, open_service
 from seedance_mcp.service.reports import JobReport

@@ -15,25 +15,19 @@ from typing import Protocol
 import anyio
 from anyio.abc import TaskGroup
 
-from seedance_mcp.bounded import BoundedDict
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import DownloadFailed, LinkRefused
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.outputs.download import Downloader, file_exists
 from seedance_mcp.outputs.job_locks import JobLocks
 
+from ._download_failures import DownloadFailures
 from .reports import DownloadProgress, JobReport, WatchDownload
 
 logger = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 0.25
 """How often a call reports progress, and a process tries to lock a job."""
-
-RETRY_SECONDS = 60.0
-"""The pause after an automatic download has failed; it doubles with every failure."""
-
-MOST_FAILURES = 256
-"""How many jobs' failures are remembered; a forgotten one is tried again without a pause."""
 
 
 class Records(Protocol):
@@ -67,25 +61,6 @@ class _Download:
     first_automatic: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Failures:
-    """How often the last attempts at a job's files failed in a row.
-
-    Attributes:
-        failed_at: When the last one did, on the event loop's clock, in seconds.
-        refused: Whether the host refused the link.
-    """
-
-    times: int = 0
-    failed_at: float = 0.0
-    refused: bool = False
-
-    @property
-    def next_at(self) -> float:
-        """When an automatic download is due again."""
-        return self.failed_at + RETRY_SECONDS * 2 ** min(self.times - 1, 10)
-
-
 @dataclass(eq=False, repr=False)
 class BackgroundDownloads:
     """Downloads the files of one owner's jobs."""
@@ -99,9 +74,7 @@ class BackgroundDownloads:
     _automatic: bool
     _ending: bool = field(default=False, init=False)
     _under_way: dict[str, _Download] = field(default_factory=dict[str, _Download], init=False)
-    _failures: BoundedDict[str, _Failures] = field(
-        default_factory=lambda: BoundedDict[str, _Failures](MOST_FAILURES), init=False
-    )
+    _failures: DownloadFailures = field(default_factory=DownloadFailures, init=False)
 
     async def download(
         self, report: JobReport, *, deadline: float, watch: WatchDownload
@@ -143,15 +116,14 @@ class BackgroundDownloads:
         wanted = self._automatic and not all(job.saved)
         if not wanted or self._ending or job.id in self._under_way:
             return False
-        failures = self._failures.get(job.id)
-        due = failures is None or anyio.current_time() >= failures.next_at
+        due = self._failures.is_due(job.id, anyio.current_time())
         if due:
-            self._start(job).first_automatic = failures is None
+            self._start(job).first_automatic = job.id not in self._failures
         return due
 
     def was_refused(self, job: Job) -> bool:
         """Return whether a host refused the link that a job was last downloaded from."""
-        return self._failures.get(job.id, _Failures()).refused
+        return self._failures.was_refused(job.id)
 
     def shut_down(self) -> None:
         """Cancel the downloads; another attempt continues them."""
@@ -182,13 +154,9 @@ class BackgroundDownloads:
             download.failure = DownloadFailed("The download broke inside this server; see its log.")
         finally:
             del self._under_way[job.id]
-            before = self._failures.pop(job.id, _Failures())
             if failure := download.failure:
                 logger.warning("%s was not downloaded: %s", job.request_id, failure.message)
-                refused, now = isinstance(failure, LinkRefused), anyio.current_time()
-                self._failures[job.id] = _Failures(
-                    times=before.times + 1, failed_at=now, refused=refused
-                )
+            self._failures.note(job.id, download.failure, anyio.current_time())
             download.done.set()
 
     async def _download_when_locked(self, download: _Download) -> None:
