@@ -7,13 +7,16 @@ Its planes are made here and not by swscale, so that a test knows every sample o
 # PyAV's stubs leave types out.
 # pyright: reportUnknownMemberType=false
 import struct
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import pi, sin
 from pathlib import Path
 from typing import cast
 
 import av
+from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
@@ -33,7 +36,9 @@ class Sample:
     Attributes:
         numbers: The numbers of its frames, in the order in which they are shown.
         ticks: When each frame is shown, in units of `time_base`; by default one a frame.
+        sample_aspect: How wide a pixel is, of a height of 1.
         audio_seconds: How long its audio track is; it has none for 0.
+        hertz: The tone of it; it is silent for 0.
         options: Options of the encoder.
         muxer: Options of the muxer.
     """
@@ -47,7 +52,11 @@ class Sample:
     ticks: Sequence[int] | None = None
     colorspace: int = UNSPECIFIED
     color_range: int = ColorRange.UNSPECIFIED
+    sample_aspect: Fraction = Fraction(1)
     audio_seconds: float = 0
+    audio_rate: int = 48000
+    audio_layout: str = "stereo"
+    hertz: int = 0
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     muxer: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -69,14 +78,14 @@ def write_sample(path: Path, sample: Sample) -> Path:
     options = dict(sample.muxer)
     with av.open(str(path), "w", format="mp4", options=options) as container:
         video = _add_video(container, sample)
-        audio = container.add_stream("aac", rate=48000) if sample.audio_seconds else None
+        audio = _add_audio(container, sample) if sample.audio_seconds else None
         for number, tick in zip(sample.numbers, _ticks(sample), strict=True):
             frame = numbered_frame(sample, number)
             frame.pts, frame.time_base = tick, sample.time_base
             container.mux(video.encode(frame))
         container.mux(video.encode())
         if audio:
-            for frame in _quiet(sample.audio_seconds):
+            for frame in _tone(sample):
                 container.mux(audio.encode(frame))
             container.mux(audio.encode())
     return path
@@ -89,7 +98,7 @@ def _add_video(container: OutputContainer, sample: Sample) -> VideoStream:
     quiet = {"x265-params": "log-level=none"} if sample.codec == "libx265" else {}
     video.options = {"preset": "veryfast", "crf": "4", **quiet, **sample.options}
     context = video.codec_context
-    context.time_base = sample.time_base
+    context.time_base, context.sample_aspect_ratio = sample.time_base, sample.sample_aspect
     context.colorspace, context.color_range = sample.colorspace, sample.color_range
     return video
 
@@ -98,12 +107,19 @@ def _ticks(sample: Sample) -> Sequence[int]:
     return range(len(sample.numbers)) if sample.ticks is None else sample.ticks
 
 
-def _quiet(seconds: float) -> Iterator[av.AudioFrame]:
-    for _ in range(round(seconds * 48000 / 1024)):
-        frame = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
-        frame.sample_rate = 48000
+def _add_audio(container: OutputContainer, sample: Sample) -> AudioStream:
+    return container.add_stream("aac", rate=sample.audio_rate, layout=sample.audio_layout)
+
+
+def _tone(sample: Sample) -> Iterator[av.AudioFrame]:
+    rate = sample.audio_rate
+    for number in range(round(sample.audio_seconds * rate / 1024)):
+        frame = av.AudioFrame(format="fltp", layout=sample.audio_layout, samples=1024)
+        frame.sample_rate, frame.pts, frame.time_base = rate, number * 1024, Fraction(1, rate)
+        turns = (2 * pi * sample.hertz * (number * 1024 + n) / rate for n in range(1024))
+        wave = array("f", (sin(turn) / 2 for turn in turns)).tobytes()
         for plane in frame.planes:
-            plane.update(bytes(plane.buffer_size))
+            plane.update(wave.ljust(plane.buffer_size, b"\0"))
         yield frame
 
 
@@ -121,14 +137,19 @@ def numbered_frame(sample: Sample, number: int) -> av.VideoFrame:
 def numbered_planes(sample: Sample, number: int) -> list[list[list[int]]]:
     """Return the samples of Y, Cb and Cr of a frame: rows of numbers in the clip's bit depth."""
     width, height = sample.width, sample.height
-    halves = range((width + 1) // 2), range((height + 1) // 2)
+    whole = "444" in sample.pix_fmt
+    halves = (
+        (range(width), range(height))
+        if whole
+        else (range((width + 1) // 2), range((height + 1) // 2))
+    )
     scale = 4 if "10" in sample.pix_fmt else 1
     luma = [
         [_luma(x / width, y / height, number) * scale for x in range(width)] for y in range(height)
     ]
-    blue = [[(64 + 128 * 2 * y // height) * scale for _ in halves[0]] for y in halves[1]]
+    blue = [[(64 + 128 * y // len(halves[1])) * scale for _ in halves[0]] for y in halves[1]]
     red = [
-        [(48 + number * 5 % 32 + 112 * 2 * x // width) * scale for x in halves[0]]
+        [(48 + number * 5 % 32 + 112 * x // len(halves[0])) * scale for x in halves[0]]
         for _ in halves[1]
     ]
     return [luma, blue, red]
@@ -322,7 +343,7 @@ def _hides_all_frames(path: Path) -> Path:
 def _sound(path: Path) -> Path:
     with av.open(str(path), "w", format="mp4") as container:
         audio = container.add_stream("aac", rate=48000)
-        for frame in _quiet(0.2):
+        for frame in _tone(Sample(audio_seconds=0.2)):
             container.mux(audio.encode(frame))
         container.mux(audio.encode())
     return path

@@ -69,7 +69,9 @@ def add_audio(container: "OutputContainer", spans: Sequence[Span]) -> AudioTrack
 class _CopiedAudio(AudioTrack):
     """Audio whose packets are copied; where there are none, stands one of silence.
 
-    A place is the number of a packet in the joined clip.
+    A place is the number of a packet in the joined clip. A packet is heard together with the one
+    before it, so a clip also has the place before its first one: its sound is whole from the first
+    sample on, and that of the clip before fades out in time.
     """
 
     def __init__(
@@ -79,16 +81,14 @@ class _CopiedAudio(AudioTrack):
         self._stream.time_base = Fraction(1, template.rate)
         self._silence = _silent_packet(template.rate, template.layout.name)
         self._packets_a_second = Fraction(template.rate, AAC_SAMPLES)
-        # The joined clip is as long as its video.
-        self._end = floor(seconds * self._packets_a_second)
-        # Before the first packet may stand one that only prepares its decoder.
+        self._length = seconds * self._packets_a_second
         self._next = -1
 
     def begin(self, span: Span) -> None:
         super().begin(span)
         self._start = rounded(span.start * self._packets_a_second)
-        stop = rounded((span.start + span.length) * self._packets_a_second)
-        self._stop = min(stop, self._end)
+        stop = (span.start + span.length) * self._packets_a_second
+        self._stop = rounded(stop) - 1 if stop < self._length else floor(self._length)
         audio = span.source.audio
         self._tick = (audio and audio.stream.time_base) or Fraction(0)
         self._packets_a_tick = self._packets_a_second * self._tick
@@ -100,9 +100,9 @@ class _CopiedAudio(AudioTrack):
         if packet.pts is None:
             return []
         place = self._place(packet.pts)
-        if not self._next <= place < self._stop or (packet.is_discard and place >= 0):
+        if not self._next <= place < self._stop or (packet.is_discard and place >= self._start):
             return []
-        # One that only prepares the decoder is marked as not to be heard, which cannot be undone.
+        # That it is not to be heard is marked in a packet, which cannot be undone.
         copied = Packet(bytes(packet)) if packet.is_discard else packet
         return [*self._silent_until(place), self._placed(copied)]
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _BT709 = 1
 _MATRICES = {0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m"}
 _MATRICES[9] = "bt2020nc"
+_YUV_MATRICES = _MATRICES.keys() - {0}
 _RANGES = {1: "tv", 2: "pc"}
 _UNSPECIFIED = 2
 _ENCODED = {"yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"}
@@ -71,6 +72,8 @@ class Canvas:
         """Return a frame in this form, never distorted."""
         turned = round(frame.rotation / 90) % 4
         fill_in_tags(frame)
+        if frame.colorspace not in _MATRICES:
+            frame.colorspace = _BT709
         look = _Look(
             frame.width,
             frame.height,
@@ -107,8 +110,8 @@ def _build(look: _Look, to: _Look) -> "Graph":
         graph.add(
             "buffer",
             f"video_size={look.width}x{look.height}:pix_fmt={look.pix_fmt}:time_base=1/90000"
-            f":colorspace={_MATRICES.get(look.colorspace, 'bt709')}"
-            f":range={_RANGES.get(look.color_range, 'tv')}",
+            f":colorspace={_MATRICES[look.colorspace]}"
+            f":range={_RANGES[look.color_range]}",
         ),
         *(graph.add("transpose", side) for side in _TURNS[look.turned]),
         *(graph.add(name, arguments) for name, arguments in _scaling(look, to)),
@@ -124,16 +127,37 @@ _TURNS = {0: [], 1: ["cclock"], 2: ["clock", "clock"], 3: ["clock"]}
 
 def _scaling(look: _Look, to: _Look) -> list[tuple[str, str]]:
     width, height = _fitting(look, to)
-    colours = f"out_color_matrix={_MATRICES[to.colorspace]}:out_range={_RANGES[to.color_range]}"
     # To whole samples of colour, which may be one to two pixels.
     x, y = (to.width - width) // 4 * 2, (to.height - height) // 4 * 2
     return [
         (
             "scale",
-            f"{width}:{height}:flags=bicubic+accurate_rnd+full_chroma_int:{colours}",
+            f"{width}:{height}:flags=bicubic+accurate_rnd+full_chroma_int{_to_yuv(look, to)}",
         ),
         ("format", to.pix_fmt),
+        *_recolouring(look, to),
         ("pad", f"{to.width}:{to.height}:{x}:{y}:black"),
+    ]
+
+
+def _to_yuv(look: _Look, to: _Look) -> str:
+    matrix = look.colorspace if look.colorspace in _YUV_MATRICES else to.colorspace
+    return f":out_color_matrix={_MATRICES[matrix]}:out_range={_RANGES[to.color_range]}"
+
+
+def _recolouring(look: _Look, to: _Look) -> list[tuple[str, str]]:
+    """Return the filter from one matrix to another, which scaling would do less exactly."""
+    if look.colorspace == to.colorspace or look.colorspace not in _YUV_MATRICES:
+        return []
+    # Only the matrix is to change, so both sides get the same for the rest.
+    same = ":".join(f"{side}primaries=bt709:{side}trc=bt709" for side in ("i", ""))
+    matrices = f"ispace={_MATRICES[look.colorspace]}:space={_MATRICES[to.colorspace]}"
+    tone = _RANGES[to.color_range]
+    return [
+        (
+            "colorspace",
+            f"{matrices}:{same}:irange={tone}:range={tone}:format={to.pix_fmt.removesuffix('le')}",
+        )
     ]
 
 
