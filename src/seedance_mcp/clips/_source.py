@@ -126,6 +126,8 @@ class Source:
             _rewind(self.container, streams)
         for packet in demux(self.path, self.container, streams):
             check_cancelled()
+            if packet.is_corrupt:
+                raise unreadable(self.path, DAMAGED)
             yield packet
 
     def decode(self, packet: "AnyPacket") -> "list[VideoFrame | AudioFrame]":
