@@ -4,12 +4,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+import av
 import pytest
 from PIL import Image, ImageOps
 
 from seedance_mcp.clips.frames import write_frame
 from tests.support.image_likeness import psnr
 from tests.support.joining import Samples, ignore, join, read
+from tests.support.shown_by_hand import shown_by_hand
 
 FRAME = 512
 SIX = list(range(6))
@@ -66,17 +68,39 @@ def test_a_doubled_frame_is_left_out(tmp_path: Path, samples: Samples) -> None:
     assert joined.gaps == [FRAME] * 10
 
 
-COLOURED = ["bt709 limited", "bt709 full", "bt601 limited", "bt601 full", "plain", "10-bit"]
+# The matrix, and whether the range is full; what is untagged counts as BT.601.
+COLOURED = {
+    "bt709 limited": (1, False),
+    "bt709 full": (1, True),
+    "bt601 limited": (6, False),
+    "bt601 full": (5, True),
+    "plain": (6, False),
+    "10-bit": (1, False),
+}
+
+
+def ends(clip: Path, matrix: int, *, full: bool) -> tuple[Image.Image, Image.Image]:
+    with av.open(str(clip)) as container:
+        first, *_, last = container.decode(video=0)
+        return (
+            shown_by_hand(first, matrix=matrix, full=full),
+            shown_by_hand(last, matrix=matrix, full=full),
+        )
 
 
 @pytest.mark.parametrize("first", COLOURED)
 def test_frames_look_as_in_their_own_clips(tmp_path: Path, samples: Samples, first: str) -> None:
-    for second in [*COLOURED, "large"]:
-        target = tmp_path / f"{second}.mp4"
-        join(target, samples[first], samples[second])
-        assert psnr(frame_of(target, "first"), frame_of(samples[first], "first")) > 40
-        if second != "large":
-            assert psnr(frame_of(target, "last"), frame_of(samples[second], "last")) > 40
+    matrix, full = COLOURED[first]
+    own, _ = ends(samples[first], matrix, full=full)
+    for second, (second_matrix, second_full) in COLOURED.items():
+        target = tmp_path / "joined.mp4"
+        # The third one makes sure that all is encoded.
+        joined = join(target, samples[first], samples["large"], samples[second])
+        assert joined.form[3] == (matrix, 2 if full else 1)
+        opening, closing = ends(target, matrix, full=full)
+        _, expected = ends(samples[second], second_matrix, full=second_full)
+        assert psnr(opening, own) > 40
+        assert psnr(closing, expected) > 40
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
