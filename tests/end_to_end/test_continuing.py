@@ -390,10 +390,11 @@ async def test_without_pyav_the_call_says_what_to_install_and_a_repeated_one_sti
         again = structured(await generate(client, first_frame_image_url=frame(first)))
         assert (again["request_id"], again["reused"]) == (second, True)
         assert await refused(client, frame(second)) == (
-            "Reading the last frame of a clip needs PyAV, which is not installed: pip install"
+            "Continuing a clip needs PyAV, which is not installed: pip install"
             " 'seedance-mcp[video]', then restart the server. Nothing was charged."
         )
-        assert paid(simulator) == 2
+        # Nothing is downloaded for nothing.
+        assert (paid(simulator), downloads(simulator)) == (2, 1)
 
 
 async def test_a_frame_that_the_model_will_not_take_is_refused_by_its_rule(tmp_path: Path) -> None:

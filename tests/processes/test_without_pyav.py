@@ -62,7 +62,7 @@ async def test_a_clip_is_bought_waited_for_and_downloaded_without_pyav(
     # No preview; the rest of the answer is there.
     assert [block["type"] for block in got["content"]] == ["text", "resource_link"]
     for answer, purpose in (
-        (refused, "Reading the last frame of a clip"),
+        (refused, "Continuing a clip"),
         (unjoined, "Joining clips"),
     ):
         assert answer["isError"] is True

@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
 # In the names of FFmpeg's filter; others are taken for BT.709.
 _BT709 = 1
-_MATRICES = {0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m"}
-_MATRICES[9] = "bt2020nc"
+_MATRICES = {
+    0: "gbr",
+    1: "bt709",
+    4: "fcc",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    9: "bt2020nc",
+}
 _YUV_MATRICES = _MATRICES.keys() - {0}
 _RANGES = {1: "tv", 2: "pc"}
 _UNSPECIFIED = 2

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +20,7 @@ from seedance_mcp.errors import (
     JobNotFound,
     RunComfyError,
     UnreadableClip,
+    VideoExtraMissing,
 )
 from seedance_mcp.inputs.frame_image import FrameImage
 from seedance_mcp.jobs.job import Job
@@ -100,6 +102,8 @@ class ClipFrames:
             InputError: There is no such frame, or it cannot be read, and what to do.
             VideoExtraMissing: PyAV is not installed.
         """
+        if frames and find_spec("av") is None:  # before anything is downloaded for nothing
+            raise VideoExtraMissing("Continuing a clip")
         images: dict[ClipFrame, FrameImage] = {}
         for place, frame in frames.items():
             if frame not in images:
