@@ -97,6 +97,21 @@ class Rows(RuleBasedStateMachine):
     def buy(
         self, prompt: str, ahead: int, answer: Accepted | OutcomeLost | None, *, force_new: bool
     ) -> None:
+        self.begin(prompt, None, ahead, answer, force_new=force_new)
+
+    @rule(prompt=PROMPTS, yes=st.sampled_from(["yes-1", "yes-2"]), answer=ANSWERS)
+    def buy_with_a_yes(self, prompt: str, yes: str, answer: Accepted | OutcomeLost | None) -> None:
+        self.begin(prompt, yes, 0, answer, force_new=True)
+
+    def begin(
+        self,
+        prompt: str,
+        yes: str | None,
+        ahead: int,
+        answer: Accepted | OutcomeLost | None,
+        *,
+        force_new: bool,
+    ) -> None:
         days = timedelta(days=0 if self.clock_ahead_at_starts else ahead)
         new = Job(
             id=f"job-{next(self.numbers)}",
@@ -106,11 +121,15 @@ class Rows(RuleBasedStateMachine):
             token_hash="t",
             created_at=self.now + days,
             estimated_microdollars=7,
+            approval=yes,
         )
+        used = [one.job.id for one in self.bought if yes and one.job.approval == yes]
         begun = rules.begin(
             self.rows, new, reuse_since=None if force_new else EVER, limits=NO_LIMITS
         )
-        if begun.id == new.id:
+        if used:
+            assert [begun.id] == used
+        elif begun.id == new.id:
             self.bought.append(Bought(job=new, begun=self.now))
             self.answer(self.bought[-1], answer)
         else:
@@ -178,7 +197,10 @@ class Rows(RuleBasedStateMachine):
         for bought in self.bought:
             row = self.row(bought)
             assert row, f"lost: {bought}"
-            kept = ("model_id", "digest", "token_hash", "created_at", "estimated_microdollars")
+            kept = (
+                *("model_id", "digest", "token_hash", "created_at"),
+                *("estimated_microdollars", "approval"),
+            )
             assert [getattr(row, name) for name in kept] == [
                 getattr(bought.job, name) for name in kept
             ]
