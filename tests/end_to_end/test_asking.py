@@ -216,10 +216,36 @@ async def test_each_of_two_clips_with_force_new_needs_a_yes_of_its_own(mode: str
 
 
 @ERAS
-async def test_a_yes_does_not_lift_the_limits(mode: str) -> None:
-    async with asking(AskedUser(), mode, max_cost_usd_per_day="0.1") as client:
-        assert "SEEDANCE_MAX_COST_USD_PER_DAY is 0.1" in refused(await client.generate())
-        assert posts(client) == 0
+async def test_a_yes_does_not_lift_a_limit_that_is_reached_while_the_form_is_shown(
+    mode: str,
+) -> None:
+    user = AskedUser(None)
+    results: list[CallToolResult] = []
+
+    async def call(prompt: str) -> None:
+        results.append(await client.generate(wait_seconds=0, prompt=prompt))
+
+    async with asking(user, mode, max_jobs_per_hour=1) as client:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call, "One.")
+            tasks.start_soon(call, "Another.")
+            await anyio.sleep(10)
+            assert len(user.forms) == 2
+            user.come(YES)
+        (line,) = [refused(result) for result in results if result.is_error]
+        assert line.startswith("SEEDANCE_MAX_JOBS_PER_HOUR is reached: 1 jobs were started")
+        assert posts(client) == 1
+
+
+@ERAS
+async def test_no_user_is_asked_about_a_clip_that_a_limit_does_not_allow(mode: str) -> None:
+    user = AskedUser()
+    async with asking(user, mode, max_jobs_per_hour=1) as client:
+        await client.generate()
+        assert refused(await client.generate(prompt="Another.")).startswith(
+            "SEEDANCE_MAX_JOBS_PER_HOUR is reached: 1 jobs were started within the hour;"
+        )
+        assert (len(user.forms), posts(client)) == (1, 1)
 
 
 @ERAS

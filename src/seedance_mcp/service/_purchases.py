@@ -7,7 +7,8 @@
     4. preflight         refuses files that the model will not take
     5. the catalogue     refuses a model that is gone, and has the price that limits need
     6. a dry run         ends here, refused if the job would be over a limit
-    7. the user          is asked, if the job costs more than may be bought unasked
+    7. the user          is asked, if the job costs more than may be bought unasked, and no limit
+                         forbids it anyway
     8. the ledger        refuses a job over a limit, or finds the job of a call that was repeated
                          meanwhile; else the job is on disk from here on
     9. the paid request  is sent once, in a task that outlives the call
@@ -70,9 +71,12 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
         return JobReport(job=owed, reused=True, dry_run=order.dry_run)
     new, warnings = await _check(service, order, new, checked_by=checked_by, hosts_by=hosts_by)
     new, limits = await _price(service, order, new, min(deadline, order.answer_by))
-    if order.dry_run:
+    asks = needs_yes(new, limits)
+    if order.dry_run or asks:
+        # The user is not to agree to what a limit does not allow.
         await service.store.check_limits(new, limits)
-        warnings += (_WILL_ASK,) if needs_yes(new, limits) else ()
+    if order.dry_run:
+        warnings += (_WILL_ASK,) if asks else ()
         return JobReport(job=new, dry_run=True, warnings=warnings)
     job = new = await service.approvals.approve(new, order, given, limits, deadline)
     # A cancelled call must not come between the ledger and the paid request.
