@@ -14,20 +14,9 @@ if TYPE_CHECKING:
     from av.filter import Graph
     from av.video.stream import VideoStream
 
-# In the names of FFmpeg's filter; others are taken for BT.709.
-_BT709 = 1
-_MATRICES = {
-    0: "gbr",
-    1: "bt709",
-    4: "fcc",
-    5: "bt470bg",
-    6: "smpte170m",
-    7: "smpte240m",
-    9: "bt2020nc",
-}
-_YUV_MATRICES = _MATRICES.keys() - {0}
-_RANGES = {1: "tv", 2: "pc"}
-_UNSPECIFIED = 2
+# As ISO/IEC 23091-2 and FFmpeg number them. Other matrices are taken for BT.709.
+_RGB, _BT709, _UNSPECIFIED = 0, 1, 2
+_YUV_MATRICES = {_BT709, 4, 5, 6, 7, 9}
 _ENCODED = {"yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"}
 
 
@@ -59,7 +48,7 @@ class Canvas:
             height=height + height % 2,
             pix_fmt=_encodable(video),
             sample_aspect=aspect,
-            colorspace=colorspace if colorspace in _MATRICES and colorspace else _BT709,
+            colorspace=colorspace if colorspace in _YUV_MATRICES else _BT709,
             color_range=color_range,
             turned=0,
         )
@@ -79,7 +68,7 @@ class Canvas:
         """Return a frame in this form, never distorted."""
         turned = round(frame.rotation / 90) % 4
         fill_in_tags(frame)
-        if frame.colorspace not in _MATRICES:
+        if frame.colorspace not in {_RGB, *_YUV_MATRICES}:
             frame.colorspace = _BT709
         look = _Look(
             frame.width,
@@ -117,8 +106,8 @@ def _build(look: _Look, to: _Look) -> "Graph":
         graph.add(
             "buffer",
             f"video_size={look.width}x{look.height}:pix_fmt={look.pix_fmt}:time_base=1/90000"
-            f":colorspace={_MATRICES[look.colorspace]}"
-            f":range={_RANGES[look.color_range]}",
+            f":colorspace={look.colorspace}"
+            f":range={look.color_range}",
         ),
         *(graph.add("transpose", side) for side in _TURNS[look.turned]),
         *(graph.add(name, arguments) for name, arguments in _scaling(look, to)),
@@ -149,7 +138,7 @@ def _scaling(look: _Look, to: _Look) -> list[tuple[str, str]]:
 
 def _to_yuv(look: _Look, to: _Look) -> str:
     matrix = look.colorspace if look.colorspace in _YUV_MATRICES else to.colorspace
-    return f":out_color_matrix={_MATRICES[matrix]}:out_range={_RANGES[to.color_range]}"
+    return f":out_color_matrix={matrix}:out_range={to.color_range}"
 
 
 def _recolouring(look: _Look, to: _Look) -> list[tuple[str, str]]:
@@ -158,8 +147,8 @@ def _recolouring(look: _Look, to: _Look) -> list[tuple[str, str]]:
         return []
     # Only the matrix is to change, so both sides get the same for the rest.
     same = ":".join(f"{side}primaries=bt709:{side}trc=bt709" for side in ("i", ""))
-    matrices = f"ispace={_MATRICES[look.colorspace]}:space={_MATRICES[to.colorspace]}"
-    tone = _RANGES[to.color_range]
+    matrices = f"ispace={look.colorspace}:space={to.colorspace}"
+    tone = to.color_range
     return [
         (
             "colorspace",

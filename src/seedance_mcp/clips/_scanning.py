@@ -142,7 +142,6 @@ def _video_form(path: Path, video: "VideoStream", avc: Avc | None) -> VideoForm:
         pix_fmt=video.pix_fmt,
         size=(video.width, video.height),
         sample_aspect=video.sample_aspect_ratio or Fraction(1),
-        field_order=context.field_order,
         colours=(
             context.color_primaries,
             context.color_trc,

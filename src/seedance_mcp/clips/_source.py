@@ -40,7 +40,6 @@ class VideoForm(NamedTuple):
     pix_fmt: str | None
     size: tuple[int, int]
     sample_aspect: Fraction
-    field_order: int
     colours: tuple[int, int, int, int]
     matrix: Matrix
     length_size: int
