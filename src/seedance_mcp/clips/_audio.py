@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from ._compatibility import may_copy_audio
 from ._source import AAC_SAMPLES
+from ._target import new_packet
 from ._timeline import Span, rounded
 
 if TYPE_CHECKING:
@@ -95,15 +96,13 @@ class _CopiedAudio(AudioTrack):
         self._origin: tuple[int, int] | None = None
 
     def push(self, packet: "AnyPacket") -> "list[AnyPacket]":
-        from av import Packet
-
         if packet.pts is None:
             return []
         place = self._place(packet.pts)
         if not self._next <= place < self._stop or (packet.is_discard and place >= self._start):
             return []
         # That it is not to be heard is marked in a packet, which cannot be undone.
-        copied = Packet(bytes(packet)) if packet.is_discard else packet
+        copied = new_packet(bytes(packet)) if packet.is_discard else packet
         return [*self._silent_until(place), self._placed(copied)]
 
     def _place(self, pts: int) -> int:
@@ -123,11 +122,9 @@ class _CopiedAudio(AudioTrack):
         return self._silent_until(self._stop)
 
     def _silent_until(self, place: int) -> "list[AnyPacket]":
-        from av import Packet
-
         if place > self._next:
             self._next = max(self._next, 0)
-        return [self._placed(Packet(self._silence)) for _ in range(self._next, place)]
+        return [self._placed(new_packet(self._silence)) for _ in range(self._next, place)]
 
     def _placed(self, packet: "AnyPacket") -> "AnyPacket":
         packet.stream = self._stream

@@ -17,6 +17,7 @@ from ._compatibility import common_ticks
 from ._decoding import unreadable
 from ._parameter_sets import with_parameter_sets
 from ._source import Source
+from ._target import new_packet
 from ._timeline import Span, VideoTrack
 
 if TYPE_CHECKING:
@@ -102,12 +103,10 @@ class CopiedVideo(VideoTrack):
 
     def _with_parameter_sets(self, packet: "AnyPacket") -> "AnyPacket":
         """Return a packet that can be decoded after those of any other clip."""
-        from av import Packet
-
         avc = self._span.source.avc
         if not (self._in_band and avc and packet.is_keyframe):
             return packet
-        copied = Packet(with_parameter_sets(bytes(packet), avc))
+        copied = new_packet(with_parameter_sets(bytes(packet), avc))
         copied.is_keyframe = True
         return copied
 

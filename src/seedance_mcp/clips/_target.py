@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from av.container import OutputContainer
 
+    from ._source import AnyPacket
+
 
 @contextmanager
 def open_target(path: Path) -> "Generator[OutputContainer]":
@@ -27,3 +29,13 @@ def open_target(path: Path) -> "Generator[OutputContainer]":
             yield container
     except FFmpegError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def new_packet(data: bytes) -> "AnyPacket":
+    """Return a packet with a copy of its data, which may outlive it in the muxer."""
+    from av import Packet
+
+    # PyAV 17 frees the data of `Packet(data)` while the muxer still waits for other packets.
+    packet = Packet(len(data))
+    packet.update(data)
+    return packet
