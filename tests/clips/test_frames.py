@@ -63,7 +63,7 @@ def frame_of(
 
 def decoded(path: Path) -> list[av.VideoFrame]:
     """Return all frames that are shown, decoded from the start."""
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         return list(container.decode(video=0))
 
 
@@ -115,7 +115,9 @@ def test_an_image_of_sharp_colours_is_that_of_pyav_but_not_darker(
 WHAT_IS_WRONG = {
     "truncated": "is damaged: the end of it is missing",
     "promises more frames": "is damaged: the end of it is missing",
+    "skipped last frames": "is damaged: 5 of 6 frames can be read",
     "audio only": "has no video in it that can be read",
+    "audio with a cover": "has no video in it that can be read",
     "promises millions of frames": "has an index that is too large",
     "unknown codec": "has no video in it that can be read",
     "hides all frames": "has no frame that is shown",
@@ -136,6 +138,13 @@ def test_a_file_that_cannot_be_decoded_to_its_end_is_refused(tmp_path: Path, nam
     assert refusal.value.line == f"a.mp4 {why}. {what_to_do} Nothing was charged."
     assert set(tmp_path.iterdir()) == {clip, image}
     assert image.read_bytes() == b"earlier"
+
+
+def test_the_first_frame_of_a_clip_that_is_cut_off_is_refused_too(tmp_path: Path) -> None:
+    clip = UNREADABLE["truncated"](tmp_path / "a.mp4")
+    with pytest.raises(UnreadableClip, match=r"^a\.mp4 is damaged: the end of it is missing"):
+        write_frame(clip, "first", tmp_path / "first.png", go_on)
+    assert set(tmp_path.iterdir()) == {clip}
 
 
 def test_the_last_frame_is_found_from_the_last_key_frame(tmp_path: Path) -> None:

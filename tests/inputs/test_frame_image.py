@@ -42,6 +42,12 @@ def test_a_png_that_fits_is_sent_byte_for_byte() -> None:
     assert load(png, under(len(png) / MEGABYTE + 1e-6)) == ("data:image/png", png)
 
 
+def test_one_that_is_exactly_as_large_as_the_limit_that_it_must_stay_under_does_not_fit() -> None:
+    png = noise((200, 200), "PNG")
+    assert load(png, under((len(png) + 1) / MEGABYTE)) == ("data:image/png", png)
+    assert load(png, under(len(png) / MEGABYTE))[0] == "data:image/jpeg"
+
+
 def test_a_larger_one_is_sent_as_the_best_jpeg_that_fits_with_every_colour() -> None:
     # Its data: URI would have just over 6 MiB.
     size, sink = (1260, 1260), BytesIO()
@@ -53,7 +59,7 @@ def test_a_larger_one_is_sent_as_the_best_jpeg_that_fits_with_every_colour() -> 
     assert len(data) > 0.8 * len(pixels)
 
 
-@pytest.mark.parametrize("megabytes", [0.01, 0.05])
+@pytest.mark.parametrize("megabytes", [0.01, 0.05, 0.11])
 def test_a_models_own_limit_counts_too_and_no_better_jpeg_would_keep_it(megabytes: float) -> None:
     png = noise((200, 200), "PNG")
     _, data = load(png, under(megabytes))

@@ -221,6 +221,12 @@ def _turned(degrees: int) -> Callable[[Path], Path]:
     return lambda path: turned(_plain(path), degrees)
 
 
+def _odd_title(path: Path) -> Path:
+    """Write a clip whose title is not UTF-8."""
+    title = _box(b"\xa9nam", _box(b"data", struct.pack(">II", 1, 0) + b"caf\xe9"))
+    return _tagged(_plain(path), title)
+
+
 def _made(sample: Sample) -> Callable[[Path], Path]:
     return lambda path: write_sample(path, sample)
 
@@ -274,6 +280,7 @@ SAMPLES: dict[str, Callable[[Path], Path]] = {
         )
     ),
     **{name: _made(sample) for name, (sample, _, _) in COLOURED.items()},
+    "odd title": _odd_title,
     "turned by 90": _turned(90),
     "turned by 180": _turned(180),
     "turned by 270": _turned(270),
@@ -319,6 +326,19 @@ def _empty_last_frame(path: Path) -> Path:
     return path
 
 
+def _skips_last_frames(path: Path) -> Path:
+    """Write a clip of MPEG-4 whose last two frames say that they have no image of their own."""
+    muxer = {"movflags": "+faststart"}
+    write_sample(path, Sample(codec="mpeg4", options=WITHOUT_B_FRAMES, muxer=muxer))
+    data = bytearray(path.read_bytes())
+    sizes = data.index(b"stsz") + 12
+    *_, before, last = struct.unpack_from(f">{FRAMES}I", data, sizes + 4)
+    for size, end in (before, len(data) - last), (last, len(data)):
+        data[end - size : end] = b"\0\0\1\xb6\x5a\xdf".ljust(size, b"\xff")
+    path.write_bytes(data)
+    return path
+
+
 def _promises_millions(path: Path) -> Path:
     """Write a clip whose index names 16 million frames of one byte, for which 1 GB is needed."""
     data = bytearray(_plain(path).read_bytes())
@@ -349,6 +369,29 @@ def _sound(path: Path) -> Path:
     return path
 
 
+def _sound_with_cover(path: Path) -> Path:
+    """Write a file of sound with a cover image, which FFmpeg takes for a video of one frame."""
+    image = _png(path).read_bytes()
+    return _tagged(_sound(path), _box(b"covr", _box(b"data", struct.pack(">II", 14, 0) + image)))
+
+
+def _tagged(path: Path, tag: bytes) -> Path:
+    """Add a tag at the end of a file's index, which is the file's end."""
+    data = bytearray(path.read_bytes())
+    handler = _box(b"hdlr", struct.pack(">II4s12xx", 0, 0, b"mdir"))
+    tags = _box(b"udta", _box(b"meta", bytes(4) + handler + _box(b"ilst", tag)))
+    at = data.index(b"moov") - 4
+    size = struct.unpack_from(">I", data, at)[0]
+    data[at + size : at + size] = tags
+    struct.pack_into(">I", data, at, size + len(tags))
+    path.write_bytes(data)
+    return path
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
 def _written(data: bytes) -> Callable[[Path], Path]:
     def write(path: Path) -> Path:
         path.write_bytes(data)
@@ -368,11 +411,13 @@ UNREADABLE: dict[str, Callable[[Path], Path]] = {
     "without its index": _without_index,
     "promises more frames": _promises_more,
     "an empty last frame": _empty_last_frame,
+    "skipped last frames": _skips_last_frames,
     "text": _written(b"This is text.\n" * 100),
     "playlist": _written(b"#EXTM3U\n#EXTINF:1,\nother.mp4\n"),
     "empty": _written(b""),
     "PNG": _png,
     "audio only": _sound,
+    "audio with a cover": _sound_with_cover,
     "promises millions of frames": _promises_millions,
     "unknown codec": _unknown_codec,
     "hides all frames": _hides_all_frames,
