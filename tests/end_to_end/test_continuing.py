@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,17 @@ async def test_both_frames_of_one_clip_make_a_loop_and_it_alone_is_downloaded_on
         assert images[0] != images[1]
 
 
+async def test_a_clip_that_was_saved_and_is_gone_is_saved_again(tmp_path: Path) -> None:
+    async with run_film() as (simulator, _), open_server(simulator, tmp_path) as client:
+        first = await make(client)
+        result = await client.call_tool("get_result", {"request_id": first, "download": True})
+        clip = Path(structured(result)["saved_to"])
+        remove(clip)
+        await make(client, frame(first))
+        assert (paid(simulator), downloads(simulator)) == (2, 2)
+        assert clip.name in files_in(clip.parent, ".mp4")
+
+
 async def test_two_calls_at_once_download_a_clip_once(tmp_path: Path) -> None:
     async with run_film() as (simulator, _), open_server(simulator, tmp_path) as client:
         first = await make(client)
@@ -232,6 +244,10 @@ async def test_what_has_no_clip_is_refused_by_what_to_do_and_before_any_money(
         failed = structured(await generate(client, wait_seconds=600, prompt="Fails."))["request_id"]
         whys["failed"] = await refused(client, frame(failed))
         assert paid(simulator) == 3
+        simulator.behaviour.outcome, simulator.behaviour.outputs = "complete", ("image",)
+        still = structured(await generate(client, wait_seconds=600, prompt="A still."))
+        whys["without a video"] = await refused(client, frame(still["request_id"]))
+        assert paid(simulator) == 4
     prefix = "first_frame_image_url, the last frame of"
     ended = "until it is completed, then repeat this call. Nothing was charged."
     assert whys == {
@@ -254,6 +270,10 @@ async def test_what_has_no_clip_is_refused_by_what_to_do_and_before_any_money(
         "failed": (
             f'{prefix} {failed}: its job failed (RunComfy says: "The model could not make this'
             ' clip."), so there is no clip; use another image. Nothing was charged.'
+        ),
+        "without a video": (
+            f"{prefix} {still['request_id']}: RunComfy lists no video for it; call get_result with"
+            f" request_id {still['request_id']} again later. Nothing was charged."
         ),
     }
 
@@ -337,6 +357,34 @@ async def test_while_runcomfy_is_down_a_clip_is_continued_if_its_link_is_known(
         assert why.endswith("); repeat the call later. Nothing was charged.")
         answer = structured(await generate(client, first_frame_image_url=frame(first)))
         assert (answer["status"], paid(simulator), downloads(simulator)) == ("in_queue", 2, 1)
+
+
+async def test_a_runcomfy_that_hangs_is_waited_for_no_longer_than_the_call(tmp_path: Path) -> None:
+    async with (
+        run_film() as (simulator, _),
+        open_server(simulator, tmp_path / "one") as client,
+        open_server(simulator, tmp_path / "other") as other,
+    ):
+        first = await make(client)
+        simulator.faults.extend(Fault.delay(each, 60, times=9) for each in DOWN)
+        began = anyio.current_time()
+        why = await refused(other, frame(first), wait_seconds=6)
+        assert "RunComfy did not say where the clip is" in why
+        assert anyio.current_time() - began <= 6
+
+
+async def test_without_room_for_temporary_files_the_call_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with run_film() as (simulator, _), open_server(simulator, tmp_path) as client:
+        first = await make(client)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        assert await refused(client, frame(first)) == (
+            f"first_frame_image_url, the last frame of {first}: its files cannot be written or read"
+            " (No such file or directory); check the disk with the temporary and the output folder,"
+            " then repeat the call. Nothing was charged."
+        )
+        assert paid(simulator) == 1
 
 
 async def test_what_is_no_mp4_or_no_clip_is_refused(tmp_path: Path) -> None:
@@ -451,6 +499,26 @@ async def test_a_job_that_is_continued_is_acknowledged_also_where_the_call_is_re
         assert answer.is_error is refuse
         anew = structured(await generate(client))
         assert (anew["reused"], anew["request_id"] == first) == (False, False)
+
+
+async def test_each_of_two_jobs_that_are_continued_is_acknowledged(tmp_path: Path) -> None:
+    async with run_film() as (simulator, _), open_server(simulator, tmp_path) as client:
+        made = [await make(client, prompt=prompt) for prompt in ("One.", "Other.")]
+        begin, end = map(frame, made)
+        await make(client, begin, last_frame_image_url=end, prompt="From one to the other.")
+        anew = [await make(client, prompt=prompt) for prompt in ("One.", "Other.")]
+        assert (set(made) & set(anew), paid(simulator)) == (set(), 5)
+
+
+async def test_a_server_that_closes_does_not_wait_for_a_temporary_download(tmp_path: Path) -> None:
+    async with run_film() as (simulator, _):
+        async with open_server(simulator, tmp_path) as client:
+            first = await make(client)
+            simulator.faults.append(Fault.delay("output", 500))
+            with anyio.move_on_after(5):
+                await generate(client, first_frame_image_url=frame(first))
+            began = anyio.current_time()
+        assert anyio.current_time() - began < 20
 
 
 async def test_the_same_call_is_the_same_job_whatever_becomes_of_the_clip(tmp_path: Path) -> None:

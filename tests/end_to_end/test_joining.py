@@ -107,6 +107,19 @@ async def test_a_film_is_as_long_as_its_frames_without_those_that_its_shots_cont
         assert backwards["seconds"] == pytest.approx(3 * SHOT_SECONDS, abs=0.001)
 
 
+@pytest.mark.parametrize("argument", ["first_frame_image_url", "last_frame_image_url"])
+async def test_a_clip_that_does_not_begin_with_the_last_frame_before_it_is_joined_whole(
+    argument: str, tmp_path: Path
+) -> None:
+    which = "first" if argument == "first_frame_image_url" else "last"
+    async with open_film(tmp_path) as client:
+        (one,) = await make_clips(client, "one")
+        frame = {argument: f"seedance://jobs/{one}/{which}-frame"}
+        (other,) = await make_clips(client, "other", **frame)
+        film = structured(await join(client, one, other))
+        assert film["seconds"] == pytest.approx(2 * SHOT_SECONDS, abs=0.001)
+
+
 async def test_what_is_missing_is_downloaded_once_and_what_is_here_is_not_asked_for(
     tmp_path: Path,
 ) -> None:
@@ -166,6 +179,16 @@ async def test_a_clip_that_cannot_be_downloaded_is_named(tmp_path: Path) -> None
         assert structured(await join(client, one, other))["seconds"] == pytest.approx(
             2 * SHOT_SECONDS, abs=0.001
         )
+
+
+async def test_while_runcomfy_is_down_what_is_not_here_is_named(tmp_path: Path) -> None:
+    async with open_film(tmp_path) as client:
+        one, other = await make_clips(client, "one", "other")
+        client.simulator.faults.extend(Fault.drop(each, times=99) for each in ("result", "status"))
+        async with open_server(client.simulator, tmp_path / "elsewhere") as elsewhere:
+            result = await elsewhere.call_tool("join_clips", {"request_ids": [one, other]})
+        assert (result.is_error, text(result).partition(": ")[0]) == (True, f"{one} was not found")
+        assert text(result).endswith(" Nothing was charged.")
 
 
 async def test_a_damaged_clip_is_named(tmp_path: Path) -> None:

@@ -6,19 +6,25 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from time import monotonic
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import av
 import pytest
+from PIL import Image
 
 from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.uris import ClipFrame
+from seedance_mcp.service._frames import decode_frame
 from seedance_mcp.service._temporary_clips import MOST_TEMPORARY_CLIPS, TemporaryFiles
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import running
 from tests.support.client import open_mcp_client, structured
+from tests.support.sample_clips import SAMPLES
 from tests.support.timeouts import TIMEOUT_SECONDS
 from tests.support.virtual_time import EPOCH
 
@@ -75,6 +81,46 @@ async def test_a_call_cancelled_while_a_frame_is_decoded_buys_nothing_and_leaves
             ]
             assert (found("seedance-frame-*"), found("seedance-clips-*/*.mp4")) == (0, 1)
         assert found("seedance-clips-*") == 0
+
+
+async def test_frames_are_decoded_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    behaviour = Behaviour(images="never")
+    async with (
+        running(behaviour, clock=anyio.current_time, render=render_long_clip) as simulator,
+        open_mcp_client(
+            tmp_path / "state", token=simulator.token, base_url=simulator.url, model="2.5-480p"
+        ) as client,
+    ):
+        call = partial(client.call_tool, "generate_video")
+        made = structured(await call({"prompt": "Rain.", "image": "https://a.example/a.png"}))
+        frame = f"seedance://jobs/{made['request_id']}/last-frame"
+        seen: set[int] = set()
+
+        def all_bought() -> bool:
+            seen.add(len([*tmp_path.glob("seedance-frame-*")]))
+            return len(simulator.accepted) == 4
+
+        async with anyio.create_task_group() as tasks:
+            for prompt in ("Rain.", "Snow.", "Hail."):
+                tasks.start_soon(call, {"prompt": prompt, "image": frame})
+            await until(all_bought)
+    assert seen == {0, 1}
+
+
+async def test_a_frame_that_cannot_be_kept_beside_its_clip_is_read_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # A longer name than any file may have.
+    clip = SAMPLES["plain"](tmp_path / f"{'x' * 245}.mp4")
+    frame = ClipFrame(request_id="r-1", which="last")
+    decode = partial(decode_frame, clip, frame, is_temporary=False, keep=True)
+    png = await anyio.to_thread.run_sync(decode)
+    with Image.open(BytesIO(png)) as image:
+        assert image.size == (64, 48)
+    assert "the last frame of r-1 is not kept beside its clip" in caplog.text
 
 
 async def test_only_the_newest_temporary_clips_are_kept_and_known(

@@ -129,12 +129,15 @@ class ClipFrames:
     async def _read(self, frame: ClipFrame, deadline: float, *, keep: bool) -> FrameImage:
         try:
             clip, is_temporary = await self._clip(frame.request_id, deadline, keep=keep)
-            decode = partial(_decode, clip, frame, is_temporary=is_temporary, keep=keep)
+            decode = partial(decode_frame, clip, frame, is_temporary=is_temporary, keep=keep)
             with anyio.CancelScope(deadline=deadline):
                 return FrameImage(png=await self._decoding.run(decode), name=str(frame))
         except OSError as error:
             why = one_line(error.strerror or type(error).__name__)
-            raise _Unavailable(f"its files cannot be written or read ({why}).") from error
+            raise _Unavailable(
+                f"its files cannot be written or read ({why}); check the disk with the temporary"
+                " and the output folder, then repeat the call."
+            ) from error
         raise _Unavailable("it took too long to read; repeat the call.")
 
     async def _clip(self, request_id: str, deadline: float, *, keep: bool) -> tuple[Path, bool]:
@@ -214,7 +217,7 @@ def _why_not_downloaded(report: JobReport, done: JobReport, *, refused: bool) ->
     )
 
 
-def _decode(clip: Path, frame: ClipFrame, *, is_temporary: bool, keep: bool) -> bytes:
+def decode_frame(clip: Path, frame: ClipFrame, *, is_temporary: bool, keep: bool) -> bytes:
     """Return a frame as a PNG, and `keep` that beside a clip that was saved; this blocks."""
     with TemporaryDirectory(prefix="seedance-frame-") as folder:
         image = Path(folder) / "frame.png"
