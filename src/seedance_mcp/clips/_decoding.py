@@ -7,10 +7,11 @@ Only what has imported PyAV already, or may find it missing, calls this.
 # pyright: reportUnknownMemberType=false
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seedance_mcp.errors import UnreadableClip
+from seedance_mcp.errors import UnreadableClip, VideoExtraMissing
 from seedance_mcp.text import one_line
 
 from ._index_size import has_bounded_index
@@ -32,6 +33,18 @@ _HD_LINES = 720
 # swscale's flags: exact rounding, and for each pixel the chroma that it has. With PyAV's own, each
 # clip that continues another one would be darker by a level.
 _EXACT = 0x10 | 0x2000 | 0x40000
+
+
+def require_pyav(purpose: str) -> None:
+    """Check that PyAV is installed.
+
+    Raises:
+        VideoExtraMissing: It is not; `purpose` begins the message.
+    """
+    try:
+        import_module("av")
+    except ImportError:
+        raise VideoExtraMissing(purpose) from None
 
 
 def unreadable(path: Path, why: str) -> UnreadableClip:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ._decoding import unreadable
 from ._display_matrix import read_display_matrix
 from ._parameter_sets import Avc, is_idr, parse_avcc
-from ._source import AAC_SAMPLES, DAMAGED, Audio, AudioForm, Source, VideoForm, demux
+from ._source import AAC_SAMPLES, DAMAGED, Audio, AudioForm, Source, VideoForm, check_packet, demux
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -38,46 +38,31 @@ def read_source(
         UnreadableClip: It is damaged, or too long.
     """
     avc = parse_avcc(video.codec_context.extradata) if video.codec_context.name == "h264" else None
-    audio = next((a for a in container.streams.audio if _is_usable(a)), None)
-    scan, audio_scan = _VideoScan(path, video, avc), audio and _AudioScan(audio)
-    for packet in demux(path, container, [video, *([audio] if audio else [])]):
+    track = next((audio for audio in container.streams.audio if _is_usable(audio)), None)
+    scan, audio = _VideoScan(path, video, avc), track and _AudioScan(path, track)
+    for packet in demux(path, container, [video, *([track] if track else [])]):
         check_cancelled()
-        if packet.pts is None:  # at the end, one of each track
-            continue
-        if packet.is_corrupt or not packet.size:
-            raise unreadable(path, DAMAGED)
-        of_video = packet.stream_index == video.index
-        (scan if of_video or not audio_scan else audio_scan).add(packet)
-    scan.check()
-    return Source(
-        path=path,
-        container=container,
-        video=video,
-        form=_video_form(path, video, avc),
-        avc=avc,
-        audio=audio_scan and audio_scan.audio,
-        pts=scan.pts,
-        durations=scan.durations,
-        whole=scan.is_whole,
-        restarts=scan.idr[1:2] == [True],
-    )
+        if packet.pts is not None:  # as it is at the end, once for each track
+            (audio if audio and packet.stream_index != video.index else scan).add(packet)
+    return scan.source(container, audio and audio.track)
 
 
 class _AudioScan:
     """What the packets of a clip's audio add up to."""
 
-    def __init__(self, stream: "AudioStream") -> None:
-        self._stream = stream
+    def __init__(self, path: Path, stream: "AudioStream") -> None:
+        self._path, self._stream = path, stream
         self._full = AAC_SAMPLES / (stream.rate * (stream.time_base or Fraction(1)))
         self._is_uniform = self._last_is_full = True
 
     def add(self, packet: "AnyPacket") -> None:
+        check_packet(self._path, packet)
         # The last one may be cut short.
         self._is_uniform = self._is_uniform and self._last_is_full
         self._last_is_full = packet.duration == self._full
 
     @property
-    def audio(self) -> Audio:
+    def track(self) -> Audio:
         return Audio(self._stream, _audio_form(self._stream), self._is_uniform)
 
 
@@ -94,6 +79,7 @@ class _VideoScan:
     packets: int = 0
 
     def add(self, packet: "AnyPacket") -> None:
+        check_packet(self.path, packet)
         self.packets += 1
         if self.packets > _MAX_FRAMES:
             raise unreadable(self.path, f"has more than {_MAX_FRAMES:,} frames")
@@ -112,12 +98,27 @@ class _VideoScan:
             self.idr.append(idr)
 
     @property
-    def is_whole(self) -> bool:
+    def _is_whole(self) -> bool:
         first_is_idr = self.idr[:1] == [True]
         distinct = len(set(self.pts)) == self.packets
         return first_is_idr and distinct and min(self.pts) == self.pts[0]
 
-    def check(self) -> None:
+    def source(self, container: "InputContainer", audio: Audio | None) -> Source:
+        self._check()
+        return Source(
+            path=self.path,
+            container=container,
+            video=self.video,
+            form=_video_form(self.path, self.video, self.avc),
+            avc=self.avc,
+            audio=audio,
+            pts=self.pts,
+            durations=self.durations,
+            whole=self._is_whole,
+            restarts=self.idr[1:2] == [True],
+        )
+
+    def _check(self) -> None:
         # FFmpeg has tried to decode the first frame, and knows no form where it failed.
         if self.packets != len(self.video.index_entries) or self.video.pix_fmt is None:
             raise unreadable(self.path, DAMAGED)

@@ -125,14 +125,24 @@ class Source:
             _rewind(self.container, streams)
         for packet in demux(self.path, self.container, streams):
             check_cancelled()
-            if packet.is_corrupt:
-                raise unreadable(self.path, DAMAGED)
+            if packet.pts is not None:
+                check_packet(self.path, packet)
             yield packet
 
     def decode(self, packet: "AnyPacket") -> "list[VideoFrame | AudioFrame]":
         """Return the frames that a packet completes."""
         with reading(self.path):
             return cast("list[VideoFrame | AudioFrame]", packet.decode())
+
+
+def check_packet(path: Path, packet: "AnyPacket") -> None:
+    """Check that a packet is all there.
+
+    Raises:
+        UnreadableClip: It is not.
+    """
+    if packet.is_corrupt or not packet.size:
+        raise unreadable(path, DAMAGED)
 
 
 @contextmanager

@@ -8,13 +8,12 @@ It needs PyAV (the extra `video`), which is imported by the first call.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from seedance_mcp.errors import UnreadableClip, VideoExtraMissing
+from seedance_mcp.errors import UnreadableClip
 
-from ._decoding import open_clip, to_image, unreadable
+from ._decoding import open_clip, require_pyav, to_image, unreadable
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -46,10 +45,7 @@ def write_frame(
         VideoExtraMissing: PyAV is not installed.
         OSError: The image cannot be written.
     """
-    try:
-        import_module("av")
-    except ImportError:
-        raise VideoExtraMissing(f"Reading the {which} frame of a clip") from None
+    require_pyav(f"Reading the {which} frame of a clip")
     read = _first_frame if which == "first" else _last_frame
     shown = read(clip, check_cancelled)
     check_cancelled()

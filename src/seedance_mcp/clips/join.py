@@ -9,16 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from seedance_mcp.errors import VideoExtraMissing
 
 from ._audio import AudioTrack, add_audio
 from ._compatibility import may_copy_video
 from ._copying import CopiedVideo
-from ._decoding import open_clip
+from ._decoding import open_clip, require_pyav
 from ._encoding import EncodedVideo
 from ._scanning import read_source
 from ._source import Source
@@ -33,7 +30,10 @@ _FRAMES_A_REPORT = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A clip to be joined; `continues` if it begins with the last frame of the part before it."""
+    """A clip to be joined; one that continues the one before it adds its frames from the second on.
+
+    `continues` says that its first frame is the last one of the part before it.
+    """
 
     path: Path
     continues: bool = False
@@ -47,8 +47,6 @@ def join_clips(
 ) -> float:
     """Write one MP4 of all parts, and return its length in seconds; it blocks.
 
-    A part that continues the one before it adds its frames from the second one on.
-
     Args:
         target: The file to be written; it is removed if it does not get complete.
         on_frames: Called now and then with how many frames are written, and of how many.
@@ -59,17 +57,13 @@ def join_clips(
         VideoExtraMissing: PyAV is not installed.
         OSError: The file cannot be written.
     """
-    try:
-        import_module("av")
-    except ImportError:
-        raise VideoExtraMissing("Joining clips") from None
+    require_pyav("Joining clips")
     with ExitStack() as clips:
         sources = [
             read_source(part.path, *clips.enter_context(open_clip(part.path)), check_cancelled)
             for part in parts
         ]
-        # The first part has none before it.
-        continues = [number > 0 and part.continues for number, part in enumerate(parts)]
+        continues = [False, *(part.continues for part in parts[1:])]
         try:
             return float(_join(sources, continues, target, on_frames, check_cancelled))
         except BaseException:
