@@ -244,7 +244,7 @@ async def test_what_has_no_clip_is_refused_by_what_to_do_and_before_any_money(
         failed = structured(await generate(client, wait_seconds=600, prompt="Fails."))["request_id"]
         whys["failed"] = await refused(client, frame(failed))
         assert paid(simulator) == 3
-        simulator.behaviour.outcome, simulator.behaviour.outputs = "complete", ("image",)
+        simulator.behaviour.outcome, simulator.behaviour.outputs = "succeed", ("image",)
         still = structured(await generate(client, wait_seconds=600, prompt="A still."))
         whys["without a video"] = await refused(client, frame(still["request_id"]))
         assert paid(simulator) == 4
