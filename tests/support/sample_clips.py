@@ -251,6 +251,29 @@ COLOURED: dict[str, tuple[Sample, int, bool]] = {
     "untagged, 718 lines": (replace(_TALL, height=718), BT601_525, False),
 }
 
+
+def _says(words: bytes) -> Callable[[Path], Path]:
+    """Return what writes a clip with a text in it."""
+
+    def write(path: Path) -> Path:
+        data = bytearray(_plain(path).read_bytes())
+        return write_boxes(path, data, b"mdia", box(b"udta", box(b"text", words)))
+
+    return write
+
+
+def _late(path: Path) -> Path:
+    """Write a clip in fragments whose last begins at the latest time that there is."""
+    SAMPLES["fragmented"](path)
+    data = bytearray(path.read_bytes())
+    at = -1
+    for number in range(FRAMES // 2):
+        at = data.index(b"tfdt", at + 1)
+        struct.pack_into(">q", data, at + 8, (1 << 63) - 4096 + 1024 * number)
+    path.write_bytes(data)
+    return path
+
+
 # Each writes a clip to a path and returns the path.
 SAMPLES: dict[str, Callable[[Path], Path]] = {
     "plain": _plain,
@@ -273,12 +296,14 @@ SAMPLES: dict[str, Callable[[Path], Path]] = {
     "variable rate": _made(Sample(ticks=[0, 1, 5, 6, 20, 21], options=B_FRAMES)),
     "odd time base": _made(Sample(time_base=Fraction(1001, 30000), options=B_FRAMES)),
     "audio is longer": _made(Sample(audio_seconds=1, options=B_FRAMES)),
+    "says words that are types of boxes": _says(b"The trunk at Costco, Elstree, by inference."),
     "fragmented": _made(
         Sample(
             options={"x264-params": "keyint=2:min-keyint=2", "bf": "0"},
             muxer={"movflags": "frag_keyframe+empty_moov"},
         )
     ),
+    "as late as can be": _late,
     **{name: _made(sample) for name, (sample, _, _) in COLOURED.items()},
     "odd title": _odd_title,
     "turned by 90": _turned(90),
@@ -339,13 +364,23 @@ def _skips_last_frames(path: Path) -> Path:
     return path
 
 
-def _promises_millions(path: Path) -> Path:
-    """Write a clip whose index names 16 million frames of one byte, for which 1 GB is needed."""
-    data = bytearray(_plain(path).read_bytes())
-    count = 1 << 24
-    struct.pack_into(">II", data, data.index(b"stsz") + 8, 1, count)
-    struct.pack_into(">I", data, data.index(b"stsc") + 16, count)
-    struct.pack_into(">I", data, data.index(b"stts") + 12, count)
+def box(kind: bytes, content: bytes) -> bytes:
+    """Return a box of an MP4."""
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+_CONTAINERS = b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl"
+
+
+def write_boxes(path: Path, data: bytearray, before: bytes, boxes: bytes) -> Path:
+    """Write an MP4, whose index is at its end, with boxes in front of the first of a kind."""
+    at = data.index(before) - 4
+    for kind in _CONTAINERS:
+        start = data.index(kind) - 4
+        size = struct.unpack_from(">I", data, start)[0]
+        if start < at < start + size:
+            struct.pack_into(">I", data, start, size + len(boxes))
+    data[at:at] = boxes
     path.write_bytes(data)
     return path
 
@@ -418,7 +453,6 @@ UNREADABLE: dict[str, Callable[[Path], Path]] = {
     "PNG": _png,
     "audio only": _sound,
     "audio with a cover": _sound_with_cover,
-    "promises millions of frames": _promises_millions,
     "unknown codec": _unknown_codec,
     "hides all frames": _hides_all_frames,
 }

@@ -1,20 +1,23 @@
-"""How many samples an MP4 says it has, known before FFmpeg takes memory for them.
+"""How much memory an MP4's index would take, known before FFmpeg takes it.
 
-A file of a few kilobytes may say that it has a billion of one byte each, and FFmpeg makes a row of
-its index for each.
+A file of a few kilobytes may say that it has a billion samples of one byte each, and FFmpeg makes a
+row of its index for each.
 """
 
-import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-_MAX_SAMPLES = 2_000_000  # an hour of 60 frames a second and of sound has a fifth of that
+_MAX_ROWS = 1_000_000  # an hour of 60 frames a second and of sound takes less than half
 _MAX_BOXES = 100_000
-_MAX_INDEX_BYTES = 64 * 1024**2
-# A box stands where FFmpeg finds it, which is not only where it belongs.
-_COUNT = re.compile(rb"(?:(?:stsz|stz2).{8}|trun.{4})(.{4})", re.DOTALL)
+_MAX_INDEX_BYTES = 32 * 1024**2
+# A decoder is opened for each track.
+_MAX_TRACKS = 32
+_MAX_STILL_IMAGES = 100  # each is looked up among all
+# FFmpeg builds no index for more, and text in which a box's type occurs has more in its place.
+_MAX_COUNT = 1 << 29
+_SAMPLES_OF_SOUND = 1024  # in a row of the index, where sound is not compressed
 
 
 def has_bounded_index(path: Path) -> bool:
@@ -23,7 +26,8 @@ def has_bounded_index(path: Path) -> bool:
     Raises:
         OSError: The file cannot be read.
     """
-    room, samples = _MAX_INDEX_BYTES, 0
+    room = _MAX_INDEX_BYTES
+    index = bytearray()
     with path.open("rb") as file:
         for number, (kind, size) in enumerate(_boxes(file)):
             if kind == b"mdat":
@@ -31,11 +35,66 @@ def has_bounded_index(path: Path) -> bool:
             room -= size
             if room < 0 or number > _MAX_BOXES:
                 return False
-            content = file.read(size)
-            samples += sum(int.from_bytes(count) for count in _COUNT.findall(content))
-            if samples > _MAX_SAMPLES or b"cmov" in content:  # a compressed index
-                return False
-    return True
+            index += file.read(size)
+    return _is_bounded(index)
+
+
+def _is_bounded(index: bytearray) -> bool:
+    if b"cmov" in index:  # a compressed index
+        return False
+    try:
+        tracks, images = len(_find(index, b"trak")), len(_find(index, b"infe"))
+        samples = sum(_counts(index, b"stsz", 8) + _counts(index, b"stz2", 8))
+        samples += sum(_counts(index, b"trun", 4))
+        # Each edit may show all samples.
+        samples *= max([1, *_counts(index, b"elst", 4)])
+        chunks = sum(_counts(index, b"stco", 4) + _counts(index, b"co64", 4))
+        rows = chunks * _most_in_a_chunk(index) // _SAMPLES_OF_SOUND
+    except ValueError:
+        return False
+    if tracks > _MAX_TRACKS or images > _MAX_STILL_IMAGES:
+        return False
+    return max(samples, rows) <= _MAX_ROWS
+
+
+def _most_in_a_chunk(index: bytearray) -> int:
+    """Return how many samples a chunk has at most, by the tables from samples to chunks."""
+    most = 0
+    for at in _find(index, b"stsc"):
+        body = at + _header(index, at)
+        count = int.from_bytes(index[body + 4 : body + 8])
+        table = index[body + 8 : body + 8 + 12 * count]
+        rows = struct.iter_unpack(">4xI4x", table[: len(table) // 12 * 12])
+        most = max(most, max((samples for (samples,) in rows), default=0))
+    return most
+
+
+def _counts(index: bytearray, kind: bytes, offset: int) -> list[int]:
+    """Return the number at an offset in the content of each box of a kind."""
+    places = (at + _header(index, at) + offset for at in _find(index, kind))
+    counts = (int.from_bytes(index[at : at + 4]) for at in places)
+    return [count for count in counts if count < _MAX_COUNT]
+
+
+def _header(index: bytearray, at: int) -> int:
+    """Return how far behind its type the content of a box begins; its size may be in between."""
+    return 12 if int.from_bytes(index[max(0, at - 4) : at]) == 1 else 4
+
+
+def _find(index: bytearray, kind: bytes) -> list[int]:
+    """Return where boxes of a kind may stand, which for FFmpeg is not only where they belong.
+
+    Raises:
+        ValueError: There are too many.
+    """
+    found: list[int] = []
+    at = index.find(kind)
+    while at >= 0:
+        found.append(at)
+        if len(found) > _MAX_BOXES:
+            raise ValueError("too many boxes")
+        at = index.find(kind, at + 1)
+    return found
 
 
 def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:

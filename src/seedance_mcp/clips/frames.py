@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # An hour of 24 frames a second has 86,400.
 _MAX_FRAMES = 100_000
+_LATEST = (1 << 63) - 1  # that FFmpeg has a number for
 _TOO_LONG = f"has more than {_MAX_FRAMES:,} frames"
 _NOTHING_SHOWN = "has no frame that is shown"
 
@@ -78,7 +79,7 @@ def _last_shown(
         if from_last_key and start:
             # Behind the end, of which the last key frame before it is sought, by its PTS.
             end = 2 * index[-1].timestamp - index[0].timestamp + 1
-            container.seek(end, stream=stream)
+            container.seek(min(end, _LATEST), stream=stream)
         frames = 0
         last = None
         for frame in _decode(clip, container, stream, check_cancelled):
