@@ -510,17 +510,6 @@ async def test_each_of_two_jobs_that_are_continued_is_acknowledged(tmp_path: Pat
         assert (set(made) & set(anew), paid(simulator)) == (set(), 5)
 
 
-async def test_a_server_that_closes_does_not_wait_for_a_temporary_download(tmp_path: Path) -> None:
-    async with run_film() as (simulator, _):
-        async with open_server(simulator, tmp_path) as client:
-            first = await make(client)
-            simulator.faults.append(Fault.delay("output", 500))
-            with anyio.move_on_after(5):
-                await generate(client, first_frame_image_url=frame(first))
-            began = anyio.current_time()
-        assert anyio.current_time() - began < 20
-
-
 async def test_the_same_call_is_the_same_job_whatever_becomes_of_the_clip(tmp_path: Path) -> None:
     videos = tmp_path / "videos"
     async with run_film() as (simulator, _):

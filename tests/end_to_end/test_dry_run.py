@@ -8,6 +8,7 @@ import pytest
 from mcp_types import CallToolResult
 
 from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.faults import Fault
 from tests.support.asked_user import AskedUser
 from tests.support.client import ARGUMENTS, ToolClient, open_client, structured, text
 from tests.support.film import run_film
@@ -153,6 +154,13 @@ async def test_a_price_that_is_not_known_is_said_and_under_a_daily_limit_refused
     async with open_client(Behaviour(price_form="absent"), max_cost_usd_per_day="9") as client:
         assert refused(await client.generate(dry_run=True)).startswith(COST_LIMIT_UNUSABLE)
         assert posts(client) == 0
+
+
+async def test_a_dry_run_waits_for_a_price_that_is_slow_to_come() -> None:
+    async with open_client() as client:
+        client.simulator.faults.append(Fault.delay("catalogue", 4))
+        assert structured(await client.generate(dry_run=True)) == checked()
+        assert 3.9 < anyio.current_time() < 5
 
 
 async def test_a_call_that_would_be_given_an_earlier_job_says_so_and_acknowledges_nothing() -> None:

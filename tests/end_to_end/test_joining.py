@@ -9,8 +9,11 @@ import anyio
 import pytest
 
 from seedance_mcp.clock import Clock
+from seedance_mcp.errors import JoinFailed
 from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.outputs.unfinished_file import try_lock
+from seedance_mcp.service.reports import JoinProgress
+from seedance_mcp.service.retrieval import join_jobs
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.faults import Fault
 from tests.support.client import ToolClient, saved_file, structured, text
@@ -257,6 +260,89 @@ async def test_a_join_whose_call_was_cancelled_goes_on_for_a_minute_and_for_a_re
             await anyio.sleep(30)
         await anyio.sleep(5)
         assert len(joined_names(folder)) == repeated
+
+
+async def test_a_join_that_another_call_has_waited_for_goes_on_although_one_was_cancelled(
+    tmp_path: Path,
+) -> None:
+    state, folder = tmp_path / "state", tmp_path / "videos"
+    async with open_film(tmp_path) as client:
+        one, other = await make_clips(client, "one", "other")
+        with try_lock(state / "joining.lock"):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(join, client, one, other)
+                with anyio.move_on_after(10):
+                    await join(client, one, other)
+            await anyio.sleep(60)
+        await anyio.sleep(5)
+        assert len(joined_names(folder)) == 1
+
+
+async def test_a_join_that_failed_is_tried_again_after_a_minute(tmp_path: Path) -> None:
+    state, folder = tmp_path / "state", tmp_path / "videos"
+    async with open_film(tmp_path) as client:
+        one, other = await make_clips(client, "one", "other")
+        with try_lock(state / "joining.lock"):
+            await join(client, one, other)
+            for path in folder.iterdir():
+                damage(path)
+        await anyio.sleep(65)
+        for path in folder.iterdir():
+            path.unlink()
+        assert structured(await join(client, one, other))["seconds"] == pytest.approx(
+            2 * SHOT_SECONDS, abs=0.001
+        )
+
+
+async def test_two_servers_that_are_asked_for_the_same_join_make_one_file(tmp_path: Path) -> None:
+    state, folder = tmp_path / "state", tmp_path / "videos"
+    async with open_film(tmp_path) as client:
+        made = await make_clips(client, "one", "other")
+        saved: list[str] = []
+
+        async def call(joiner: Any) -> None:
+            result = await joiner.call_tool("join_clips", {"request_ids": made})
+            saved.append(structured(result)["saved_to"])
+
+        async with (
+            open_server(client.simulator, state, output_dir=folder) as another,
+            anyio.create_task_group() as tasks,
+        ):
+            with try_lock(state / "joining.lock"):
+                for each in client.mcp, another:
+                    tasks.start_soon(call, each)
+                await anyio.sleep(10)
+        assert (len(saved), len(set(saved)), len(joined_names(folder))) == (2, 1, 1)
+
+
+async def test_a_file_that_is_made_meanwhile_under_the_name_for_a_join_is_kept(
+    tmp_path: Path,
+) -> None:
+    state, film = tmp_path / "state", tmp_path / "film.mp4"
+    async with open_film(tmp_path) as client:
+        made = await make_clips(client, "one", "other")
+        simulator = client.simulator
+        account: dict[str, Any] = {"token": simulator.token, "base_url": simulator.url}
+        folders = {"state_dir": state, "output_dir": tmp_path / "videos"}
+        settings = Settings(**account, **folders)
+        waiting = anyio.Event()
+
+        async def watch(progress: JoinProgress) -> None:
+            if str(progress) == WAITING:
+                waiting.set()
+
+        async def call() -> None:
+            with pytest.raises(JoinFailed) as failed:
+                await join_jobs(settings, Clock(now=virtual_now), made, film, watch)
+            assert failed.value.message == f"{film} exists by now, and is kept."
+
+        async with anyio.create_task_group() as tasks:
+            with try_lock(state / "joining.lock"):
+                tasks.start_soon(call)
+                await waiting.wait()
+                film.write_bytes(b"of another program")
+        assert film.read_bytes() == b"of another program"
+        assert names(tmp_path) == ["film.mp4", "state", "videos"]
 
 
 async def test_why_a_join_failed_is_told_to_the_call_that_takes_it_up(tmp_path: Path) -> None:

@@ -134,9 +134,11 @@ async def test_the_film_is_planned_priced_asked_for_and_made_shot_by_shot(mode: 
         "3. Show me the shots",
         "ask whether to begin. Buy nothing before I have said yes",
         "4. Make the shots one after the other: call generate_video once for each",
+        "Never call generate_video again for a shot that has begun.",
         "Keep resolution the same",
         "In the first shot, first_frame_image_url is the first image",
         "in every later shot it is seedance://jobs/REQUEST_ID/last-frame",
+        "If a shot fails or is refused, stop and ask me.",
         "5. ",
     ]
     places = [text.index(words) for words in order]

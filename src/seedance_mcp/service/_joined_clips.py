@@ -10,7 +10,8 @@ from .reports import JoinedClip
 
 logger = logging.getLogger(__name__)
 
-_MOST_KEPT = 500
+MOST_KEPT = 500
+"""How many joins are remembered."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,12 @@ class JoinedClips:
         """Write down what a join has made; it blocks."""
         kept = {name: value for name, value in self._read().items() if name != key}
         # The newest comes last.
-        newest = dict([*kept.items()][1 - _MOST_KEPT :])
+        newest = dict([*kept.items()][1 - MOST_KEPT :])
         entry = {"path": made.path, "seconds": made.seconds, "state": _state(made.path)}
         try:
             write_json(self.path, newest | {key: entry})
         except OSError as error:
-            logger.info("That %s is made is not written: %s", made.path, error)
+            logger.info("The record of %s is not written: %s", made.path, error)
 
     def _read(self) -> dict[str, Any]:
         try:
