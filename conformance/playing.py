@@ -190,7 +190,8 @@ def differences(names: tuple[str, ...], seen: dict[str, Any]) -> Iterator[str]:
         place = time * FRAMES_PER_SECOND
         # A frame that is shown for a tick, at a seam, doubles the one before.
         doubled = 0.001 < ceil(place) - place < 0.01
-        if number != (0 if doubled else expected[int(place + 0.001)]):
+        # The next frame may have come before the page has read this one.
+        if number not in ([0, 1] if doubled else expected[int(place + 0.001) :][:2]):
             yield f"frame {number} at {place:.4f}"
     if seen["audio"] != ("audio" in names):
         yield "audio is missing" if "audio" in names else "audio that should not be there"
