@@ -322,9 +322,13 @@ async def test_a_file_that_is_made_meanwhile_under_the_name_for_a_join_is_kept(
     async with open_film(tmp_path) as client:
         made = await make_clips(client, "one", "other")
         simulator = client.simulator
-        account: dict[str, Any] = {"token": simulator.token, "base_url": simulator.url}
-        folders = {"state_dir": state, "output_dir": tmp_path / "videos"}
-        settings = Settings(**account, **folders)
+        given: dict[str, Any] = {
+            "token": simulator.token,
+            "base_url": simulator.url,
+            "state_dir": state,
+            "output_dir": tmp_path / "videos",
+        }
+        settings = Settings(**given)
         waiting = anyio.Event()
 
         async def watch(progress: JoinProgress) -> None:
