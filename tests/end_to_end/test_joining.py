@@ -466,3 +466,27 @@ async def test_a_damaged_record_of_joins_costs_another_join(tmp_path: Path) -> N
         assert structured(await join(client, one, other))["saved_to"] == saved[-1]
         assert joined_names(folder) == sorted(saved_file(each, folder).name for each in saved)
         assert len(set(saved)) == 5
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"seconds": float("nan")},
+        {"seconds": -1},
+        {"seconds": 10**400},
+        {"path": "/nowhere/gone.mp4", "state": ""},
+    ],
+    ids=["not a number", "negative", "huge", "gone"],
+)
+async def test_an_implausible_record_of_a_join_is_not_believed(
+    tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    async with open_film(tmp_path) as client:
+        one, other = await make_clips(client, "one", "other")
+        made = structured(await join(client, one, other))
+        record = tmp_path / "state" / "joined.json"
+        ((key, entry),) = json.loads(record.read_text()).items()
+        record.write_text(json.dumps({key: entry | changed}))
+        anew = structured(await join(client, one, other))
+        path = Path(made["saved_to"])
+        assert anew == made | {"saved_to": str(path.with_stem(f"{path.stem}-2"))}

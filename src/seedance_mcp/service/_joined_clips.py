@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 MOST_KEPT = 500
 """How many joins are remembered."""
 
+_MOST_SECONDS = 1_000_000
+
 
 @dataclass(frozen=True)
 class JoinedClips:
@@ -29,7 +31,9 @@ class JoinedClips:
         match self._read().get(key):
             case {"path": str(path), "seconds": int() | float() as seconds, "state": str(state)}:
                 made = JoinedClip(path=path, seconds=seconds)
-                return made if _state(path) == state else None
+                # Anything may stand in the file; JSON as Python reads it has NaN.
+                plausible = state and 0 <= seconds <= _MOST_SECONDS
+                return made if plausible and _state(path) == state else None
             case _:
                 return None
 
