@@ -172,6 +172,14 @@ def test_all_is_decoded_where_the_index_calls_a_frame_a_key_frame_that_is_none(
     assert frame_of(clip, "last").tobytes() == honest.tobytes()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "a.mp4"
+    os.mkfifo(pipe)
+    with pytest.raises(UnreadableClip, match="is not a regular file"):
+        write_frame(pipe, "last", tmp_path / "last.png", go_on)
+
+
 def test_a_clip_in_an_oddly_named_folder_is_read(tmp_path: Path) -> None:
     folder = tmp_path / os.fsdecode(b"caf\xe9 'x'%\xf0\x9f\x98\x80")
     folder.mkdir()

@@ -84,6 +84,9 @@ def open_clip(path: Path) -> Generator[tuple["InputContainer", "VideoStream"]]:
 
 
 def _check_index(path: Path) -> None:
+    # A named pipe would be waited for.
+    if path.exists() and not path.is_file():
+        raise unreadable(path, "is not a regular file")
     try:
         is_bounded = has_bounded_index(path)
     except OSError as error:
