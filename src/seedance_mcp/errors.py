@@ -84,13 +84,13 @@ class TokenMissing(ConfigurationError):
 class VideoExtraMissing(ConfigurationError):
     """What was asked for needs PyAV, which is not installed.
 
-    `purpose` begins the message, such as "Reading the last frame of a clip".
+    `purpose` begins the message, such as "Continuing a clip".
     """
 
     def __init__(self, purpose: str) -> None:
         super().__init__(
-            f"{purpose} needs PyAV, which is not installed: pip install 'seedance-mcp[video]', then"
-            " restart the server."
+            f"{purpose} needs PyAV, which is not installed: pip install 'seedance-mcp[video]' (with"
+            " uvx: --from 'seedance-mcp[video]' seedance-mcp), then restart the server."
         )
 
 

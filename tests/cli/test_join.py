@@ -135,6 +135,7 @@ async def test_without_pyav_the_refusal_says_what_to_install(tmp_path: Path) -> 
         b"",
         (
             "seedance-mcp: Joining clips needs PyAV, which is not installed: pip install"
-            " 'seedance-mcp[video]', then restart the server."
+            " 'seedance-mcp[video]' (with uvx: --from 'seedance-mcp[video]' seedance-mcp), then"
+            " restart the server."
         ),
     )

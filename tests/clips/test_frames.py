@@ -312,7 +312,8 @@ def test_without_pyav_the_refusal_says_what_to_install(tmp_path: Path) -> None:
     )
     assert done.stdout == (
         "VideoExtraMissing Reading the first frame of a clip needs PyAV, which is not installed:"
-        " pip install 'seedance-mcp[video]', then restart the server. Nothing was charged.\n"
+        " pip install 'seedance-mcp[video]' (with uvx: --from 'seedance-mcp[video]' seedance-mcp),"
+        " then restart the server. Nothing was charged.\n"
     )
 
 

@@ -439,7 +439,8 @@ async def test_without_pyav_the_call_says_what_to_install_and_a_repeated_one_sti
         assert (again["request_id"], again["reused"]) == (second, True)
         assert await refused(client, frame(second)) == (
             "Continuing a clip needs PyAV, which is not installed: pip install"
-            " 'seedance-mcp[video]', then restart the server. Nothing was charged."
+            " 'seedance-mcp[video]' (with uvx: --from 'seedance-mcp[video]' seedance-mcp), then"
+            " restart the server. Nothing was charged."
         )
         # Nothing is downloaded for nothing.
         assert (paid(simulator), downloads(simulator)) == (2, 1)

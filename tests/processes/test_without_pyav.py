@@ -67,8 +67,8 @@ async def test_a_clip_is_bought_waited_for_and_downloaded_without_pyav(
     ):
         assert answer["isError"] is True
         assert answer["content"][0]["text"] == (
-            f"{purpose} needs PyAV, which is not installed: {HOW_TO_INSTALL}, then restart the"
-            " server. Nothing was charged."
+            f"{purpose} needs PyAV, which is not installed: {HOW_TO_INSTALL} (with uvx: --from"
+            " 'seedance-mcp[video]' seedance-mcp), then restart the server. Nothing was charged."
         )
     assert len(listed["structuredContent"]["jobs"]) == 1
     assert [request.path for request in simulator.requests if request.method == "POST"] == [
