@@ -1,4 +1,4 @@
-"""Files kept beside a clip: each once, in nobody's place."""
+"""Files kept beside a clip: each once, and never in place of another file."""
 
 import os
 from pathlib import Path

@@ -182,7 +182,7 @@ def _plain(path: Path) -> Path:
 
 
 def _hides_leading_frames(path: Path) -> Path:
-    """Write a clip whose edit list begins at its third frame, which is no key frame."""
+    """Write a clip whose edit list begins at its third frame, which is not a key frame."""
     return _with_edit(write_sample(path, Sample(options=B_FRAMES)), skip=2, length=FRAMES - 2)
 
 

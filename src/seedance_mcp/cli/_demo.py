@@ -28,7 +28,7 @@ PROMPT = "The mist drifts over the lake while the camera moves slowly in."
 NEXT_PROMPT = "The camera goes on, closer and closer."
 QUEUE_SECONDS, RUN_SECONDS = 2.5, 3.0
 NEXT_RUN_SECONDS = 0.5
-"""How long the second clip takes, whose waiting shows nothing new."""
+"""How long the second clip takes: waiting for it shows nothing new."""
 TOO_SMALL = (240, 160)
 """Width and height in pixels of an image that every model here rejects."""
 

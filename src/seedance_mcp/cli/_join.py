@@ -29,7 +29,7 @@ def join(options: Namespace) -> None:
 
 
 async def _join(options: Namespace) -> None:
-    # It takes longer to import than finding out that the arguments are wrong.
+    # Slow to import; wrong arguments are answered sooner without it.
     from seedance_mcp.service.retrieval import join_jobs
 
     bar = ProgressBar(sys.stderr, time.monotonic)

@@ -68,7 +68,7 @@ def add_audio(container: "OutputContainer", spans: Sequence[Span]) -> AudioTrack
 
 
 class _CopiedAudio(AudioTrack):
-    """Audio whose packets are copied; where there are none, stands one of silence.
+    """Audio whose packets are copied, with packets of silence in its gaps.
 
     A place is the number of a packet in the joined clip. A packet is heard together with the one
     before it, so a clip also has the place before its first one: its sound is whole from the first

@@ -50,7 +50,7 @@ class EncodedVideo(VideoTrack):
     def begin(self, number: int) -> None:
         self._span = self._spans[number]
         self._number = 0
-        # A seam is where one may want to seek to.
+        # Players can then seek to the seam.
         self._picture = _INTRA
 
     def push(self, packet: "AnyPacket") -> "Iterator[list[AnyPacket]]":

@@ -98,7 +98,7 @@ class Source:
 
     @cached_property
     def interval(self) -> int:
-        """The ticks from one frame to the next, as most are."""
+        """The ticks between most frames and the next."""
         gaps = [after - before for before, after in pairwise(self.shown)]
         usual = 1 / (self.time_base * (self.video.guessed_rate or 24))
         return (median_low(gaps) if gaps else self.durations[0]) or max(1, round(usual))
@@ -112,7 +112,7 @@ class Source:
 
     @property
     def rate(self) -> Fraction:
-        """The frames of a second, as most of it has them."""
+        """The frame rate of most of it."""
         rate = self.video.guessed_rate or Fraction(0)
         if 1 <= rate <= _MAX_RATE:
             return rate

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_target(path: Path) -> "Generator[OutputContainer]":
-    """Open an MP4 to write; what is not readable in clips must have become another error within.
+    """Open an MP4 to write; every error of FFmpeg inside is taken for one of writing.
 
     Raises:
         OSError: It cannot be written.

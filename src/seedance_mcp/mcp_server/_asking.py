@@ -71,7 +71,7 @@ def read_answer(params: types.CallToolRequestParams, protocol_version: str) -> U
     given = (params.input_responses or {}).get(FORM)
     if given is None or protocol_version not in MODERN_PROTOCOL_VERSIONS:
         return None
-    # What answers no form is no yes.
+    # Only the answer to a form can be a yes.
     reply = _reply(given) if isinstance(given, types.ElicitResult) else Reply.NO
     return UserAnswer(reply=reply, state=params.request_state)
 
@@ -79,7 +79,7 @@ def read_answer(params: types.CallToolRequestParams, protocol_version: str) -> U
 def readable_answer(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of a call without what the SDK would refuse in its answer to a form.
 
-    A yes that cannot be read is asked about again, or is no yes.
+    A yes that cannot be read does not count; the user may be asked again.
     """
     state, inputs = params.get("requestState"), params.get("inputResponses")
     read = {key: params[key] for key in params if key not in {"requestState", "inputResponses"}}
@@ -161,7 +161,7 @@ def _reply(result: types.ElicitResult) -> Reply:
 
 
 def _readable(answer: Any) -> dict[str, Any]:
-    """Return the answer to a form as far as it can be read; what cannot is no yes."""
+    """Return the answer to a form as far as it can be read; the rest is not a yes."""
     given = _fields(answer)
     action = given.get("action")
     known = isinstance(action, str) and action in _ACTIONS

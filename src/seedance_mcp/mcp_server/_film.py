@@ -40,7 +40,7 @@ FILM = types.Prompt(
 )
 
 USUAL_SECONDS = 10
-"""How long a clip of a model is taken to be that does not say it."""
+"""The length of a clip whose model does not say it."""
 
 COMMON_SECONDS = ("10", "15", "20", "30", "45", "60")
 """The lengths that are offered while one is typed."""

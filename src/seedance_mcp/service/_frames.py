@@ -45,7 +45,7 @@ def find_frames(model: Model, arguments: JSONObject) -> dict[str, ClipFrame]:
     """Return the frames of clips among a call's arguments, by their places there.
 
     Raises:
-        InputError: A URI of ours is not that of a frame, or is in the place of a video.
+        InputError: A URI of ours does not name a frame, or is given where a video or audio is due.
     """
     frames: dict[str, ClipFrame] = {}
     for file in model.files(arguments):
@@ -99,7 +99,7 @@ class ClipFrames:
             keep: Whether clips and frames may stay in the output folder, where it is in use.
 
         Raises:
-            InputError: There is no such frame, or it cannot be read, and what to do.
+            InputError: A frame does not exist or cannot be read, and what to do.
             VideoExtraMissing: PyAV is not installed.
         """
         if frames and find_spec("av") is None:  # before anything is downloaded for nothing

@@ -13,7 +13,8 @@
                          meanwhile; else the job is on disk from here on
     9. the paid request  is sent once, in a task that outlives the call
 
-Whatever stops the sequence before step 9 costs nothing. A dry run writes nothing of its own.
+Whatever stops the sequence before step 9 costs nothing. A dry run writes nothing of its own; any
+other call has named the jobs whose clips it continues, which acknowledges them before step 1.
 """
 
 from collections.abc import Mapping
