@@ -278,22 +278,6 @@ async def test_a_join_that_another_call_has_waited_for_goes_on_although_one_was_
         assert len(joined_names(folder)) == 1
 
 
-async def test_a_join_that_failed_is_tried_again_after_a_minute(tmp_path: Path) -> None:
-    state, folder = tmp_path / "state", tmp_path / "videos"
-    async with open_film(tmp_path) as client:
-        one, other = await make_clips(client, "one", "other")
-        with try_lock(state / "joining.lock"):
-            await join(client, one, other)
-            for path in folder.iterdir():
-                damage(path)
-        await anyio.sleep(65)
-        for path in folder.iterdir():
-            path.unlink()
-        assert structured(await join(client, one, other))["seconds"] == pytest.approx(
-            2 * SHOT_SECONDS, abs=0.001
-        )
-
-
 async def test_two_servers_that_are_asked_for_the_same_join_make_one_file(tmp_path: Path) -> None:
     state, folder = tmp_path / "state", tmp_path / "videos"
     async with open_film(tmp_path) as client:
@@ -349,7 +333,10 @@ async def test_a_file_that_is_made_meanwhile_under_the_name_for_a_join_is_kept(
         assert names(tmp_path) == ["film.mp4", "state", "videos"]
 
 
-async def test_why_a_join_failed_is_told_to_the_call_that_takes_it_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [5, 65])
+async def test_why_a_join_failed_is_told_to_a_call_within_a_minute_and_later_it_is_tried_again(
+    seconds: int, tmp_path: Path
+) -> None:
     state, folder = tmp_path / "state", tmp_path / "videos"
     async with open_film(tmp_path) as client:
         one, other = await make_clips(client, "one", "other")
@@ -357,10 +344,13 @@ async def test_why_a_join_failed_is_told_to_the_call_that_takes_it_up(tmp_path: 
             await join(client, one, other)
             for path in folder.iterdir():
                 damage(path)
-        await anyio.sleep(5)
-        asked = len(client.simulator.requests)
-        assert (await join(client, one, other)).is_error
-        assert len(client.simulator.requests) == asked
+        await anyio.sleep(seconds)
+        for path in folder.iterdir():
+            path.unlink()
+        asked = len(client.paths())
+        again = await join(client, one, other)
+        assert again.is_error is (seconds < 60)
+        assert (len(client.paths()) == asked) is (seconds < 60)
 
 
 async def test_a_joined_job_is_acknowledged(tmp_path: Path) -> None:

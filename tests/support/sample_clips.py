@@ -223,7 +223,7 @@ def _turned(degrees: int) -> Callable[[Path], Path]:
 
 def _odd_title(path: Path) -> Path:
     """Write a clip whose title is not UTF-8."""
-    title = _box(b"\xa9nam", _box(b"data", struct.pack(">II", 1, 0) + b"caf\xe9"))
+    title = box(b"\xa9nam", box(b"data", struct.pack(">II", 1, 0) + b"caf\xe9"))
     return _tagged(_plain(path), title)
 
 
@@ -407,24 +407,14 @@ def _sound(path: Path) -> Path:
 def _sound_with_cover(path: Path) -> Path:
     """Write a file of sound with a cover image, which FFmpeg takes for a video of one frame."""
     image = _png(path).read_bytes()
-    return _tagged(_sound(path), _box(b"covr", _box(b"data", struct.pack(">II", 14, 0) + image)))
+    return _tagged(_sound(path), box(b"covr", box(b"data", struct.pack(">II", 14, 0) + image)))
 
 
 def _tagged(path: Path, tag: bytes) -> Path:
-    """Add a tag at the end of a file's index, which is the file's end."""
-    data = bytearray(path.read_bytes())
-    handler = _box(b"hdlr", struct.pack(">II4s12xx", 0, 0, b"mdir"))
-    tags = _box(b"udta", _box(b"meta", bytes(4) + handler + _box(b"ilst", tag)))
-    at = data.index(b"moov") - 4
-    size = struct.unpack_from(">I", data, at)[0]
-    data[at + size : at + size] = tags
-    struct.pack_into(">I", data, at, size + len(tags))
-    path.write_bytes(data)
-    return path
-
-
-def _box(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I4s", 8 + len(content), kind) + content
+    """Add a tag to the index of a file, which is at its end."""
+    handler = box(b"hdlr", struct.pack(">II4s12xx", 0, 0, b"mdir"))
+    tags = box(b"udta", box(b"meta", bytes(4) + handler + box(b"ilst", tag)))
+    return write_boxes(path, bytearray(path.read_bytes()), b"trak", tags)
 
 
 def _written(data: bytes) -> Callable[[Path], Path]:
