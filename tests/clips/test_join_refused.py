@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from random import Random
 
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from seedance_mcp.clips.join import Part, join_clips
-from seedance_mcp.errors import UnreadableClip
+from seedance_mcp.errors import JoinFailed, UnreadableClip
 from tests.support.joining import Samples, ignore
 from tests.support.sample_clips import UNREADABLE, WITHOUT_B_FRAMES, Sample, write_sample
 from tests.support.timeouts import TIMEOUT_SECONDS
@@ -28,6 +29,22 @@ def test_a_file_that_is_no_clip_is_named(
     with pytest.raises(UnreadableClip, match=r"^bad one\.mp4 "):
         join_clips(parts, tmp_path / "joined.mp4", ignore, ignore)
     assert [path.name for path in tmp_path.iterdir()] == ["bad one.mp4"]
+
+
+def test_what_would_take_hours_is_refused_at_once(tmp_path: Path) -> None:
+    fast = Sample(codec="libx265", time_base=Fraction(1, 240))
+    slow = Sample(options=WITHOUT_B_FRAMES, ticks=[0, 1, 2, 3, 4, 24 * 1700])
+    long = Sample(options=WITHOUT_B_FRAMES, numbers=[0] * 2001, width=16, height=16)
+    clips = [write_sample(tmp_path / f"{n}.mp4", one) for n, one in enumerate([fast, slow, long])]
+    target = tmp_path / "joined.mp4"
+    for paths, frames in (clips[:2], 408_016), ([clips[2]] * 50, 100_050):
+        with pytest.raises(JoinFailed) as refusal:
+            join_clips([Part(path=path) for path in paths], target, ignore, ignore)
+        assert refusal.value.line == (
+            f"The joined clip would have {frames:,} frames; at most 100,000 of this size can be"
+            " joined. Join fewer or shorter clips. Nothing was charged."
+        )
+    assert sorted(tmp_path.iterdir()) == clips
 
 
 def test_a_file_that_changes_meanwhile_is_named(tmp_path: Path, samples: Samples) -> None:

@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from seedance_mcp.errors import JoinFailed
 
 from ._audio import AudioTrack, add_audio
 from ._compatibility import may_copy_video
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from ._source import AnyPacket
 
 _FRAMES_A_REPORT = 12
+_MAX_FRAMES = 100_000
+_MAX_PIXELS = _MAX_FRAMES * 1920 * 1088
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,7 @@ def join_clips(
 
     Raises:
         UnreadableClip: A part is not a clip, or a damaged one.
+        JoinFailed: It would take too long.
         VideoExtraMissing: PyAV is not installed.
         OSError: The file cannot be written.
     """
@@ -63,6 +69,7 @@ def join_clips(
             read_source(part.path, *clips.enter_context(open_clip(part.path)), check_cancelled)
             for part in parts
         ]
+        _check_amount(sum(len(source.pts) for source in sources))
         continues = [False, *(part.continues for part in parts[1:])]
         try:
             return float(_join(sources, continues, target, on_frames, check_cancelled))
@@ -78,9 +85,12 @@ def _join(
     on_frames: Callable[[int, int], object],
     check_cancelled: Callable[[], object],
 ) -> Fraction:
-    track = CopiedVideo if may_copy_video(sources) else EncodedVideo
+    copies = may_copy_video(sources)
+    track = CopiedVideo if copies else EncodedVideo
     with open_target(target) as container:
         video: VideoTrack = track(container, sources, continues)
+        # A frame that is shown for long is encoded again and again.
+        _check_amount(video.total, 0 if copies else prod(sources[0].form.size))
         audio = add_audio(container, video.spans)
         reported = 0
         for packets in _packets(video, audio, check_cancelled):
@@ -89,6 +99,20 @@ def _join(
                 reported = video.done
                 on_frames(reported, video.total)
     return video.spans[-1].start + video.spans[-1].length
+
+
+def _check_amount(frames: int, pixels: int = 0) -> None:
+    """Refuse what would take hours, where others wait: so many frames, of so many pixels each.
+
+    Raises:
+        JoinFailed: It is too much.
+    """
+    most = min(_MAX_FRAMES, _MAX_PIXELS // max(1, pixels))
+    if frames > most:
+        raise JoinFailed(
+            f"The joined clip would have {frames:,} frames; at most {most:,} of this size can be"
+            " joined. Join fewer or shorter clips."
+        )
 
 
 def _packets(
