@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from seedance_mcp.file_locks import LockFile
+from seedance_mcp.file_locks import LockFile, folder_lock
 
 
 def test_a_lock_has_one_holder_until_it_is_closed(tmp_path: Path) -> None:
@@ -41,3 +41,21 @@ def test_a_symbolic_link_is_never_locked(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic"):
         LockFile.try_lock(tmp_path / "a")
     assert not (tmp_path / "b").exists()
+
+
+def test_a_folder_that_a_stopped_program_has_locked_is_not_waited_for_without_end(
+    tmp_path: Path,
+) -> None:
+    with (
+        folder_lock(tmp_path),
+        pytest.raises(OSError, match="another program has locked its folder"),
+        folder_lock(tmp_path, seconds=0.05),
+    ):
+        pytest.fail("two have the lock")
+    with folder_lock(tmp_path, seconds=0):
+        pass
+
+
+def test_a_folder_that_cannot_be_opened_needs_no_lock(tmp_path: Path) -> None:
+    with folder_lock(tmp_path / "missing"), folder_lock(tmp_path / "missing"):
+        pass

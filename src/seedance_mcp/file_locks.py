@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
+from time import monotonic, sleep
 from typing import Self
 
 if sys.platform == "win32":
@@ -18,9 +19,6 @@ if sys.platform == "win32":
         os.lseek(file, 0, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 
-    def _wait_for_lock(file: int) -> None:
-        """Do nothing: Windows cannot open a folder."""
-
     _lock_range = _lock
 else:
     import fcntl
@@ -28,12 +26,12 @@ else:
     def _lock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def _wait_for_lock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX)
-
     def _lock_range(file: int) -> None:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+
+FOLDER_LOCK_SECONDS, LOOK_AGAIN_SECONDS = 2.0, 0.01
+"""How long a folder's lock is waited for, which is held for milliseconds, and how often tried."""
 
 # POSIX says EAGAIN, Windows and shares of Windows say EACCES or EDEADLK.
 _HELD = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
@@ -112,17 +110,25 @@ def is_held(path: Path, *, remove: bool = False) -> bool | None:
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Generator[None, None, None]:
-    """Hold a folder's lock, blocking until it is free; without locks, hold nothing."""
-    descriptor = None
-    with suppress(OSError):  # Windows cannot open a folder
-        descriptor = os.open(folder, os.O_RDONLY)
-        _wait_for_lock(descriptor)
-    try:
+def folder_lock(
+    folder: Path, *, seconds: float = FOLDER_LOCK_SECONDS
+) -> Generator[None, None, None]:
+    """Hold a folder's lock, waiting until it is free; without locks, hold nothing.
+
+    Raises:
+        OSError: Another program has held it for that many seconds, as a stopped one does.
+    """
+    with ExitStack() as stack:
+        descriptor = None
+        with suppress(OSError):  # Windows cannot open a folder
+            descriptor = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+        until = monotonic() + seconds
+        while descriptor is not None and _lock_now(descriptor) is None:
+            if monotonic() >= until:
+                raise OSError(errno.EAGAIN, "another program has locked its folder")
+            sleep(LOOK_AGAIN_SECONDS)
         yield
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
 
 
 def has_sqlite_locks(folder: Path) -> bool:

@@ -3,18 +3,24 @@
 import json
 import os
 import stat
+import sys
+import time
 from base64 import urlsafe_b64encode
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import anyio
 import pytest
+from anyio import to_thread
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seedance_mcp.errors import ConfigurationError
+from seedance_mcp.file_locks import folder_lock
 from seedance_mcp.service._request_states import (
     LIFETIME,
     MOST_CHARACTERS,
@@ -24,6 +30,7 @@ from seedance_mcp.service._request_states import (
 )
 from seedance_mcp.service._state_key import KEY_FILE, StateKey
 from tests.support.ledger import NOON, job
+from tests.support.timeouts import TIMEOUT_SECONDS
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 WISH = job().fingerprint
@@ -154,3 +161,45 @@ async def test_a_key_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / KEY_FILE).mkdir()
     with pytest.raises(ConfigurationError, match="cannot be written: Is a directory"):
         await StateKey(tmp_path, None).read_or_make()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows cannot lock a folder")
+async def test_a_folder_that_a_stopped_program_has_locked_is_reported(tmp_path: Path) -> None:
+    with (
+        folder_lock(tmp_path),
+        pytest.raises(ConfigurationError, match="written: another program has locked its folder"),
+    ):
+        await StateKey(tmp_path, None).read_or_make()
+    assert len(await StateKey(tmp_path, None).read_or_make()) == 32
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Only Linux lists the open files")
+async def test_a_key_that_another_process_makes_meanwhile_is_taken(tmp_path: Path) -> None:
+    made: list[bytes] = []
+
+    async def make() -> None:
+        made.append(await StateKey(tmp_path, None).read_or_make())
+
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with anyio.create_task_group() as tasks:
+            with folder_lock(tmp_path):
+                tasks.start_soon(make)
+                # It has found no key by then, and waits for the lock.
+                await to_thread.run_sync(wait_until_opened_twice, tmp_path)
+                (tmp_path / KEY_FILE).write_text(json.dumps({"key": "ab" * 32}))
+    assert made == [b"\xab" * 32]
+
+
+def wait_until_opened_twice(folder: Path) -> None:
+    """Wait until this process has opened a folder twice."""
+    until = time.monotonic() + TIMEOUT_SECONDS
+    while sum(link == str(folder) for link in open_files()) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
+def open_files() -> Iterator[str]:
+    """Yield what this process has open."""
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            yield str(link.readlink())
