@@ -41,7 +41,7 @@ def ledger(folder: Path) -> SqliteStore:
 async def fill(folder: Path) -> None:
     """Insert many finished jobs, a minute apart."""
     store = ledger(folder)
-    await store.token_hash("token")
+    await store.keyed_hash("token")
     store.close()
     with closing(sqlite3.connect(folder / "ledger.db")) as connection, connection:
         rows = SqliteRows(connection, "benchmark")
@@ -65,7 +65,7 @@ async def opening(folder: Path) -> float:
     """Return the milliseconds that it takes to open a ledger."""
     store = ledger(folder)
     started = time.perf_counter()
-    await store.token_hash("token")
+    await store.keyed_hash("token")
     taken = time.perf_counter() - started
     store.close()
     return taken * 1000
@@ -86,7 +86,7 @@ async def listing(folder: Path, *statuses: Status) -> float:
 async def writing(folder: Path, *, pause: bool) -> float:
     """Return the milliseconds that it takes to write jobs, or the longest pause of the loop."""
     store = ledger(folder)
-    await store.token_hash("token")
+    await store.keyed_hash("token")
     ticks: list[float] = []
     async with anyio.create_task_group() as ticking:
         ticking.start_soon(_tick, ticks)

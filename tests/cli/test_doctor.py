@@ -353,7 +353,7 @@ async def kept_jobs(folder: Path, *, ahead: timedelta = timedelta(0)) -> None:
                 created_at=now,
                 owner=NO_NETWORK,
                 arguments={"prompt": prompt, "duration": 5},
-                token_hash=await store.token_hash(tokens[number]),
+                token_hash=await store.keyed_hash(tokens[number]),
             )
             begun = await begin(store, new)
             if seen is SUCCESS:

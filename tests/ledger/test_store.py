@@ -74,11 +74,11 @@ async def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
 
 async def test_tokens_are_kept_as_hashes_with_a_key_of_their_ledger(tmp_path: Path) -> None:
     async with opened(tmp_path / "a") as one, opened(tmp_path / "b") as other:
-        kept = await one.token_hash("a-secret-token")
+        kept = await one.keyed_hash("a-secret-token")
         assert (len(kept), "a-secret-token" in kept) == (64, False)
-        assert kept == await one.token_hash("a-secret-token")
-        assert kept != await one.token_hash("another-token")
-        assert kept != await other.token_hash("a-secret-token")
+        assert kept == await one.keyed_hash("a-secret-token")
+        assert kept != await one.keyed_hash("another-token")
+        assert kept != await other.keyed_hash("a-secret-token")
 
 
 async def test_a_page_has_the_newest_jobs_first_and_the_total(tmp_path: Path) -> None:

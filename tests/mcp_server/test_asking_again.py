@@ -216,8 +216,12 @@ async def asking_again(
         yield ToolClient(client, simulator)
 
 
-@pytest.mark.parametrize("keys", [(None, None), ("k" * 32, "K" * 32), ("k" * 32, None)], ids=str)
-async def test_a_state_of_another_servers_key_asks_again(
+@pytest.mark.parametrize(
+    "keys",
+    [(None, None), ("k" * 32, "K" * 32), ("k" * 32, None), ("k" * 32, "k" * 32)],
+    ids=["none", "different", "one", "the same"],
+)
+async def test_a_state_of_another_servers_key_or_ledger_asks_again(
     tmp_path: Path, keys: tuple[str | None, str | None]
 ) -> None:
     async with run_simulator() as simulator:

@@ -40,9 +40,9 @@ class Page:
     unreadable: tuple[str, ...] = ()
 
 
-def token_hash(rows: Rows, token: str) -> str:
-    """Return a keyed hash of a token in hex, which does not reveal it."""
-    return hmac.new(rows.secret(), token.encode(), sha256).hexdigest()
+def keyed_hash(rows: Rows, secret: str) -> str:
+    """Return 32 bytes in hex that do not reveal a secret; another ledger makes others of it."""
+    return hmac.new(rows.secret(), secret.encode(), sha256).hexdigest()
 
 
 def get(rows: Rows, job: Job) -> Job | None:
@@ -145,6 +145,9 @@ def acknowledge(rows: Rows, request_id: str, owner: str, *, by_all: bool = False
 def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Job:
     """Advance a job by an observation and return it; one that was started elsewhere is added."""
     stored = rows.by_id(job.id) or rows.by_request_id(job.request_id, job.owner)
+    if not stored and job.approval and rows.by_approval(job.approval, damaged_at=now):
+        # In place of its ledger came one that lacks it, and its yes was used again: both count.
+        job = replace(job, approval=None)
     adopted = (stored or job).model_id is None
     if adopted and (lost := _job_with_arguments_of(rows, job, observation)):
         # The call that brought its id came before it was known to be this job's.

@@ -52,7 +52,7 @@ class Store(ABC):
     Finished jobs are kept for `history`.
     """
 
-    token_hash = _method(rules.token_hash)
+    keyed_hash = _method(rules.keyed_hash)
     begin = _method(rules.begin, writes=True, settles=True)
     find_owed = _method(rules.find_owed, settles=True)
     check_limits = _method(rules.check_limits)

@@ -15,6 +15,7 @@ import anyio
 from seedance_mcp.clock import EVER, Clock
 from seedance_mcp.errors import NotApproved, ServerStopping
 from seedance_mcp.jobs.job import Job
+from seedance_mcp.ledger.store import Store
 from seedance_mcp.spending.limits import SpendingLimits, needs_yes
 
 from ._catalogue import Catalogue
@@ -43,7 +44,7 @@ class _Form:
     """A form that the user sees, shared by calls that repeat the one that shows it.
 
     Attributes:
-        closed: Set when it is gone; without a yes or a refusal if nothing came of it.
+        closed: Set when it is gone; without a yes or a refusal if the user has not answered.
     """
 
     closed: anyio.Event = field(default_factory=anyio.Event)
@@ -58,6 +59,7 @@ class Approvals:
     _catalogue: Catalogue
     _spending: RecentSpending
     _key: StateKey
+    _store: Store
     _clock: Clock
     # By the fingerprint of the job, and whether it is another one of an identical call.
     _forms: dict[tuple[str, bool], _Form] = field(
@@ -71,11 +73,14 @@ class Approvals:
 
         Raises:
             ConfigurationError: The key that it has to be signed with cannot be read.
+            LedgerError: The ledger cannot be read.
         """
         if answer is None or answer.reply is not Reply.YES or answer.state is None:
             return None
         key = await self._key.read()
-        approval = unseal(answer.state, key, self._clock.now()) if key else None
+        if key is None:
+            return None
+        approval = unseal(answer.state, await self._of_ledger(key), self._clock.now())
         return approval if approval and approval.wish == job.fingerprint else None
 
     async def approve(
@@ -146,9 +151,6 @@ class Approvals:
                 form.approval = approval
             else:
                 form.refusal = _WHY[reply]
-        except NotApproved as error:
-            form.refusal = error.message
-            raise
         finally:
             form.closed.set()
             if self._forms.get(key) is form:
@@ -159,11 +161,16 @@ class Approvals:
 
     async def _proposal(self, job: Job, order: Order, approval: Approval) -> Proposal:
         async def make_state() -> str:
-            return seal(approval, await self._key.read_or_make(), self._clock.now())
+            key = await self._of_ledger(await self._key.read_or_make())
+            return seal(approval, key, self._clock.now())
 
         seconds = job.arguments.get(order.model.pricing.get("seconds", ""))
         spent = await self._spending.total()
         return Proposal(job=job, seconds=seconds, spent=spent, seal=make_state)
+
+    async def _of_ledger(self, key: bytes) -> bytes:
+        """Return a key made from one for this ledger alone, since no other knows the used yeses."""
+        return bytes.fromhex(await self._store.keyed_hash(key.hex()))
 
     @contextmanager
     def _waiting(self, deadline: float) -> Generator[None, None, None]:

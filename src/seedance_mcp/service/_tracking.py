@@ -92,7 +92,7 @@ class JobTracker:
         """
         if not self._token:
             raise TokenMissing
-        return await self._store.token_hash(self._token)
+        return await self._store.keyed_hash(self._token)
 
     async def is_of_token(self, job: Job) -> bool:
         """Return whether the token certainly began a job."""

@@ -124,7 +124,7 @@ def _service(
         catalogue=catalogue,
         limits=_limits(settings),
         spending=spending,
-        approvals=Approvals(catalogue, spending, key, clock),
+        approvals=Approvals(catalogue, spending, key, store, clock),
         store=store,
         tracker=tracker,
         submissions=Submissions(client, store, announce, tasks, clock),

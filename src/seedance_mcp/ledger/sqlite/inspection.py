@@ -112,7 +112,7 @@ def _read_jobs(
         for job, process in rows.submitting()
         if job.owner == owner and process_lives(processes, process) is False
     ]
-    token_hash = rules.token_hash(rows, token) if token else ""
+    token_hash = rules.keyed_hash(rows, token) if token else ""
     return LedgerInspection(
         counts={status: rows.count(owner, statuses=[status]) for status in Status},
         unknown=unknown,
