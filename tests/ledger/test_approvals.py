@@ -117,3 +117,17 @@ async def test_a_job_found_by_its_id_first_keeps_its_nonce(tmp_path: Path) -> No
         merged = await store.observe(first, Accepted(request_id="r"), NOON)
         assert (merged.id, merged.approval) == ("job-1", "yes")
         assert EVERYONE not in merged.acknowledged_by
+
+
+async def test_a_job_that_its_ledger_has_lost_is_written_though_its_yes_was_used_again(
+    tmp_path: Path, raw: sqlite3.Connection
+) -> None:
+    async with opened(tmp_path) as store:
+        lost = job(1, approval="yes")
+        await begin(store, lost)
+        raw.execute("DELETE FROM jobs")
+        again = await begin(store, job(2, approval="yes"))
+        found = await store.observe(lost, Accepted(request_id="r"), NOON)
+        assert (found.id, found.request_id, found.approval) == ("job-1", "r", None)
+        assert await store.get(again) == again
+        assert written(raw) == ["job-2", "job-1"]
