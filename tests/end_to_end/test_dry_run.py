@@ -122,6 +122,23 @@ async def test_the_ledger_is_the_same_byte_for_byte_after_dry_runs(tmp_path: Pat
         assert len(simulator.accepted) == 1
 
 
+async def test_a_dry_run_notes_no_price_of_a_job_that_it_finds(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.db"
+    async with run_simulator(run_seconds=3600, price_form="absent") as simulator:
+        async with open_server(simulator, tmp_path) as server:
+            await generate(server, wait_seconds=0)
+        simulator.behaviour.price_form = "number"
+        async with open_server(simulator, tmp_path) as server:
+            before = ledger.read_bytes()
+            assert structured(await generate(server, dry_run=True))["reused"]
+            await anyio.sleep(10)
+            assert ledger.read_bytes() == before
+            # A purchase notes it.
+            assert structured(await generate(server, wait_seconds=0))["reused"]
+            await anyio.sleep(10)
+            assert ledger.read_bytes() != before
+
+
 async def test_dry_runs_do_not_count_and_the_hourly_limit_holds_for_them() -> None:
     async with open_client(max_jobs_per_hour=2, max_cost_usd_per_day="10") as client:
         for number in range(3):
