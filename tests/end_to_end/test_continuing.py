@@ -627,6 +627,11 @@ async def test_a_task_continues_a_clip_and_the_same_call_is_the_same_task(tmp_pa
 async def test_a_result_says_how_to_continue_its_clip(tmp_path: Path) -> None:
     async with run_film() as (simulator, _), open_server(simulator, tmp_path) as client:
         first = await make(client)
+        # What is to be done about a download comes first.
+        simulator.faults.append(Fault.delay("output", 50, times=9))
+        call = {"request_id": first, "download": True}
+        waiting = structured(await client.call_tool("get_result", call))
+        assert waiting["next_step"].endswith("and download true to continue.")
         result = structured(await client.call_tool("get_result", {"request_id": first}))
         assert result["next_step"].endswith(f"To continue it, pass {frame(first)} as an image.")
     async with (

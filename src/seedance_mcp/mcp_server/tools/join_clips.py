@@ -42,7 +42,7 @@ def _input_schema() -> JSONObject:
         "type": "object",
         "properties": {
             "request_ids": {
-                "description": "The jobs; one may come twice.",
+                "description": "The request_ids of 2 to 50 jobs, in order; one may come twice.",
                 "type": "array",
                 "items": {"type": "string", "pattern": REQUEST_ID_PATTERN},
                 "minItems": LEAST_CLIPS,
