@@ -151,6 +151,17 @@ async def test_a_clip_that_was_saved_and_is_gone_is_saved_again(tmp_path: Path) 
         assert clip.name in files_in(clip.parent, ".mp4")
 
 
+async def test_of_a_job_that_was_saved_with_an_image_the_clip_is_continued(tmp_path: Path) -> None:
+    async with (
+        run_film(outputs=("videos", "images")) as (simulator, film),
+        open_server(simulator, tmp_path) as client,
+    ):
+        first = await make(client)
+        await client.call_tool("get_result", {"request_id": first, "download": True})
+        await make(client, frame(first))
+        assert film.psnr(simulator.accepted[1].arguments["first_frame_image_url"], first) > 40
+
+
 async def test_two_calls_at_once_download_a_clip_once(tmp_path: Path) -> None:
     async with run_film() as (simulator, _), open_server(simulator, tmp_path) as client:
         first = await make(client)
