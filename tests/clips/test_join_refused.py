@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from random import Random
@@ -65,6 +66,20 @@ def test_a_file_that_changes_meanwhile_is_named(tmp_path: Path, samples: Samples
 
 class Cancelled(BaseException):
     """What ends a call."""
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_long_silence_can_be_cancelled(tmp_path: Path, *, copied: bool) -> None:
+    heard = Sample(options=WITHOUT_B_FRAMES, audio_seconds=0.2)
+    still = Sample(options=WITHOUT_B_FRAMES, ticks=[0, 1, 2, 3, 4, 24 * 60])
+    paths = [write_sample(tmp_path / f"{n}.mp4", one) for n, one in enumerate([heard, still])]
+    if not copied:
+        paths[:0] = [write_sample(tmp_path / "other.mp4", replace(heard, audio_rate=44100))]
+    checks: list[None] = []
+    parts = [Part(path=path) for path in paths]
+    join_clips(parts, tmp_path / "joined.mp4", ignore, lambda: checks.append(None))
+    packets_of_silence = 60 * 48000 // 1024
+    assert len(checks) > packets_of_silence * 0.9
 
 
 def cancelled_after(calls: int) -> Callable[[], None]:

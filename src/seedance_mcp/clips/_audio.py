@@ -31,29 +31,32 @@ _SHORTEST_GAP = Fraction(3, 100)
 
 
 class AudioTrack:
-    """Takes the audio of one clip after the other, and returns packets to write; this one, none."""
+    """Takes the audio of one clip after the other, and yields packets to write; this one, none.
+
+    Silence may last for an hour, so packets are made one by one.
+    """
 
     def begin(self, span: Span) -> None:
         """Go on to the next clip."""
         self._span = span
 
-    def push(self, packet: "AnyPacket") -> "list[AnyPacket]":
+    def push(self, packet: "AnyPacket") -> "Iterator[AnyPacket]":
         """Take a packet of the clip's audio."""
         del packet
-        return []
+        yield from ()
 
-    def advance(self, seconds: Fraction) -> "list[AnyPacket]":
+    def advance(self, seconds: Fraction) -> "Iterator[AnyPacket]":
         """Keep up with the video, in a clip without audio."""
         del seconds
-        return []
+        yield from ()
 
-    def end(self) -> "list[AnyPacket]":
+    def end(self) -> "Iterator[AnyPacket]":
         """Fill up the clip's audio to its length."""
-        return []
+        yield from ()
 
-    def finish(self) -> "list[AnyPacket]":
-        """Return what is left after the last clip."""
-        return []
+    def finish(self) -> "Iterator[AnyPacket]":
+        """Yield what is left after the last clip."""
+        yield from ()
 
 
 def add_audio(container: "OutputContainer", spans: Sequence[Span]) -> AudioTrack:
@@ -95,15 +98,16 @@ class _CopiedAudio(AudioTrack):
         self._packets_a_tick = self._packets_a_second * self._tick
         self._origin: tuple[int, int] | None = None
 
-    def push(self, packet: "AnyPacket") -> "list[AnyPacket]":
+    def push(self, packet: "AnyPacket") -> "Iterator[AnyPacket]":
         if packet.pts is None:
-            return []
+            return
         place = self._place(packet.pts)
         if not self._next <= place < self._stop or (packet.is_discard and place >= self._start):
-            return []
+            return
         # That it is not to be heard is marked in a packet, which cannot be undone.
         copied = new_packet(bytes(packet)) if packet.is_discard else packet
-        return [*self._silent_until(place), self._placed(copied)]
+        yield from self._silent_until(place)
+        yield self._placed(copied)
 
     def _place(self, pts: int) -> int:
         """Return the place of a packet, counted from the first so that each has its own."""
@@ -113,18 +117,19 @@ class _CopiedAudio(AudioTrack):
         first, place = self._origin
         return place + rounded((pts - first) * self._packets_a_tick)
 
-    def advance(self, seconds: Fraction) -> "list[AnyPacket]":
-        if self._span.source.audio:
-            return []
-        return self._silent_until(min(rounded(seconds * self._packets_a_second), self._stop))
+    def advance(self, seconds: Fraction) -> "Iterator[AnyPacket]":
+        if not self._span.source.audio:
+            place = rounded(seconds * self._packets_a_second)
+            yield from self._silent_until(min(place, self._stop))
 
-    def end(self) -> "list[AnyPacket]":
-        return self._silent_until(self._stop)
+    def end(self) -> "Iterator[AnyPacket]":
+        yield from self._silent_until(self._stop)
 
-    def _silent_until(self, place: int) -> "list[AnyPacket]":
+    def _silent_until(self, place: int) -> "Iterator[AnyPacket]":
         if place > self._next:
             self._next = max(self._next, 0)
-        return [self._placed(new_packet(self._silence)) for _ in range(self._next, place)]
+        for _ in range(self._next, place):
+            yield self._placed(new_packet(self._silence))
 
     def _placed(self, packet: "AnyPacket") -> "AnyPacket":
         packet.stream = self._stream
@@ -159,12 +164,9 @@ class _EncodedAudio(AudioTrack):
 
         return AudioResampler("fltp", self._layout, self._rate)
 
-    def push(self, packet: "AnyPacket") -> "list[AnyPacket]":
-        return [
-            encoded
-            for frame in self._span.source.decode(packet)
-            for encoded in self._take(cast("AudioFrame", frame))
-        ]
+    def push(self, packet: "AnyPacket") -> "Iterator[AnyPacket]":
+        for frame in self._span.source.decode(packet):
+            yield from self._take(cast("AudioFrame", frame))
 
     def _take(self, frame: "AudioFrame") -> "Iterator[AnyPacket]":
         at = (frame.pts or 0) * cast("Fraction", frame.time_base) - self._span.shown_from
@@ -199,16 +201,16 @@ class _EncodedAudio(AudioTrack):
         if kept > 0:
             yield from self._encode(cast("AudioFrame", fifo.read(kept)))
 
-    def advance(self, seconds: Fraction) -> "list[AnyPacket]":
-        if self._span.source.audio:
-            return []
-        return list(self._silent_until(min(rounded(seconds * self._rate), self._stop)))
+    def advance(self, seconds: Fraction) -> "Iterator[AnyPacket]":
+        if not self._span.source.audio:
+            yield from self._silent_until(min(rounded(seconds * self._rate), self._stop))
 
-    def end(self) -> "list[AnyPacket]":
-        return [*self._resampled(None), *self._silent_until(self._stop)]
+    def end(self) -> "Iterator[AnyPacket]":
+        yield from self._resampled(None)
+        yield from self._silent_until(self._stop)
 
-    def finish(self) -> "list[AnyPacket]":
-        return cast("list[AnyPacket]", self._stream.encode(None))
+    def finish(self) -> "Iterator[AnyPacket]":
+        yield from cast("list[AnyPacket]", self._stream.encode(None))
 
     def _silent_until(self, sample: int) -> "Iterator[AnyPacket]":
         while self._next < sample:

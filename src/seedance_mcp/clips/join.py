@@ -119,6 +119,12 @@ def _packets(
     video: VideoTrack, audio: AudioTrack, check_cancelled: Callable[[], object]
 ) -> "Iterator[list[AnyPacket]]":
     """Yield the packets of the joined clip, about in the order of their times."""
+
+    def checked(packets: "Iterator[AnyPacket]") -> "Iterator[list[AnyPacket]]":
+        for packet in packets:
+            check_cancelled()
+            yield [packet]
+
     for number, span in enumerate(video.spans):
         video.begin(number)
         audio.begin(span)
@@ -128,10 +134,10 @@ def _packets(
                     # A frame may be shown for an hour.
                     check_cancelled()
                     yield packets
-                    yield audio.advance(video.seconds)
+                    yield from checked(audio.advance(video.seconds))
             else:
-                yield audio.push(packet)
+                yield from checked(audio.push(packet))
         video.end()
-        yield audio.end()
+        yield from checked(audio.end())
     yield video.finish()
-    yield audio.finish()
+    yield from checked(audio.finish())
