@@ -84,6 +84,8 @@ class Rows(RuleBasedStateMachine):
         self.numbers = count()
         self.bought: list[Bought] = []
         self.final: dict[str, Status] = {}
+        # When the ledger first heard of each id that its job had ended, whoever bought it.
+        self.ends: dict[str | None, datetime] = {}
         self.clock_ahead_at_starts = False
 
     @initialize(at_starts=st.booleans())
@@ -184,6 +186,8 @@ class Rows(RuleBasedStateMachine):
         self.note_ends()
         may_go = [one for one in self.bought if self.now - self.over_since(one) > HISTORY]
         rules.delete_old(self.rows, HISTORY, self.now + ahead)
+        for request_id in [one for one in self.ends if not self.rows.by_request_id(one, "o")]:
+            del self.ends[request_id]
         # Any other that has gone is lost, as the invariant will find.
         for bought in may_go:
             if not self.row(bought):
@@ -237,8 +241,9 @@ class Rows(RuleBasedStateMachine):
     def note_ends(self) -> None:
         for bought in self.bought:
             status = self.status(bought)
-            if status is not None and status.final:
-                bought.ended = bought.ended or self.now
+            if status is not None and status.final and bought.ended is None:
+                # Its id may have been known as another's before it was known to be this job's.
+                bought.ended = self.ends.get(bought.answered, self.now)
 
     def answer(self, bought: Bought, seen: Accepted | OutcomeLost | None) -> None:
         """Answer the paid request of a job, unless that is still under way."""
@@ -265,6 +270,8 @@ class Rows(RuleBasedStateMachine):
             self.rows, known or replace(elsewhere, status=Status.IN_QUEUE), seen, self.now
         )
         assert became.request_id == request_id
+        if became.status.final:
+            self.ends.setdefault(request_id, self.now)
         assert self.rows.by_request_id(request_id, "o") == became
         alike = [one for one in nameless if one.job.arguments["prompt"] == echo]
         adopted = known is None or known.model_id is None
