@@ -131,8 +131,10 @@ async def test_a_used_state_gives_back_the_job_that_it_bought() -> None:
         again = await bought(client, state)
         assert (again["request_id"], again["status"]) == (first["request_id"], "cancelled")
         assert posts(client) == 1
-        # Without it, the clip is a new one.
+        # Without it, the clip is a new one; a no is a no.
         assert state_of(await answered(client, None, None)) != state
+        assert text(result_of(await answered(client, state, NO))) == SAID_NO
+        assert posts(client) == 1
 
 
 async def test_a_used_state_buys_nothing_after_the_price_has_risen() -> None:
@@ -248,7 +250,8 @@ async def test_a_state_outlives_the_server_that_made_it(tmp_path: Path, key: str
 
 async def test_a_damaged_key_buys_nothing_and_keeps_no_owed_job_back(tmp_path: Path) -> None:
     async with asking(state_dir=tmp_path) as client:
-        first = await bought(client, await asked(client))
+        used = await asked(client)
+        first = await bought(client, used)
         state = await asked(client, prompt="Another.")
         (tmp_path / KEY_FILE).write_text("{}")
         line = "is damaged. Delete it, and a new one is made, or set SEEDANCE_STATE_KEY. Nothing"
@@ -256,8 +259,11 @@ async def test_a_damaged_key_buys_nothing_and_keeps_no_owed_job_back(tmp_path: P
             refused = result_of(await answered(client, given, answer, prompt="Another."))
             assert refused.is_error
             assert line in text(refused)
-        owed = structured(result_of(await answered(client, None, None, wait_seconds=0)))
-        assert owed["request_id"] == first["request_id"]
+        for given, answer in ((None, None), (used, YES), (None, YES)):
+            owed = structured(result_of(await answered(client, given, answer, wait_seconds=0)))
+            assert owed["request_id"] == first["request_id"]
+        forced = result_of(await answered(client, used, force_new=True))
+        assert line in text(forced)
         assert posts(client) == 1
 
 
@@ -373,18 +379,20 @@ async def test_a_yes_counts_for_the_clip_that_is_continued(tmp_path: Path) -> No
         assert posts(client) == 3
 
 
-async def test_the_older_era_knows_no_state_and_no_answer_of_another_call() -> None:
-    user = AskedUser()
-    async with asking(user=user) as client:
-        state = await asked(client)
-    user = AskedUser(NO)
-    async with asking(mode="legacy", user=user) as client:
-        params: dict[str, Any] = {"name": "generate_video", "arguments": ARGUMENTS}
-        params |= {"requestState": state, "inputResponses": {FORM: YES.model_dump(mode="json")}}
-        request = Request[dict[str, Any], str](method="tools/call", params=params)
-        answer = (await client.mcp.session.send_request(request, Wire)).root
-        assert json.dumps(SAID_NO) in json.dumps(answer)
-        assert (len(user.forms), posts(client)) == (1, 0)
+async def test_the_older_era_knows_no_state_and_no_answer_of_another_call(tmp_path: Path) -> None:
+    async with run_simulator() as simulator:
+        async with asking_again(simulator, tmp_path) as client:
+            state = await asked(client)
+        user = AskedUser(NO)
+        settings: dict[str, Any] = {"ask_above_usd": "0", "user": user}
+        async with open_server(simulator, tmp_path, **settings) as server:
+            client = ToolClient(server, simulator)
+            params: dict[str, Any] = {"name": "generate_video", "arguments": ARGUMENTS}
+            params |= {"requestState": state, "inputResponses": {FORM: YES.model_dump(mode="json")}}
+            request = Request[dict[str, Any], str](method="tools/call", params=params)
+            answer = (await client.mcp.session.send_request(request, Wire)).root
+            assert json.dumps(SAID_NO) in json.dumps(answer)
+            assert (len(user.forms), posts(client)) == (1, 0)
 
 
 @pytest.mark.parametrize("given", [True, False], ids=["of the user", "in the folder"])

@@ -13,7 +13,7 @@ from math import inf
 import anyio
 
 from seedance_mcp.clock import EVER, Clock
-from seedance_mcp.errors import NotApproved, ServerStopping
+from seedance_mcp.errors import ConfigurationError, NotApproved, ServerStopping
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.ledger.store import Store
 from seedance_mcp.spending.limits import SpendingLimits, needs_yes
@@ -72,12 +72,15 @@ class Approvals:
         """Return the yes that a call brings, None unless it proves to be for the job of this call.
 
         Raises:
-            ConfigurationError: The key that it has to be signed with cannot be read.
             LedgerError: The ledger cannot be read.
         """
         if answer is None or answer.reply is not Reply.YES or answer.state is None:
             return None
-        key = await self._key.read()
+        try:
+            key = await self._key.read()
+        except ConfigurationError:
+            # It keeps no owed job back; whoever asks again has to report it.
+            return None
         if key is None:
             return None
         approval = unseal(answer.state, await self._of_ledger(key), self._clock.now())
