@@ -136,6 +136,15 @@ async def test_only_a_job_above_the_setting_is_asked_about(mode: str) -> None:
 
 
 @ERAS
+async def test_a_price_that_comes_late_is_waited_for(mode: str) -> None:
+    user = AskedUser(NO)
+    async with asking(user, mode, ask_above_usd="0.2") as client:
+        client.simulator.faults.append(Fault.delay("catalogue", 4))
+        assert not (await client.generate()).is_error
+        assert (user.forms, posts(client)) == ([], 1)
+
+
+@ERAS
 async def test_a_job_whose_price_is_unknown_is_asked_about(mode: str) -> None:
     user = AskedUser()
     behaviour = Behaviour(price_form="absent")
