@@ -17,7 +17,7 @@ from seedance_mcp.service.retrieval import join_jobs
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.faults import Fault
 from tests.support.client import ToolClient, saved_file, structured, text
-from tests.support.film import FRAMES, run_film
+from tests.support.film import FRAMES, likeness, run_film
 from tests.support.http_client import open_http_client
 from tests.support.joined import (
     RATE,
@@ -88,7 +88,7 @@ async def test_clips_are_joined_in_order_and_the_same_ones_are_the_same_file(
         assert joined_names(folder) == sorted([path.name, anew.name, Path(swapped).name])
 
 
-async def test_a_film_is_as_long_as_its_frames_without_those_that_its_shots_continue(
+async def test_a_film_of_three_shots_lasts_as_long_as_its_frames_without_doubled_ones(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "videos"
@@ -98,6 +98,10 @@ async def test_a_film_is_as_long_as_its_frames_without_those_that_its_shots_cont
             last = {"first_frame_image_url": f"seedance://jobs/{shots[-1]}/last-frame"}
             shots += await make_clips(client, prompt, **last)
         film = structured(await join(client, *shots))
+        assert [job.request_id for job in client.simulator.accepted] == shots
+        for before, job in zip(shots, client.simulator.accepted[1:], strict=False):
+            (clip,) = folder.glob(f"*{before[:8]}.mp4")
+            assert likeness(job.arguments["first_frame_image_url"], clip) > 40
         expected = (3 * FRAMES - 2) / RATE
         assert film["seconds"] == pytest.approx(expected, abs=0.001)
         times = shown_at(saved_file(film["saved_to"], folder))

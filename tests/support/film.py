@@ -53,9 +53,12 @@ class Film:
 
     def psnr(self, data_uri: str, request_id: str) -> float:
         """Return how alike an image that was sent and the last frame of a shot are, in dB."""
-        sent = sent_image(data_uri)
-        shown = cast("Image.Image", last_frame(self.shots[request_id]).to_image())
-        return psnr(sent, shown)
+        return likeness(data_uri, self.shots[request_id])
+
+
+def likeness(data_uri: str, clip: Path) -> float:
+    """Return how alike an image that was sent and the last frame of a clip are, in dB."""
+    return psnr(sent_image(data_uri), cast("Image.Image", last_frame(clip).to_image()))
 
 
 def sent_image(data_uri: str) -> Image.Image:
