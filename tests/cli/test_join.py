@@ -93,7 +93,8 @@ async def test_what_cannot_be_joined_ends_in_one_line(servers: Servers, tmp_path
                 "-o",
                 film,
             ): "no-such-job has no clip: RunComfy has no such request"
-            ' for this account (404001: "No such request: no-such-job").',
+            ' for this account (404001: "No such request: no-such-job"). Check the id, or leave it'
+            " out.",
             (one, other, "-o", "/sys/film.mp4"): "Cannot write to /sys (Permission denied): set -o"
             " to a writable folder.",
         }.items():

@@ -160,7 +160,7 @@ async def test_a_job_without_a_clip_is_named_before_anything_is_downloaded(tmp_p
         await client.call("cancel_job", request_id=queued)
         for bad, why in {
             "no-such-job": "no-such-job has no clip: RunComfy has no such request for this account"
-            ' (404001: "No such request: no-such-job").',
+            ' (404001: "No such request: no-such-job"). Check the id, or leave it out.',
             open_: f"{open_} has not ended (in_progress): join once it is completed.",
             queued: f"{queued} has no clip, because it was cancelled: leave it out.",
             failed: f"{failed} has no clip, because it failed (RunComfy says:"

@@ -59,9 +59,11 @@ class JoinParts:
         for number, each in enumerate(missing, 1):
             doing = f"downloading clip {number} of {len(missing)}"
             jobs[each] = await self._download(jobs[each], doing, on_progress)
+        # One may have been deleted while others came; reading it says so, by its name.
+        clips = {each: Path(job.saved[0]) for each, job in jobs.items()}
         before = [None, *request_ids]
         return [
-            Part(path=saved_clip(jobs[each]) or Path(), continues=self._continues(jobs[each], last))
+            Part(path=clips[each], continues=self._continues(jobs[each], last))
             for last, each in zip(before, request_ids, strict=False)
         ]
 
@@ -74,7 +76,8 @@ class JoinParts:
         try:
             job = (await self._remote.result(request_id, REMOTE_TIMEOUT_SECONDS)).job
         except JobNotFound as error:
-            raise InputError("request_ids", f"{request_id} has no clip: {error.message}") from error
+            why = f"{request_id} has no clip: {error.message} Check the id, or leave it out."
+            raise InputError("request_ids", why) from error
         except RunComfyError as error:
             raise JoinFailed(f"{request_id} was not found: {error.message}") from error
         if not job.outputs.videos:
