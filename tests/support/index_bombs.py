@@ -4,7 +4,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from .sample_clips import SAMPLES, box, write_boxes
+from .sample_clips import SAMPLES, Sample, box, write_boxes, write_sample
 
 _plain = SAMPLES["plain"]
 
@@ -91,6 +91,23 @@ def _still_images(path: Path) -> Path:
     return path
 
 
+def _fragment_in_media(path: Path) -> Path:
+    """Write a clip whose last fragment, of 20 million frames, is found by a table of fragments."""
+    muxer = {"movflags": "frag_keyframe+empty_moov+default_base_moof+global_sidx"}
+    write_sample(path, Sample(options={"bf": "0", "x264-params": "keyint=2"}, muxer=muxer))
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"moof") - 4
+    run = data.index(b"trun", at)
+    struct.pack_into(">II", data, run + 4, 0, 20_000_000)
+    # The size of the last fragment but one, which now ends behind the header of an mdat.
+    sizes = data.index(b"sidx") + 36 + 12
+    struct.pack_into(">I", data, sizes, struct.unpack_from(">I", data, sizes)[0] + 8)
+    end = data.rindex(b"mfra") - 4
+    data[at:at] = struct.pack(">I4s", end - at + 8, b"mdat")
+    path.write_bytes(data)
+    return path
+
+
 # Each writes one to a path and returns the path.
 BOMBS: dict[str, Callable[[Path], Path]] = {
     "promises millions of frames": _promises_millions,
@@ -100,4 +117,5 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
     "has many tracks": _many_tracks,
     "has huge chunks of sound": _huge_chunks,
     "has many still images": _still_images,
+    "has a fragment in its media": _fragment_in_media,
 }

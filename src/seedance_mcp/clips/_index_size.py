@@ -12,6 +12,7 @@ from typing import BinaryIO
 _MAX_ROWS = 1_000_000  # an hour of 60 frames a second and of sound takes less than half
 _MAX_BOXES = 100_000
 _MAX_INDEX_BYTES = 32 * 1024**2
+_PIECE_BYTES = 1024**2
 # A decoder is opened for each track.
 _MAX_TRACKS = 32
 _MAX_STILL_IMAGES = 100  # each is looked up among all
@@ -28,15 +29,19 @@ def has_bounded_index(path: Path) -> bool:
     """
     room = _MAX_INDEX_BYTES
     index = bytearray()
+    media: list[tuple[int, int]] = []
     with path.open("rb") as file:
         for number, (kind, size) in enumerate(_boxes(file)):
             if kind == b"mdat":
+                media.append((file.tell(), size))
                 continue
             room -= size
             if room < 0 or number > _MAX_BOXES:
                 return False
             index += file.read(size)
-    return _is_bounded(index)
+        # Both say where fragments are, which may be in the middle of the media.
+        is_pointed_at = b"sidx" in index or b"tfra" in index
+        return _is_bounded(index) and not (is_pointed_at and _holds_fragment(file, media))
 
 
 def _is_bounded(index: bytearray) -> bool:
@@ -55,6 +60,19 @@ def _is_bounded(index: bytearray) -> bool:
     if tracks > _MAX_TRACKS or images > _MAX_STILL_IMAGES:
         return False
     return max(samples, rows) <= _MAX_ROWS
+
+
+def _holds_fragment(file: BinaryIO, media: list[tuple[int, int]]) -> bool:
+    """Return whether an index of more samples may lie in places of a file: where, and how long."""
+    missing = {b"moof", b"trun"}
+    for start, size in media:
+        file.seek(start)
+        left, piece = size, b""
+        while left > 0 and (read := file.read(min(left, _PIECE_BYTES))):
+            left -= len(read)
+            piece = piece[-3:] + read
+            missing = {kind for kind in missing if kind not in piece}
+    return not missing
 
 
 def _most_in_a_chunk(index: bytearray) -> int:
