@@ -414,6 +414,22 @@ async def test_a_call_repeated_while_its_form_is_shown_shares_the_form(*, force_
         assert (len(answers), len(user.forms), posts(client)) == (2, 1, 1)
 
 
+async def test_a_no_is_the_answer_to_every_call_that_shares_the_form() -> None:
+    user = AskedUser(None)
+    answers: list[str] = []
+
+    async def call() -> None:
+        answers.append(refused(await client.generate()))
+
+    async with asking(user, LEGACY) as client:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(call)
+            await anyio.sleep(10)
+            user.come(NO)
+        assert (answers, len(user.forms), posts(client)) == ([SAID_NO] * 3, 1, 0)
+
+
 async def test_a_repeated_call_with_force_new_shares_no_form_of_a_call_without_it() -> None:
     user = AskedUser(None)
     async with (

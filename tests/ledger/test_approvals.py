@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from seedance_mcp.clock import EVER
 from seedance_mcp.errors import LedgerError, SpendingLimitReached
 from seedance_mcp.jobs.job import EVERYONE
 from seedance_mcp.jobs.status import Accepted, Cancelled, Failed, Observation, OutcomeLost, Queued
@@ -69,6 +70,17 @@ async def test_a_yes_does_not_lift_the_limits(tmp_path: Path) -> None:
         await begin(store, job(1))
         with pytest.raises(SpendingLimitReached):
             await begin(store, job(2, approval="yes"), limits=SpendingLimits(jobs_per_hour=1))
+
+
+async def test_what_was_bought_meanwhile_is_found_before_a_limit_is_checked(tmp_path: Path) -> None:
+    one = SpendingLimits(jobs_per_hour=1)
+    async with opened(tmp_path) as store:
+        assert await store.find_or_check(job(1), reuse_since=EVER, limits=one) is None
+        first = await begin(store, job(1))
+        same = replace(job(2), arguments=first.arguments)
+        assert await store.find_or_check(same, reuse_since=EVER, limits=one) == first
+        with pytest.raises(SpendingLimitReached):
+            await store.find_or_check(same, reuse_since=None, limits=one)
 
 
 async def test_a_yes_in_a_damaged_row_buys_nothing(tmp_path: Path, raw: sqlite3.Connection) -> None:

@@ -47,17 +47,19 @@ async def test_limits_can_be_checked_for_a_job_that_is_not_begun(tmp_path: Path)
     async with opened(tmp_path) as store:
         await begin(store, job(1, estimated_microdollars=200_000), limits=limits)
         with pytest.raises(SpendingLimitReached) as dry:
-            await store.check_limits(dear, limits)
+            await store.find_or_check(dear, reuse_since=None, limits=limits)
         with pytest.raises(SpendingLimitReached) as refused:
             await begin(store, dear, limits=limits)
         assert dry.value.line == refused.value.line
         small = job(3, estimated_microdollars=200_000)
         for _ in range(2):
-            await store.check_limits(small, limits)
+            await store.find_or_check(small, reuse_since=None, limits=limits)
             assert await store.get(small) is None
         assert await begin(store, small, limits=limits) == small
         with pytest.raises(SpendingLimitReached, match=JOBS_LIMIT_REACHED):
-            await store.check_limits(job(4, estimated_microdollars=0), limits)
+            await store.find_or_check(
+                job(4, estimated_microdollars=0), reuse_since=None, limits=limits
+            )
 
 
 async def test_a_job_that_was_taken_for_not_accepted_counts_once_it_has_a_cost(

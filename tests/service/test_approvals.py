@@ -1,18 +1,22 @@
 """Asking without MCP: calls that share a form, and yeses that are for another clip."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from math import inf
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import pytest
 
 from seedance_mcp.clock import Clock
-from seedance_mcp.errors import NotApproved
+from seedance_mcp.errors import NotApproved, ServerStopping
 from seedance_mcp.jobs.job import Job
+from seedance_mcp.ledger.sqlite._queries import SqliteRows
+from seedance_mcp.ledger.sqlite.store import SqliteStore
 from seedance_mcp.models.model import load_models
 from seedance_mcp.service._request_states import Approval
 from seedance_mcp.service.consent import Proposal, Reply
@@ -28,6 +32,8 @@ from tests.support.restarting_server import run_simulator
 from tests.support.virtual_time import virtual_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+
+_T = TypeVar("_T")
 
 MODEL = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
 
@@ -99,3 +105,52 @@ async def test_a_yes_to_another_clip_stays_out_of_the_row(
         assert len(asked) == (1 if most is not None else 0)
         assert (approved.approval is None) is (most is None)
         assert approved.approval != "other"
+
+
+async def test_a_server_that_shuts_down_shows_no_form(tmp_path: Path) -> None:
+    async def says_yes(_: Proposal) -> Reply:
+        pytest.fail("asked")
+
+    async with asking(tmp_path) as (service, simulator):
+        service.shut_down(1)
+        with pytest.raises(ServerStopping):
+            await service.buy(
+                Order(model=MODEL, arguments=ARGUMENTS, ask=says_yes), wait_seconds=45, watch=ignore
+            )
+        assert simulator.accepted == []
+
+
+class SlowStore(SqliteStore):
+    """A ledger whose answers take half a second after each commit, as over a network."""
+
+    async def run(self, step: Callable[[SqliteRows], _T], **options: bool) -> _T:
+        result = await super().run(step, **options)
+        await anyio.sleep(0.5)
+        return result
+
+
+async def test_a_clip_that_was_bought_during_the_checks_is_given_back_unasked(
+    tmp_path: Path,
+) -> None:
+    asked: list[float] = []
+
+    async def says_yes(_: Proposal) -> Reply:
+        asked.append(anyio.current_time())
+        await anyio.sleep(1)
+        return Reply.YES
+
+    async with asking(tmp_path) as (local, simulator):
+        store = SlowStore(tmp_path, local.clock, origin=simulator.url, history=timedelta(days=90))
+        service, reused = replace(local, store=store), list[bool]()
+        order = Order(model=MODEL, arguments=ARGUMENTS, ask=says_yes)
+
+        async def call(after: float) -> None:
+            await anyio.sleep(after)
+            reused.append((await service.buy(order, wait_seconds=0, watch=ignore)).reused)
+
+        async with anyio.create_task_group() as tasks:
+            # The second one looks for an earlier job before the first one is bought, 2 s from now.
+            for after in (0, 1.7):
+                tasks.start_soon(call, after)
+        store.close()
+        assert (sorted(reused), len(asked), len(simulator.accepted)) == ([False, True], 1, 1)

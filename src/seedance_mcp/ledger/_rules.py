@@ -68,26 +68,32 @@ def begin(rows: Rows, job: Job, *, reuse_since: datetime | None, limits: Spendin
     Raises:
         SpendingLimitReached: No other job may start now.
     """
-    if earlier := find_owed(rows, job, reuse_since):
-        return earlier
     # In the insert's transaction: else two processes could both start the last job allowed.
-    check_limits(rows, job, limits)
+    if earlier := find_or_check(rows, job, reuse_since=reuse_since, limits=limits):
+        return earlier
     rows.write(job, at=job.created_at)
     return job
 
 
-def check_limits(rows: Rows, job: Job, limits: SpendingLimits) -> None:
-    """Check that a job may start now; limits count the jobs of all processes and owners.
+def find_or_check(
+    rows: Rows, job: Job, *, reuse_since: datetime | None, limits: SpendingLimits
+) -> Job | None:
+    """Return what `begin` would return instead of a new job; None if the new one may start now.
+
+    Limits count the jobs of all processes and owners.
 
     Raises:
         SpendingLimitReached: It may not.
     """
+    if earlier := find_owed(rows, job, reuse_since):
+        return earlier
     now = job.created_at
     latest = now + MAX_AHEAD
     oldest = rows.nth_newest(limits.jobs_per_hour, since=now - HOUR, until=latest)
     check_hourly_limit(job, oldest, limits)
     if limits.usd_per_day is not None:
         check_daily_limit(job, rows.started(since=now - DAY, until=latest), limits)
+    return None
 
 
 def find_owed(rows: Rows, job: Job, since: datetime | None) -> Job | None:

@@ -55,7 +55,7 @@ class Store(ABC):
     keyed_hash = _method(rules.keyed_hash)
     begin = _method(rules.begin, writes=True, settles=True)
     find_owed = _method(rules.find_owed, settles=True)
-    check_limits = _method(rules.check_limits)
+    find_or_check = _method(rules.find_or_check, settles=True)
     discard = _method(rules.discard, writes=True)
     observe = _method(rules.observe, writes=True)
     acknowledge = _method(rules.acknowledge, writes=True)

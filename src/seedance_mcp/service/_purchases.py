@@ -74,11 +74,12 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
     new, limits = await _price(service, order, new, min(deadline, order.answer_by))
     asks = needs_yes(new, limits)
     if order.dry_run or asks:
-        # The user is not to agree to what a limit does not allow.
-        await service.store.check_limits(new, limits)
-    if order.dry_run:
-        warnings += (_WILL_ASK,) if asks else ()
-        return JobReport(job=new, dry_run=True, warnings=warnings)
+        # The user is not to agree to what a limit does not allow, or to what is owed by now.
+        owed = await service.store.find_or_check(new, reuse_since=order.reuse_since, limits=limits)
+    if order.dry_run or owed:
+        warnings += (_WILL_ASK,) if asks and not owed else ()
+        job = owed or new
+        return JobReport(job=job, reused=job is owed, dry_run=order.dry_run, warnings=warnings)
     job = new = await service.approvals.approve(new, order, given, limits, deadline)
     # A cancelled call must not come between the ledger and the paid request.
     with anyio.CancelScope(shield=True):
