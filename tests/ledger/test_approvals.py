@@ -10,7 +10,15 @@ import pytest
 from seedance_mcp.clock import EVER
 from seedance_mcp.errors import LedgerError, SpendingLimitReached
 from seedance_mcp.jobs.job import EVERYONE
-from seedance_mcp.jobs.status import Accepted, Cancelled, Failed, Observation, OutcomeLost, Queued
+from seedance_mcp.jobs.status import (
+    Accepted,
+    Cancelled,
+    Failed,
+    Observation,
+    OutcomeLost,
+    Queued,
+    Status,
+)
 from seedance_mcp.ledger.sqlite._migrations import MIGRATIONS
 from seedance_mcp.spending.limits import SpendingLimits
 from tests.support.ledger import NOON, SUCCESS, begin, job, opened, written
@@ -143,3 +151,13 @@ async def test_a_job_that_its_ledger_has_lost_is_written_though_its_yes_was_used
         assert (found.id, found.request_id, found.approval) == ("job-1", "r", None)
         assert await store.get(again) == again
         assert written(raw) == ["job-2", "job-1"]
+
+
+async def test_a_job_whose_id_was_not_written_at_first_keeps_its_nonce(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        first = job(1, approval="yes")
+        await begin(store, first)
+        named = replace(first, request_id="r", status=Status.IN_QUEUE)
+        seen = await store.observe(named, Queued(), NOON)
+        assert (seen.request_id, seen.approval) == ("r", "yes")
+        assert await begin(store, job(2, approval="yes"), reuse_since=None) == seen

@@ -7,8 +7,8 @@
     4. preflight         refuses files that the model will not take
     5. the catalogue     refuses a model that is gone, and has the price that limits need
     6. a dry run         ends here, refused if the job would be over a limit
-    7. the user          is asked, if the job costs more than may be bought unasked, and no limit
-                         forbids it anyway
+    7. the user          is asked, if the job costs more than may be bought unasked, no limit
+                         forbids it anyway, and it was not bought meanwhile
     8. the ledger        refuses a job over a limit, or finds the job of a call that was repeated
                          meanwhile; else the job is on disk from here on
     9. the paid request  is sent once, in a task that outlives the call
