@@ -15,7 +15,7 @@ from mcp import Client
 
 from seedance_mcp.simulator.faults import Fault, RouteName
 from seedance_mcp.simulator.server import Simulator
-from tests.support.client import IMAGE_URL, open_mcp_client, structured, text
+from tests.support.client import IMAGE_URL, open_mcp_client, saved_file, structured, text
 from tests.support.film import SIZE, run_film, sent_image
 from tests.support.http_client import open_http_client
 from tests.support.restarting_server import generate, open_server
@@ -95,11 +95,11 @@ async def test_a_clip_that_was_saved_is_not_downloaded_again_and_its_frame_is_ke
 ) -> None:
     async with (
         run_film() as (simulator, film),
-        open_server(simulator, tmp_path / "state") as client,
+        open_server(simulator, tmp_path / "state", output_dir=tmp_path / "videos") as client,
     ):
         first = await make(client)
         result = await client.call_tool("get_result", {"request_id": first, "download": True})
-        clip = Path(structured(result)["saved_to"])
+        clip = saved_file(structured(result)["saved_to"], tmp_path / "videos")
         simulator.forget(first)
         image = clip.with_name(f"{clip.stem}-last-frame.png")
         image.write_bytes(b"of another program")
@@ -141,10 +141,13 @@ async def test_both_frames_of_one_clip_make_a_loop_and_it_alone_is_downloaded_on
 
 
 async def test_a_clip_that_was_saved_and_is_gone_is_saved_again(tmp_path: Path) -> None:
-    async with run_film() as (simulator, _), open_server(simulator, tmp_path) as client:
+    async with (
+        run_film() as (simulator, _),
+        open_server(simulator, tmp_path / "state", output_dir=tmp_path / "videos") as client,
+    ):
         first = await make(client)
         result = await client.call_tool("get_result", {"request_id": first, "download": True})
-        clip = Path(structured(result)["saved_to"])
+        clip = saved_file(structured(result)["saved_to"], tmp_path / "videos")
         remove(clip)
         await make(client, frame(first))
         assert (paid(simulator), downloads(simulator)) == (2, 2)
@@ -420,10 +423,13 @@ async def test_a_saved_clip_that_was_damaged_is_refused_until_it_is_deleted(
 ) -> None:
     async with (
         run_film() as (simulator, _),
-        open_server(simulator, tmp_path / "state", auto_download=True) as client,
+        open_server(
+            simulator, tmp_path / "state", auto_download=True, output_dir=tmp_path / "videos"
+        ) as client,
     ):
         made = structured(await generate(client))
-        first, clip = made["request_id"], Path(made["saved_to"])
+        first = made["request_id"]
+        clip = saved_file(made["saved_to"], tmp_path / "videos")
         damage(clip)
         why = await refused(client, frame(first), dry_run=True)
         assert why == await refused(client, frame(first))

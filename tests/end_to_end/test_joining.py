@@ -16,6 +16,7 @@ from seedance_mcp.service.reports import JoinProgress
 from seedance_mcp.service.retrieval import join_jobs
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.faults import Fault
+from seedance_mcp.text import one_line
 from tests.support.client import ToolClient, saved_file, structured, text
 from tests.support.film import FRAMES, likeness, run_film
 from tests.support.http_client import open_http_client
@@ -326,7 +327,9 @@ async def test_a_file_that_is_made_meanwhile_under_the_name_for_a_join_is_kept(
         async def call() -> None:
             with pytest.raises(JoinFailed) as failed:
                 await join_jobs(settings, Clock(now=virtual_now), made, film, watch)
-            assert failed.value.message == f"{film} exists by now, and is kept."
+            assert (
+                failed.value.message == f"{one_line(str(film), 1000)} exists by now, and is kept."
+            )
 
         async with anyio.create_task_group() as tasks:
             with try_lock(state / "joining.lock"):
