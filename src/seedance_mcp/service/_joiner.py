@@ -1,12 +1,13 @@
 """One join: the clips made ready, its turn awaited, the file written in a thread."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+import anyio
 from anyio import from_thread, to_thread
 
 from seedance_mcp.clock import Clock
@@ -22,8 +23,13 @@ from .reports import JoinedClip, JoinProgress
 if TYPE_CHECKING:
     from seedance_mcp.clips.join import Part
 
+T = TypeVar("T")
+
 PROGRESS_SECONDS = 0.25
 """How often a call reports progress, and a join tries to get its turn."""
+
+WRITING_SECONDS = 1800.0
+"""How long writing a file may take; other joins on this machine wait for it."""
 
 ELSEWHERE = JoinProgress(doing="waiting for another join on this machine")
 
@@ -69,7 +75,7 @@ class Joiner:
             with try_lock(self._lock) as unfinished:
                 if unfinished:
                     write = partial(self._write, unfinished, parts, path, on_progress, reuse_as)
-                    return await to_thread.run_sync(write)
+                    return await write_within(WRITING_SECONDS, write)
             on_progress(ELSEWHERE)
             await self._clock.sleep(PROGRESS_SECONDS)
 
@@ -94,6 +100,20 @@ class Joiner:
         if reuse_as:
             self._joined.note(reuse_as, made)
         return made
+
+
+async def write_within(seconds: float, write: Callable[[], T]) -> T:
+    """Run what writes a file in a thread, and stop it when it takes too long.
+
+    Raises:
+        JoinFailed: It took too long; it must have looked whether it was cancelled.
+    """
+    with anyio.move_on_after(seconds):
+        return await to_thread.run_sync(write)
+    raise JoinFailed(
+        f"Joining took over {seconds / 60:.0f} minutes and was stopped; join fewer clips, or clips"
+        " of one form, which are copied."
+    )
 
 
 def _write(

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -114,6 +115,8 @@ def _service(
     # The folder of locks keeps its name from earlier versions, which may run beside this one.
     saving = settings.state_dir / "saving"
     downloads = _downloads(options, settings.output_dir, tracker, saving, tasks)
+    unsaved = partial(_temporary_downloads, options, temporary, tasks)
+    parts = JoinParts(store, tracker.owner, remote, downloads, options.known)
     locks = JobLocks(settings.state_dir / "following")
     follows = options.follow_jobs and settings.auto_download and settings.token is not None
     catalogue = _catalogue(options, client, store, tasks)
@@ -132,16 +135,8 @@ def _service(
         schedules=schedules,
         waiter=waiter,
         downloads=downloads,
-        frames=ClipFrames(
-            remote,
-            tracker,
-            downloads,
-            settings.auto_download,
-            lambda: _temporary_downloads(options, temporary.path, tasks),
-        ),
-        joins=_joins(
-            options, JoinParts(store, tracker.owner, remote, downloads, options.known), tasks
-        ),
+        frames=ClipFrames(remote, tracker, downloads, settings.auto_download, unsaved),
+        joins=_joins(options, parts, tasks),
         follower=JobFollower(
             store, tracker, waiter, downloads, locks, tasks, clock, _enabled=follows
         ),
@@ -188,9 +183,9 @@ def _downloads(
 
 
 def _temporary_downloads(
-    options: ServiceOptions, folder: Path, tasks: TaskGroup
+    options: ServiceOptions, folder: TemporaryFolder, tasks: TaskGroup
 ) -> BackgroundDownloads:
-    return _downloads(options, folder, TemporaryFiles(), folder / "locks", tasks)
+    return _downloads(options, folder.path, TemporaryFiles(), folder.path / "locks", tasks)
 
 
 def _joins(options: ServiceOptions, parts: JoinParts, tasks: TaskGroup) -> BackgroundJoins:
