@@ -24,7 +24,7 @@ ROOMS = {
     "ledger": "jobs spending errors text clock file_locks",
     "inputs": "models errors text http_heads one_at_a_time",
     "outputs": "jobs errors text clock retry file_locks http_heads proxies",
-    "clips": "errors text",
+    "clips": "errors text file_locks",
 }
 LIBRARIES = (
     "bounded errors text clock retry file_locks one_at_a_time proxies setting_values settings"

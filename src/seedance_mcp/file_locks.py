@@ -1,4 +1,4 @@
-"""Locks on files, which end with the process that holds them, however it ends."""
+"""Locks on files, which end with the process that holds them, and files written whole or not."""
 
 import errno
 import io
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from time import monotonic, sleep
-from typing import Self
+from typing import BinaryIO, Self
 
 if sys.platform == "win32":
     import msvcrt
@@ -91,6 +91,28 @@ def open_in_place(path: Path, how: str, *, mode: int = 0o666) -> io.FileIO:
         return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), mode)
 
     return io.FileIO(path, how, opener=opener)
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o666) -> Generator[BinaryIO, None, None]:
+    """Yield a file that takes a name when it is complete; until then an older one has it.
+
+    A new file has the permissions `mode`, less what the user's umask takes away.
+
+    Raises:
+        OSError: It cannot be written; nothing is left of it.
+    """
+    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    try:
+        with io.BufferedWriter(open_in_place(part, "x", mode=mode)) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
 
 
 def is_held(path: Path, *, remove: bool = False) -> bool | None:

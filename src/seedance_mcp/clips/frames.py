@@ -5,13 +5,13 @@ It needs PyAV (the extra `video`), which is imported by the first call.
 
 # PyAV's stubs leave types out.
 # pyright: reportUnknownMemberType=false
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from seedance_mcp.errors import UnreadableClip
+from seedance_mcp.file_locks import replacing
 
 from ._decoding import open_clip, require_pyav, to_image, unreadable
 
@@ -50,7 +50,8 @@ def write_frame(
     read = _first_frame if which == "first" else _last_frame
     shown = read(clip, check_cancelled)
     check_cancelled()
-    _write_png(shown, image)
+    with replacing(image) as file:
+        shown.save(file, "PNG")
 
 
 def _first_frame(clip: Path, check_cancelled: Callable[[], object]) -> "Image":
@@ -135,18 +136,3 @@ def _read_index(clip: Path, stream: "VideoStream") -> list[_IndexEntry]:
         _IndexEntry(entry.timestamp, entry.is_keyframe, not entry.is_discard)
         for entry in stream.index_entries
     ]
-
-
-def _write_png(shown: "Image", image: Path) -> None:
-    """Write an image, which appears under its name when it is complete."""
-    part = image.with_name(f".{image.name}.{os.urandom(4).hex()}")
-    try:
-        with part.open("xb") as file:
-            shown.save(file, "PNG")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(image)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise

@@ -1,13 +1,10 @@
 """Small JSON files in the state folder, each written whole or not at all."""
 
-import io
 import json
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from seedance_mcp.file_locks import open_in_place
+from seedance_mcp.file_locks import replacing
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
 
@@ -41,14 +38,5 @@ def write_json(path: Path, value: Any, *, mode: int = 0o666) -> None:
         OSError: It cannot be written.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    try:
-        with io.BufferedWriter(open_in_place(part, "x", mode=mode)) as file:
-            file.write(json.dumps(value, indent=2).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
+    with replacing(path, mode=mode) as file:
+        file.write(json.dumps(value, indent=2).encode())
