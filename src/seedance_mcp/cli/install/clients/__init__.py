@@ -1,0 +1,1 @@
+"""The clients: each module says where one keeps its servers, and in which form."""
