@@ -19,16 +19,16 @@ class Server:
     Attributes:
         command: The absolute path of a program.
         args: Its arguments.
-        env: Its settings, by variable, without the token.
-        token_from: `file`: `env` has the token, since it must be in the configuration; `client`:
-            the client takes it from where it keeps secrets, or from its own environment;
-            `elsewhere`: the server finds it by itself, or has none yet.
+        env: Its settings, by variable.
+        authentication: Where the token is from. `file`: it is in `env`, since it must be in the
+            configuration; `client`: the client takes it from where it keeps secrets, or from its
+            own environment; `elsewhere`: the server finds it by itself, or has none yet.
     """
 
     command: str
     args: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict[str, str])
-    token_from: Literal["file", "client", "elsewhere"] = "elsewhere"
+    authentication: Literal["file", "client", "elsewhere"] = "elsewhere"
 
 
 @dataclass(frozen=True, kw_only=True)
