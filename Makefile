@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export UV_PYTHON_DOWNLOADS := never
 RUN = $(UV) run --no-sync
 
-.PHONY: help demo test stress odd-folders search test-lowest conformance inspect play clients clients-python lint format benchmark clean
+.PHONY: help demo test stress odd-folders search test-lowest conformance inspect play clients clients-python docs lint format benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -65,6 +65,10 @@ clients: .venv/.synced $(PYTHON_CLIENTS) .clients/node/.installed ## make a clip
 clients-python: .venv/.synced $(PYTHON_CLIENTS) ## make a clip with those that need no Node
 	$(RUN) python -m clients.run --python-only
 
+# An environment of its own, since only this needs Sphinx.
+docs: .docs-env/.installed ## build the documentation as a site in .site; any warning fails
+	.docs-env/bin/sphinx-build --quiet --fresh-env --nitpicky --fail-on-warning --keep-going docs .site
+
 lint: .venv/.synced ## check the format, ruff and pyright
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
@@ -114,9 +118,14 @@ docs/clip.webp: docs/clip.py .venv/.synced ## make the animation of the README a
 	npm install --prefix .clients/node --no-package-lock --no-audit --no-fund --loglevel=error
 	touch $@
 
+.docs-env/.installed: pyproject.toml $(UV)
+	$(UV) venv --quiet --allow-existing .docs-env
+	VIRTUAL_ENV=.docs-env $(UV) pip install --quiet --group docs
+	touch $@
+
 .tools/bin/uv:
 	$(PYTHON) -m venv .tools
 	.tools/bin/python -m pip install --quiet 'uv>=0.8,<1'
 
 clean: ## remove everything that the other targets installed
-	rm -rf .venv .venv-lowest .tools .clients .conformance .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .venv-lowest .tools .clients .conformance .docs-env .site .pytest_cache .ruff_cache .hypothesis dist

@@ -24,7 +24,9 @@ pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "examples" / "claude_config.json"
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 LARGEST_IMAGE_BYTES = 300_000
 
@@ -67,11 +69,23 @@ def test_the_readme_links_only_to_files_of_the_repository_and_by_absolute_urls()
         assert (ROOT / link.removeprefix(base)).is_file()
 
 
-@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "CHANGELOG.md", "docs/waiting.md"])
-def test_a_page_links_only_to_files_that_exist(page: str) -> None:
-    path = ROOT / page
-    targets = [link for link in links(path.read_text("utf-8")) if "://" not in link]
-    assert [link for link in targets if not (path.parent / link).is_file()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_links_only_to_files_and_headings_that_exist(page: Path) -> None:
+    broken: list[str] = []
+    for link in links(page.read_text("utf-8")):
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if "://" not in link and not (
+            target.is_file() and (not anchor or anchor in anchors(target.read_text("utf-8")))
+        ):
+            broken.append(link)
+    assert broken == []
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors that GitHub, and the site, give to a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
 def test_the_images_of_the_readme_are_small() -> None:
@@ -81,8 +95,13 @@ def test_the_images_of_the_readme_are_small() -> None:
         assert (ROOT / "docs" / image.split("/")[-1]).stat().st_size <= LARGEST_IMAGE_BYTES
 
 
-def test_the_readme_has_every_variable_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", README, re.MULTILINE))
+def page(name: str) -> str:
+    return (DOCS / name).read_text("utf-8")
+
+
+def test_the_configuration_page_has_every_variable_with_its_default() -> None:
+    text = page("configuration.md")
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", text, re.MULTILINE))
     expected: dict[str, str | None] = {}
     for field in Settings.model_fields.values():
         alias = field.validation_alias
@@ -96,16 +115,19 @@ def test_the_readme_has_every_variable_with_its_default() -> None:
     }
 
 
-def test_the_readme_has_every_tool_and_every_argument_of_generate_video() -> None:
+def test_the_tools_page_has_every_tool_and_every_argument_of_generate_video() -> None:
     model = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
     tools = [tool.definition for tool in build_tools([model], wait_seconds=45)]
-    names = re.findall(r"^\| `([a-z_]+)` \|", README, re.MULTILINE)
-    assert names == [tool.name for tool in tools] + list(tools[0].input_schema["properties"])
+    names = re.findall(r"^\| `([a-z_]+)` \|", page("tools.md"), re.MULTILINE)
+    readme = re.findall(r"^\| `([a-z_]+)` \|", README, re.MULTILINE)
+    assert readme == [tool.name for tool in tools]
+    assert names == [*readme, *tools[0].input_schema["properties"]]
 
 
-def test_the_readme_has_every_model_with_its_short_name_lengths_and_resolutions() -> None:
+def test_the_models_page_has_every_model_with_its_short_name_lengths_and_resolutions() -> None:
     cell = r" ([^|]+) \|"
-    rows = re.findall(rf"^\| `(bytedance/[^`]+)` \| `([^`]+)` \|{cell * 3}$", README, re.MULTILINE)
+    row = rf"^\| `(bytedance/[^`]+)` \| `([^`]+)` \|{cell * 3}$"
+    rows = re.findall(row, page("models.md"), re.MULTILINE)
     shown: dict[str, tuple[str, list[int], list[str]]] = {}
     for model_id, short_name, _, seconds, resolutions in rows:
         names = re.findall(r"`(\w+)`", resolutions)
