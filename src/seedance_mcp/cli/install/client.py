@@ -66,8 +66,8 @@ class Client:
         title: What its makers call it.
         form: The format of its file.
         keys: Where in its file the entry goes, by what the file has already (None: a new file).
-        files: Returns its files that the entry belongs into, best first; the first is made if none
-            is there.
+        files: Returns the files that the entry goes into: every one of them, made where it is not
+            there. More than one where a client may read another than the one it shows.
         found: Returns whether it is on this machine.
         entry: Returns the entry.
         refers: Whether it can refer to a token that is not in the file: `asks` if the client asks

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,11 +18,13 @@ class Machine:
         system: Its operating system, as `sys.platform` names it; any other Unix counts as linux.
         home: The user's home folder.
         environment: The environment of this process.
+        root: The root of its files, where the programs of all users are.
     """
 
     system: System
     home: Path
     environment: Mapping[str, str]
+    root: Path = Path("/")
 
     @property
     def config_home(self) -> Path:
@@ -49,7 +51,51 @@ class Machine:
         found = shutil.which(program, path=self.environment.get("PATH", os.defpath))
         return Path(found) if found else None
 
+    def has_program(self, *names: str) -> bool:
+        """Return whether the PATH has one of some programs."""
+        return any(self.which(name) for name in names)
+
+    def has_app(self, *names: str) -> bool:
+        """Return whether one of some programs with windows is installed, on macOS or Windows.
+
+        On Linux they have no common place; look for their programs and folders.
+        """
+        return any(is_there(folder / place) for folder, place in self._app_places(names))
+
+    def _app_places(self, names: Sequence[str]) -> Iterator[tuple[Path, str]]:
+        """Yield the folders where programs show up, and what these programs are called there."""
+        if self.system == "darwin":
+            for folder in (self.root / "Applications", self.home / "Applications"):
+                yield from ((folder, f"{name}.app") for name in names)
+        elif self.system == "win32":
+            start_menu = Path("Microsoft", "Windows", "Start Menu", "Programs")
+            for folder in (self.roaming, self._folder("ProgramData", self.root / "ProgramData")):
+                for name in names:
+                    yield folder / start_menu, f"{name}.lnk"
+                    yield folder / start_menu / name, f"{name}.lnk"
+
     def _folder(self, variable: str, default: Path) -> Path:
         """Return the folder that a variable names, if it is absolute, as XDG demands."""
         value = self.environment.get(variable, "").strip()
         return Path(value) if Path(value).is_absolute() else default
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is something under a path; what cannot be reached is not there."""
+    try:
+        path.stat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def holds(folder: Path, besides: str) -> bool:
+    """Return whether a folder holds anything besides a file and its backups.
+
+    A folder with nothing else in it may have been made for that file by an install.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return any(not entry.name.startswith(besides) for entry in entries)
+    except OSError:
+        return False
