@@ -1,0 +1,53 @@
+"""Claude Code, in its user scope, which holds in every folder.
+
+The file and `${NAME:-}` are as its documentation says (code.claude.com/docs/en/mcp); what its
+command writes and what a server gets was seen with 2.1.332. A missing `${NAME}` stays as it is
+written, and the server would refuse it; with `:-` it is empty. Its limit on a call is the entry's
+`timeout`; without one it waits longer than a user does.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from seedance_mcp.cli.install.client import NAME, Client, OwnCommand, Server
+from seedance_mcp.cli.install.edits import Json
+from seedance_mcp.cli.install.machine import Machine
+
+
+def _files(machine: Machine) -> Sequence[Path]:
+    folder = machine.environment.get("CLAUDE_CONFIG_DIR", "").strip()
+    return [(Path(folder) if Path(folder).is_absolute() else machine.home) / ".claude.json"]
+
+
+def _found(machine: Machine) -> bool:
+    there = [*_files(machine), machine.home / ".claude"]
+    return machine.which("claude") is not None or any(path.exists() for path in there)
+
+
+def _entry(server: Server) -> Mapping[str, Json]:
+    env = dict(server.env)
+    if server.authentication == "client":
+        env |= {"RUNCOMFY_API_TOKEN": "${RUNCOMFY_API_TOKEN:-}"}
+    return {"command": server.command, "args": list(server.args), "env": env}
+
+
+def _add(entry: Mapping[str, Json], server: Server) -> Sequence[str] | None:
+    if server.authentication == "file":
+        return None  # others could read the token in the list of processes
+    return ["mcp", "add-json", NAME, json.dumps(entry), "--scope", "user"]
+
+
+CLIENT = Client(
+    id="claude-code",
+    title="Claude Code",
+    form="json",
+    keys=lambda _: ("mcpServers", NAME),
+    files=_files,
+    found=_found,
+    entry=_entry,
+    refers="environment",
+    next_step="Start a new session of Claude Code; /mcp lists seedance there.",
+    settings={"SEEDANCE_WAIT_SECONDS": "240"},
+    own=OwnCommand(program="claude", add=_add, remove=["mcp", "remove", NAME, "--scope", "user"]),
+)

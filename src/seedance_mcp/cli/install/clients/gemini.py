@@ -1,0 +1,47 @@
+"""Gemini CLI.
+
+The file and the keys are those of its docs/tools/mcp-server.md. A server does not get variables of
+its environment whose names look like secrets, so that the entry has to refer to the token; a
+missing `$NAME` is empty, as seen with 0.61.0. `gemini mcp add` keeps comments, but lays the whole
+file out anew, so that it is not used. `timeout` is its default, in milliseconds. `trust` is left
+out: it would buy clips without asking.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from seedance_mcp.cli.install.client import NAME, Client, Server
+from seedance_mcp.cli.install.edits import Json
+from seedance_mcp.cli.install.machine import Machine
+
+CALL_MILLISECONDS = 600_000
+
+
+def _folder(machine: Machine) -> Path:
+    home = machine.environment.get("GEMINI_CLI_HOME", "").strip()
+    return (Path(home) if Path(home).is_absolute() else machine.home) / ".gemini"
+
+
+def _entry(server: Server) -> Mapping[str, Json]:
+    env = dict(server.env)
+    if server.authentication == "client":
+        env |= {"RUNCOMFY_API_TOKEN": "$RUNCOMFY_API_TOKEN"}
+    command: dict[str, Json] = {"command": server.command, "args": list(server.args)}
+    return command | {"env": env, "timeout": CALL_MILLISECONDS}
+
+
+CLIENT = Client(
+    id="gemini",
+    title="Gemini CLI",
+    form="json",
+    keys=lambda _: ("mcpServers", NAME),
+    files=lambda machine: [_folder(machine) / "settings.json"],
+    found=lambda machine: machine.which("gemini") is not None or _folder(machine).is_dir(),
+    entry=_entry,
+    refers="environment",
+    next_step=(
+        "Start Gemini CLI anew, in a folder that it trusts, as it starts no servers in others; /mcp"
+        " lists seedance there."
+    ),
+    settings={"SEEDANCE_WAIT_SECONDS": "240"},
+)

@@ -1,0 +1,62 @@
+"""Goose: its CLI and its app share one file.
+
+The file is as its `config/paths.rs` says, the entry as its `agents/extension.rs`. It takes what
+`env_keys` names from its own environment, else from its keychain, and starts no server whose
+variable is in neither (`merge_environments`); it does not ask. A program `goose` in the PATH proves
+nothing, since a tool for databases has that name, too.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from seedance_mcp.cli.install.client import NAME, Client, Server
+from seedance_mcp.cli.install.edits import Json
+from seedance_mcp.cli.install.machine import Machine
+
+CALL_SECONDS = 300
+"""Its default, which new entries are to state."""
+
+
+def _folder(machine: Machine) -> Path:
+    root = machine.environment.get("GOOSE_PATH_ROOT", "").strip()
+    if Path(root).is_absolute():
+        return Path(root) / "config"
+    if machine.system == "win32":
+        return machine.roaming / "Block" / "goose" / "config"
+    return machine.config_home / "goose"
+
+
+def _found(machine: Machine) -> bool:
+    app = Path("/Applications/Goose.app")
+    return _folder(machine).is_dir() or (machine.system == "darwin" and app.is_dir())
+
+
+def _entry(server: Server) -> Mapping[str, Json]:
+    return {
+        "enabled": True,
+        "type": "stdio",
+        "name": NAME,
+        "description": "Makes video clips with ByteDance Seedance",
+        "cmd": server.command,
+        "args": list(server.args),
+        "envs": dict(server.env),
+        "env_keys": ["RUNCOMFY_API_TOKEN"] if server.authentication == "client" else [],
+        "timeout": CALL_SECONDS,
+    }
+
+
+CLIENT = Client(
+    id="goose",
+    title="Goose",
+    form="yaml",
+    keys=lambda _: ("extensions", NAME),
+    files=lambda machine: [_folder(machine) / "config.yaml"],
+    found=_found,
+    entry=_entry,
+    refers="environment",
+    next_step=(
+        "Start a new session of Goose, or Goose Desktop anew; the settings of the extension there"
+        " keep a token in the keychain."
+    ),
+    settings={"SEEDANCE_WAIT_SECONDS": "240"},
+)
