@@ -29,22 +29,29 @@ class Machine:
     @property
     def config_home(self) -> Path:
         """Return the folder of configurations that the XDG specification names."""
-        return self._folder("XDG_CONFIG_HOME", self.home / ".config")
+        return self.folder("XDG_CONFIG_HOME") or self.home / ".config"
 
     @property
     def roaming(self) -> Path:
         """Return %APPDATA%, where Windows programs keep what follows the user."""
-        return self._folder("APPDATA", self.home / "AppData" / "Roaming")
+        return self.folder("APPDATA") or self.home / "AppData" / "Roaming"
 
     @property
     def local(self) -> Path:
         """Return %LOCALAPPDATA%, where Windows programs keep what stays on the machine."""
-        return self._folder("LOCALAPPDATA", self.home / "AppData" / "Local")
+        return self.folder("LOCALAPPDATA") or self.home / "AppData" / "Local"
 
     @property
     def application_support(self) -> Path:
         """Return where macOS programs keep their data."""
         return self.home / "Library" / "Application Support"
+
+    @property
+    def application_data(self) -> Path:
+        """Return where programs with windows keep their settings: the one of its system."""
+        if self.system == "linux":
+            return self.config_home
+        return self.application_support if self.system == "darwin" else self.roaming
 
     def which(self, program: str) -> Path | None:
         """Return where the PATH has a program, None if it has not."""
@@ -69,15 +76,15 @@ class Machine:
                 yield from ((folder, f"{name}.app") for name in names)
         elif self.system == "win32":
             start_menu = Path("Microsoft", "Windows", "Start Menu", "Programs")
-            for folder in (self.roaming, self._folder("ProgramData", self.root / "ProgramData")):
+            for folder in (self.roaming, self.folder("ProgramData") or self.root / "ProgramData"):
                 for name in names:
                     yield folder / start_menu, f"{name}.lnk"
                     yield folder / start_menu / name, f"{name}.lnk"
 
-    def _folder(self, variable: str, default: Path) -> Path:
-        """Return the folder that a variable names, if it is absolute, as XDG demands."""
+    def folder(self, variable: str) -> Path | None:
+        """Return the path that a variable has, None unless it is absolute, as XDG demands."""
         value = self.environment.get(variable, "").strip()
-        return Path(value) if Path(value).is_absolute() else default
+        return Path(value) if Path(value).is_absolute() else None
 
 
 def is_there(path: Path) -> bool:

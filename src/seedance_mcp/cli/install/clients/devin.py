@@ -1,0 +1,46 @@
+"""Devin Desktop, the successor of Windsurf, and Devin's command line, which share a file.
+
+- File: ~/.config/devin/mcp_config.json, on Windows in %APPDATA% (vaadin.com/docs and
+  docs.sevalla.com of autumn 2026; older pages of docs.devin.ai say config.json). XDG_CONFIG_HOME is
+  not read (installer of colbymchenry/codegraph).
+- Form: `mcpServers` with `command`, `args` and `env`; other keys are refused (the same installer).
+- Token: it is not known whether references are resolved, so none is used. `devin mcp add` is not
+  used, since its options for variables are not documented.
+- Time limit: none is documented, so the server's own 45 s stay.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from seedance_mcp.cli.install.client import Client
+from seedance_mcp.cli.install.machine import Machine, holds
+
+from ._entries import stdio, under
+
+_FILE = "mcp_config.json"
+
+
+def _files(machine: Machine) -> Sequence[Path]:
+    windows = machine.system == "win32"
+    return [(machine.roaming if windows else machine.home / ".config") / "devin" / _FILE]
+
+
+def _found(machine: Machine) -> bool:
+    return (
+        machine.has_app("Devin")
+        or machine.has_program("devin")
+        or holds(_files(machine)[0].parent, besides=_FILE)
+    )
+
+
+CLIENT = Client(
+    id="devin",
+    title="Devin",
+    form="json",
+    keys=under("mcpServers"),
+    files=_files,
+    found=_found,
+    entry=stdio,
+    next_step="Start a new session of Devin, which reads its servers then; it asks before it calls"
+    " a tool for the first time.",
+)

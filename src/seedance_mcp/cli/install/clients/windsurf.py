@@ -1,0 +1,41 @@
+"""Windsurf, as it was before it became Devin Desktop.
+
+- File, form and reference: docs.windsurf.com/windsurf/cascade/mcp (`~/.codeium/windsurf` on all
+  systems, `mcpServers`, `${env:NAME}`).
+- Time limit: none is documented, so the server's own 45 s stay.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from seedance_mcp.cli.install.client import Client
+from seedance_mcp.cli.install.machine import Machine, holds
+
+from ._entries import TOKEN, stdio, under
+
+_FILE = "mcp_config.json"
+
+
+def _files(machine: Machine) -> Sequence[Path]:
+    return [machine.home / ".codeium" / "windsurf" / _FILE]
+
+
+def _found(machine: Machine) -> bool:
+    return (
+        machine.has_app("Windsurf")
+        or machine.has_program("windsurf")
+        or holds(_files(machine)[0].parent, besides=_FILE)
+    )
+
+
+CLIENT = Client(
+    id="windsurf",
+    title="Windsurf",
+    form="json",
+    keys=under("mcpServers"),
+    files=_files,
+    found=_found,
+    entry=lambda server: stdio(server, f"${{env:{TOKEN}}}"),
+    refers="environment",
+    next_step="Press refresh in the MCP panel of Cascade, where seedance appears.",
+)
