@@ -1,35 +1,8 @@
-"""Every error that this package raises on purpose, sorted by who can fix it.
-
-    SeedanceError
-    ├── InputError               the caller: an argument is missing, misspelt or not allowed
-    ├── ConfigurationError       the user: a setting is missing or wrong
-    │   ├── TokenMissing         no RunComfy token is set
-    │   ├── VideoExtraMissing    PyAV is not installed, and what was asked for needs it
-    │   └── ModelGone            the model has left RunComfy's catalogue; another one must be set
-    ├── ServerStopping           the server shuts down, and has done nothing for this call
-    ├── SpendingLimitReached     the guard against runaway agents: too many jobs within an hour
-    │   ├── CostLimitReached     too much money within a day
-    │   └── PriceUnknown         the price of a job is unknown, so the day's limit cannot be held
-    ├── NotApproved              the user: they have not agreed to a job, or cannot be asked
-    ├── LedgerError              the disk or another program: the ledger is unreadable or unwritable
-    ├── RunComfyError            RunComfy answered with an error, or not at all
-    │   ├── Rejection            a definite no: nothing was accepted
-    │   │   ├── TokenRejected    the token is wrong, expired or revoked
-    │   │   ├── BalanceEmpty     the account cannot pay
-    │   │   ├── RequestRejected  a bad input or a wrong model
-    │   │   │   └── ModelUnknown the catalogue does not have the model
-    │   │   ├── JobNotFound      the job is unknown, expired or belongs to another account
-    │   │   └── RateLimited      too many requests
-    │   └── RunComfyUnavailable  no usable answer
-    │       └── UnreadableAnswer an answer in an unexpected form
-    ├── DownloadFailed           a finished clip could not be fetched, or not be written to disk
-    │   └── LinkRefused          its link does not lead to it, or no longer
-    ├── JoinFailed               clips could not be joined, or the file not be written to disk
-    ├── UnreadableClip           a file is not a clip, or is damaged, and cannot be used as one
-    └── OutcomeUnknown           the paid request may or may not have been accepted
+"""Every error that this package raises on purpose; each says its cause, and who fixes it how.
 
 A message is one line that says what is wrong and what is allowed. `charge` says what it cost, so
-that every error does.
+that every error does. An error whose docstring does not say who fixes it is fixed as its base is;
+`docs/errors.md` is made of these docstrings.
 """
 
 from .text import valid
@@ -55,9 +28,9 @@ class SeedanceError(Exception):
 class InputError(SeedanceError):
     """An argument is missing, misspelt, of the wrong type or not allowed.
 
-    Args:
-        argument: The argument's name, shortened if it is long.
-        message: What is wrong with it and what is allowed, beginning with its name.
+    Fixed by the agent: correct the argument as the message says, and repeat the call.
+
+    `argument` is its name, shortened if it is long, with which `message` begins.
     """
 
     def __init__(self, argument: str, message: str) -> None:
@@ -66,7 +39,10 @@ class InputError(SeedanceError):
 
 
 class ConfigurationError(SeedanceError):
-    """A setting is wrong; the message names the variable."""
+    """A setting is wrong; the message names the variable.
+
+    Fixed by the user: set the variable as the message says, and restart the server.
+    """
 
 
 class TokenMissing(ConfigurationError):
@@ -84,6 +60,8 @@ class TokenMissing(ConfigurationError):
 class VideoExtraMissing(ConfigurationError):
     """What was asked for needs PyAV, which is not installed.
 
+    Fixed by the user: install the extra, as the message says, and restart the server.
+
     `purpose` begins the message, such as "Continuing a clip".
     """
 
@@ -99,14 +77,20 @@ class ModelGone(ConfigurationError):
 
 
 class ServerStopping(SeedanceError):
-    """The server shuts down, and has done nothing for this call."""
+    """The server shuts down, and has done nothing for this call.
+
+    Fixed by the client: start the server again, and repeat the call.
+    """
 
     def __init__(self) -> None:
         super().__init__("The server is shutting down; repeat the call once it is running again.")
 
 
 class SpendingLimitReached(SeedanceError):
-    """A spending limit does not allow another job."""
+    """A spending limit does not allow another job.
+
+    Fixed by the user: wait as long as the message says, or raise the limit that it names.
+    """
 
 
 class CostLimitReached(SpendingLimitReached):
@@ -114,15 +98,24 @@ class CostLimitReached(SpendingLimitReached):
 
 
 class PriceUnknown(SpendingLimitReached):
-    """A daily cost limit is set, and the price of a job is unknown."""
+    """A daily cost limit is set, and the price of a job is unknown.
+
+    Fixed by the user: try again later, or unset SEEDANCE_MAX_COST_USD_PER_DAY.
+    """
 
 
 class NotApproved(SeedanceError):
-    """The user has to agree to a job before it is bought, and has not."""
+    """The user has to agree to a job before it is bought, and has not.
+
+    Fixed by the user: agree to the clip in the form, or set SEEDANCE_ASK_ABOVE_USD to more.
+    """
 
 
 class LedgerError(SeedanceError):
-    """The ledger is unreadable or unwritable; without it no money is spent."""
+    """The ledger is unreadable or unwritable; without it no money is spent.
+
+    Fixed by the user: do to the disk, the folder or the other program what the message says.
+    """
 
 
 class RunComfyError(SeedanceError):
@@ -143,35 +136,54 @@ class Rejection(RunComfyError):
 
 
 class TokenRejected(Rejection):
-    """RunComfy rejected the token (400004, 401, 403)."""
+    """RunComfy rejected the token (400004, 401, 403).
+
+    Fixed by the user: replace the token by a new one of the RunComfy profile.
+    """
 
 
 class BalanceEmpty(Rejection):
-    """The account has no balance left (400002, 402)."""
+    """The account has no balance left (400002, 402).
+
+    Fixed by the user: add to the balance of the RunComfy account.
+    """
 
 
 class RequestRejected(Rejection):
-    """RunComfy rejected the inputs or the model (400, 400001, 413, 422, 404 for a model)."""
+    """RunComfy rejected the inputs or the model (400, 400001, 413, 422, 404 for a model).
+
+    Fixed by the agent: change what RunComfy names in the message, and call again.
+    """
 
 
 class ModelUnknown(RequestRejected):
-    """RunComfy itself says that its catalogue does not have a model (400001, 404001)."""
+    """RunComfy itself says that its catalogue does not have a model (400001, 404001).
+
+    Fixed by the user: set SEEDANCE_MODEL to a model that `seedance-mcp models --live` lists.
+    """
 
 
 class JobNotFound(Rejection):
-    """The job is unknown, expired or another user's (403001, 404001, 404)."""
+    """The job is unknown, expired or another user's (403001, 404001, 404).
+
+    Fixed by the agent: take the request_id from list_jobs; another account may have it.
+    """
 
 
 class RateLimited(Rejection):
-    """RunComfy received too many requests (429)."""
+    """RunComfy received too many requests (429).
+
+    Fixed by the agent: wait, and call again.
+    """
 
 
 class RunComfyUnavailable(RunComfyError):
     """No usable answer came: a connection error, a timeout, a 5xx or an unreadable body.
 
-    Attributes:
-        transient: Whether a retry may help: a connection error, a timeout, 502 to 504.
-        never_sent: Whether the request certainly did not leave, because no connection was made.
+    Fixed by the agent: call again later; `seedance-mcp doctor` says what is in the way.
+
+    `transient`: a retry may help (a connection error, a timeout, 502 to 504). `never_sent`: the
+    request certainly did not leave, because no connection was made.
     """
 
     def __init__(
@@ -192,7 +204,10 @@ class UnreadableAnswer(RunComfyUnavailable):
 
 
 class DownloadFailed(SeedanceError):
-    """A finished clip could not be fetched, or not be written to disk."""
+    """A finished clip could not be fetched, or not be written to disk.
+
+    Fixed by the agent: call get_result with download again, once its cause is gone.
+    """
 
     charge = "The clip is paid for and can be fetched again."
 
@@ -202,15 +217,23 @@ class LinkRefused(DownloadFailed):
 
 
 class JoinFailed(SeedanceError):
-    """Clips could not be joined, or the joined one not be written to disk."""
+    """Clips could not be joined, or the joined one not be written to disk.
+
+    Fixed by the agent: do what the message says, such as joining fewer clips.
+    """
 
 
 class UnreadableClip(SeedanceError):
-    """A file is not a clip, or a damaged one; the message begins with the file's name."""
+    """A file is not a clip, or a damaged one; the message begins with the file's name.
+
+    Fixed by the user: delete the file, so that it is downloaded again.
+    """
 
 
 class OutcomeUnknown(SeedanceError):
     """The paid request left, and RunComfy may or may not have accepted it.
+
+    Fixed by the user: look into the RunComfy account before anything is bought again.
 
     `request_id` is the id that an answer named all the same.
     """

@@ -33,10 +33,11 @@ SUBMIT_RESERVE_SECONDS = 2.0
 
 _NONCE_BYTES = 16
 
-_WHY = {
+REFUSALS = {
     Reply.NO: "The user did not agree to this clip; do not ask again unless they want it.",
     Reply.CLOSED: "The user closed the form without an answer; ask whether they want this clip.",
 }
+"""What the agent is told of an answer that is not yes."""
 
 
 @dataclass(eq=False)
@@ -110,7 +111,7 @@ class Approvals:
             ServerStopping: The server shuts down.
         """
         if order.answer and order.answer.reply is not Reply.YES:
-            raise NotApproved(_WHY[order.answer.reply])
+            raise NotApproved(REFUSALS[order.answer.reply])
         approval = given if given and given.wish == job.fingerprint else None
         # A price that has risen meanwhile is asked about again.
         while needs_yes(job := self._priced_now(job), limits):
@@ -153,7 +154,7 @@ class Approvals:
             if reply is Reply.YES:
                 form.approval = approval
             else:
-                form.refusal = _WHY[reply]
+                form.refusal = REFUSALS[reply]
         finally:
             form.closed.set()
             if self._forms.get(key) is form:

@@ -44,7 +44,11 @@ def check_variables(environment: Mapping[str, str], reading: SettingsReading) ->
 
 def _suggestion(name: str) -> str:
     near = get_close_matches(name, variables(), n=1)
-    return f"Set {near[0]} instead." if near else "Remove it, or see docs/configuration.md for the names."
+    return (
+        f"Set {near[0]} instead."
+        if near
+        else "Remove it, or see docs/configuration.md for the names."
+    )
 
 
 def check_token(environment: Mapping[str, str], reading: SettingsReading) -> list[Finding]:

@@ -1,0 +1,94 @@
+"""The table of settings: names, defaults and what is allowed are those of the program."""
+
+from typing import cast
+
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
+
+from seedance_mcp.settings import Settings
+
+from .table import code, table
+
+SETS = {
+    "token": (
+        "the token; else `RUNCOMFY_TOKEN`, `RUNCOMFY_API_KEY`, or the token file of RunComfy's CLI"
+    ),
+    "base_url": "the Model API, with or without `/v1`; plain http only on this machine",
+    "model": (
+        "the model, by id or short name (`lite`); several, separated by commas, have a tool each"
+    ),
+    "state_dir": "where the ledger is; a folder with file locks, as on a local disk",
+    "output_dir": "where clips are downloaded to",
+    "wait_seconds": "how long a call waits by default",
+    "max_jobs_per_hour": (
+        "a guard against runaway agents, for all servers that share the state folder"
+    ),
+    "max_cost_usd_per_day": (
+        "the most that the jobs of 24 hours may cost, for all servers that share the state folder"
+    ),
+    "ask_above_usd": (
+        "ask the user before a clip is bought that is estimated to cost more than this, or whose"
+        " price is not known; `0` asks about every clip"
+    ),
+    "state_key": (
+        "signs what users agreed to; a yes counts only at servers with the same key and the same"
+        " ledger"
+    ),
+    "history_days": (
+        "how long jobs stay in the ledger after they ended; a finished clip that was never fetched"
+        " stays twice as long"
+    ),
+    "allow_private_urls": "also allow URLs of files with plain http or private addresses",
+    "check_images": "check files behind URLs before a clip is bought",
+    "local_files": "accept local images: `true` over HTTP too, `false` never",
+    "auto_download": (
+        "download every clip as soon as it is done; over stdio also if no call waits for it, and"
+        " those of the last 48 hours"
+    ),
+    "attachments": (
+        "what `get_result` adds to a result besides its text: `preview` (the middle frame of a"
+        " downloaded clip) and `link` (a `resource_link` for each video, and for what `join_clips`"
+        " made). Some clients fail on links, so they are sent only if asked for, in protocol"
+        " revisions that have them (from 2025-06-18)"
+    ),
+    "portable_schemas": (
+        "list an argument whose values are a few numbers (`duration`) with `minimum`, `maximum` and"
+        " words instead of `enum`, and leave `additionalProperties` and `format` out; for Gemini"
+        " through LangChain or google-genai, which cannot use the tools otherwise. Values are"
+        " checked as before"
+    ),
+    "log_level": "what is logged to stderr",
+}
+"""What each setting does, which only this table says."""
+
+UNSET = {
+    "token": "none",
+    "state_dir": "the platform's state folder",
+    "output_dir": "the platform's videos folder, `seedance`",
+    "max_cost_usd_per_day": "no limit",
+    "ask_above_usd": "never",
+    "state_key": "a file in the state folder",
+    "local_files": "only over stdio",
+}
+"""What holds where there is no default to show."""
+
+
+def settings() -> str:
+    """Return the table of all settings, in the order of the program."""
+    rows = [
+        [code(_variable(field)), _default(name, field), SETS[name], str(field.description)]
+        for name, field in Settings.model_fields.items()
+    ]
+    return table(["variable", "default", "what it sets", "allowed"], *rows)
+
+
+def _variable(field: FieldInfo) -> str:
+    alias = field.validation_alias
+    return str(alias.choices[0] if isinstance(alias, AliasChoices) else alias)
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if name in UNSET:
+        return UNSET[name]
+    value = cast("object", field.default)
+    return code(str(value).lower() if isinstance(value, bool) else value)
