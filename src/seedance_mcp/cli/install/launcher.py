@@ -159,9 +159,9 @@ def find_uvx(machine: Machine) -> list[str] | None:
     folders = [uv.parent] if uv.is_absolute() else []
     path = machine.environment.get("PATH", "")
     folders += [Path(folder) for folder in path.split(os.pathsep) if Path(folder).is_absolute()]
-    home = machine.home
-    folders += [home / ".local" / "bin", Path("/opt/homebrew/bin"), Path("/usr/local/bin")]
-    folders.append(home / ".cargo" / "bin")
+    home, root = machine.home, machine.root
+    folders += [home / ".local" / "bin", root / "opt" / "homebrew" / "bin"]
+    folders += [root / "usr" / "local" / "bin", home / ".cargo" / "bin"]
     suffix = ".exe" if machine.system == "win32" else ""
     for name, arguments in ("uvx", []), ("uv", ["tool", "run"]):
         for folder in folders:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seedance_mcp.cli.install.client import NAME, Client, OwnCommand, Server
 from seedance_mcp.cli.install.edits import Json
-from seedance_mcp.cli.install.machine import Machine
+from seedance_mcp.cli.install.machine import Machine, is_there
 
 
 def _files(machine: Machine) -> Sequence[Path]:
@@ -21,8 +21,7 @@ def _files(machine: Machine) -> Sequence[Path]:
 
 
 def _found(machine: Machine) -> bool:
-    there = [*_files(machine), machine.home / ".claude"]
-    return machine.which("claude") is not None or any(path.exists() for path in there)
+    return machine.has_program("claude") or is_there(machine.home / ".claude")
 
 
 def _entry(server: Server) -> Mapping[str, Json]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seedance_mcp.cli.install.client import NAME, Client, OwnCommand, Server
 from seedance_mcp.cli.install.edits import Json
-from seedance_mcp.cli.install.machine import Machine
+from seedance_mcp.cli.install.machine import Machine, holds
 
 START_SECONDS = 60
 """Its default of 10 is too short for a uvx that has to install the server again."""
@@ -38,7 +38,7 @@ CLIENT = Client(
     form="toml",
     keys=lambda _: ("mcp_servers", NAME),
     files=lambda machine: [_folder(machine) / "config.toml"],
-    found=lambda machine: machine.which("codex") is not None or _folder(machine).is_dir(),
+    found=lambda machine: machine.has_program("codex") or holds(_folder(machine), "config.toml"),
     entry=_entry,
     refers="environment",
     next_step="Start a new session of Codex; /mcp lists seedance there.",

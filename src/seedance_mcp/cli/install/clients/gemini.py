@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seedance_mcp.cli.install.client import NAME, Client, Server
 from seedance_mcp.cli.install.edits import Json
-from seedance_mcp.cli.install.machine import Machine
+from seedance_mcp.cli.install.machine import Machine, holds
 
 CALL_MILLISECONDS = 600_000
 
@@ -36,7 +36,7 @@ CLIENT = Client(
     form="json",
     keys=lambda _: ("mcpServers", NAME),
     files=lambda machine: [_folder(machine) / "settings.json"],
-    found=lambda machine: machine.which("gemini") is not None or _folder(machine).is_dir(),
+    found=lambda machine: machine.has_program("gemini") or holds(_folder(machine), "settings.json"),
     entry=_entry,
     refers="environment",
     next_step=(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seedance_mcp.cli.install.client import NAME, Client, Server
 from seedance_mcp.cli.install.edits import Json
-from seedance_mcp.cli.install.machine import Machine
+from seedance_mcp.cli.install.machine import Machine, is_there
 
 CALL_SECONDS = 300
 """Its default, which new entries are to state."""
@@ -27,8 +27,7 @@ def _folder(machine: Machine) -> Path:
 
 
 def _found(machine: Machine) -> bool:
-    app = Path("/Applications/Goose.app")
-    return _folder(machine).is_dir() or (machine.system == "darwin" and app.is_dir())
+    return is_there(_folder(machine) / "config.yaml") or machine.has_app("Goose")
 
 
 def _entry(server: Server) -> Mapping[str, Json]:
