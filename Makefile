@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export UV_PYTHON_DOWNLOADS := never
 RUN = $(UV) run --no-sync
 
-.PHONY: help demo test stress odd-folders search test-lowest conformance inspect play clients clients-python docs lint format benchmark clean
+.PHONY: help demo test stress odd-folders search test-lowest dist test-dist conformance inspect play clients clients-python docs lint format benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -18,7 +18,7 @@ demo: .venv/.synced ## make a simulated clip; needs no account
 	$(RUN) seedance-mcp demo
 
 # In memory where there is room, since each purchase waits for the disk several times.
-test stress odd-folders test-lowest: export TMPDIR := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 4000000 { print $$6 }')
+test stress odd-folders test-lowest test-dist: export TMPDIR := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 4000000 { print $$6 }')
 
 STRESSED = tests/cli tests/clips tests/end_to_end tests/inputs/test_preflight_limits.py tests/ledger \
 	tests/models/test_family.py tests/outputs tests/processes tests/runcomfy/test_http.py \
@@ -46,6 +46,15 @@ test-lowest: $(UV) ## run the suite on the lowest versions that pyproject.toml a
 	$(UV) venv --quiet --allow-existing .venv-lowest
 	VIRTUAL_ENV=.venv-lowest $(UV) pip install --quiet --resolution lowest-direct --group dev -e '.[video]'
 	.venv-lowest/bin/python -m pytest -q -n 3
+
+dist: $(UV) ## build the wheel and the sdist
+	rm -f dist/*.whl dist/*.tar.gz
+	$(UV) build --quiet
+	$(UV) run --quiet --isolated --only-group dist twine check --strict dist/*.whl dist/*.tar.gz
+
+# SUITE=--whole-suite runs all tests beside the installed wheel, not only the telling ones.
+test-dist: dist .venv/.synced ## install both into empty environments, and test them there
+	$(RUN) pytest -q distribution $(SUITE)
 
 # Each client has an environment of its own, since they need different versions of the SDK.
 PYTHON_CLIENTS = $(patsubst %,.clients/%/.checked,fastmcp langchain openai_agents pydantic_ai)

@@ -18,7 +18,7 @@ from tests.support.server_process import environment
 from tests.support.timeouts import TIMEOUT_SECONDS
 from tests.support.wording import TOOLS
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.repository]
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "examples" / "claude_config.json"

@@ -10,13 +10,14 @@ import anyio
 import av
 import pytest
 
+import seedance_mcp
 from tests.support.server_process import COMMAND, Servers, environment
 from tests.support.timeouts import TIMEOUT_SECONDS
 from tests.support.wording import NOT_A_RESOLUTION, TOOLS
 
 pytestmark = pytest.mark.anyio
 
-IMAGES = Path(__file__).parents[2] / "src" / "seedance_mcp" / "simulator" / "sample_images"
+IMAGES = Path(seedance_mcp.__file__).parent / "simulator" / "sample_images"
 
 
 def measured(path: Path) -> tuple[str, str | None, float, int, int, float]:
