@@ -8,12 +8,17 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from .parts.clients import clients
+from .parts.deep_links import app_links, page_links
 from .parts.errors import errors
 from .parts.settings import settings
 from .parts.tools import file_rules, tools
 
 ROOT = Path(__file__).parent.parent
 PARTS: Mapping[str, Callable[[], str]] = {
+    "clients": clients,
+    "links": page_links,
+    "links of apps": app_links,
     "errors": errors,
     "settings": settings,
     "tools": tools,
