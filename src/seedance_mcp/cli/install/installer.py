@@ -1,0 +1,228 @@
+"""Puts the server into the files of a client, and takes it out of them again."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from seedance_mcp.clock import Clock
+
+from ._plan import Addition, Removal, adding, removing
+from .client import Client, Server
+from .config_file import PRIVATE_MODE, ConfigFile, UnusableFile
+from .edits import Json, value_at
+from .machine import Machine
+from .own_command import OwnCommandFailed, find_program, run_program
+from .record import FileRecord, Records
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangedFile:
+    """What was done to a file.
+
+    Attributes:
+        path: Where the client looks for it.
+        changed: False if everything was as it should be.
+        backup: What it was before.
+        made: Whether it was made by installing.
+        private: Whether only its owner may read it, since it has the token.
+        removed: Whether it was removed, since installing had made it.
+        restored: Whether the entry is there again that installing had replaced.
+        own: Whether the client's own command changed it.
+    """
+
+    path: Path
+    changed: bool = True
+    backup: Path | None = None
+    made: bool = False
+    private: bool = False
+    removed: bool = False
+    restored: bool = False
+    own: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """What installing did.
+
+    Attributes:
+        files: The client's files.
+        doubt: What the client's own command says against the entry, None if nothing.
+    """
+
+    files: tuple[ChangedFile, ...]
+    doubt: str | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Return whether anything was changed."""
+        return any(file.changed for file in self.files)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uninstalled:
+    """What uninstalling did; the files are those that had the server."""
+
+    files: tuple[ChangedFile, ...]
+
+
+def install(
+    client: Client, server: Server, machine: Machine, records: Records, clock: Clock
+) -> Installed:
+    """Put a server into every file of a client; where it is already, nothing is changed.
+
+    Raises:
+        UneditableFile: A file cannot be parsed, or not be changed without harm; none was changed.
+        SeedanceError: A file or the record cannot be read or written.
+    """
+    known = {record.path: record for record in records.read(client.id)}
+    files = [ConfigFile(path, clock) for path in _targets(client, machine)]
+    additions = [adding(client, server, file, known.get(file.path), machine) for file in files]
+    done: list[ChangedFile] = []
+    for addition in additions:
+        path = addition.file.path
+        if not addition.needed:
+            done.append(ChangedFile(path=path, changed=False))
+            continue
+        # What is killed before it can say what it did can be undone all the same.
+        _keep(records, client, {**known, path: addition.record})
+        try:
+            done.append(_add(addition, client, server, machine, alone=len(additions) == 1))
+        except BaseException:
+            _keep(records, client, known)
+            raise
+        known[path] = addition.recorded(addition.file.read() or b"", done[-1].backup)
+        _keep(records, client, known)
+    doubt = _doubt(client, machine) if any(file.changed for file in done) else None
+    return Installed(files=tuple(done), doubt=doubt)
+
+
+def uninstall(client: Client, machine: Machine, records: Records, clock: Clock) -> Uninstalled:
+    """Take the server out of every file of a client.
+
+    A file is then as it was, but for what others changed since. Without a record, only containers
+    that were made for the server stay.
+
+    Raises:
+        UneditableFile: A file cannot be parsed, or not be changed without harm; none was changed.
+        SeedanceError: A file or the record cannot be read or written.
+    """
+    known = {record.path: record for record in records.read(client.id)}
+    paths = dict.fromkeys([*known, *_existing(client, machine)])
+    removals = [removing(client, ConfigFile(path, clock), known.get(path)) for path in paths]
+    changed = [_remove(removal) for removal in removals if removal.before != removal.after]
+    for record in known.values():
+        for folder in reversed(record.folders):
+            with suppress(OSError):  # others use it
+                folder.rmdir()
+    records.write(client.id, ())
+    return Uninstalled(files=tuple(changed))
+
+
+def read_back(client: Client, machine: Machine) -> dict[Path, Json | None]:
+    """Return the entry that each file of a client has.
+
+    Raises:
+        SeedanceError: A file cannot be read or parsed.
+    """
+    found = {path: ConfigFile(path).read() for path in _existing(client, machine)}
+    return {
+        path: value_at(data, client.form, client.keys(data))
+        for path, data in found.items()
+        if data is not None
+    }
+
+
+def _existing(client: Client, machine: Machine) -> Sequence[Path]:
+    """Return the files of a client that are there, be it as symbolic links to be filled."""
+    return [path for path in client.files(machine) if os.path.lexists(path)]
+
+
+def _targets(client: Client, machine: Machine) -> Sequence[Path]:
+    """Return the files that the entry goes into."""
+    return _existing(client, machine) or client.files(machine)[:1]
+
+
+def _keep(records: Records, client: Client, known: Mapping[Path, FileRecord]) -> None:
+    """Keep what was done to each file."""
+    records.write(client.id, tuple(known.values()))
+
+
+def _add(
+    addition: Addition, client: Client, server: Server, machine: Machine, *, alone: bool
+) -> ChangedFile:
+    """Put the server into a file, by the client's own command if that can do it.
+
+    Raises:
+        SeedanceError: The file cannot be written, or something else changes it, too.
+    """
+    file, private = addition.file, addition.private
+    commands = _own_commands(addition, client, server, machine) if alone else ()
+    backup = file.back_up(private=private) if commands else None
+    own = bool(commands) and _succeed(commands, machine)
+    # The command may have done something else than it should, or nothing.
+    now = adding(client, server, file, addition.old, machine) if commands else addition
+    if now.before != now.after:
+        copy = file.replace(now.after, private=private, backup=backup is None)
+        own, backup = False, backup or copy
+    elif now.narrows:
+        file.set_mode(PRIVATE_MODE)
+    if file.read() != now.after:
+        raise UnusableFile(file.path, "was changed by another program meanwhile; try again")
+    made = addition.before is None
+    return ChangedFile(path=file.path, backup=backup, made=made, private=private, own=own)
+
+
+def _own_commands(
+    addition: Addition, client: Client, server: Server, machine: Machine
+) -> Sequence[Sequence[str]]:
+    """Return the client's own commands that would do it, none if there are none."""
+    own = client.own
+    program = find_program(own.program, machine) if own else None
+    add = own.add(addition.entry, server) if own else None
+    if own is None or program is None or add is None:
+        return ()
+    if not addition.replaces:
+        return [[str(program), *add]]
+    return [[str(program), *own.remove], [str(program), *add]] if own.remove else ()
+
+
+def _succeed(commands: Sequence[Sequence[str]], machine: Machine) -> bool:
+    """Run commands, and return whether all of them succeeded."""
+    with suppress(OwnCommandFailed):
+        for program, *arguments in commands:
+            run_program(Path(program), arguments, machine.environment, folder=machine.home)
+        return True
+    return False
+
+
+def _doubt(client: Client, machine: Machine) -> str | None:
+    """Return why the client's own command does not show the entry, None if it does."""
+    if client.own and client.own.show and (program := find_program(client.own.program, machine)):
+        try:
+            run_program(program, client.own.show, machine.environment, folder=machine.home)
+        except OwnCommandFailed as error:
+            return error.message
+    return None
+
+
+def _remove(removal: Removal) -> ChangedFile:
+    """Take the server out of a file.
+
+    Raises:
+        UnusableFile: It cannot be written.
+    """
+    file, backup = removal.file, None
+    if removal.after is None:
+        file.remove()
+    else:
+        backup = file.replace(removal.after, private=False, backup=not removal.exact)
+        if removal.exact and removal.old and removal.old.mode is not None:
+            file.set_mode(removal.old.mode)
+    return ChangedFile(
+        path=file.path,
+        backup=backup,
+        removed=removal.after is None,
+        restored=removal.restores,
+    )

@@ -1,0 +1,145 @@
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from seedance_mcp.cli.install.client import Server
+from seedance_mcp.cli.install.edits import UneditableFile
+from seedance_mcp.cli.install.installer import ChangedFile
+from tests.support.made_up_client import SERVER, STAMP, Desk, client, entry
+
+COMMENTED = """{
+\t// mine
+\t"theme": "dark",\r
+\t"mcpServers": {
+\t\t"other": {"command": "x"}, // theirs
+\t},
+}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "app" / "config.json"
+    path.parent.mkdir()
+    return path
+
+
+@pytest.fixture
+def desk(tmp_path: Path, config: Path) -> Desk:
+    return Desk(tmp_path, client(config))
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_uninstalling_leaves_the_file_as_it_was(desk: Desk, config: Path) -> None:
+    config.write_bytes(COMMENTED.encode())
+    backup = config.with_name(f"config.json.{STAMP}")
+    assert desk.install().files == (ChangedFile(path=config, backup=backup),)
+    assert b'"seedance": {\n' in config.read_bytes()
+    assert desk.uninstall().files == (ChangedFile(path=config),)
+    assert config.read_bytes() == backup.read_bytes() == COMMENTED.encode()
+    assert names(config.parent) == ["config.json", backup.name]
+    assert desk.records.read("made-up") == ()
+
+
+def test_installing_again_changes_nothing(desk: Desk, config: Path) -> None:
+    config.write_bytes(COMMENTED.encode())
+    desk.install()
+    before = config.read_bytes(), config.stat().st_mtime_ns
+    assert desk.install().files == (ChangedFile(path=config, changed=False),)
+    assert (config.read_bytes(), config.stat().st_mtime_ns) == before
+    assert len(names(config.parent)) == 2
+
+
+def test_a_file_and_folders_that_were_made_go_again(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "deep" / "config.json"
+    desk = Desk(tmp_path, client(path))
+    assert desk.install().files == (ChangedFile(path=path, made=True),)
+    assert json.loads(path.read_bytes()) == {"mcpServers": {"seedance": entry(SERVER)}}
+    assert desk.uninstall().files == (ChangedFile(path=path, removed=True),)
+    assert names(tmp_path) == ["state"]
+
+
+def test_what_others_changed_in_between_stays(desk: Desk, config: Path) -> None:
+    config.write_text('{\n  "a": 1\n}\n')
+    desk.install()
+    config.write_text(config.read_text().replace('"a": 1', '"a": 2, "b": 3'))
+    desk.uninstall()
+    assert config.read_text() == '{\n  "a": 2, "b": 3\n}\n'
+
+
+def test_other_settings_are_undone_with_the_first(desk: Desk, config: Path) -> None:
+    config.write_bytes(COMMENTED.encode())
+    desk.install()
+    desk.install(Server(command="/opt/uvx", env={"SEEDANCE_MODEL": "x/y"}))
+    desk.uninstall()
+    assert config.read_bytes() == COMMENTED.encode()
+
+
+def test_an_entry_that_was_there_comes_back(desk: Desk, config: Path) -> None:
+    old = '{"mcpServers": {"seedance": {"command": "mine" /* ! */}}, "a": 1}'
+    config.write_text(old)
+    desk.install()
+    desk.install(Server(command="/opt/other"))
+    config.write_text(config.read_text().replace('"a": 1', '"a": 2'))
+    (changed,) = desk.uninstall().files
+    assert changed.restored
+    assert config.read_text() == old.replace('"a": 1', '"a": 2')
+
+
+def test_an_entry_changed_by_hand_is_restored_by_installing(desk: Desk, config: Path) -> None:
+    config.write_text("{}")
+    desk.install()
+    config.write_text(config.read_text().replace("/opt/uvx", "uvx"))
+    by_hand = config.read_text()
+    (changed,) = desk.install().files
+    assert changed.backup
+    assert changed.backup.read_text() == by_hand
+    assert json.loads(config.read_text())["mcpServers"]["seedance"] == entry(SERVER)
+    desk.uninstall()
+    assert config.read_text() == "{}"
+
+
+def test_a_lost_record_leaves_only_empty_containers(desk: Desk, config: Path) -> None:
+    config.write_text('{"a":1}')
+    desk.install()
+    desk.records.write("made-up", ())
+    desk.uninstall()
+    assert config.read_text() == '{"a":1,"mcpServers":{}}'
+
+
+def test_a_token_in_the_file_makes_it_and_its_backups_private(desk: Desk, config: Path) -> None:
+    config.write_text("{}")
+    config.chmod(0o644)
+    private = Server(command="/opt/uvx", env={"RUNCOMFY_API_TOKEN": "t0ken"}, authentication="file")
+    (changed,) = desk.install(private).files
+    assert changed.private
+    assert changed.backup
+    assert (mode(config), mode(changed.backup)) == (0o600, 0o600)
+    config.chmod(0o644)
+    assert desk.install(private).changed
+    assert mode(config) == 0o600
+    desk.uninstall()
+    assert (config.read_text(), mode(config)) == ("{}", 0o644)
+
+
+def test_every_file_of_a_client_that_is_there_is_changed_or_none(tmp_path: Path) -> None:
+    one, two, three = (tmp_path / name for name in ("1.json", "2.json", "3.json"))
+    desk = Desk(tmp_path, client(one, two, three))
+    two.write_text("{}")
+    three.write_text("{,}")
+    with pytest.raises(UneditableFile, match=r"3\.json was left alone: line 1, column 2: "):
+        desk.install()
+    assert two.read_text() == "{}"
+    three.write_text("")
+    assert [changed.path for changed in desk.install().files] == [two, three]
+    desk.uninstall()
+    assert (two.read_text(), three.read_text(), one.exists()) == ("{}", "", False)
