@@ -131,15 +131,15 @@ def test_a_token_in_the_file_makes_it_and_its_backups_private(desk: Desk, config
     assert (config.read_text(), mode(config)) == ("{}", 0o644)
 
 
-def test_every_file_of_a_client_that_is_there_is_changed_or_none(tmp_path: Path) -> None:
+def test_every_file_of_a_client_is_changed_or_none(tmp_path: Path) -> None:
     one, two, three = (tmp_path / name for name in ("1.json", "2.json", "3.json"))
     desk = Desk(tmp_path, client(one, two, three))
     two.write_text("{}")
     three.write_text("{,}")
     with pytest.raises(UneditableFile, match=r"3\.json was left alone: line 1, column 2: "):
         desk.install()
-    assert two.read_text() == "{}"
+    assert (one.exists(), two.read_text()) == (False, "{}")
     three.write_text("")
-    assert [changed.path for changed in desk.install().files] == [two, three]
+    assert [changed.path for changed in desk.install().files] == [one, two, three]
     desk.uninstall()
     assert (two.read_text(), three.read_text(), one.exists()) == ("{}", "", False)

@@ -77,7 +77,7 @@ def install(
         SeedanceError: A file or the record cannot be read or written.
     """
     known = {record.path: record for record in records.read(client.id)}
-    files = [ConfigFile(path, clock) for path in _targets(client, machine)]
+    files = [ConfigFile(path, clock) for path in client.files(machine)]
     additions = [adding(client, server, file, known.get(file.path), machine) for file in files]
     done: list[ChangedFile] = []
     for addition in additions:
@@ -137,11 +137,6 @@ def read_back(client: Client, machine: Machine) -> dict[Path, Json | None]:
 def _existing(client: Client, machine: Machine) -> Sequence[Path]:
     """Return the files of a client that are there, be it as symbolic links to be filled."""
     return [path for path in client.files(machine) if os.path.lexists(path)]
-
-
-def _targets(client: Client, machine: Machine) -> Sequence[Path]:
-    """Return the files that the entry goes into."""
-    return _existing(client, machine) or client.files(machine)[:1]
 
 
 def _keep(records: Records, client: Client, known: Mapping[Path, FileRecord]) -> None:

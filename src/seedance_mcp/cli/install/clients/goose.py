@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seedance_mcp.cli.install.client import NAME, Client, Server
 from seedance_mcp.cli.install.edits import Json
-from seedance_mcp.cli.install.machine import Machine, is_there
+from seedance_mcp.cli.install.machine import Machine, holds
 
 CALL_SECONDS = 300
 """Its default, which new entries are to state."""
@@ -27,7 +27,7 @@ def _folder(machine: Machine) -> Path:
 
 
 def _found(machine: Machine) -> bool:
-    return is_there(_folder(machine) / "config.yaml") or machine.has_app("Goose")
+    return machine.has_app("Goose") or holds(_folder(machine), besides="config.yaml")
 
 
 def _entry(server: Server) -> Mapping[str, Json]:
