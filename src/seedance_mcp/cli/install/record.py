@@ -4,6 +4,7 @@ import json
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -68,7 +69,7 @@ class Records:
         with suppress(OSError, ValueError, RecursionError):
             path = self._path(client)
             if stat.S_ISREG(path.stat().st_mode) and path.stat().st_size <= _MOST_BYTES:
-                return _adapter().validate_python(json.loads(path.read_bytes()))
+                return self._adapter.validate_python(json.loads(path.read_bytes()))
         return ()
 
     def write(self, client: str, records: tuple[FileRecord, ...]) -> None:
@@ -90,18 +91,19 @@ class Records:
             return
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Paths that are not UTF-8 survive as escapes.
-        text = json.dumps(_adapter().dump_python(records, mode="json"), indent=1)
+        text = json.dumps(self._adapter.dump_python(records, mode="json"), indent=1)
         with replacing(self._path(client), mode=0o600) as file:
             file.write(text.encode("ascii"))
 
     def _path(self, client: str) -> Path:
         return self.folder / f"{client}.json"
 
+    @cached_property
+    def _adapter(self) -> TypeAdapter[tuple[FileRecord, ...]]:
+        """Return what checks a record; building it takes longer than installing."""
+        return TypeAdapter(tuple[FileRecord, ...])
+
 
 def digest(data: bytes) -> str:
     """Return the SHA-256 of a file."""
     return sha256(data).hexdigest()
-
-
-def _adapter() -> TypeAdapter[tuple[FileRecord, ...]]:
-    return TypeAdapter(tuple[FileRecord, ...])
