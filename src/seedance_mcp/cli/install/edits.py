@@ -118,7 +118,9 @@ def _language(form: Format) -> _Language:
     match form:
         case "json":
             from . import _json_text as language
-        case "toml" | "yaml":
+        case "toml":
+            from . import _toml_text as language
+        case "yaml":
             raise NotImplementedError
     return language
 
