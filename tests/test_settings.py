@@ -107,7 +107,8 @@ def test_every_variable_is_read(home: dict[str, str], tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
+# The last is what Claude Desktop leaves where an option of a bundle was left out.
+@pytest.mark.parametrize("blank", ["", " ", "\t\n", "${user_config.any_option}"])
 def test_an_empty_variable_counts_as_not_set(home: dict[str, str], blank: str) -> None:
     names = (
         *TOKEN_VARIABLES,

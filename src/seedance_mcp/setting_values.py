@@ -13,10 +13,18 @@ _PLACEHOLDER = re.compile(r".*\$\{.*\}|\$\w+$|%\w+%$|<.*>$|your[-_]", re.IGNOREC
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}|\$(\w+)|%(\w+)%", re.ASCII)
 
+# What Claude Desktop leaves where an option of a bundle was left out.
+_LEFT_OUT = re.compile(r"\$\{user_config\.\w+\}")
+
 MIN_KEY_BYTES = 32
 """How long a key must be, so that it cannot be guessed."""
 
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
+
+
+def is_unset(value: str) -> bool:
+    """Return whether a variable counts as unset: it is blank, or names an option left out."""
+    return not value.strip() or bool(_LEFT_OUT.fullmatch(value.strip()))
 
 
 def check_token(value: str) -> str:

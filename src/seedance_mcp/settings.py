@@ -28,6 +28,7 @@ from .setting_values import (
     check_token,
     cli_token_file,
     expanded,
+    is_unset,
     listed,
     lower,
     read_cli_token,
@@ -155,7 +156,7 @@ class SettingsReading:
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Return the settings from environment variables, and the token also from the CLI's file.
 
-    An empty variable counts as unset.
+    A variable that is empty, or `${user_config.NAME}`, counts as unset.
 
     Raises:
         ConfigurationError: A variable is wrong; the message says what it must be.
@@ -200,7 +201,7 @@ def find_cli_token(environ: Mapping[str, str]) -> Path | None:
 
 def _given(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that are set, those of folders expanded."""
-    given = {name: value.strip() for name, value in environ.items() if value.strip()}
+    given = {name: value.strip() for name, value in environ.items() if not is_unset(value)}
     return given | {name: expanded(given[name], environ) for name in _PATHS if name in given}
 
 
