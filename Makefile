@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export UV_PYTHON_DOWNLOADS := never
 RUN = $(UV) run --no-sync
 
-.PHONY: help demo test stress odd-folders search test-lowest dist test-dist conformance inspect play clients clients-python docs lint format benchmark clean
+.PHONY: help demo test stress odd-folders search test-lowest dist test-dist conformance inspect play clients clients-python bundle packages docs lint format benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -74,6 +74,9 @@ clients: .venv/.synced $(PYTHON_CLIENTS) .clients/node/.installed ## make a clip
 clients-python: .venv/.synced $(PYTHON_CLIENTS) ## make a clip with those that need no Node
 	$(RUN) python -m clients.run --python-only
 
+bundle: .venv/.synced .packages/.installed ## pack the bundle for Claude Desktop, and start it
+	$(RUN) python -m packages.bundle --uv $(UV)
+
 # An environment of its own, since only this needs Sphinx.
 docs: .docs-env/.installed ## build the documentation as a site in .site; any warning fails
 	.docs-env/bin/sphinx-build --quiet --fresh-env --nitpicky --fail-on-warning --keep-going docs .site
@@ -132,9 +135,15 @@ docs/clip.webp: docs/clip.py .venv/.synced ## make the animation of the README a
 	VIRTUAL_ENV=.docs-env $(UV) pip install --quiet --group docs
 	touch $@
 
+.packages/.installed: packages/package.json
+	mkdir -p .packages
+	cp packages/package.json .packages
+	npm install --prefix .packages --no-package-lock --no-audit --no-fund --loglevel=error
+	touch $@
+
 .tools/bin/uv:
 	$(PYTHON) -m venv .tools
 	.tools/bin/python -m pip install --quiet 'uv>=0.8,<1'
 
 clean: ## remove everything that the other targets installed
-	rm -rf .venv .venv-lowest .tools .clients .conformance .docs-env .site .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .venv-lowest .tools .clients .conformance .packages .docs-env .site .pytest_cache .ruff_cache .hypothesis dist

@@ -1,0 +1,103 @@
+"""The plugins of Claude Code and Cursor, their marketplaces, and the extension of Gemini CLI.
+
+Claude Code's form is that of github.com/anthropics/claude-plugins-official, which `claude plugin
+validate` checks; Cursor's that of github.com/cursor/plugins (schemas/plugin.schema.json and
+agent-vent/mcp.json); Gemini CLI's that of its docs/extensions/reference.md.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from seedance_mcp.settings import TOKEN_VARIABLES
+
+from ._options import ASKED, TOKEN
+from ._project import ICON, PLUGIN, SERVER, TITLE, Project
+
+GEMINI_SECONDS = 600
+"""How long Gemini CLI waits for a call (its default, said since our waits rely on it)."""
+
+
+def _facts(project: Project) -> dict[str, Any]:
+    return {
+        "name": SERVER,
+        "version": project.version,
+        "description": project.description,
+        "author": {"name": project.author},
+        "homepage": project.homepage,
+        "repository": project.homepage,
+        "license": project.license,
+        "keywords": list(project.keywords),
+    }
+
+
+def _server(project: Project, env: Mapping[str, str], **further: object) -> dict[str, Any]:
+    command, args = project.command
+    return {SERVER: {"command": command, "args": args, "env": dict(env), **further}}
+
+
+def claude_plugin(project: Project) -> dict[str, Any]:
+    """Return the manifest of Claude Code's plugin, which asks for the token and keeps it safe."""
+    option = {"type": TOKEN.kind, "title": TOKEN.title, "description": TOKEN.sets}
+    options = {TOKEN.name: option | {"sensitive": True}}
+    return _facts(project) | {"displayName": TITLE, "icon": ICON, "userConfig": options}
+
+
+def claude_servers(project: Project) -> dict[str, Any]:
+    """Return the server of Claude Code's plugin.
+
+    Claude Code 2.1.332 puts an empty text where an option was left out, or a variable is not set.
+    So the token of the option wins, and that of the environment stands in for it. All other
+    settings are inherited from the environment: as options, those left out would empty them.
+    """
+    first, second, _ = TOKEN_VARIABLES
+    env = {first: f"${{user_config.{TOKEN.name}}}", second: f"${{{first}:-}}"}
+    return {"mcpServers": _server(project, env)}
+
+
+def cursor_plugin(project: Project) -> dict[str, Any]:
+    """Return the manifest of Cursor's plugin."""
+    return _facts(project) | {"displayName": TITLE, "logo": ICON}
+
+
+def cursor_servers(project: Project) -> dict[str, Any]:
+    """Return the server of Cursor's plugin; the token is that of Cursor's environment."""
+    env = {TOKEN.variable: f"${{env:{TOKEN.variable}}}"}
+    return {"mcpServers": _server(project, env)}
+
+
+def marketplace(project: Project, source: str) -> dict[str, Any]:
+    """Return a marketplace with the one plugin."""
+    plugin = {"name": SERVER, "source": source, "description": project.description}
+    return {
+        "name": project.name,
+        "owner": {"name": project.author},
+        "metadata": {"description": project.description},
+        "plugins": [plugin],
+    }
+
+
+def claude_marketplace(project: Project) -> dict[str, Any]:
+    """Return Claude Code's marketplace."""
+    return marketplace(project, f"./{PLUGIN}")
+
+
+def cursor_marketplace(project: Project) -> dict[str, Any]:
+    """Return Cursor's marketplace, whose sources have no dot."""
+    return marketplace(project, PLUGIN)
+
+
+def gemini_extension(project: Project) -> dict[str, Any]:
+    """Return the manifest of Gemini CLI's extension, which keeps the token in a keychain.
+
+    Only variables that are named here reach the server: a setting, else a variable of the
+    environment, else an empty text (its source, envVarResolver.ts).
+    """
+    settings = [
+        {"name": option.title, "description": option.sets, "envVar": option.variable}
+        | ({"sensitive": True} if option.secret else {})
+        for option in ASKED
+    ]
+    env = {option.variable: f"${{{option.variable}:-}}" for option in ASKED}
+    servers = _server(project, env, timeout=GEMINI_SECONDS * 1000)
+    facts = {name: _facts(project)[name] for name in ("name", "version", "description")}
+    return facts | {"mcpServers": servers, "settings": settings}

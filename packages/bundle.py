@@ -1,0 +1,119 @@
+"""Pack the bundle for Claude Desktop, and start it as Claude Desktop does: `make bundle`."""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+import anyio
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+
+from conformance.common import exit_on_signals, refusing_url, say, without_settings
+
+from ._bundle import CONTENTS, IGNORED, manifest
+from ._project import ICON, PLUGIN, ROOT, load_project
+from .generate import as_json
+
+MCPB = str(ROOT / ".packages" / "node_modules" / ".bin" / "mcpb")
+START_SECONDS = 300
+"""How long the first start may take, which downloads what the server needs."""
+TOKEN = "made-up"  # noqa: S105 - it reaches nothing
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""When every file of a bundle was changed, so that the same sources make the same bytes."""
+
+
+def stage(folder: Path) -> None:
+    """Copy what belongs into a bundle, and nothing else, into an empty folder."""
+    for name in CONTENTS:
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        else:
+            shutil.copyfile(ROOT / name, folder / name)
+    shutil.copyfile(ROOT / PLUGIN / ICON, folder / "icon.png")
+    (folder / "manifest.json").write_text(as_json(manifest(load_project())), "utf-8")
+    (folder / ".mcpbignore").write_text("".join(f"{line}\n" for line in IGNORED), "utf-8")
+
+
+def pack(folder: Path, bundle: Path) -> None:
+    """Validate and pack a folder with the official tool."""
+    packed = folder.with_suffix(".packed")
+    subprocess.run([MCPB, "validate", str(folder)], check=True)
+    subprocess.run([MCPB, "pack", str(folder), str(packed)], check=True, stdout=subprocess.DEVNULL)
+    bundle.parent.mkdir(exist_ok=True)
+    with ZipFile(packed) as source, ZipFile(bundle, "w", ZIP_DEFLATED) as target:
+        for entry in sorted(source.infolist(), key=lambda entry: entry.filename):
+            info = ZipInfo(entry.filename, EPOCH)
+            info.compress_type = ZIP_DEFLATED
+            info.external_attr = 0o644 << 16
+            target.writestr(info, source.read(entry))
+
+
+def server_parameters(folder: Path, uv: str, home: Path, url: str) -> StdioServerParameters:
+    """Return how Claude Desktop starts an unpacked bundle when only the token was given.
+
+    As in dist/shared/config.js of the official tool, what is left out and has no default stays.
+    """
+    contents: dict[str, Any] = json.loads((folder / "manifest.json").read_text("utf-8"))
+    config: Mapping[str, Any] = contents["server"]["mcp_config"]
+    values = {"__dirname": str(folder), "user_config.token": TOKEN}
+    for name, question in contents["user_config"].items():
+        if (default := question.get("default")) is not None:
+            text = str(default)
+            values[f"user_config.{name}"] = text.lower() if default in (True, False) else text
+
+    def filled(text: str) -> str:
+        for name, value in values.items():
+            text = text.replace(f"${{{name}}}", value)
+        return text
+
+    env = without_settings(os.environ) | {name: filled(x) for name, x in config["env"].items()}
+    env |= {"HOME": str(home), "RUNCOMFY_API_BASE_URL": url}
+    env.pop("VIRTUAL_ENV", None)
+    args = [filled(argument) for argument in config["args"]]
+    return StdioServerParameters(command=uv, args=args, env=env, cwd=home)
+
+
+async def check(folder: Path, uv: str, home: Path) -> None:
+    """Start an unpacked bundle in an empty home, and compare what it lists with its manifest."""
+    contents = json.loads((folder / "manifest.json").read_text("utf-8"))
+    with refusing_url() as url, anyio.fail_after(START_SECONDS):
+        async with Client(server_parameters(folder, uv, home, url)) as client:
+            tools = [tool.name for tool in (await client.list_tools()).tools]
+            prompts = [prompt.name for prompt in (await client.list_prompts()).prompts]
+    assert tools == [tool["name"] for tool in contents["tools"]], tools  # noqa: S101 - a check
+    assert prompts == [each["name"] for each in contents["prompts"]], prompts  # noqa: S101 - a check
+    say(f"Started with uv, it lists {len(tools)} tools and {len(prompts)} prompts.")
+
+
+def main() -> None:
+    """Make `dist/NAME-VERSION.mcpb`, and check it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--uv", required=True, help="the uv that starts the bundle")
+    uv = str(Path(parser.parse_args().uv).absolute())
+    exit_on_signals()
+    project = load_project()
+    bundle = ROOT / "dist" / f"{project.name}-{project.version}.mcpb"
+    with tempfile.TemporaryDirectory() as name:
+        staged, unpacked, home = (Path(name) / part for part in ("staged", "unpacked", "home"))
+        staged.mkdir()
+        home.mkdir()
+        stage(staged)
+        pack(staged, bundle)
+        subprocess.run([MCPB, "unpack", str(bundle), str(unpacked)], check=True)
+        anyio.run(check, unpacked, uv, home)
+    data = bundle.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    say(f"{bundle.relative_to(ROOT)}: {len(data):,} bytes, sha256 {digest}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Write every file that others read from the repository: `python -m packages.generate`.
+
+With `--check`, nothing is written, and the exit code is 1 if a file is stale.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import _plugins, _registry
+from ._project import PLUGIN, ROOT, SKILL, load_project
+
+
+def generated() -> dict[str, str]:
+    """Return the text of each file, by its path from the root."""
+    project = load_project()
+    documents = {
+        "server.json": _registry.server_json(project),
+        "glama.json": _registry.glama_json(project),
+        "gemini-extension.json": _plugins.gemini_extension(project),
+        ".claude-plugin/marketplace.json": _plugins.claude_marketplace(project),
+        ".cursor-plugin/marketplace.json": _plugins.cursor_marketplace(project),
+        f"{PLUGIN}/.claude-plugin/plugin.json": _plugins.claude_plugin(project),
+        f"{PLUGIN}/.cursor-plugin/plugin.json": _plugins.cursor_plugin(project),
+        f"{PLUGIN}/.mcp.json": _plugins.claude_servers(project),
+        f"{PLUGIN}/mcp.json": _plugins.cursor_servers(project),
+    }
+    # Gemini CLI looks for skills at the root of an extension only.
+    skill = (ROOT / PLUGIN / SKILL).read_text("utf-8")
+    return {path: as_json(document) for path, document in documents.items()} | {SKILL: skill}
+
+
+def as_json(document: Any) -> str:
+    """Return a document as it is written."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def stale(root: Path) -> list[str]:
+    """Return the files below a root that are missing or not as they would be written."""
+    return [
+        path
+        for path, text in generated().items()
+        if not (root / path).is_file() or (root / path).read_bytes() != text.encode()
+    ]
+
+
+def write(root: Path) -> None:
+    """Write every file below a root."""
+    for path, text in generated().items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(text.encode())
+
+
+def main() -> None:
+    """Write the files, or name the stale ones."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only name the files that are stale")
+    if not parser.parse_args().check:
+        write(ROOT)
+    elif names := stale(ROOT):
+        sys.exit(f"Stale: {', '.join(names)}. Run `python -m packages.generate`.")
+
+
+if __name__ == "__main__":
+    main()
