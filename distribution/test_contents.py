@@ -15,7 +15,10 @@ from .environments import ROOT, uv
 INFO = f"seedance_mcp-{__version__}.dist-info"
 LARGEST_WHEEL_BYTES = 1_000_000
 LARGEST_SDIST_BYTES = 3_000_000
-SHIPPED = re.compile(r"(src|tests|examples|docs)/|[^/]+\.md$|LICENSE$|Makefile$")
+SHIPPED = re.compile(
+    r"(src|tests|examples|docs|packages|plugins|skills|\.claude-plugin|\.cursor-plugin)/"
+    r"|[^/]+\.(md|json)$|LICENSE$|Makefile$"
+)
 """What of the repository is in the sdist, besides what Hatch needs."""
 
 

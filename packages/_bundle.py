@@ -11,6 +11,8 @@ from typing import Any
 
 import mcp_types as types
 
+from seedance_mcp.cli.install.registry import CLIENTS
+
 from ._options import ASKED, Option
 from ._project import SERVER, TITLE, Project
 from ._server import prompts, tools
@@ -18,9 +20,6 @@ from ._server import prompts, tools
 MINIMUM_CLAUDE_DESKTOP = "1.26832.0"
 """The oldest build that is known to be newer than the mend of 2026-07-23, before which servers of
 the type uv were not given their environment (issues 291 and 297 of modelcontextprotocol/mcpb)."""
-WAIT_SECONDS = "180"
-"""Claude Desktop gives a call up after about 240 seconds, by reports of users; see its module in
-`seedance_mcp/cli/install/clients`."""
 PLATFORMS = ("darwin", "win32", "linux")
 ENTRY_POINT = "src/seedance_mcp/__main__.py"
 
@@ -66,7 +65,8 @@ def _server(project: Project) -> dict[str, Any]:
     # Without the group dev, whose tools uv would install too.
     run = ["run", "--directory", "${__dirname}", "--no-dev", "--extra", "video", project.name]
     env = {option.variable: f"${{user_config.{option.name}}}" for option in ASKED}
-    config = {"command": "uv", "args": run, "env": env | {"SEEDANCE_WAIT_SECONDS": WAIT_SECONDS}}
+    env |= CLIENTS["claude-desktop"].settings
+    config = {"command": "uv", "args": run, "env": env}
     return {"type": "uv", "entry_point": ENTRY_POINT, "mcp_config": config}
 
 

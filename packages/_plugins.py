@@ -8,6 +8,7 @@ agent-vent/mcp.json); Gemini CLI's that of its docs/extensions/reference.md.
 from collections.abc import Mapping
 from typing import Any
 
+from seedance_mcp.cli.install.registry import CLIENTS
 from seedance_mcp.settings import TOKEN_VARIABLES
 
 from ._options import ASKED, TOKEN
@@ -35,6 +36,11 @@ def _server(project: Project, env: Mapping[str, str], **further: object) -> dict
     return {SERVER: {"command": command, "args": args, "env": dict(env), **further}}
 
 
+def _suited(client: str) -> dict[str, str]:
+    """Return the settings that suit a client's time limit, unless the environment has its own."""
+    return {name: f"${{{name}:-{value}}}" for name, value in CLIENTS[client].settings.items()}
+
+
 def claude_plugin(project: Project) -> dict[str, Any]:
     """Return the manifest of Claude Code's plugin, which asks for the token and keeps it safe."""
     option = {"type": TOKEN.kind, "title": TOKEN.title, "description": TOKEN.sets}
@@ -51,6 +57,7 @@ def claude_servers(project: Project) -> dict[str, Any]:
     """
     first, second, _ = TOKEN_VARIABLES
     env = {first: f"${{user_config.{TOKEN.name}}}", second: f"${{{first}:-}}"}
+    env |= _suited("claude-code")
     return {"mcpServers": _server(project, env)}
 
 
@@ -98,6 +105,7 @@ def gemini_extension(project: Project) -> dict[str, Any]:
         for option in ASKED
     ]
     env = {option.variable: f"${{{option.variable}:-}}" for option in ASKED}
+    env |= _suited("gemini")
     servers = _server(project, env, timeout=GEMINI_SECONDS * 1000)
     facts = {name: _facts(project)[name] for name in ("name", "version", "description")}
     return facts | {"mcpServers": servers, "settings": settings}

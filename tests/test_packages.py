@@ -106,9 +106,11 @@ def test_options_that_were_left_out_of_the_bundle_count_as_unset(tmp_path: Path)
 def test_variables_that_a_client_has_no_value_for_count_as_unset(path: str, tmp_path: Path) -> None:
     home = {"HOME": str(tmp_path)}
     env: dict[str, str] = document(path)["mcpServers"]["seedance"]["env"]
-    emptied = {name: re.sub(r"\$\{(\w+:-|user_config\.\w+)\}", "", x) for name, x in env.items()}
-    assert set(emptied.values()) == {""}
-    assert load_settings(home | emptied) == load_settings(home)
+    reference = r"\$\{(?:\w+:-(.*)|user_config\.\w+)\}"
+    filled = {name: re.sub(reference, r"\1", value) for name, value in env.items()}
+    wait = {"SEEDANCE_WAIT_SECONDS": "240"}
+    assert filled == dict.fromkeys(env, "") | wait
+    assert load_settings(home | filled) == load_settings(home | wait)
 
 
 def test_each_package_runs_this_very_version_with_the_video_extra() -> None:
