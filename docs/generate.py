@@ -11,6 +11,7 @@ from pathlib import Path
 from .parts.clients import clients
 from .parts.deep_links import app_links, page_links
 from .parts.errors import errors
+from .parts.rules import owed, states
 from .parts.settings import settings
 from .parts.tools import file_rules, tools
 
@@ -20,6 +21,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "links": page_links,
     "links of apps": app_links,
     "errors": errors,
+    "states": states,
+    "owed": owed,
     "settings": settings,
     "tools": tools,
     "file rules": file_rules,

@@ -58,7 +58,7 @@ def _query(name: str) -> str:
 
 
 def base64_parameters(entry: str) -> str:
-    """Return the parameters of a link with an entry in base64, whose + and / would be read wrong."""
+    """Return the parameters of a link with an entry in base64, in which + and / are escaped."""
     return urlencode({"name": NAME, "config": b64encode(entry.encode()).decode()})
 
 
