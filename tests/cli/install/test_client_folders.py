@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from seedance_mcp.cli.install.client import Server
+from seedance_mcp.cli.install.installer import install, uninstall
 from seedance_mcp.cli.install.machine import Machine, System
+from seedance_mcp.cli.install.record import Records
 from seedance_mcp.cli.install.registry import CLIENTS
+from seedance_mcp.clock import Clock
 from tests.support.machines import SYSTEMS, empty_machine
 
 CLAUDE = "claude_desktop_config.json"
@@ -49,6 +53,20 @@ def test_claude_desktop_on_windows_gets_the_entry_wherever_it_may_look(
     for file in files:
         write(machine.home / file)
     assert files_of(machine, "claude-desktop") == expected
+
+
+def test_both_files_of_claude_desktop_are_changed_and_changed_back(tmp_path: Path) -> None:
+    machine, records = empty_machine(tmp_path, "win32"), Records(tmp_path / "state")
+    store, older = machine.home / STORE, machine.home / ROAMING
+    store.parent.mkdir(parents=True)
+    write(older, '{"mcpServers": {}}')
+    server = Server(command="C:/uv/uvx.exe", args=["seedance-mcp"])
+    done = install(CLIENTS["claude-desktop"], server, machine, records, Clock())
+    assert [(file.path, file.made) for file in done.files] == [(store, True), (older, False)]
+    assert all(b"C:/uv/uvx.exe" in file.read_bytes() for file in (store, older))
+    uninstall(CLIENTS["claude-desktop"], machine, records, Clock())
+    assert (store.exists(), store.parent.is_dir()) == (False, True)
+    assert older.read_text() == '{"mcpServers": {}}'
 
 
 def test_visual_studio_code_gets_the_entry_in_each_edition_that_is_there(tmp_path: Path) -> None:
