@@ -4,10 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT, MARGIN, COLUMNS = 300.0, 230.0, 46.0, 3
+WIDTH, HEIGHT, MARGIN, COLUMNS = 300.0, 230.0, 46.0, 2
 """The size of a panel and its margin in pixels, and the panels in a row."""
 MOST_LAG, MOST_SHARE = 3.0, 1.1
-FIXED, OURS = "#8a8f98", "#c2410c"
+CAPTION = (
+    "mean seconds from the end to its discovery, against requests a job",
+    "as a share of those of every 2 s: fixed pauses grey, ours orange, after so many jobs",
+)
+STYLE = """<style>
+text { font: 11px sans-serif; fill: #1f2937 }
+.ground { fill: #ffffff } .goal { fill: #fef3e8 } .axes { stroke: #444444; fill: none }
+path.fixed, path.ours { fill: none; stroke-opacity: 0.4 }
+.fixed { fill: #8a8f98; stroke: #8a8f98 } .ours { fill: #c2410c; stroke: #c2410c }
+@media (prefers-color-scheme: dark) {
+text { fill: #e5e7eb }
+.ground { fill: #16181d } .goal { fill: #33261a } .axes { stroke: #9ca3af }
+.ours { fill: #fb923c; stroke: #fb923c }
+}
+</style>"""
 
 
 Point = tuple[float, float]
@@ -34,23 +48,25 @@ class Panel:
 def plot(panels: Sequence[Panel]) -> str:
     """Return the panels as an SVG document."""
     rows = -(-len(panels) // COLUMNS)
-    width, height = COLUMNS * WIDTH, rows * HEIGHT + 24
+    width, height = COLUMNS * WIDTH, rows * HEIGHT + 20 * len(CAPTION)
     corners = ((n % COLUMNS * WIDTH, n // COLUMNS * HEIGHT) for n in range(len(panels)))
     drawn = [
         f'<g transform="translate({x:.0f} {y:.0f})">{_panel(panel)}</g>'
         for (x, y), panel in zip(corners, panels, strict=True)
     ]
+    size = f'width="{width:.0f}" height="{height:.0f}"'
+    view = f'viewBox="0 0 {width:.0f} {height:.0f}"'
     caption = (
-        "mean seconds from the end to its discovery, against requests a job as a share of those of"
-        " every 2 s: fixed pauses grey, ours orange, after so many jobs"
+        _text(width / 2, height - 8 - 16 * below, line, anchor="middle")
+        for below, line in enumerate(reversed(CAPTION))
     )
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}">',
-            "<style>text { font: 11px sans-serif }</style>",
-            f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>',
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} {view}>',
+            STYLE,
+            f'<rect class="ground" {size}/>',
             *drawn,
-            _text(width / 2, height - 8, caption, anchor="middle"),
+            *caption,
             "</svg>\n",
         ]
     )
@@ -63,26 +79,26 @@ def _panel(panel: Panel) -> str:
     shares = (0.25, 0.5, 0.75, 1.0)
     parts = [
         # The area that is at least as good as the goal.
-        f'<path d="M{left:.1f} {lag:.1f}H{share:.1f}V{low:.1f}H{left:.1f}z" fill="#fef3e8"/>',
-        f'<path d="M{left:.1f} {high:.1f}V{low:.1f}H{right:.1f}" fill="none" stroke="#444"/>',
+        f'<path d="M{left:.1f} {lag:.1f}H{share:.1f}V{low:.1f}H{left:.1f}z" class="goal"/>',
+        f'<path d="M{left:.1f} {high:.1f}V{low:.1f}H{right:.1f}" class="axes"/>',
         _text((left + right) / 2, high - 8, panel.title, anchor="middle"),
         *(_text(_place(at, 0)[0], low + 14, f"{at:.2f}", anchor="middle") for at in shares),
         *(_text(left - 6, _place(0, at)[1] + 4, f"{at} s", anchor="end") for at in (1, 2, 3)),
-        *_line(panel.fixed, FIXED),
-        *_line(panel.ours, OURS),
+        *_line(panel.fixed, "fixed"),
+        *_line(panel.ours, "ours"),
     ]
     return "".join(parts)
 
 
-def _line(points: Mapping[str, Point], colour: str) -> list[str]:
+def _line(points: Mapping[str, Point], kind: str) -> list[str]:
     """Return a line through points, and their names; the last name is to the left of its point."""
     places = [_place(*at) for at in points.values()]
     path = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-    drawn = [f'<path d="M{path}" fill="none" stroke="{colour}" stroke-opacity="0.4"/>']
+    drawn = [f'<path d="M{path}" class="{kind}"/>']
     for name, (x, y) in zip(points, places, strict=True):
         last = (x, y) == places[-1]
         drawn += [
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>',
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" class="{kind}"/>',
             _text(x - 6 if last else x + 6, y + 4, name, anchor="end" if last else "start"),
         ]
     return drawn

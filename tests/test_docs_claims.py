@@ -129,3 +129,23 @@ def test_the_diagram_of_a_job_has_every_state() -> None:
     text = (ROOT / "docs" / "job.svg").read_text("utf-8")
     states = re.findall(r'class="name"[^>]*>(\w+)<', text)
     assert sorted(states) == sorted(status.value for status in Status)
+
+
+def test_the_plot_of_the_schedule_shows_the_numbers_of_the_table() -> None:
+    svg = (ROOT / "docs" / "schedule.svg").read_text("utf-8")
+    point = r'<circle cx="([\d.]+)" cy="([\d.]+)" r="3" class="\w+"/><text[^>]*>(\d+(?: s)?)'
+    plotted = [
+        {name: (193.2 - float(y)) / 52.13 for _, y, name in re.findall(point, panel)}
+        for panel in re.findall("<g .*?</g>", svg)
+    ]
+    rows = re.findall(
+        r"^\| (?:every|after) (\d+)( s)?(?: jobs)? \| (.*) \|$", TEXTS["waiting.md"], re.MULTILINE
+    )
+    delays = {
+        f"{number}{unit}": re.findall(r"([\d.]+), [\d.]+:", row) for number, unit, row in rows
+    }
+    assert [list(panel) for panel in plotted] == [list(delays)] * len(plotted)
+    for number, panel in enumerate(plotted):
+        assert panel == pytest.approx(
+            {name: float(row[number]) for name, row in delays.items()}, abs=0.012
+        )

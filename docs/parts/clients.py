@@ -60,22 +60,22 @@ BEHAVIOUR = {
 }
 
 TOKEN = {
-    "asks": "asked for by the client",
-    "environment": "taken from the client's environment",
-    None: "in the file",
+    "asks": "the client asks",
+    "environment": "its environment",
+    None: "the file",
 }
 
 
 def clients() -> str:
     """Return the table of the clients that the server can be installed in."""
-    head = ["client", "id", "ends a call after", "progress extends it", "MCP Tasks"]
-    head += ["its model is shown", "`SEEDANCE_WAIT_SECONDS`", "the token"]
+    head = ["client", "ends a call after", "progress extends it", "MCP Tasks", "its model is shown"]
+    head += ["a call waits for", "the token is from"]
     return table(head, *(_row(client, BEHAVIOUR[name]) for name, client in CLIENTS.items()))
 
 
 def _row(client: Client, does: Behaviour) -> list[str]:
     entry = client.entry(Server(command="uvx", args=["seedance-mcp"]))
-    wait = client.settings.get("SEEDANCE_WAIT_SECONDS", f"{DEFAULT_WAIT}, the default")
+    wait = client.settings.get("SEEDANCE_WAIT_SECONDS", DEFAULT_WAIT)
     limit = does.limit.format_map(entry)
-    cells = [limit, does.progress, does.tasks, does.shown, wait, TOKEN[client.refers]]
-    return [client.title, code(client.id), *cells]
+    cells = [limit, does.progress, does.tasks, does.shown, f"{wait} s", TOKEN[client.refers]]
+    return [f"{client.title} ({code(client.id)})", *cells]

@@ -12,7 +12,7 @@ def errors() -> str:
     """Return the tree of errors, and a part for each that someone can fix."""
     shown = examples()
     parts = [_part(kind, shown[kind.__name__]) for kind in _kinds() if _remedy(kind)]
-    return "\n\n".join([f"```text\n{_tree(SeedanceError)}\n```", *parts])
+    return "\n\n".join([_tree(), *parts])
 
 
 def _kinds(kind: type[SeedanceError] = SeedanceError) -> list[type[SeedanceError]]:
@@ -20,10 +20,11 @@ def _kinds(kind: type[SeedanceError] = SeedanceError) -> list[type[SeedanceError
     return [kind, *(found for each in _below(kind) for found in _kinds(each))]
 
 
-def _tree(kind: type[SeedanceError], indent: str = "") -> str:
-    return "\n".join(
-        [indent + kind.__name__, *(_tree(each, indent + "  ") for each in _below(kind))]
-    )
+def _tree(kind: type[SeedanceError] = SeedanceError, indent: str = "") -> str:
+    """Return the tree as a list whose items lead to the parts."""
+    name = kind.__name__
+    item = f"{indent}- [{name}](#{name.lower()})" if _remedy(kind) else f"{indent}- {name}"
+    return "\n".join([item, *(_tree(each, f"{indent}  ") for each in _below(kind))])
 
 
 def _below(kind: type[SeedanceError]) -> list[type[SeedanceError]]:
