@@ -6,8 +6,9 @@ of an assistant waits for, and a signal must be able to end the process during t
 
 import os
 import sys
-from argparse import SUPPRESS, ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from seedance_mcp import __version__
@@ -15,6 +16,7 @@ from seedance_mcp.errors import SeedanceError
 
 from ._argument_types import count, port, seconds
 from ._output import drop_output, replace_closed_streams
+from ._setting_flags import SETTING_FLAGS
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the number of SIGINT."""
@@ -25,21 +27,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     replace_closed_streams()
     options = _parser().parse_args(argv, Namespace(environment=os.environ))
     try:
-        match options.command:
-            case "demo":
-                from ._demo import demo as run
-            case "doctor":
-                from ._doctor import doctor as run
-            case "jobs":
-                from ._jobs import jobs as run
-            case "join":
-                from ._join import join as run
-            case "models":
-                from ._models import models as run
-            case "simulate":
-                from ._simulate import simulate as run
-            case _:
-                from ._serve import serve as run
+        name = options.command or "serve"
+        # No other command's module is imported.
+        run = getattr(import_module(f"._{name}", __package__), name)
         run(options)
     except SeedanceError as error:
         sys.exit(f"seedance-mcp: {error.message}")
@@ -62,10 +52,13 @@ def _parser() -> ArgumentParser:
     _add_serve(commands.add_parser("serve", help="serve MCP, over stdio by default"))
     _add_demo(commands.add_parser("demo", help="make simulated clips; needs no account"))
     _add_doctor(commands.add_parser("doctor", help="say what keeps a clip from being made"))
+    _add_install(commands.add_parser("install", help="put this server into a client"))
     _add_jobs(commands.add_parser("jobs", help="list what was bought, what it cost, where it is"))
     _add_join(commands.add_parser("join", help="join the clips of several jobs to one file"))
     _add_models(commands.add_parser("models", help="list, search and add models"))
     _add_simulate(commands.add_parser("simulate", help="run the simulator of RunComfy on its own"))
+    uninstall = commands.add_parser("uninstall", help="take this server out of a client again")
+    uninstall.add_argument("client", metavar="CLIENT", help="such as cursor; see install --list")
     return parser
 
 
@@ -87,6 +80,20 @@ def _add_demo(demo: ArgumentParser) -> None:
 
 def _add_doctor(doctor: ArgumentParser) -> None:
     doctor.add_argument("--json", action="store_true", help="print it for a program")
+
+
+def _add_install(install: ArgumentParser) -> None:
+    option = install.add_argument
+    option("client", nargs="?", metavar="CLIENT", help="such as cursor; see --list")
+    option("--list", action="store_true", help="list the clients, and which are on this machine")
+    option("--print", action="store_true", help="print what would be installed; write nothing")
+    option("--token-in-file", action="store_true", help="put the token into the client's file")
+    settings = install.add_argument_group("settings", "They go into the client's entry.")
+    for flag, variable, value, does in SETTING_FLAGS:
+        if value:
+            settings.add_argument(flag, dest=variable, metavar=value, help=does)
+        else:
+            settings.add_argument(flag, dest=variable, action=BooleanOptionalAction, help=does)
 
 
 def _add_jobs(jobs: ArgumentParser) -> None:

@@ -92,7 +92,7 @@ def adding(
         UnusableFile: It cannot be read.
     """
     before = file.read()
-    with _naming(file.path):
+    with naming(file.path):
         keys, entry = client.keys(before), client.entry(server)
         replaces = value_at(before or b"", client.form, keys) is not None
         extras = [(extra.keys, extra.value) for extra in client.extras(server)]
@@ -140,7 +140,7 @@ def removing(client: Client, file: ConfigFile, old: FileRecord | None) -> Remova
             )
     changes = old.changes if old else _changes_without_record(client, before)
     after = before
-    with _naming(file.path):
+    with naming(file.path):
         entry = changes[0]
         there = value_at(before, client.form, entry.keys) is not None
         for change in reversed(changes):
@@ -192,7 +192,7 @@ def _original(record: FileRecord) -> bytes | None:
 
 
 @contextmanager
-def _naming(path: Path) -> Generator[None, None, None]:
+def naming(path: Path) -> Generator[None, None, None]:
     """Say which file cannot be edited.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seedance_mcp.clock import Clock
 
-from ._plan import Addition, Removal, adding, removing
+from ._plan import Addition, Removal, adding, naming, removing
 from .client import Client, Server
 from .config_file import PRIVATE_MODE, ConfigFile, UnusableFile
 from .edits import Json, value_at
@@ -126,12 +126,12 @@ def read_back(client: Client, machine: Machine) -> dict[Path, Json | None]:
     Raises:
         SeedanceError: A file cannot be read or parsed.
     """
-    found = {path: ConfigFile(path).read() for path in _existing(client, machine)}
-    return {
-        path: value_at(data, client.form, client.keys(data))
-        for path, data in found.items()
-        if data is not None
-    }
+    found: dict[Path, Json | None] = {}
+    for path in _existing(client, machine):
+        if (data := ConfigFile(path).read()) is not None:
+            with naming(path):
+                found[path] = value_at(data, client.form, client.keys(data))
+    return found
 
 
 def _existing(client: Client, machine: Machine) -> Sequence[Path]:

@@ -39,7 +39,11 @@ _ORDER = (
 
 
 async def examine(
-    environment: Mapping[str, str], clock: Clock, version_of: FindVersion = find_version
+    environment: Mapping[str, str],
+    clock: Clock,
+    version_of: FindVersion = find_version,
+    *,
+    seconds: float | None = None,
 ) -> list[Finding]:
     """Return what every check found, in an order that does not depend on which was quick.
 
@@ -47,6 +51,7 @@ async def examine(
         environment: The environment of the server that is meant.
         clock: The time of this machine.
         version_of: Returns a package's version, None if it is not installed.
+        seconds: How long it may take; each check has a limit of its own.
     """
     reading = read_settings(environment)
     checks = [
@@ -54,7 +59,7 @@ async def examine(
         ("connection", partial(check_runcomfy, reading, clock, side_by_side)),
         *_disk_checks(reading, clock.now()),
     ]
-    found = await side_by_side(checks)
+    found = await side_by_side(checks, seconds)
     names = (*TOKEN_VARIABLES, "SEEDANCE_STATE_KEY")
     secrets = [environment.get(name, "").strip() for name in names]
     secrets.append(reading.settings.plain_token or "")
@@ -93,13 +98,22 @@ def _disk_checks(reading: SettingsReading, now: datetime) -> list[tuple[str, Che
     return [(name, partial(_in_thread, name, check)) for name, check in checks]
 
 
-async def side_by_side(checks: Sequence[tuple[str, Check]]) -> list[Finding]:
-    """Return what named checks find that run at the same time; one that breaks is a finding."""
+async def side_by_side(
+    checks: Sequence[tuple[str, Check]], seconds: float | None = None
+) -> list[Finding]:
+    """Return what named checks find that run at the same time.
+
+    One that breaks, or takes longer than `seconds`, is a finding itself.
+    """
     found: list[list[Finding]] = [[] for _ in checks]
 
     async def run(number: int, name: str, check: Check) -> None:
         try:
-            found[number] = await check()
+            with anyio.move_on_after(seconds) as scope:
+                found[number] = await check()
+            if scope.cancelled_caught:
+                message = f"It was not known within {seconds:g} s."
+                found[number] = [warning(name, message, "Run seedance-mcp doctor, which waits.")]
         except Exception as error:
             logger.debug("A check broke", exc_info=True)
             message = f"This check broke ({type(error).__name__}); the others do not depend on it."

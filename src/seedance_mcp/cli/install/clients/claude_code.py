@@ -14,6 +14,8 @@ from seedance_mcp.cli.install.client import NAME, Client, OwnCommand, Server
 from seedance_mcp.cli.install.edits import Json
 from seedance_mcp.cli.install.machine import Machine, is_there
 
+from ._entries import TOKEN, stdio, under, waiting
+
 
 def _files(machine: Machine) -> Sequence[Path]:
     folder = machine.environment.get("CLAUDE_CONFIG_DIR", "").strip()
@@ -22,13 +24,6 @@ def _files(machine: Machine) -> Sequence[Path]:
 
 def _found(machine: Machine) -> bool:
     return machine.has_program("claude") or is_there(machine.home / ".claude")
-
-
-def _entry(server: Server) -> Mapping[str, Json]:
-    env = dict(server.env)
-    if server.authentication == "client":
-        env |= {"RUNCOMFY_API_TOKEN": "${RUNCOMFY_API_TOKEN:-}"}
-    return {"command": server.command, "args": list(server.args), "env": env}
 
 
 def _add(entry: Mapping[str, Json], server: Server) -> Sequence[str] | None:
@@ -41,12 +36,12 @@ CLIENT = Client(
     id="claude-code",
     title="Claude Code",
     form="json",
-    keys=lambda _: ("mcpServers", NAME),
+    keys=under("mcpServers"),
     files=_files,
     found=_found,
-    entry=_entry,
+    entry=lambda server: stdio(server, f"${{{TOKEN}:-}}"),
     refers="environment",
     next_step="Start a new session of Claude Code; /mcp lists seedance there.",
-    settings={"SEEDANCE_WAIT_SECONDS": "240"},
+    settings=waiting(240),
     own=OwnCommand(program="claude", add=_add, remove=["mcp", "remove", NAME, "--scope", "user"]),
 )

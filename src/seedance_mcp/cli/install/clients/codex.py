@@ -13,6 +13,8 @@ from seedance_mcp.cli.install.client import NAME, Client, OwnCommand, Server
 from seedance_mcp.cli.install.edits import Json
 from seedance_mcp.cli.install.machine import Machine, holds
 
+from ._entries import TOKEN, under, waiting
+
 START_SECONDS = 60
 """Its default of 10 is too short for a uvx that has to install the server again."""
 
@@ -27,7 +29,7 @@ def _folder(machine: Machine) -> Path:
 def _entry(server: Server) -> Mapping[str, Json]:
     entry: dict[str, Json] = {"command": server.command, "args": list(server.args)}
     if server.authentication == "client":
-        entry["env_vars"] = ["RUNCOMFY_API_TOKEN"]
+        entry["env_vars"] = [TOKEN]
     limits = {"startup_timeout_sec": START_SECONDS, "tool_timeout_sec": CALL_SECONDS}
     return entry | limits | {"env": dict(server.env)}
 
@@ -36,13 +38,13 @@ CLIENT = Client(
     id="codex",
     title="Codex",
     form="toml",
-    keys=lambda _: ("mcp_servers", NAME),
+    keys=under("mcp_servers"),
     files=lambda machine: [_folder(machine) / "config.toml"],
     found=lambda machine: machine.has_program("codex") or holds(_folder(machine), "config.toml"),
     entry=_entry,
     refers="environment",
     next_step="Start a new session of Codex; /mcp lists seedance there.",
-    settings={"SEEDANCE_WAIT_SECONDS": "240"},
+    settings=waiting(240),
     own=OwnCommand(
         program="codex", add=lambda _entry, _server: None, show=["mcp", "get", NAME, "--json"]
     ),

@@ -7,12 +7,12 @@ file out anew, so that it is not used. `timeout` is its default, in milliseconds
 out: it would buy clips without asking.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from seedance_mcp.cli.install.client import NAME, Client, Server
-from seedance_mcp.cli.install.edits import Json
+from seedance_mcp.cli.install.client import Client
 from seedance_mcp.cli.install.machine import Machine, holds
+
+from ._entries import TOKEN, stdio, under, waiting
 
 CALL_MILLISECONDS = 600_000
 
@@ -22,26 +22,18 @@ def _folder(machine: Machine) -> Path:
     return (Path(home) if Path(home).is_absolute() else machine.home) / ".gemini"
 
 
-def _entry(server: Server) -> Mapping[str, Json]:
-    env = dict(server.env)
-    if server.authentication == "client":
-        env |= {"RUNCOMFY_API_TOKEN": "$RUNCOMFY_API_TOKEN"}
-    command: dict[str, Json] = {"command": server.command, "args": list(server.args)}
-    return command | {"env": env, "timeout": CALL_MILLISECONDS}
-
-
 CLIENT = Client(
     id="gemini",
     title="Gemini CLI",
     form="json",
-    keys=lambda _: ("mcpServers", NAME),
+    keys=under("mcpServers"),
     files=lambda machine: [_folder(machine) / "settings.json"],
     found=lambda machine: machine.has_program("gemini") or holds(_folder(machine), "settings.json"),
-    entry=_entry,
+    entry=lambda server: stdio(server, f"${TOKEN}") | {"timeout": CALL_MILLISECONDS},
     refers="environment",
     next_step=(
         "Start Gemini CLI anew, in a folder that it trusts, as it starts no servers in others; /mcp"
         " lists seedance there."
     ),
-    settings={"SEEDANCE_WAIT_SECONDS": "240"},
+    settings=waiting(240),
 )

@@ -13,6 +13,8 @@ from seedance_mcp.cli.install.client import NAME, Client, Server
 from seedance_mcp.cli.install.edits import Json
 from seedance_mcp.cli.install.machine import Machine, holds
 
+from ._entries import TOKEN, under, waiting
+
 CALL_SECONDS = 300
 """Its default, which new entries are to state."""
 
@@ -39,7 +41,7 @@ def _entry(server: Server) -> Mapping[str, Json]:
         "cmd": server.command,
         "args": list(server.args),
         "envs": dict(server.env),
-        "env_keys": ["RUNCOMFY_API_TOKEN"] if server.authentication == "client" else [],
+        "env_keys": [TOKEN] if server.authentication == "client" else [],
         "timeout": CALL_SECONDS,
     }
 
@@ -48,7 +50,7 @@ CLIENT = Client(
     id="goose",
     title="Goose",
     form="yaml",
-    keys=lambda _: ("extensions", NAME),
+    keys=under("extensions"),
     files=lambda machine: [_folder(machine) / "config.yaml"],
     found=_found,
     entry=_entry,
@@ -57,5 +59,5 @@ CLIENT = Client(
         "Start a new session of Goose, or Goose Desktop anew; the settings of the extension there"
         " keep a token in the keychain."
     ),
-    settings={"SEEDANCE_WAIT_SECONDS": "240"},
+    settings=waiting(240),
 )

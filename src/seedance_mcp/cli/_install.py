@@ -1,0 +1,169 @@
+"""`seedance-mcp install`: put the server into a client, or print what would be put there."""
+
+import os
+import shlex
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from getpass import getpass
+from pathlib import Path
+
+import anyio
+
+from seedance_mcp.clock import Clock
+from seedance_mcp.errors import SeedanceError
+from seedance_mcp.service.doctor.examination import examine
+from seedance_mcp.service.doctor.finding import Finding
+
+from ._doctor import as_text
+from ._output import print_lines
+from ._setting_flags import SETTING_FLAGS
+from ._table import plain
+from .install.choosing import list_clients, named_client, this_machine
+from .install.client import Client, Server
+from .install.entry import check_settings, entry_environment, make_server, snippet, state_folder
+from .install.installer import ChangedFile, Installed, read_back
+from .install.installer import install as put_in
+from .install.launcher import command_of, read_start
+from .install.machine import Machine
+from .install.record import Records
+from .install.token import Ask, TokenSource, find_token, printed_token
+
+CHECK_SECONDS = 3.0
+"""How long the checks after an install may take."""
+
+_OF_THE_TOKEN = {"token", "authentication", "balance", "model", "price"}
+"""The checks that need a token, which only the client may know."""
+
+
+def install(options: Namespace) -> None:
+    """Install, list or print; the checks after an install never change the exit code.
+
+    Raises:
+        SeedanceError: It cannot be installed; nothing was changed.
+    """
+    machine = this_machine(options.environment)
+    if options.list:
+        print_lines(list_clients(machine))
+        return
+    client = named_client(options.client)
+    settings = _given_settings(options)
+    check_settings(settings, options.environment)
+    command = command_of(read_start(machine))
+    if options.print:
+        token = printed_token(client, options.environment, in_file=options.token_in_file)
+        _print(client, make_server(client, command, settings, token), machine, token)
+        return
+    token = _token(client, machine, in_file=options.token_in_file)
+    server = make_server(client, command, settings, token)
+    records = Records(state_folder(options.environment))
+    found = client.found(machine)
+    installed = put_in(client, server, machine, records, Clock())
+    print_lines(_lines(client, server, installed, token, found=found))
+    findings = _check(server, token, options.environment)
+    # Whoever reads may have seen enough.
+    with suppress(BrokenPipeError):
+        print_lines([*_check_lines(findings, token), f"Next: {client.next_step}"])
+    # An ordinary exit would wait for what was given up: a dead name server, a dead share.
+    os._exit(0)
+
+
+def _given_settings(options: Namespace) -> dict[str, str]:
+    """Return the settings that are given as flags, by variable."""
+    given = {each.variable: getattr(options, each.variable) for each in SETTING_FLAGS}
+    return {
+        variable: str(value).lower() if isinstance(value, bool) else value
+        for variable, value in given.items()
+        if value is not None
+    }
+
+
+def _token(client: Client, machine: Machine, *, in_file: bool) -> TokenSource:
+    """Return where the token is from, which the user may be asked for.
+
+    Raises:
+        SeedanceError: A file of the client cannot be read, or a token is none.
+    """
+    entries = [entry for entry in read_back(client, machine).values() if entry is not None]
+    ask: Ask | None = _ask if sys.stdin.isatty() else None
+    existing = entries[0] if entries else None
+    return find_token(client, machine.environment, in_file=in_file, ask=ask, existing=existing)
+
+
+def _ask(prompt: str) -> str:
+    try:
+        return getpass(prompt)
+    except EOFError:
+        return ""
+
+
+def _print(client: Client, server: Server, machine: Machine, token: TokenSource) -> None:
+    """Print what goes into the file to stdout, and all else to stderr."""
+    text = snippet(client, server)
+    own = client.own and client.own.add(client.entry(server), server)
+    notes = [f"It goes into {_shown(path)}" for path in client.files(machine)]
+    if client.own and own:
+        notes.append(f"Or run: {shlex.join([client.own.program, *own])}")
+    print("\n".join([*notes, token.sentence]), file=sys.stderr)  # noqa: T201 - notes for a person
+    print_lines(text.splitlines())
+
+
+def _lines(
+    client: Client, server: Server, installed: Installed, token: TokenSource, *, found: bool
+) -> Iterator[str]:
+    """Yield what was done."""
+    if not found:
+        yield f"{client.title} was not found on this machine; its file is written all the same."
+    for file in installed.files:
+        yield from _file_lines(client, file)
+    if installed.doubt:
+        yield f"{client.title} itself does not show it: {installed.doubt}"
+    yield f"It starts {plain(shlex.join([server.command, *server.args]))}"
+    yield token.sentence
+
+
+def _file_lines(client: Client, file: ChangedFile) -> Iterator[str]:
+    where = _shown(file.path)
+    if not file.changed:
+        yield f"{client.title} has seedance already: {where} is as it was."
+        return
+    own = " by its own command" if file.own else ""
+    yield f"Added seedance to {client.title}{own}, in {where}"
+    if file.private:
+        yield "  Only you may read that file."
+    if file.backup:
+        yield f"  What it was is in {_shown(file.backup)}"
+
+
+def _shown(path: Path) -> str:
+    return plain(str(path))
+
+
+def _check(server: Server, token: TokenSource, environment: Mapping[str, str]) -> list[Finding]:
+    """Return what the doctor finds with the entry's environment, without what is well."""
+
+    async def examined() -> list[Finding]:
+        variables = entry_environment(server, token, environment)
+        return await examine(variables, Clock(), seconds=CHECK_SECONDS)
+
+    try:
+        found = anyio.run(examined)
+    except SeedanceError:
+        return []
+    left_out = _OF_THE_TOKEN if token.known is None else set[str]()
+    return [
+        each
+        for each in found
+        if each.state != "ok"
+        and each.check not in left_out
+        and not each.message.startswith("Not checked")
+    ]
+
+
+def _check_lines(findings: list[Finding], token: TokenSource) -> list[str]:
+    if findings:
+        return as_text(findings, sys.stdout.encoding).splitlines()
+    if token.known is None:
+        return ["Checked: a clip can be made once there is a token."]
+    return ["Checked: a clip can be made."]
