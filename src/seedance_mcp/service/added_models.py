@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from seedance_mcp.errors import ConfigurationError, ModelUnknown, SeedanceError, UnreadableAnswer
+from seedance_mcp.models.choice import choose_models
 from seedance_mcp.models.model import Model, load_models
 from seedance_mcp.models.published import MODEL_ID, read_entry
 from seedance_mcp.runcomfy.client import RunComfyClient
@@ -33,6 +34,16 @@ def load_known_models(state_dir: Path) -> tuple[dict[str, Model], list[str]]:
     bundled = load_models()
     added, problems = load_added_models(state_dir, bundled)
     return bundled | added, problems
+
+
+def check_names(written: str, state_dir: Path) -> None:
+    """Check that a setting names models that are known here.
+
+    Raises:
+        ConfigurationError: A name is unknown; the message has the nearest one.
+    """
+    known, _ = load_known_models(state_dir)
+    choose_models(written, known)
 
 
 def load_added_models(

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from seedance_mcp.cli._setting_flags import SETTING_FLAGS
 from seedance_mcp.errors import ConfigurationError
-from seedance_mcp.models.choice import choose_models
-from seedance_mcp.service.added_models import load_known_models
-from seedance_mcp.settings import Settings, read_settings
+from seedance_mcp.service.added_models import check_names
+from seedance_mcp.settings import read_settings
 
 from .client import Client, Server
 from .edits import with_value
@@ -45,15 +44,10 @@ def check_settings(settings: Mapping[str, str], environment: Mapping[str, str]) 
         if variable in settings:
             raise ConfigurationError(f"{_flag(variable)}: {problem.message}")
     if "SEEDANCE_MODEL" in settings:
-        _check_models(reading.settings)
-
-
-def _check_models(settings: Settings) -> None:
-    known, _ = load_known_models(settings.state_dir)
-    try:
-        choose_models(settings.model, known)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{_flag('SEEDANCE_MODEL')}: {error.message}") from error
+        try:
+            check_names(reading.settings.model, reading.settings.state_dir)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{_flag('SEEDANCE_MODEL')}: {error.message}") from error
 
 
 def _flag(variable: str) -> str:

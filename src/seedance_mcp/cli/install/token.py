@@ -188,17 +188,17 @@ def _token_in(entry: Json) -> str | None:
 
 def _typed(ask: Ask, client: Client, *, in_file: bool) -> str | None:
     """Return a token that the user types, None if they prefer not to."""
-    empty = "; empty: none for now"
+    hint, empty = "not shown", "; empty: none for now"
     if in_file:
         empty = ""
     elif client.refers:
         empty = f"; empty: {client.title} takes it from {VARIABLE}"
     for _ in range(ATTEMPTS):
-        answer = ask(f"RunComfy token (not shown{empty}): ").strip()
+        answer = ask(f"RunComfy token ({hint}{empty}): ").strip()
         if not answer and not in_file:
             return None
         with suppress(ValueError):
             if answer and (token := check_token(answer)):
                 return token
-        empty += "; printable ASCII without white space" if "ASCII" not in empty else ""
+        hint = "printable ASCII without white space"
     raise ConfigurationError("That is not a RunComfy token; create one in your RunComfy profile.")
