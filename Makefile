@@ -80,6 +80,7 @@ bundle: .venv/.synced .packages/.installed ## pack the bundle for Claude Desktop
 # An environment of its own, since only this needs Sphinx.
 docs: .docs-env/.installed ## build the documentation as a site in .site; any warning fails
 	.docs-env/bin/sphinx-build --quiet --fresh-env --nitpicky --fail-on-warning --keep-going docs .site
+	@! grep -rE --include='*.html' '<(script|link|img|iframe)[^>]*(src|href)="(https?:)?//' .site
 
 lint: .venv/.synced ## check the format, ruff and pyright
 	$(RUN) ruff format --check .

@@ -76,10 +76,10 @@ UNSET = {
 def settings() -> str:
     """Return the table of all settings, in the order of the program."""
     rows = [
-        [code(_variable(field)), _default(name, field), SETS[name], str(field.description)]
+        [code(_variable(field)), _default(name, field), f"{SETS[name]}<br>({field.description})"]
         for name, field in Settings.model_fields.items()
     ]
-    return table(["variable", "default", "what it sets", "allowed"], *rows)
+    return table(["variable", "default", "what it sets (and what it must be)"], *rows)
 
 
 def _variable(field: FieldInfo) -> str:
