@@ -77,6 +77,10 @@ clients-python: .venv/.synced $(PYTHON_CLIENTS) ## make a clip with those that n
 bundle: .venv/.synced .packages/.installed ## pack the bundle for Claude Desktop, and start it
 	$(RUN) python -m packages.bundle --uv $(UV)
 
+packages: .venv/.synced .clients/node/.installed ## write the packages, and have real clients install them
+	$(RUN) python -m packages.generate
+	$(RUN) python -m packages.validate
+
 # An environment of its own, since only this needs Sphinx.
 docs: .docs-env/.installed ## build the documentation as a site in .site; any warning fails
 	.docs-env/bin/sphinx-build --quiet --fresh-env --nitpicky --fail-on-warning --keep-going docs .site
