@@ -7,6 +7,8 @@ Claude Desktop runs a server of the type uv with a uv of its own: it ignores `co
 default; the settings count that as unset.
 """
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import mcp_types as types
@@ -14,8 +16,9 @@ import mcp_types as types
 from seedance_mcp.cli.install.registry import CLIENTS
 
 from ._options import ASKED, Option
-from ._project import SERVER, TITLE, Project
+from ._project import ICON, PLUGIN, ROOT, SERVER, TITLE, Project, load_project
 from ._server import prompts, tools
+from .generate import as_json
 
 MINIMUM_CLAUDE_DESKTOP = "1.26832.0"
 """The oldest build that is known to be newer than the mend of 2026-07-23, before which servers of
@@ -27,6 +30,19 @@ CONTENTS = ("pyproject.toml", "README.md", "LICENSE", "src")
 """What of the repository is in a bundle."""
 IGNORED = (".venv/", "__pycache__/", "*.pyc", "uv.lock")
 """What a bundle that was run has besides, and `mcpb pack` would take along."""
+
+
+def stage(folder: Path) -> None:
+    """Copy what belongs into a bundle, and nothing else, into an empty folder."""
+    for name in CONTENTS:
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        else:
+            shutil.copyfile(ROOT / name, folder / name)
+    shutil.copyfile(ROOT / PLUGIN / ICON, folder / "icon.png")
+    (folder / "manifest.json").write_text(as_json(manifest(load_project())), "utf-8")
+    (folder / ".mcpbignore").write_text("".join(f"{line}\n" for line in IGNORED), "utf-8")
 
 
 def manifest(project: Project) -> dict[str, Any]:

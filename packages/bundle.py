@@ -4,7 +4,6 @@ import argparse
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -18,9 +17,8 @@ from mcp.client.stdio import StdioServerParameters
 
 from conformance.common import exit_on_signals, refusing_url, say, without_settings
 
-from ._bundle import CONTENTS, IGNORED, manifest
-from ._project import ICON, PLUGIN, ROOT, load_project
-from .generate import as_json
+from ._bundle import stage
+from ._project import ROOT, load_project
 
 MCPB = str(ROOT / ".packages" / "node_modules" / ".bin" / "mcpb")
 START_SECONDS = 300
@@ -28,19 +26,6 @@ START_SECONDS = 300
 TOKEN = "made-up"  # noqa: S105 - it reaches nothing
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """When every file of a bundle was changed, so that the same sources make the same bytes."""
-
-
-def stage(folder: Path) -> None:
-    """Copy what belongs into a bundle, and nothing else, into an empty folder."""
-    for name in CONTENTS:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-        else:
-            shutil.copyfile(ROOT / name, folder / name)
-    shutil.copyfile(ROOT / PLUGIN / ICON, folder / "icon.png")
-    (folder / "manifest.json").write_text(as_json(manifest(load_project())), "utf-8")
-    (folder / ".mcpbignore").write_text("".join(f"{line}\n" for line in IGNORED), "utf-8")
 
 
 def pack(folder: Path, bundle: Path) -> None:

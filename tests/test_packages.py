@@ -11,12 +11,15 @@ import pytest
 from jsonschema import Draft7Validator
 from PIL import Image
 
-from packages._bundle import manifest
+from packages._bundle import ENTRY_POINT, manifest, stage
 from packages._catalogue import server_yaml, tools_json
 from packages._options import OPTIONS
 from packages._project import ICON, PLUGIN, ROOT, SKILL, load_project
 from packages._server import prompts
 from packages.generate import generated, stale, write
+from seedance_mcp.mcp_server.app import build_tools
+from seedance_mcp.models.choice import choose_models
+from seedance_mcp.models.model import load_models
 from seedance_mcp.settings import load_settings, variables
 from tests.support.timeouts import TIMEOUT_SECONDS
 from tests.support.wording import TOOLS
@@ -93,6 +96,15 @@ def test_the_bundle_lists_the_tools_and_asks_for_the_token_alone() -> None:
     }
 
 
+def test_the_bundle_holds_what_runs_the_server_and_nothing_else(tmp_path: Path) -> None:
+    stage(tmp_path)
+    expected = {".mcpbignore", "LICENSE", "README.md", "icon.png", "manifest.json"}
+    assert {path.name for path in tmp_path.iterdir()} == expected | {"pyproject.toml", "src"}
+    assert [*tmp_path.rglob("*.pyc"), *tmp_path.rglob("__pycache__")] == []
+    assert (tmp_path / ENTRY_POINT).is_file()
+    assert json.loads((tmp_path / "manifest.json").read_text("utf-8")) == manifest(PROJECT)
+
+
 def test_options_that_were_left_out_of_the_bundle_count_as_unset(tmp_path: Path) -> None:
     # Claude Desktop does not replace them if they have no default.
     home = {"HOME": str(tmp_path)}
@@ -153,7 +165,12 @@ def test_the_entry_of_the_catalogue_names_a_commit_and_every_tool() -> None:
 def test_the_skill_names_only_tools_arguments_and_answers_that_exist() -> None:
     listed = json.loads((Path(__file__).parent / SNAPSHOT).read_text("utf-8"))
     known = {tool["name"]: tool for tool in listed}
-    words = {"generate_video_2_5_720p", "completed", "unknown", "seedance"}
+    words: set[str] = {
+        "seedance",
+        *known["list_jobs"]["inputSchema"]["properties"]["status"]["enum"],
+    }
+    further = build_tools(choose_models("lite,2.5-720p", load_models()), wait_seconds=45)[1]
+    words.add(further.definition.name)
     for tool in known.values():
         words |= {tool["name"], *tool["inputSchema"]["properties"]}
         words |= set(tool["outputSchema"]["properties"])
