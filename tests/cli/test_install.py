@@ -1,0 +1,414 @@
+"""The commands `seedance-mcp install` and `uninstall`, as a user runs them."""
+
+import json
+import os
+import pty
+import re
+import stat
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from pydantic import AliasChoices
+
+from seedance_mcp.cli._setting_flags import SETTING_FLAGS
+from seedance_mcp.cli.install.registry import CLIENTS
+from seedance_mcp.settings import Settings
+from seedance_mcp.simulator.behaviour import Behaviour
+from seedance_mcp.simulator.server import running
+from tests.support.server_process import COMMAND, Servers
+from tests.support.timeouts import TIMEOUT_SECONDS
+from tests.support.wording import TOOLS
+
+pytestmark = pytest.mark.anyio
+
+SCRIPT = str(Path(sys.executable).with_name("seedance-mcp"))
+NO_NETWORK = "http://127.0.0.1:1"
+TOKEN = "s3cret+token"
+NO_TOKEN = (
+    "There is no token yet, so nothing can be bought: run this with RUNCOMFY_API_TOKEN set, or in a"
+    " terminal, which asks for it."
+)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command printed, and its exit code."""
+
+    code: int
+    lines: list[str]
+    errors: str
+
+
+@dataclass(frozen=True)
+class User:
+    """A user with a home of their own, and no programs but those in `bin`."""
+
+    home: Path
+    servers: Servers
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+        return kept | {"HOME": str(self.home), "PATH": str(self.home / "bin"), **variables}
+
+    async def run(self, *arguments: str, **variables: str) -> Done:
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            done = await self.servers.command(arguments, self.environment(**variables))
+        return Done(done.returncode, done.stdout.decode().splitlines(), done.stderr.decode())
+
+    async def install(self, *arguments: str, **variables: str) -> Done:
+        """Install, and check nothing that is not on this machine."""
+        return await self.run("install", *arguments, "--base-url", NO_NETWORK, **variables)
+
+    def program(self, name: str, code: str) -> None:
+        path = self.home / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!{sys.executable}\n{code}\n", "utf-8")
+        path.chmod(0o755)
+
+    def files(self) -> dict[str, bytes]:
+        """Return every file in the home but programs, by its path in it."""
+        paths = (path for path in self.home.rglob("*") if path.is_file())
+        found = {str(path.relative_to(self.home)): path.read_bytes() for path in paths}
+        return {path: data for path, data in found.items() if not path.startswith("bin/")}
+
+    def read(self, path: str) -> Any:
+        return json.loads((self.home / path).read_text("utf-8"))
+
+
+@pytest.fixture
+def user(tmp_path: Path, servers: Servers) -> User:
+    return User(tmp_path, servers)
+
+
+def test_every_setting_but_the_secrets_is_a_flag() -> None:
+    aliases = [field.validation_alias for field in Settings.model_fields.values()]
+    variables = {str(alias) for alias in aliases if not isinstance(alias, AliasChoices)}
+    assert {each.variable for each in SETTING_FLAGS} == variables - {"SEEDANCE_STATE_KEY"}
+
+
+async def test_what_is_installed_starts_a_server_with_the_settings_that_were_given(
+    user: User,
+) -> None:
+    settings = ["--model", "2.5-text-720p", "--max-cost-per-day", "5", "--no-local-files"]
+    done = await user.install("cursor", *settings)
+    entry = user.read(".cursor/mcp.json")["mcpServers"]["seedance"]
+    assert entry == {
+        "command": SCRIPT,
+        "args": [],
+        "env": {
+            "SEEDANCE_MODEL": "2.5-text-720p",
+            "SEEDANCE_MAX_COST_USD_PER_DAY": "5",
+            "SEEDANCE_LOCAL_FILES": "false",
+            "RUNCOMFY_API_BASE_URL": NO_NETWORK,
+        },
+    }
+    assert (done.code, done.errors) == (0, "")
+    assert done.lines[:4] == [
+        "Cursor was not found on this machine; its file is written all the same.",
+        f"Added seedance to Cursor, in {user.home}/.cursor/mcp.json",
+        f"It starts {SCRIPT}",
+        NO_TOKEN,
+    ]
+    assert done.lines[-1] == f"Next: {CLIENTS['cursor'].next_step}"
+    parameters = StdioServerParameters(
+        command=entry["command"], env=user.environment(**entry["env"])
+    )
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with Client(parameters) as client:
+            tools = [tool.name for tool in (await client.list_tools()).tools]
+    assert tools == TOOLS
+
+
+async def test_a_second_install_changes_nothing_and_uninstalling_leaves_nothing(user: User) -> None:
+    await user.install("cursor")
+    before = user.files()
+    done = await user.install("cursor")
+    path = user.home / ".cursor" / "mcp.json"
+    assert f"Cursor has seedance already: {path} is as it was." in done.lines
+    assert user.files() == before
+    done = await user.run("uninstall", "cursor")
+    again = "Next: start Cursor again, so that it notices."
+    assert done == Done(0, [f"Removed {path}, which was made for seedance.", again], "")
+    assert user.files() == {}
+    done = await user.run("uninstall", "cursor")
+    assert done == Done(0, ["Cursor does not have seedance; nothing was changed."], "")
+
+
+async def test_a_file_that_was_there_is_kept_beside_and_comes_back(user: User) -> None:
+    path = user.home / ".cursor" / "mcp.json"
+    path.parent.mkdir()
+    text = b'{\r\n  // mine\r\n  "mcpServers": {"other": {"command": "x"}},\r\n}'
+    path.write_bytes(text)
+    done = await user.install("cursor")
+    (backup,) = path.parent.glob("mcp.json.bak-*")
+    assert backup.read_bytes() == text
+    assert f"  What it was is in {backup}" in done.lines
+    assert (await user.run("uninstall", "cursor")).code == 0
+    assert path.read_bytes() == text
+
+
+async def test_a_broken_file_is_left_alone_before_a_token_is_asked_for(user: User) -> None:
+    path = user.home / ".cursor" / "mcp.json"
+    path.parent.mkdir()
+    path.write_bytes(b'{"mcpServers": {]}')
+    for arguments in ["install", "cursor", "--token-in-file"], ["uninstall", "cursor"]:
+        done = await user.run(*arguments)
+        assert (done.code, done.lines) == (1, [])
+        assert done.errors.startswith(f"seedance-mcp: {path} was left alone: line 1, column 17:")
+    assert list(user.files()) == [".cursor/mcp.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["cursr"], 'Unknown client "cursr". Did you mean cursor? Valid names: claude-desktop, '),
+        (["qqq"], 'Unknown client "qqq". Valid names: claude-desktop, '),
+        ([], "Name a client, or list them with --list. Valid names: claude-desktop, "),
+        (
+            ["cursor", "--wait-seconds", "soon"],
+            "--wait-seconds: SEEDANCE_WAIT_SECONDS must be a whole number from 0 to 900.",
+        ),
+        (
+            ["cursor", "--output-dir", "clips"],
+            "--output-dir: SEEDANCE_OUTPUT_DIR must be the absol",
+        ),
+        (["cursor", "--model", " "], "--model needs a value."),
+        (
+            ["cursor", "--model", "2.5-720"],
+            "--model: SEEDANCE_MODEL names a model that this server",
+        ),
+        (
+            ["cursor", "--token-in-file"],
+            "--token-in-file needs a token: set RUNCOMFY_API_TOKEN, or",
+        ),
+    ],
+)
+async def test_a_mistake_is_named_before_anything_is_written(
+    user: User, arguments: Sequence[str], error: str
+) -> None:
+    done = await user.run("install", *arguments)
+    assert (done.code, done.lines, done.errors.count("\n")) == (1, [], 1)
+    assert done.errors.startswith(f"seedance-mcp: {error}")
+    assert user.files() == {}
+
+
+async def test_the_list_names_every_client_and_which_has_the_server(user: User) -> None:
+    await user.install("zed")
+    broken = user.home / ".gemini" / "settings.json"
+    broken.parent.mkdir()
+    broken.write_text("{", "utf-8")
+    (user.home / ".claude").mkdir()
+    done = await user.run("install", "--list")
+    rows = [re.split(r"  +", line) for line in done.lines]
+    assert [row[0] for row in rows] == ["CLIENT", *CLIENTS]
+    by_id = {row[0]: row[1:] for row in rows}
+    assert by_id["claude-code"] == ["Claude Code", "yes", "no", "~/.claude.json"]
+    assert by_id["zed"][1:3] == ["no", "yes"]
+    assert by_id["gemini"] == ["Gemini CLI", "no", "unreadable", "~/.gemini/settings.json"]
+
+
+async def test_printing_writes_nothing_and_shows_no_token(user: User) -> None:
+    printed: dict[str, str] = {}
+    for client in "claude-desktop", "vscode", "codex":
+        arguments = ["install", "--print", client, "--history-days", "7"]
+        done = await user.run(*arguments, RUNCOMFY_API_TOKEN=TOKEN)
+        assert done.code == 0
+        assert TOKEN not in "".join(done.lines) + done.errors
+        assert done.errors.startswith("It goes into ")
+        printed[client] = "\n".join(done.lines)
+    assert user.files() == {}
+    days = {"SEEDANCE_HISTORY_DAYS": "7"}
+    assert json.loads(printed["claude-desktop"])["mcpServers"]["seedance"]["env"] == {
+        "SEEDANCE_WAIT_SECONDS": "180",
+        **days,
+        "RUNCOMFY_API_TOKEN": "your-runcomfy-token",
+    }
+    code = json.loads(printed["vscode"])
+    assert code["servers"]["seedance"]["env"]["RUNCOMFY_API_TOKEN"] == "${input:runcomfy-api-token}"
+    assert code["inputs"][0]["password"] is True
+    codex = tomllib.loads(printed["codex"])["mcp_servers"]["seedance"]
+    assert codex["env_vars"] == ["RUNCOMFY_API_TOKEN"]
+    assert codex["env"] == {"SEEDANCE_WAIT_SECONDS": "240", **days}
+
+
+CLAUDE = """
+import json, os, sys
+from pathlib import Path
+home = Path.home()
+with (home / "calls.jsonl").open("a") as file:
+    file.write(json.dumps(sys.argv[1:]) + "\\n")
+path = home / ".claude.json"
+_, action, name, *rest = sys.argv[1:]
+file = json.loads(path.read_text()) if path.exists() else {}
+servers = file.setdefault("mcpServers", {})
+"""
+WELL = (
+    CLAUDE
+    + """
+if action == "remove":
+    del servers[name]
+else:
+    servers[name] = json.loads(rest[0])
+path.write_text(json.dumps(file))
+"""
+)
+OTHERWISE = {
+    "lies": CLAUDE,
+    "fails": CLAUDE + "sys.exit('not today')",
+    "drops what it does not know": CLAUDE + "servers[name] = {}; path.write_text(json.dumps(file))",
+}
+ADD = ["mcp", "add-json", "seedance"]
+
+
+def calls(user: User) -> list[list[str]]:
+    lines = (user.home / "calls.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def entry_of(user: User) -> Any:
+    return user.read(".claude.json")["mcpServers"]["seedance"]
+
+
+async def test_claude_code_adds_the_server_by_its_own_command(user: User) -> None:
+    user.program("claude", WELL)
+    done = await user.install("claude-code", RUNCOMFY_API_TOKEN=TOKEN)
+    path = user.home / ".claude.json"
+    assert done.lines[0] == f"Added seedance to Claude Code by its own command, in {path}"
+    assert entry_of(user)["env"]["RUNCOMFY_API_TOKEN"] == "${RUNCOMFY_API_TOKEN:-}"
+    (added,) = calls(user)
+    assert (added[:3], added[4:]) == (ADD, ["--scope", "user"])
+    # Another entry has to go first, and the same one needs nothing.
+    await user.install("claude-code", "--auto-download", RUNCOMFY_API_TOKEN=TOKEN)
+    await user.install("claude-code", "--auto-download")
+    assert [call[1] for call in calls(user)] == ["add-json", "remove", "add-json"]
+    assert entry_of(user)["env"]["SEEDANCE_AUTO_DOWNLOAD"] == "true"
+    assert (await user.run("uninstall", "claude-code")).code == 0
+    assert {path.partition(".bak-")[0] for path in user.files()} == {"calls.jsonl", ".claude.json"}
+    assert not (user.home / ".claude.json").exists()
+
+
+@pytest.mark.parametrize("how", OTHERWISE)
+async def test_where_that_command_does_not_do_it_the_file_is_edited(user: User, how: str) -> None:
+    user.program("claude", OTHERWISE[how])
+    done = await user.install("claude-code")
+    assert done.lines[0] == f"Added seedance to Claude Code, in {user.home / '.claude.json'}"
+    assert entry_of(user)["command"] == SCRIPT
+    assert calls(user)[0][:3] == ADD
+
+
+async def test_a_command_that_breaks_the_file_is_an_error_that_names_it(user: User) -> None:
+    path = user.home / ".claude.json"
+    path.write_text('{"a": 1}', "utf-8")
+    user.program("claude", CLAUDE + "path.write_text('{')")
+    done = await user.install("claude-code")
+    assert (done.code, done.lines) == (1, [])
+    assert done.errors.startswith(f"seedance-mcp: {path} was left alone: line 1")
+    (backup,) = user.home.glob(".claude.json.bak-*")
+    assert backup.read_text("utf-8") == '{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    ("client", "path"),
+    [
+        ("claude-code", ".claude.json"),
+        ("claude-desktop", ".config/Claude/claude_desktop_config.json"),
+    ],
+)
+async def test_a_token_that_has_to_be_in_a_file_is_in_no_other_place(
+    user: User, client: str, path: str
+) -> None:
+    user.program("claude", WELL)
+    file = user.home / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('{"a": 1}', "utf-8")
+    file.chmod(0o644)
+    done = await user.install(client, "--token-in-file", RUNCOMFY_API_TOKEN=TOKEN)
+    assert "  Only you may read that file." in done.lines
+    assert TOKEN not in "".join(done.lines) + done.errors
+    assert [name for name, data in user.files().items() if TOKEN.encode() in data] == [path]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert not (user.home / "calls.jsonl").exists()  # arguments can be read by all
+    # Installed again without it, it stays.
+    before = user.files()
+    assert (await user.install(client)).code == 0
+    assert user.files() == before
+    await user.run("uninstall", client)
+    assert file.read_text("utf-8") == '{"a": 1}'
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    assert [name for name, data in user.files().items() if TOKEN.encode() in data] == []
+
+
+async def test_a_token_that_is_typed_is_not_echoed(user: User) -> None:
+    terminal, stdin = pty.openpty()
+    command = [*COMMAND, "install", "claude-desktop", "--base-url", NO_NETWORK]
+    process = await anyio.open_process(
+        command, env=user.environment(), stdin=stdin, start_new_session=True
+    )
+    assert process.stdout
+    assert process.stderr
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with process:
+            prompt = await process.stderr.receive()
+            os.write(terminal, f"{TOKEN}\n".encode())
+            printed = b"".join([data async for data in process.stdout])
+            await process.wait()
+    assert prompt == b"RunComfy token (not shown; empty: none for now): "
+    assert b"The token, from your answer, is in that file, which only you may read." in printed
+    os.write(stdin, b"the end")
+    assert os.read(terminal, 1000) == b"the end"
+    os.close(terminal)
+    os.close(stdin)
+    assert TOKEN.encode() not in printed
+    path = ".config/Claude/claude_desktop_config.json"
+    assert user.read(path)["mcpServers"]["seedance"]["env"]["RUNCOMFY_API_TOKEN"] == TOKEN
+
+
+async def test_what_the_doctor_finds_is_said_and_changes_no_exit_code(user: User) -> None:
+    async with running(Behaviour()) as simulator:
+        arguments = ["install", "codex", "--base-url", simulator.url]
+        well = await user.run(*arguments, RUNCOMFY_API_TOKEN=simulator.token)
+        wrong = await user.run(*arguments, RUNCOMFY_API_TOKEN="another")
+        none = await user.run("install", "vscode", "--base-url", simulator.url)
+        assert {request.method for request in simulator.requests} == {"GET"}
+    assert (well.code, wrong.code, none.code) == (0, 0, 0)
+    assert well.lines[-2] == "Checked: a clip can be made."
+    rejected = "✗ authentication  RunComfy rejected the token: it is wrong, expired or revoked."
+    assert rejected in wrong.lines
+    assert wrong.lines[-2].startswith("1 fault, ")
+    assert none.lines[-2] == "Checked: a clip can be made once there is a token."
+
+
+@pytest.mark.stress
+def test_what_uvx_runs_from_a_folder_is_installed_as_uvx_from_there(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    tools = os.pathsep.join([str(root / ".tools" / "bin"), os.environ["PATH"]])
+    names = ("UV_CACHE_DIR", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "PIP_CERT", "SSL_CERT_FILE")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    environment: Mapping[str, str] = {"HOME": os.environ["HOME"], "PATH": tools, **kept}
+    command = [
+        "uv",
+        "tool",
+        "run",
+        "--from",
+        str(root),
+        "seedance-mcp",
+        "install",
+        "--print",
+        "cursor",
+    ]
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    entry = json.loads(done.stdout)["mcpServers"]["seedance"]
+    assert Path(entry["command"]).name == "uvx"
+    assert Path(entry["command"]).is_absolute()
+    assert entry["args"] == ["--from", str(root), "seedance-mcp"]
