@@ -4,7 +4,7 @@ import re
 
 from ._json_layout import Layout, indent_at, layout_for, layout_in, layout_of_new
 from ._json_parser import COMMENT, SPACE, Child, Node, parse, plain
-from ._places import Item, Json, Keys, Undo, is_item, name_of, nested, refuse, same
+from ._places import Item, Json, Keys, Undo, is_item, name_of, nested, refuse, restored, same
 
 _COMMENTS_ON_LINE = re.compile(rf"(?:[ \t]*+{COMMENT})*+")
 _LINE_ENDS_HERE = re.compile(r"[ \t]*+(?:[\r\n\]}]|$)")
@@ -77,14 +77,14 @@ def take(text: str, keys: Keys, undo: Undo) -> str:
     if gone == len(path):
         return text
     if gone == 0:
-        return _restored(text[: top.start] + text[top.end :], undo)
+        return restored(text[: top.start] + text[top.end :], undo)
     container, node = path[gone - 1], path[gone]
     index = next(i for i, c in enumerate(container.children) if c.node is node)
     if len(container.children) > 1:
         return _without(text, container, index)
     before, after = _around(text, container, index)
     before, after = before[container.start + 1 :], after[: container.end - 1 - len(text)]
-    inside = _restored(before + after, undo)
+    inside = restored(before + after, undo)
     return text[: container.start + 1] + inside + text[container.end - 1 :]
 
 
@@ -193,11 +193,3 @@ def _around(text: str, container: Node, index: int) -> tuple[str, str]:
     if in_comment or (not ends_line if on_own_line else index == 0):
         return before + gap, comments + after.lstrip(" \t")
     return before, comments + after
-
-
-def _restored(rest: str, undo: Undo) -> str:
-    """Return what was in an empty container, by what is in it now."""
-    squeezed = "".join(rest.split())
-    if undo.filler is not None and squeezed == "".join(undo.filler.split()):
-        return undo.filler
-    return rest if squeezed else ""

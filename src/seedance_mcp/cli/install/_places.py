@@ -63,6 +63,18 @@ def name_of(keys: Keys) -> str:
     return quoted(".".join(k if isinstance(k, str) else k.value for k in keys)) if keys else "it"
 
 
+def names_of(keys: Keys) -> tuple[str, ...]:
+    """Return keys that name no element of an array.
+
+    Raises:
+        UneditableFile: One does; only JSON is changed there.
+    """
+    names = tuple(key for key in keys if isinstance(key, str))
+    if len(names) < len(keys):
+        raise UneditableFile(f"{name_of(keys)} is in an array")
+    return names
+
+
 def nested(keys: Keys, value: Json) -> Json:
     """Return what has to be put below a place for a value to be at the place that keys lead to."""
     for key in reversed(keys):
@@ -86,6 +98,14 @@ def child(value: Json, key: str | Item) -> Json | None:
 def is_item(element: Json, item: Item) -> bool:
     """Return whether an element of an array is the one that is meant."""
     return isinstance(element, Mapping) and element.get(item.key) == item.value
+
+
+def restored(rest: str, undo: Undo) -> str:
+    """Return what was in an empty container, by what is in it now."""
+    squeezed = "".join(rest.split())
+    if undo.filler is not None and squeezed == "".join(undo.filler.split()):
+        return undo.filler
+    return rest if squeezed else ""
 
 
 def same(one: Json, other: Json) -> bool:

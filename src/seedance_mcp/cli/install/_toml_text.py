@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._places import Json, Keys, Undo, UneditableFile, child, name_of, same
+from ._places import Json, Keys, Undo, UneditableFile, child, name_of, names_of, same
 from ._toml_inline import put_inline, take_inline
 from ._toml_scanner import BLANK, Statement, line_end, statements
 from ._toml_values import toml_key, toml_value
@@ -46,7 +46,7 @@ def check(text: str, keys: Keys) -> None:
         UneditableFile: They name an element of an array.
     """
     del text
-    _plain(keys)
+    names_of(keys)
 
 
 def put(text: str, keys: Keys, value: Json) -> tuple[str, Undo]:
@@ -55,7 +55,7 @@ def put(text: str, keys: Keys, value: Json) -> tuple[str, Undo]:
     Raises:
         UneditableFile: It cannot be parsed, or has something else where a table should be.
     """
-    names = _plain(keys)
+    names = names_of(keys)
     if not isinstance(value, Mapping):
         raise UneditableFile(f"{name_of(keys)} can only be a table")
     there = load(text)
@@ -83,7 +83,7 @@ def take(text: str, keys: Keys, undo: Undo) -> str:
     Raises:
         UneditableFile: It cannot be parsed.
     """
-    names = _plain(keys)
+    names = names_of(keys)
     loaded = load(text)
     found = list(statements(text))
     if outer := next((s for s in found if _is_inline(text, s, names)), None):
@@ -99,18 +99,6 @@ def take(text: str, keys: Keys, undo: Undo) -> str:
             before, after = _closed(before, after, undo)
         text = before + after
     return text
-
-
-def _plain(keys: Keys) -> tuple[str, ...]:
-    """Return keys that name no element of an array.
-
-    Raises:
-        UneditableFile: One does.
-    """
-    names = tuple(key for key in keys if isinstance(key, str))
-    if len(names) < len(keys):
-        raise UneditableFile(f"{name_of(keys)} cannot be changed in TOML")
-    return names
 
 
 def _is_inline(text: str, statement: Statement, names: tuple[str, ...]) -> bool:

@@ -121,7 +121,7 @@ def _language(form: Format) -> _Language:
         case "toml":
             from . import _toml_text as language
         case "yaml":
-            raise NotImplementedError
+            from . import _yaml_text as language
     return language
 
 
