@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from seedance_mcp.cli.install.registry import CLIENTS
 from seedance_mcp.cli.main import main
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server.app import build_tools
@@ -34,18 +35,23 @@ OTHER_NAMES = {
 """Names with an underscore that are not a tool, an argument, a status or a field of an answer."""
 
 
+COMMAND = re.compile(r"(?:uvx (?:--from \S+ )?)?seedance-mcp((?: .*)?)")
+
+
 def commands() -> set[tuple[str, ...]]:
     """Return the commands on the pages, with the options that stand in the same row."""
     found: set[tuple[str, ...]] = set()
     for text in TEXTS.values():
+        blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
+        cells = [[line] for block in blocks for line in block.splitlines()]
         # A row of a table is a line, and so is a paragraph.
-        for line in re.sub(r"\n(?![\n|])", " ", text).splitlines():
-            cells = re.findall(r"`([^`]+)`", line)
-            for command in (cell for cell in cells if re.match(r"seedance-mcp( |$)", cell)):
-                options = (
-                    [cell for cell in cells if cell.startswith("-")] if line[:1] == "|" else []
-                )
-                found.add(tuple(f"{command} {' '.join(options)}".split()[1:]))
+        prose = re.sub(r"\n(?![\n|])", " ", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+        lines = prose.splitlines()
+        cells += [["|"] * (line[:1] == "|") + re.findall(r"`([^`]+)`", line) for line in lines]
+        for row in cells:
+            for command in filter(None, map(COMMAND.fullmatch, row)):
+                options = [cell for cell in row if cell.startswith("-")] if row[0] == "|" else []
+                found.add(tuple(f"{command[1]} {' '.join(options)}".split()))
     return found
 
 
@@ -60,6 +66,8 @@ def test_the_program_has_every_command_and_option(
     shown = capsys.readouterr().out
     options = [word for word in words if re.fullmatch(r"-[a-z]|--[a-z-]+", word)]
     assert [option for option in options if option not in shown] == []
+    if words[:1] in {("install",), ("uninstall",)}:
+        assert {word for word in words[1:] if word[0] != "-" and word.islower()} <= set(CLIENTS)
 
 
 def known_names() -> set[str]:

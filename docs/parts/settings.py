@@ -5,6 +5,7 @@ from typing import cast
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
+from seedance_mcp.cli._setting_flags import SETTING_FLAGS
 from seedance_mcp.settings import Settings
 
 from .table import code, table
@@ -76,15 +77,27 @@ UNSET = {
 def settings() -> str:
     """Return the table of all settings, in the order of the program."""
     rows = [
-        [code(_variable(field)), _default(name, field), f"{SETS[name]}<br>({field.description})"]
+        [
+            f"{code(_variable(field))}<br>{_default(name, field)}",
+            f"{SETS[name]}<br>({_allowed(field)})",
+        ]
         for name, field in Settings.model_fields.items()
     ]
-    return table(["variable", "default", "what it sets (and what it must be)"], *rows)
+    return table(
+        ["variable and default", "what it sets (and what it must be; the flag of `install`)"], *rows
+    )
 
 
 def _variable(field: FieldInfo) -> str:
     alias = field.validation_alias
     return str(alias.choices[0] if isinstance(alias, AliasChoices) else alias)
+
+
+def _allowed(field: FieldInfo) -> str:
+    """Return what a value must be, and the flag of `install` that sets it."""
+    variable = _variable(field)
+    flags = [code(each.flag) for each in SETTING_FLAGS if each.variable == variable]
+    return "; ".join([str(field.description), *flags])
 
 
 def _default(name: str, field: FieldInfo) -> str:
