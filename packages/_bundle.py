@@ -47,6 +47,23 @@ def stage(folder: Path) -> None:
 
 def manifest(project: Project) -> dict[str, Any]:
     """Return the manifest."""
+    return _facts(project) | {
+        "server": _server(project),
+        "tools": [{"name": tool.name, "description": tool.description} for tool in tools()],
+        # Each further model has a tool of its own.
+        "tools_generated": True,
+        "prompts": [_prompt(prompt) for prompt in prompts()],
+        # The texts above only tell what they are for; the server writes them.
+        "prompts_generated": True,
+        "compatibility": {
+            "claude_desktop": f">={MINIMUM_CLAUDE_DESKTOP}",
+            "platforms": list(PLATFORMS),
+        },
+        "user_config": {option.name: _question(option) for option in ASKED},
+    }
+
+
+def _facts(project: Project) -> dict[str, Any]:
     return {
         "manifest_version": "0.4",
         "name": project.name,
@@ -62,18 +79,6 @@ def manifest(project: Project) -> dict[str, Any]:
         "keywords": list(project.keywords),
         "icon": "icon.png",
         "icons": [{"src": "icon.png", "size": "512x512"}],
-        "server": _server(project),
-        "tools": [{"name": tool.name, "description": tool.description} for tool in tools()],
-        # Each further model has a tool of its own.
-        "tools_generated": True,
-        "prompts": [_prompt(prompt) for prompt in prompts()],
-        # The texts below only tell what they are for; the server writes them.
-        "prompts_generated": True,
-        "compatibility": {
-            "claude_desktop": f">={MINIMUM_CLAUDE_DESKTOP}",
-            "platforms": list(PLATFORMS),
-        },
-        "user_config": {option.name: _question(option) for option in ASKED},
     }
 
 

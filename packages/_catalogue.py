@@ -25,46 +25,35 @@ _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9 ,./_-]*")
 
 def server_yaml(project: Project, commit: str) -> str:
     """Return the entry for a commit, which must be in the public repository."""
-    offered = [option for option in OPTIONS if option.name in OFFERED]
-    fixed = [{"name": name, "example": value, "value": value} for name, value in INSIDE.items()]
-    asked = [
-        {
-            "name": option.variable,
-            "example": str(option.default or 10),
-            "value": f"{{{{{SERVER}.{option.name}}}}}",
-        }
-        for option in offered
-    ]
-    properties = {"folder": {"type": "string", "description": "Where clips and the ledger are."}}
-    properties |= {
-        option.name: {"type": "string", "description": option.sets} for option in offered
-    }
     entry = {
         "name": SERVER,
         "image": f"mcp/{SERVER}",
         "type": "server",
         "meta": {"category": "ai", "tags": list(project.keywords)},
-        "about": {
-            "title": TITLE,
-            "description": project.description,
-            "icon": project.icon_url,
-        },
+        "about": {"title": TITLE, "description": project.description, "icon": project.icon_url},
         "source": {"project": project.homepage, "commit": commit},
         "run": {"volumes": [f"{PARAMETER}:{FOLDER}"]},
-        "config": {
-            "description": TOKEN.sets,
-            "secrets": [
-                {
-                    "name": f"{SERVER}.{TOKEN.name}",
-                    "env": TOKEN.variable,
-                    "example": f"<{TOKEN.variable}>",
-                }
-            ],
-            "env": fixed + asked,
-            "parameters": {"type": "object", "properties": properties, "required": ["folder"]},
-        },
+        "config": _config(),
     }
     return "".join(f"{line}\n" for line in _yaml(entry))
+
+
+def _config() -> dict[str, Any]:
+    """Return what a person is asked for, and the variables that it becomes."""
+    token = {"name": f"{SERVER}.{TOKEN.name}", "env": TOKEN.variable}
+    offered = [option for option in OPTIONS if option.name in OFFERED]
+    env = [{"name": name, "example": value, "value": value} for name, value in INSIDE.items()]
+    properties = {"folder": {"type": "string", "description": "Where clips and the ledger are."}}
+    for option in offered:
+        example, value = str(option.default or 10), f"{{{{{SERVER}.{option.name}}}}}"
+        env.append({"name": option.variable, "example": example, "value": value})
+        properties[option.name] = {"type": "string", "description": option.sets}
+    return {
+        "description": TOKEN.sets,
+        "secrets": [token | {"example": f"<{TOKEN.variable}>"}],
+        "env": env,
+        "parameters": {"type": "object", "properties": properties, "required": ["folder"]},
+    }
 
 
 def tools_json() -> Sequence[Mapping[str, Any]]:

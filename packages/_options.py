@@ -1,4 +1,4 @@
-"""The settings that packages offer; all but their wording is read from `Settings`."""
+"""Every setting as packages offer it; all but the wording is read from `Settings`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -132,6 +132,41 @@ OPTIONS: Sequence[Option] = (
         name="base_url",
         title="RunComfy's Model API",
         sets="The address of RunComfy's Model API.",
+    ),
+    Option(
+        name="history_days",
+        title="Days of history",
+        sets="How many days jobs stay in the ledger after they ended.",
+    ),
+    Option(
+        name="local_files",
+        title="Local images",
+        sets="Accept images of the server's machine. Left out: only over stdio.",
+    ),
+    Option(
+        name="check_images",
+        title="Check images",
+        sets="Check files behind URLs before a clip is bought.",
+    ),
+    Option(
+        name="allow_private_urls",
+        title="Private addresses",
+        sets="Also allow URLs of files with plain http or private addresses.",
+    ),
+    Option(
+        name="attachments",
+        title="Attachments",
+        sets="What is added to a result: none, or a list of preview and link, with commas.",
+    ),
+    Option(
+        name="portable_schemas",
+        title="Portable schemas",
+        sets="List schemas without enums of numbers, for Gemini through LangChain.",
+    ),
+    Option(
+        name="state_key",
+        title="State key",
+        sets="Signs what users agreed to. Left out: a key in the state folder.",
     ),
     Option(
         name="log_level",

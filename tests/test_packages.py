@@ -20,7 +20,7 @@ from packages.generate import generated, stale, write
 from seedance_mcp.mcp_server.app import build_tools
 from seedance_mcp.models.choice import choose_models
 from seedance_mcp.models.model import load_models
-from seedance_mcp.settings import load_settings, variables
+from seedance_mcp.settings import TOKEN_VARIABLES, Settings, load_settings, variables
 from tests.support.timeouts import TIMEOUT_SECONDS
 from tests.support.wording import TOOLS
 
@@ -68,15 +68,15 @@ def test_the_readme_proves_the_name_in_the_registry() -> None:
     assert re.findall(r"mcp-name: (\S+)", readme) == [document("server.json")["name"]]
 
 
-def test_every_option_is_a_setting_whose_default_the_settings_take(tmp_path: Path) -> None:
-    assert {option.variable for option in OPTIONS} <= variables().keys()
-    defaults = {
-        option.variable: str(option.default) for option in OPTIONS if option.default is not None
-    }
-    assert load_settings({"HOME": str(tmp_path)} | defaults) == load_settings(
-        {"HOME": str(tmp_path)}
-    )
-    assert [option.name for option in OPTIONS if option.secret] == ["token"]
+def test_every_setting_is_an_option_with_its_default(tmp_path: Path) -> None:
+    assert sorted(option.name for option in OPTIONS) == sorted(Settings.model_fields)
+    listed = document("server.json")["packages"][0]["environmentVariables"]
+    assert {each["name"] for each in listed} == variables().keys() - set(TOKEN_VARIABLES[1:])
+    defaults = {each["name"]: each["default"] for each in listed if "default" in each}
+    home = {"HOME": str(tmp_path)}
+    assert load_settings(home | defaults) == load_settings(home)
+    secret = [each["name"] for each in listed if each.get("isSecret")]
+    assert secret == ["RUNCOMFY_API_TOKEN", "SEEDANCE_STATE_KEY"]
 
 
 def test_the_bundle_lists_the_tools_and_asks_for_the_token_alone() -> None:
