@@ -12,6 +12,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
+from seedance_mcp.cli.install.registry import CLIENTS
 from seedance_mcp.mcp_server.app import build_tools
 from seedance_mcp.models.model import Model, load_models
 from tests.support.server_process import environment
@@ -26,6 +27,7 @@ DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+HOME = f"{METADATA['urls']['Homepage']}/blob/main/"
 LARGEST_IMAGE_BYTES = 300_000
 
 
@@ -49,8 +51,13 @@ async def test_the_server_of_the_example_configuration_starts_and_lists_its_tool
     assert tools == TOOLS
 
 
-def test_the_readme_shows_the_example_configuration() -> None:
-    assert CONFIG.read_text("utf-8") in README
+def test_the_page_of_installing_shows_the_example_configuration() -> None:
+    assert CONFIG.read_text("utf-8") in page("install.md")
+
+
+def test_the_readme_names_every_client_that_can_be_installed_into() -> None:
+    quick_start = README.partition("## Quick start")[2].partition("It asks for the token")[0]
+    assert set(re.findall(r"`([a-z-]+)`", quick_start)) | {"claude-desktop"} == set(CLIENTS)
 
 
 def links(text: str) -> list[str]:
@@ -75,6 +82,8 @@ def test_a_page_links_only_to_files_and_headings_that_exist(page: Path) -> None:
     for link in links(page.read_text("utf-8")):
         name, _, anchor = link.partition("#")
         target = page.parent / name if name else page
+        if link.startswith(HOME) and not (ROOT / link.removeprefix(HOME)).is_file():
+            broken.append(link)
         if "://" not in link and not (
             target.is_file() and (not anchor or anchor in anchors(target.read_text("utf-8")))
         ):
