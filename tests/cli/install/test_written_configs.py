@@ -35,6 +35,11 @@ command = "npx"
 
 [last]
 """,
+    "yaml": b"""\
+@:
+    other: {cmd: npx} # made by hand
+last: []
+""",
 }
 WITHOUT_TOKEN = b"""\
 // mine
@@ -191,6 +196,22 @@ env = { SEEDANCE_LOG_LEVEL = "info" }
   },
 }
 """,
+    "goose": b"""\
+extensions:
+    other: {cmd: npx} # made by hand
+    seedance:
+        enabled: true
+        type: stdio
+        name: seedance
+        description: "Makes video clips with ByteDance Seedance"
+        cmd: /opt/uv/uvx
+        args: ["seedance-mcp"]
+        envs:
+            SEEDANCE_LOG_LEVEL: info
+        env_keys: ["RUNCOMFY_API_TOKEN"]
+        timeout: 300
+last: []
+""",
     "opencode": b"""\
 // mine
 {
@@ -214,7 +235,7 @@ env = { SEEDANCE_LOG_LEVEL = "info" }
 }
 
 
-@pytest.mark.parametrize("client", AFTER)
+@pytest.mark.parametrize("client", CLIENTS)
 def test_the_file_of_each_client_becomes_what_is_written_here(client: str, tmp_path: Path) -> None:
     described, machine = CLIENTS[client], empty_machine(tmp_path, "linux")
     [file] = described.files(machine)
