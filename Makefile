@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export UV_PYTHON_DOWNLOADS := never
 RUN = $(UV) run --no-sync
 
-.PHONY: help demo test stress odd-folders search test-lowest dist test-dist conformance inspect play clients clients-python bundle packages docs lint format benchmark clean
+.PHONY: help demo test stress odd-folders search test-lowest dist test-dist conformance inspect play clients clients-python examples bundle packages docs lint format benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -18,7 +18,7 @@ demo: .venv/.synced ## make a simulated clip; needs no account
 	$(RUN) seedance-mcp demo
 
 # In memory where there is room, since each purchase waits for the disk several times.
-test stress odd-folders test-lowest test-dist: export TMPDIR := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 4000000 { print $$6 }')
+test stress odd-folders test-lowest test-dist examples: export TMPDIR := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 4000000 { print $$6 }')
 
 STRESSED = tests/cli tests/clips tests/end_to_end tests/inputs/test_preflight_limits.py tests/ledger \
 	tests/models/test_family.py tests/outputs tests/processes tests/runcomfy/test_http.py \
@@ -31,6 +31,7 @@ test: .venv/.synced ## run the test suite
 stress: .venv/.synced ## kill 228 real servers, let eight race 38 times, try 500 examples
 	$(RUN) pytest -q -n 3 -m 'stress or not stress' --rounds 19 $(STRESSED)
 	$(RUN) pytest -q -n 3 -m hypothesis --rounds 2
+	$(RUN) pytest -q -n 3 -m stress tests/examples
 
 # Its name has a space, quotes, an emoji, two CJK characters and bytes that are not UTF-8, which
 # pytest-xdist cannot send to its workers.
@@ -86,6 +87,12 @@ docs: .docs-env/.installed ## build the documentation as a site in .site; any wa
 	.docs-env/bin/sphinx-build --quiet --fresh-env --nitpicky --fail-on-warning --keep-going docs .site
 	@! grep -rE --include='*.html' '<(script|link|img|iframe)[^>]*(src|href)="(https?:)?//' .site
 
+# Each framework too; the other examples run in the environment of the tests.
+AGENTS = $(patsubst %,.examples/%/.checked,langgraph_agent openai_agents pydantic_ai_agent)
+
+examples: .venv/.synced $(AGENTS) ## run the examples, killing the pipeline again and again
+	$(RUN) pytest -q -n 3 -m 'not stress' tests/examples
+
 lint: .venv/.synced ## check the format, ruff and pyright
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
@@ -129,6 +136,16 @@ docs/clip.webp: docs/clip.py .venv/.synced ## make the animation of the README a
 	$(RUN) pyright --pythonpath .clients/$*/bin/python $<
 	touch $@
 
+.PRECIOUS: .examples/%/.installed
+.examples/%/.installed: examples/%.py $(UV)
+	$(UV) venv --quiet --allow-existing .examples/$*
+	VIRTUAL_ENV=.examples/$* $(UV) pip install --quiet --upgrade --requirement $<
+	touch $@
+
+.examples/%/.checked: examples/%.py tests/examples/frameworks/%.py .examples/%/.installed .venv/.synced
+	$(RUN) pyright --pythonpath .examples/$*/bin/python $< tests/examples/frameworks/$*.py
+	touch $@
+
 .clients/node/.installed: clients/drivers/package.json
 	mkdir -p .clients/node
 	cp clients/drivers/package.json .clients/node
@@ -151,4 +168,4 @@ docs/clip.webp: docs/clip.py .venv/.synced ## make the animation of the README a
 	.tools/bin/python -m pip install --quiet 'uv>=0.8,<1'
 
 clean: ## remove everything that the other targets installed
-	rm -rf .venv .venv-lowest .tools .clients .conformance .packages .docs-env .site .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .venv-lowest .tools .clients .examples .conformance .packages .docs-env .site .pytest_cache .ruff_cache .hypothesis dist

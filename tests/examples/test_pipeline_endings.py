@@ -1,0 +1,260 @@
+"""`examples/pipeline.py` under everything that may happen to a batch; part of `make examples`."""
+
+import os
+import signal
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from random import Random, SystemRandom
+
+import anyio
+import pytest
+from anyio.abc import Process
+
+if sys.platform == "win32":
+    pytest.skip("it has no SIGKILL", allow_module_level=True)
+
+from seedance_mcp.simulator.faults import Fault
+from tests.support.example_run import ExampleRun, example_run
+from tests.support.timeouts import NEVER_SECONDS, wait_until
+
+pytestmark = [pytest.mark.anyio, pytest.mark.examples]
+
+# Each prompt once, but one twice and one three times.
+TWENTY = [
+    *(f"shot {number}" for number in range(15)),
+    "twice",
+    "thrice",
+    "twice",
+    "thrice",
+    "thrice",
+]
+
+
+async def until_accepted(run: ExampleRun, number: int) -> None:
+    await wait_until(lambda: len(run.simulator.accepted) >= number)
+
+
+async def until_requests(run: ExampleRun, process: Process, more: int) -> None:
+    """Wait for some more requests to RunComfy, or for the end of the process."""
+    wanted = len(run.simulator.requests) + more
+    await wait_until(
+        lambda: len(run.simulator.requests) >= wanted or process.returncode is not None
+    )
+
+
+def age_journal(run: ExampleRun) -> None:
+    """Have the journal say that what it has begun was begun an hour ago."""
+    with closing(sqlite3.connect(run.folder / "pipeline.db")) as journal:
+        journal.execute("UPDATE clips SET begun_at = begun_at - 3600")
+        journal.commit()
+
+
+async def test_twenty_clips_interrupted_and_killed_are_twenty_paid_jobs_and_twenty_files(
+    tmp_path: Path,
+) -> None:
+    async with example_run(tmp_path) as run:
+        run.write_table(TWENTY)
+        async with run.start("pipeline.py", ".", "prompts.csv", "--yes") as process:
+            await until_accepted(run, 3)
+            process.send_signal(signal.SIGINT)
+            interrupted = await run.finish(process)
+        assert interrupted.returncode == 130
+        assert "Interrupted. The same command goes on.\n" in interrupted.stdout
+        assert interrupted.stderr == ""
+        for accepted in (6, 11, 16):
+            async with run.start("pipeline.py", ".", "prompts.csv", "--yes") as process:
+                await until_accepted(run, accepted)
+                process.kill()
+        ended = await run.pipeline("--yes")
+        assert (ended.returncode, ended.stderr) == (0, "")
+        again = await run.pipeline("--yes")
+        assert (again.returncode, again.stdout) == (0, "\n20 of 20 clips are saved.\n")
+        assert sorted(run.prompts()) == sorted(TWENTY)
+        assert len(run.clips()) == 20
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("seed", [SystemRandom().randrange(10**9) for _ in range(6)])
+async def test_twenty_clips_killed_at_random_moments_are_twenty_paid_jobs_and_files(
+    seed: int, tmp_path: Path
+) -> None:
+    random = Random(seed)
+    async with example_run(tmp_path) as run:
+        run.write_table(TWENTY)
+        for _ in range(8):
+            how = random.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+            async with run.start("pipeline.py", ".", "prompts.csv", "--yes") as process:
+                await until_requests(run, process, random.randint(1, 25))
+                await anyio.sleep(random.uniform(0, 0.02))
+                if process.returncode is None:
+                    process.send_signal(how)
+                await run.finish(process)
+        ended = await run.pipeline("--yes")
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert sorted(run.prompts()) == sorted(TWENTY)
+        assert len(run.clips()) == 20
+
+
+async def test_without_yes_a_pipeline_says_the_price_and_buys_nothing(tmp_path: Path) -> None:
+    async with example_run(tmp_path) as run:
+        run.write_table(["a", "b"])
+        ended = await run.pipeline()
+        assert ended.stdout.splitlines() == [
+            "Clips to buy: 2, estimated at 0.40 USD.",
+            "Nothing was bought. The same command with --yes buys them.",
+            "",
+            "0 of 2 clips are saved.",
+        ]
+        assert (ended.returncode, run.prompts()) == (1, [])
+
+
+async def test_a_second_pipeline_on_the_folder_ends_with_one_line(tmp_path: Path) -> None:
+    async with example_run(tmp_path, run_seconds=NEVER_SECONDS) as run:
+        run.write_table(["a"])
+        async with run.start("pipeline.py", ".", "prompts.csv", "--yes"):
+            await until_accepted(run, 1)
+            second = await run.pipeline("--yes")
+        assert (second.returncode, second.stdout) == (1, "")
+        assert second.stderr.endswith("Another pipeline may work on this folder.\n")
+        assert len(run.prompts()) == 1
+
+
+async def test_rows_may_be_moved_added_and_removed_between_runs(tmp_path: Path) -> None:
+    async with example_run(tmp_path) as run:
+        run.write_table(["a", "b", "b", "c"])
+        assert (await run.pipeline("--yes")).returncode == 0
+        run.write_table(["d", "b", "c", "a", "b", "b"])
+        ended = await run.pipeline("--yes")
+        assert ended.returncode == 0
+        assert "Clips to buy: 2, estimated at 0.40 USD.\n" in ended.stdout
+        assert sorted(run.prompts()) == ["a", "b", "b", "b", "c", "d"]
+
+
+async def test_an_equal_image_with_another_name_is_an_equal_row(tmp_path: Path) -> None:
+    async with example_run(tmp_path) as run:
+        (tmp_path / "copy.jpg").write_bytes((tmp_path / "lake.jpg").read_bytes())
+        table = tmp_path / "prompts.csv"
+        table.write_text("image,prompt\nlake.jpg,a\ncopy.jpg,a\n", "utf-8")
+        assert (await run.pipeline("--yes")).returncode == 0
+        assert (run.prompts(), len(run.clips())) == (["a", "a"], 2)
+
+
+async def test_a_job_that_failed_is_bought_again_only_when_asked(tmp_path: Path) -> None:
+    async with example_run(tmp_path, outcome="fail", failure_text="Too dark.") as run:
+        run.write_table(["a"])
+        for _ in range(2):
+            ended = await run.pipeline("--yes")
+            assert ended.returncode == 1
+            assert ended.stdout.endswith('"Too dark."\n0 of 1 clips are saved.\n')
+        run.simulator.behaviour.outcome = "succeed"
+        assert (await run.pipeline("--yes", "--again", "2")).returncode == 0
+        assert (run.prompts(), len(run.clips())) == (["a", "a"], 1)
+
+
+async def test_a_row_that_is_refused_costs_nothing_and_the_others_are_made(tmp_path: Path) -> None:
+    async with example_run(tmp_path) as run:
+        table = tmp_path / "prompts.csv"
+        table.write_text(
+            "image,prompt,duration\nno.jpg,a,5\nlake.jpg,b,7\nlake.jpg,c,10\n", "utf-8"
+        )
+        ended = await run.pipeline("--yes")
+        missing, wrong, summary = ended.stdout.splitlines()[-3:]
+        assert missing.startswith("Lines 2: first_frame_image_url")
+        assert wrong.startswith("Lines 3: duration")
+        assert (summary, ended.returncode) == ("1 of 3 clips are saved.", 1)
+        assert run.prompts() == ["c"]
+
+
+async def test_at_a_limit_a_pipeline_stops_and_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    async with example_run(tmp_path) as run:
+        run.write_table(["a", "b", "c", "d"])
+        run.env["SEEDANCE_MAX_JOBS_PER_HOUR"] = "2"
+        ended = await run.pipeline("--yes")
+        assert ended.returncode == 1
+        assert "SEEDANCE_MAX_JOBS_PER_HOUR is reached: 2 jobs" in ended.stdout
+        assert ended.stdout.endswith("\n2 of 4 clips are saved.\n")
+        del run.env["SEEDANCE_MAX_JOBS_PER_HOUR"]
+        assert (await run.pipeline("--yes")).returncode == 0
+        assert sorted(run.prompts()) == ["a", "b", "c", "d"]
+
+
+async def test_a_server_that_dies_is_started_again(tmp_path: Path) -> None:
+    async with example_run(tmp_path) as run:
+        run.write_table(["a", "b", "c"])
+        async with run.start("pipeline.py", ".", "prompts.csv", "--yes") as process:
+            await until_accepted(run, 3)
+            os.kill(int(run.server_ids.read_text()), signal.SIGKILL)
+            ended = await run.finish(process)
+        assert ended.returncode in {0, 1}
+        assert len(run.server_ids.read_text().splitlines()) == 2
+        assert sorted(run.prompts()) == ["a", "b", "c"]
+
+
+async def test_a_job_that_may_be_lost_is_bought_again_only_when_asked(tmp_path: Path) -> None:
+    async with example_run(tmp_path) as run:
+        run.write_table(["a"])
+        run.simulator.faults.append(Fault.delay("submit", NEVER_SECONDS, after=True))
+        async with run.start("pipeline.py", ".", "prompts.csv", "--yes") as process:
+            await until_accepted(run, 1)
+            os.kill(int(run.server_ids.read_text()), signal.SIGKILL)
+            ended = await run.finish(process)
+        assert ended.stdout.splitlines()[-2].startswith("Lines 2: It may have been bought: ")
+        assert (await run.pipeline("--yes")).returncode == 1
+        assert len(run.prompts()) == 1
+        assert (await run.pipeline("--yes", "--again", "2")).returncode == 0
+        assert (run.prompts(), len(run.clips())) == (["a", "a"], 1)
+
+
+async def kill_before_the_answer(run: ExampleRun) -> None:
+    """Kill a pipeline whose paid call has left, before it can write the answer."""
+    run.simulator.faults.append(Fault.delay("submit", 0.05, after=True))
+    async with run.start("pipeline.py", ".", "prompts.csv", "--yes") as process:
+        await until_accepted(run, 1)
+        process.kill()
+    await wait_until(lambda: not is_alive(int(run.server_ids.read_text())))
+
+
+def is_alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_a_clip_that_was_bought_but_not_noted_is_found_later(tmp_path: Path) -> None:
+    async with example_run(tmp_path) as run:
+        run.write_table(["a"])
+        await kill_before_the_answer(run)
+        age_journal(run)
+        assert (await run.pipeline("--yes")).returncode == 0
+        assert (run.prompts(), len(run.clips())) == (["a"], 1)
+
+
+async def test_a_call_that_never_left_is_made_later(tmp_path: Path) -> None:
+    async with example_run(tmp_path) as run:
+        run.write_table(["a"])
+        await kill_before_the_answer(run)
+        # As if the kill had come before the call: the ledger knows nothing of it.
+        (tmp_path / "state" / "ledger.db").unlink()
+        age_journal(run)
+        assert (await run.pipeline("--yes")).returncode == 0
+        assert (run.prompts(), len(run.clips())) == (["a", "a"], 1)
+
+
+async def test_a_call_that_may_have_left_is_not_made_again_later(tmp_path: Path) -> None:
+    async with example_run(tmp_path) as run:
+        run.write_table(["a"])
+        await kill_before_the_answer(run)
+        (tmp_path / "state" / "ledger.db").unlink()
+        age_journal(run)
+        # A job that no row of the pipeline has; a list says too little to tell that it is another.
+        assert (await run.run("resume.py", "begin", "lake.jpg", "b")).returncode == 0
+        ended = await run.pipeline("--yes")
+        assert ended.stdout.splitlines()[-2:] == [
+            "Lines 2: It may have been bought before: see `seedance-mcp jobs`.",
+            "0 of 1 clips are saved.",
+        ]
+        assert run.prompts() == ["a", "b"]
