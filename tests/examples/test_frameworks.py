@@ -13,7 +13,7 @@ from clients.stand_in.server import stand_in_model
 from tests.support.example_run import EXAMPLES, ExampleRun, example_run
 from tests.support.timeouts import TIMEOUT_SECONDS
 
-pytestmark = [pytest.mark.anyio, pytest.mark.examples]
+pytestmark = [pytest.mark.anyio, pytest.mark.examples, pytest.mark.repository]
 
 ROOT = EXAMPLES.parent
 REFUSING = "http://127.0.0.1:1"

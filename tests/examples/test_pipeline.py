@@ -11,7 +11,7 @@ if sys.platform == "win32":
 from tests.support.example_run import example_run
 from tests.support.timeouts import wait_until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.repository]
 
 
 async def test_a_pipeline_that_is_killed_goes_on_and_pays_for_each_row_once(tmp_path: Path) -> None:

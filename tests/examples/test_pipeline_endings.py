@@ -19,7 +19,7 @@ from seedance_mcp.simulator.faults import Fault
 from tests.support.example_run import ExampleRun, example_run
 from tests.support.timeouts import NEVER_SECONDS, wait_until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.examples]
+pytestmark = [pytest.mark.anyio, pytest.mark.examples, pytest.mark.repository]
 
 # Each prompt once, but one twice and one three times.
 TWENTY = [

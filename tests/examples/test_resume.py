@@ -10,7 +10,7 @@ if sys.platform == "win32":
 
 from tests.support.example_run import example_run
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.repository]
 
 
 async def test_a_clip_begun_in_one_process_is_collected_in_another(tmp_path: Path) -> None:
