@@ -158,3 +158,17 @@ def broken_configs(form: str) -> Mapping[str, bytes]:
 def for_client(client: str, config: bytes) -> bytes:
     """Return a configuration with the client's name for its servers."""
     return config.replace(b"@", GROUPS.get(client, "mcpServers").encode())
+
+
+def only_inserted(before: bytes, after: bytes) -> bool:
+    """Return whether a text was put into another at one place, maybe after a comma of its own."""
+    start, end = _same_bytes(before, after), _same_bytes(before[::-1], after[::-1])
+    if after[start : start + 1] == b"," and len(before) > start + end:
+        return only_inserted(before[start:], after[start + 1 :])
+    return len(after) > len(before) <= start + end
+
+
+def _same_bytes(one: bytes, other: bytes) -> int:
+    """Return how many bytes are the same before the first that is not."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))

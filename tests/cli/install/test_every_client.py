@@ -15,7 +15,7 @@ from seedance_mcp.cli.install.machine import Machine, System
 from seedance_mcp.cli.install.record import Records
 from seedance_mcp.cli.install.registry import CLIENTS
 from seedance_mcp.clock import Clock
-from tests.support.client_configs import broken_configs, configs, for_client
+from tests.support.client_configs import broken_configs, configs, for_client, only_inserted
 from tests.support.machines import SYSTEMS, empty_machine
 
 SERVER = Server(command="/opt/uv/uvx", args=["seedance-mcp"], env={"SEEDANCE_LOG_LEVEL": "info"})
@@ -77,15 +77,23 @@ def _state(path: Path) -> tuple[int, int, bytes]:
     return status.st_mode & 0o777, status.st_mtime_ns, data
 
 
-def scene_of(tmp_path: Path, client: str, system: System = "linux") -> Scene:
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+    """Return the records of all tests here, which each of them leaves empty."""
+    return Records(tmp_path_factory.mktemp("state"))
+
+
+def scene_of(tmp_path: Path, client: str, records: Records, system: System = "linux") -> Scene:
     machine = empty_machine(tmp_path, system)
     machine.home.mkdir()
-    return Scene(CLIENTS[client], machine, Records(tmp_path / "state" / "installs"))
+    return Scene(CLIENTS[client], machine, records)
 
 
 @pytest.mark.parametrize(("client", "case"), CASES)
-def test_every_configuration_is_kept_to_the_byte(client: str, case: str, tmp_path: Path) -> None:
-    scene = scene_of(tmp_path, client)
+def test_every_configuration_is_kept_to_the_byte(
+    client: str, case: str, tmp_path: Path, records: Records
+) -> None:
+    scene = scene_of(tmp_path, client, records)
     before = for_client(client, configs(scene.client.form)[case])
     scene.write(before)
     original = scene.everything()
@@ -111,20 +119,6 @@ def test_every_configuration_is_kept_to_the_byte(client: str, case: str, tmp_pat
     assert scene.everything().keys() == installed.keys()
 
 
-def only_inserted(before: bytes, after: bytes) -> bool:
-    """Return whether a text was put into another at one place, maybe after a comma of its own."""
-    start, end = same_bytes(before, after), same_bytes(before[::-1], after[::-1])
-    if after[start : start + 1] == b"," and len(before) > start + end:
-        return only_inserted(before[start:], after[start + 1 :])
-    return len(after) > len(before) <= start + end
-
-
-def same_bytes(one: bytes, other: bytes) -> int:
-    """Return how many bytes are the same before the first that is not."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
-
-
 def is_strict(data: bytes) -> bool:
     """Return whether it is JSON as strict parsers read it."""
     try:
@@ -136,9 +130,9 @@ def is_strict(data: bytes) -> bool:
 
 @pytest.mark.parametrize(("client", "case"), BROKEN)
 def test_a_configuration_that_cannot_be_parsed_is_left_alone(
-    client: str, case: str, tmp_path: Path
+    client: str, case: str, tmp_path: Path, records: Records
 ) -> None:
-    scene = scene_of(tmp_path, client)
+    scene = scene_of(tmp_path, client, records)
     scene.write(for_client(client, broken_configs(scene.client.form)[case]))
     original = scene.everything()
     with pytest.raises(UneditableFile) as told:
@@ -146,15 +140,15 @@ def test_a_configuration_that_cannot_be_parsed_is_left_alone(
     assert str(scene.file) in told.value.message
     assert "was left alone" in told.value.message
     assert scene.everything() == original
-    assert not scene.records.folder.exists()
+    assert records.read(client) == ()
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_file_that_is_made_goes_with_the_folders_that_were_made_for_it(
-    client: str, system: System, tmp_path: Path
+    client: str, system: System, tmp_path: Path, records: Records
 ) -> None:
-    scene = scene_of(tmp_path, client, system)
+    scene = scene_of(tmp_path, client, records, system)
     [done] = scene.install().files
     assert (done.made, done.backup) == (True, None)
     assert list(scene.everything()) == [str(scene.file)]
@@ -172,8 +166,10 @@ def test_a_file_that_is_made_goes_with_the_folders_that_were_made_for_it(
 
 @pytest.mark.parametrize("target", ["kept/config", "../kept/config"])
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_symbolic_link_stays_one(client: str, target: str, tmp_path: Path) -> None:
-    scene = scene_of(tmp_path, client)
+def test_a_symbolic_link_stays_one(
+    client: str, target: str, tmp_path: Path, records: Records
+) -> None:
+    scene = scene_of(tmp_path, client, records)
     link = scene.file
     scene.write(for_client(client, configs(scene.client.form)["commented"]))
     kept = Path(os.path.normpath(link.parent / target))
@@ -192,8 +188,10 @@ def test_a_symbolic_link_stays_one(client: str, target: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_an_entry_of_an_older_version_is_replaced_and_put_back(client: str, tmp_path: Path) -> None:
-    scene = scene_of(tmp_path, client)
+def test_an_entry_of_an_older_version_is_replaced_and_put_back(
+    client: str, tmp_path: Path, records: Records
+) -> None:
+    scene = scene_of(tmp_path, client, records)
     older = replace(SERVER, command="uvx", env={})
     scene.write(for_client(client, configs(scene.client.form)["commented"]))
     scene.install(older)
@@ -212,9 +210,9 @@ def test_an_entry_of_an_older_version_is_replaced_and_put_back(client: str, tmp_
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_an_update_of_our_own_is_taken_out_to_what_was_there_before_the_first(
-    client: str, tmp_path: Path
+    client: str, tmp_path: Path, records: Records
 ) -> None:
-    scene = scene_of(tmp_path, client)
+    scene = scene_of(tmp_path, client, records)
     before = for_client(client, configs(scene.client.form)["commented"])
     scene.write(before)
     scene.install(replace(SERVER, command="uvx", env={}, authentication="client"))
@@ -224,8 +222,10 @@ def test_an_update_of_our_own_is_taken_out_to_what_was_there_before_the_first(
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_token_in_the_file_makes_it_private(client: str, tmp_path: Path) -> None:
-    scene = scene_of(tmp_path, client)
+def test_a_token_in_the_file_makes_it_private(
+    client: str, tmp_path: Path, records: Records
+) -> None:
+    scene = scene_of(tmp_path, client, records)
     before = for_client(client, configs(scene.client.form)["commented"])
     scene.write(before)
     variables = {**SERVER.env, "RUNCOMFY_API_TOKEN": "made-up"}
