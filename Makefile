@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export UV_PYTHON_DOWNLOADS := never
 RUN = $(UV) run --no-sync
 
-.PHONY: help demo test stress odd-folders search test-lowest dist test-dist conformance inspect play clients clients-python examples bundle packages docs lint format benchmark clean
+.PHONY: help demo test stress odd-folders search test-lowest dist test-dist conformance inspect play clients clients-python install-clients examples bundle packages docs lint format benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -74,6 +74,9 @@ clients: .venv/.synced $(PYTHON_CLIENTS) .clients/node/.installed ## make a clip
 
 clients-python: .venv/.synced $(PYTHON_CLIENTS) ## make a clip with those that need no Node
 	$(RUN) python -m clients.run --python-only
+
+install-clients: .venv/.synced .clients/node/.installed ## install into real clients, which must show it
+	$(RUN) python -m clients.installing
 
 bundle: .venv/.synced .packages/.installed ## pack the bundle for Claude Desktop, and start it
 	$(RUN) python -m packages.bundle --uv $(UV)
