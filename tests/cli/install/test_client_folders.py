@@ -1,5 +1,6 @@
 """Which of its files a client reads, and how it shows that it is on the machine."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,7 @@ def test_a_client_is_found_by_what_it_leaves_on_a_machine(
     assert found(empty_machine(tmp_path, system)) == {client}
 
 
+EXE = "" if os.name == "posix" else ".exe"
 PROGRAMS = (
     "claude-desktop=claude-desktop claude=claude-code cursor=cursor cursor-agent=cursor"
     " codex=codex gemini=gemini zed=zed zeditor=zed windsurf=windsurf devin=devin cline=cline"
@@ -198,11 +200,11 @@ PROGRAMS = (
 @pytest.mark.parametrize("program", PROGRAMS.split())
 def test_a_client_is_found_by_its_program_in_the_path(program: str, tmp_path: Path) -> None:
     name, client = program.split("=")
-    write(tmp_path / "bin" / name, "#!/bin/sh\n", mode=0o755)
+    write(tmp_path / "bin" / f"{name}{EXE}", "#!/bin/sh\n", mode=0o755)
     assert found(empty_machine(tmp_path, "linux")) == {client}
 
 
 @pytest.mark.parametrize("name", ["code", "goose"])
 def test_a_program_that_may_be_of_another_maker_proves_nothing(name: str, tmp_path: Path) -> None:
-    write(tmp_path / "bin" / name, "#!/bin/sh\n", mode=0o755)
+    write(tmp_path / "bin" / f"{name}{EXE}", "#!/bin/sh\n", mode=0o755)
     assert found(empty_machine(tmp_path, "linux")) == set()
