@@ -1,8 +1,7 @@
 r"""Claude Desktop.
 
-- File: modelcontextprotocol.io/docs/develop/connect-local-servers for macOS and Windows; the Linux
-  builds read $XDG_CONFIG_HOME/Claude (README of aaddrick/claude-desktop-debian, and `mcp install`
-  of the Python SDK). On Windows the installer ships a Store package since February 2026, whose
+- File: for macOS and Linux as `mcp install` of the Python SDK has it (mcp/cli/claude.py), and the
+  Linux builds of aaddrick/claude-desktop-debian. On Windows the installer ships a Store package since February 2026, whose
   %APPDATA% is a folder of its own; on a network share it is %LOCALAPPDATA%\Claude-Data instead
   (anthropics/claude-code issues 26073 and 57998; launchers that resolve it as the app does).
 - Form: strict JSON, `mcpServers`, programs only; servers with a URL are added in its settings.

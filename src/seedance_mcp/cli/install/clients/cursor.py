@@ -1,7 +1,8 @@
 """Cursor.
 
 - File, form and reference: cursor.com/docs/mcp (`~/.cursor/mcp.json` on all systems,
-  `mcpServers`, `${env:NAME}` in command, args, env, url and headers).
+  `mcpServers`, `${env:NAME}` in command, args, env, url and headers; also
+  userjot.com/docs/mcp-cursor).
 - Time limit: none is documented; calls were reported to end after 60 s, the default of the SDK
   for TypeScript, so the server's own 45 s stay.
 """

@@ -1,7 +1,8 @@
 """Windsurf, as it was before it became Devin Desktop.
 
-- File, form and reference: docs.windsurf.com/windsurf/cascade/mcp (`~/.codeium/windsurf` on all
-  systems, `mcpServers`, `${env:NAME}`).
+- File, form and reference: `~/.codeium/windsurf` on all systems, `mcpServers` and `${env:NAME}`, as
+  others give its documentation again (docs/configuring-windsurf.md of confluentinc/mcp-confluent,
+  userjot.com/docs/mcp-windsurf).
 - Time limit: none is documented, so the server's own 45 s stay.
 """
 
