@@ -1,9 +1,10 @@
 r"""Claude Desktop.
 
 - File: for macOS and Linux as `mcp install` of the Python SDK has it (mcp/cli/claude.py), and the
-  Linux builds of aaddrick/claude-desktop-debian. On Windows the installer ships a Store package since February 2026, whose
-  %APPDATA% is a folder of its own; on a network share it is %LOCALAPPDATA%\Claude-Data instead
-  (anthropics/claude-code issues 26073 and 57998; launchers that resolve it as the app does).
+  Linux builds of aaddrick/claude-desktop-debian. On Windows the installer ships a Store package
+  since February 2026, whose %APPDATA% is a folder of its own; on a network share it is
+  %LOCALAPPDATA%\Claude-Data instead (anthropics/claude-code issues 26073 and 57998; launchers that
+  resolve it as the app does).
 - Form: strict JSON, `mcpServers`, programs only; servers with a URL are added in its settings.
 - Token: no reference is resolved, and of the environment only a few variables are handed on.
 - Time limit: 240 s for a call, whatever is configured, and progress doesn't extend it
