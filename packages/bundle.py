@@ -20,7 +20,18 @@ from conformance.common import exit_on_signals, refusing_url, say, without_setti
 from ._bundle import stage
 from ._project import ROOT, load_project
 
-MCPB = str(ROOT / ".packages" / "node_modules" / ".bin" / "mcpb")
+INSTALLED = ROOT / ".packages" / "node_modules"
+MCPB = str(INSTALLED / ".bin" / "mcpb")
+LIBRARY = str(INSTALLED / "@anthropic-ai" / "mcpb" / "dist" / "index.js")
+FILL_IN = """
+import { readFileSync } from "fs";
+const [library, folder, token] = process.argv.slice(1);
+const { getMcpConfigForManifest } = await import(library);
+const manifest = JSON.parse(readFileSync(folder + "/manifest.json"));
+const filled = { extensionPath: folder, systemDirs: {}, userConfig: { token }, pathSeparator: "/" };
+console.log(JSON.stringify(await getMcpConfigForManifest({ manifest, ...filled })));
+"""
+"""Prints how a bundle's server is started, its arguments and variables filled in."""
 START_SECONDS = 300
 """How long the first start may take, which downloads what the server needs."""
 TOKEN = "made-up"  # noqa: S105 - it reaches nothing
@@ -45,26 +56,15 @@ def pack(folder: Path, bundle: Path) -> None:
 def server_parameters(folder: Path, uv: str, home: Path, url: str) -> StdioServerParameters:
     """Return how Claude Desktop starts an unpacked bundle when only the token was given.
 
-    As in dist/shared/config.js of the official tool, what is left out and has no default stays.
+    The official tool fills in the values; the command is that of Claude Desktop's own uv.
     """
-    contents: dict[str, Any] = json.loads((folder / "manifest.json").read_text("utf-8"))
-    config: Mapping[str, Any] = contents["server"]["mcp_config"]
-    values = {"__dirname": str(folder), "user_config.token": TOKEN}
-    for name, question in contents["user_config"].items():
-        if (default := question.get("default")) is not None:
-            text = str(default)
-            values[f"user_config.{name}"] = text.lower() if default in (True, False) else text
-
-    def filled(text: str) -> str:
-        for name, value in values.items():
-            text = text.replace(f"${{{name}}}", value)
-        return text
-
-    env = without_settings(os.environ) | {name: filled(x) for name, x in config["env"].items()}
+    command = ["node", "--input-type=module", "--eval", FILL_IN, LIBRARY, str(folder), TOKEN]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    config: Mapping[str, Any] = json.loads(printed)
+    env = without_settings(os.environ) | config["env"]
     env |= {"HOME": str(home), "RUNCOMFY_API_BASE_URL": url}
     env.pop("VIRTUAL_ENV", None)
-    args = [filled(argument) for argument in config["args"]]
-    return StdioServerParameters(command=uv, args=args, env=env, cwd=home)
+    return StdioServerParameters(command=uv, args=config["args"], env=env, cwd=home)
 
 
 async def check(folder: Path, uv: str, home: Path) -> None:

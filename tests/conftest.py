@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from .support.fork_server import ForkServer
 
 
+ROOT = Path(__file__).parent.parent
+BESIDE = {"packages": "test_packages.py", "docs": "test_docs_generated.py"}
+"""Tests of scripts of the repository, by the folder of those, which is not beside the package."""
+collect_ignore = [test for folder, test in BESIDE.items() if not (ROOT / folder).is_dir()]
+
 CASES_APART = 6
 """Of many cases of a test, every one in so many is of every run, from the first."""
 
