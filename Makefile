@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export UV_PYTHON_DOWNLOADS := never
 RUN = $(UV) run --no-sync
 
-.PHONY: help demo test stress odd-folders search test-lowest dist test-dist conformance inspect play clients clients-python install-clients examples bundle packages docs lint format benchmark clean
+.PHONY: help demo test stress odd-folders search test-lowest dist test-dist conformance inspect play clients clients-python install-clients examples bundle packages docs lint format bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -101,14 +101,8 @@ lint: .venv/.synced ## check the format, ruff and pyright
 	$(RUN) ruff check .
 	$(RUN) pyright
 
-# A goal that is missed must not keep the others from being measured.
-benchmark: .venv/.synced ## measure the ledger, image checks, polling and joining; takes minutes
-	$(RUN) python benchmarks/ledger.py
-	$(RUN) python -m benchmarks.startup
-	$(RUN) python -m benchmarks.images
-	-$(RUN) python -m benchmarks.joining
-	-$(RUN) python -m benchmarks.schedule
-	-$(RUN) python -m benchmarks.waiting
+bench: .venv/.synced ## measure every figure that has an aim, in three minutes; needs curl
+	$(RUN) python -m benchmarks.bench
 
 format: .venv/.synced ## format the code and apply safe fixes
 	$(RUN) ruff format .

@@ -1,10 +1,12 @@
 """Measure what checking a large image reads and takes, compared with downloading it.
 
-Run it with `make benchmark`. Both are measured in one run against a local host that supports
-ranges, so only their ratio is meaningful.
+Both are measured in one run against a local host that supports ranges.
 """
 
+import sys
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from io import BytesIO
 from statistics import median
 
@@ -16,8 +18,20 @@ from seedance_mcp.inputs.preflight import Preflight
 from seedance_mcp.models.model import load_models
 from tests.support.image_host import MEGABYTE, ImageHost, Page, serve_images
 
+from .figures import Figure, as_table
+
 RUNS = 7
+MOST_BYTES = 64 * 1024
+"""How much of an image may be read for a check."""
 SIZE = 25 * MEGABYTE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """What was done to an image: the median of its time, and the most bytes that it took."""
+
+    milliseconds: float
+    sent: int
 
 
 def image() -> bytes:
@@ -40,23 +54,38 @@ async def downloading(host: ImageHost) -> None:
         await http.get(host.url(), headers={"Range": "bytes=0-"})
 
 
-async def main() -> None:
-    """Measure and print."""
+async def measured(host: ImageHost, act: Callable[[ImageHost], Awaitable[None]]) -> Act:
+    """Return how long something takes, and the most bytes that were sent for it."""
+    times: list[float] = []
+    sent = 0
+    for _ in range(RUNS):
+        before, began = host.sent, time.perf_counter()
+        await act(host)
+        times.append(time.perf_counter() - began)
+        sent = max(sent, host.sent - before)
+    return Act(milliseconds=1000 * median(times), sent=sent)
+
+
+async def figures() -> list[Figure]:
+    """Measure both."""
     async with serve_images(image=Page(body=image(), ranges=True)) as host:
-        found: dict[str, tuple[float, int]] = {}
-        for name, act in {"checking it": checking, "downloading it": downloading}.items():
-            times: list[float] = []
-            sent = 0
-            for _ in range(RUNS):
-                before, started = host.sent, time.perf_counter()
-                await act(host)
-                times.append(time.perf_counter() - started)
-                sent = max(sent, host.sent - before)
-            found[name] = median(times), sent
-            print(f"{name:<20} {median(times) * 1000:8.1f} ms {sent:>12,} bytes")
-        (quick, few), (slow, many) = found.values()
-        print(f"{'ratio':<20} {quick / slow:8.3f}    {few / many:>12.5f}")
+        checked, downloaded = await measured(host, checking), await measured(host, downloading)
+    read = Figure(
+        name="read to check an image of 25 MB",
+        value=checked.sent,
+        aim=MOST_BYTES,
+        unit="bytes",
+        details=f"{checked.milliseconds:.0f} ms, to {downloaded.milliseconds:.0f} to download it",
+    )
+    return [read]
+
+
+def main() -> None:
+    """Print the figures, and exit with 1 if too much is read."""
+    found = anyio.run(figures)
+    print(as_table(found))
+    sys.exit(not all(figure.met for figure in found))
 
 
 if __name__ == "__main__":
-    anyio.run(main)
+    main()

@@ -1,7 +1,8 @@
 """Measure joining 20 clips of 5 seconds at 720p, compared with `ffmpeg -c copy`.
 
-Run it with `make benchmark`. Both run in turn on the same files, in memory where there is room, so
-the ratio is meaningful on any machine. It needs the command ffmpeg: apt-get install ffmpeg.
+Run it with `python -m benchmarks.joining`. Both run in turn on the same files, in memory where
+there is room, so the ratio is meaningful on any machine. It needs the command ffmpeg: apt-get
+install ffmpeg.
 """
 
 # PyAV's stubs leave types out.

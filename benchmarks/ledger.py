@@ -1,9 +1,9 @@
 """Measure how long it takes to open the ledger, to list 100 of 100,000 jobs, and to write 300.
 
-Run it with `make benchmark`. Each figure is the median of seven runs. For comparison, the first one
-is the time to import the SDK in a fresh process, which every start takes. While 300 jobs are
-written, each in four steps and all at once, the event loop should go on: the last figure is the
-longest time for which it did not.
+Run it with `python -m benchmarks.ledger`. Each figure is the median of seven runs. For comparison,
+the first one is the time to import the SDK in a fresh process, which every start takes. While 300
+jobs are written, each in four steps and all at once, the event loop should go on: the last figure
+is the longest time for which it did not.
 """
 
 import sqlite3

@@ -1,85 +1,106 @@
-"""How long a client waits for `initialize`, and the memory it takes, beside an empty server.
+"""How long a client waits for a new server, and the memory it takes, beside an empty server.
 
 Both servers run as subprocesses over stdio and are started alternately, so that whatever else the
-machine does slows both. An empty server is the SDK's own, without a tool.
+machine does slows both. The empty server is the SDK's own, with a tool that does nothing.
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import IO, cast
+
+from tests.support.server_process import environment
+
+from .figures import Figure, as_table
+from .pipe import EMPTY_SERVER, OURS, started
 
 STARTS = 15
 MOST_TIMES = 1.10
-"""How much longer than an empty server ours may take."""
+"""How much longer than an empty server ours may take until `initialize` is answered."""
+MOST_TIMES_LISTED = 1.10
+"""How much longer it may take until `tools/list` is answered too."""
 MOST_MORE_MB = 8.5
-"""How much more memory it may take when `initialize` is answered."""
-
-EMPTY = "from mcp.server import MCPServer; MCPServer('empty').run('stdio')"
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "benchmark", "version": "1"},
-    },
-}
+"""How much more memory it may take then."""
+MOST_BYTES = 8192
+"""How long the list of tools may be: models read it at every turn."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """One start: seconds until `initialize` was answered, and resident memory in MB then."""
+    """One start: seconds until each answer, the resident memory in MB then, and the list's size."""
 
-    seconds: float
+    initialized: float
+    listed: float
     megabytes: float
+    list_bytes: int
 
 
-def start(command: list[str], state: Path) -> Start:
-    """Start a server, initialize it, and stop it."""
-    env = {"PATH": "/usr/bin:/bin", "SEEDANCE_STATE_DIR": str(state), "HOME": str(state)}
+def start(command: Sequence[str], folder: Path) -> Start:
+    """Start a server, initialize it, list its tools, and stop it."""
     began = time.perf_counter()
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
-    ) as process:
-        stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
-        stdin.write(json.dumps(INITIALIZE).encode() + b"\n")
-        stdin.flush()
-        answer = json.loads(stdout.readline())
-        seconds = time.perf_counter() - began
-        pages = int(Path(f"/proc/{process.pid}/statm").read_text("ascii").split()[1])
-        process.kill()
-    if "serverInfo" not in answer["result"]:
-        raise RuntimeError(f"no answer to initialize: {answer}")
-    return Start(seconds=seconds, megabytes=pages * 4096 / 1e6)
+    with started(command, environment(folder)) as pipe:
+        pipe.initialize()
+        initialized = time.perf_counter() - began
+        tools = pipe.request("tools/list", {})["tools"]
+        listed = time.perf_counter() - began
+        compact = json.dumps(tools, separators=(",", ":"), ensure_ascii=False)
+        return Start(
+            initialized=initialized,
+            listed=listed,
+            megabytes=pipe.megabytes,
+            list_bytes=len(compact.encode()),
+        )
+
+
+def figures() -> list[Figure]:
+    """Measure both servers in turn."""
+    ours: list[Start] = []
+    empty: list[Start] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(STARTS + 1):
+            empty.append(start(EMPTY_SERVER, Path(folder)))
+            ours.append(start(OURS, Path(folder)))
+    # The first start of each only fills the disk's cache.
+    del ours[0], empty[0]
+    pairs = list(zip(ours, empty, strict=True))
+    initialized = [(one.initialized, other.initialized) for one, other in pairs]
+    listed = [(one.listed, other.listed) for one, other in pairs]
+    memory = [median(each.megabytes for each in starts) for starts in (ours, empty)]
+    return [
+        _ratio("start to initialize, to an empty server", initialized, MOST_TIMES),
+        _ratio("start to tools/list, to an empty server", listed, MOST_TIMES_LISTED),
+        Figure(
+            name="memory, more than an empty server",
+            value=memory[0] - memory[1],
+            aim=MOST_MORE_MB,
+            unit="MB",
+            details=f"{memory[0]:.1f} and {memory[1]:.1f} MB",
+        ),
+        Figure(name="tools/list", value=ours[0].list_bytes, aim=MOST_BYTES, unit="bytes"),
+    ]
+
+
+def _ratio(name: str, pairs: Sequence[tuple[float, float]], aim: float) -> Figure:
+    """Return the median of the ratios of two starts that followed each other."""
+    ours, theirs = (1000 * median(side) for side in zip(*pairs, strict=True))
+    return Figure(
+        name=name,
+        value=median(one / other for one, other in pairs),
+        aim=aim,
+        unit="x",
+        details=f"{ours:.0f} and {theirs:.0f} ms",
+    )
 
 
 def main() -> None:
     """Print the medians, and exit with 1 if ours is too slow or too large."""
-    commands = {
-        "empty": [sys.executable, "-c", EMPTY],
-        "seedance-mcp": [sys.executable, "-m", "seedance_mcp"],
-    }
-    starts: dict[str, list[Start]] = {name: [] for name in commands}
-    with tempfile.TemporaryDirectory() as folder:
-        for _ in range(STARTS + 1):
-            for name, command in commands.items():
-                starts[name].append(start(command, Path(folder)))
-    # The first start of each only fills the disk's cache.
-    seconds = {name: median(s.seconds for s in all_[1:]) for name, all_ in starts.items()}
-    memory = {name: median(s.megabytes for s in all_[1:]) for name, all_ in starts.items()}
-    for name in commands:
-        print(f"{name:<14} {1000 * seconds[name]:6.0f} ms  {memory[name]:6.1f} MB")
-    times = seconds["seedance-mcp"] / seconds["empty"]
-    more = memory["seedance-mcp"] - memory["empty"]
-    print(f"times {times:.2f} (at most {MOST_TIMES}), {more:+.1f} MB (at most {MOST_MORE_MB})")
-    sys.exit(times > MOST_TIMES or more > MOST_MORE_MB)
+    measured = figures()
+    print(as_table(measured))
+    sys.exit(not all(figure.met for figure in measured))
 
 
 if __name__ == "__main__":

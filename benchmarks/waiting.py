@@ -1,16 +1,15 @@
 """Measure 1,000 jobs at once with two callers waiting for each: delays, requests, CPU and memory.
 
-Run it with `make benchmark` or `python -m benchmarks.waiting`. It takes eight minutes, and exits
-with 1 if a bound does not hold. The simulator answers over HTTP from a process of its own. All jobs
-are bought in the first seconds and take about a minute, and the ledger has 30 earlier jobs with the
-same distribution. Two ways of waiting are measured one after the other, each in a fresh process:
-the service's own, with one poller for each job, and one loop for each caller that polls every 2 s.
-The first one is measured again beside two processes that keep the processor busy; no bound holds
-there.
+Run it with `python -m benchmarks.waiting`. It takes eight minutes, and exits with 1 if a bound does
+not hold. The simulator answers over HTTP from a process of its own. All jobs are bought in the
+first seconds and take about a minute, and the ledger has 30 earlier jobs with the same
+distribution. Two ways of waiting are measured one after the other, each in a fresh process: the
+service's own, with one poller for each job, and one loop for each caller that polls every 2 s. The
+first one is measured again beside two processes that keep the processor busy; no bound holds there.
 
-The predicted number of requests is `Schedule.expected_polls`, learned from the 30 jobs. In fact
-the first poll of a job waits for the purchases of 999 others, so the job seems younger than it is
-and is polled somewhat less often, and later.
+The predicted number of requests is `Schedule.expected_polls`, learned from the 30 jobs. In fact the
+first poll of a job waits for the purchases of 999 others, so the job seems younger than it is and
+is polled somewhat less often, and later.
 """
 
 import json
@@ -25,6 +24,7 @@ from typing import Any
 from seedance_mcp.polling.durations import Durations
 from seedance_mcp.polling.schedule import FIRST_SECONDS, Schedule
 
+from .figures import Figure
 from .long_runs import BEFORE, JOBS
 
 WAITERS = 2
@@ -122,6 +122,25 @@ def broken(figures: Figures, prediction: float) -> list[str]:
         "the requests match the prediction": least <= figures.polls / prediction <= most,
     }
     return [bound for bound, held in holds.items() if not held]
+
+
+def figures() -> list[Figure]:
+    """Measure what `make bench` shows: the service's own way of waiting."""
+    ours, prediction = measured("one_poller_a_job"), learned().expected_polls
+    crowd = f"{JOBS:,} jobs, {WAITERS} waiters each"
+    bounds = {
+        "mean delay": (ours.lag, LAG_SECONDS, "s", f"95 % within {ours.late:.2f} s"),
+        "largest memory": (ours.megabytes, MEGABYTES, "MB", "with the start"),
+        "processor": (ours.cores, CORES, "cores", f"{ours.polls:.1f} status requests a job"),
+        "requests": (ours.polls / prediction, SHARE_OF_PREDICTION[1], "x", "to the prediction"),
+    }
+    seen = Figure(
+        name=f"{crowd}: ends seen", value=ours.ends, aim=WAITERS * JOBS, unit="", least=True
+    )
+    return [seen] + [
+        Figure(name=f"{crowd}: {what}", value=value, aim=aim, unit=unit, details=details)
+        for what, (value, aim, unit, details) in bounds.items()
+    ]
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from .disk_errors import disk_error
 
 MAX_REDIRECTS = 3
 MIN_PROGRESS_BYTES = 64 * 1024  # an attempt that receives less counts as failed
+READ_BYTES = 1024 * 1024  # of a body at once, where they have arrived
 
 _RUNCOMFY = re.compile(r"([a-z0-9-]{1,63}\.)*runcomfy\.(net|com)")
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
@@ -119,7 +120,7 @@ class Downloader:
             headers={"Accept-Encoding": "identity"},
             trust_env=False,
         )
-        self._clients[scheme] = bound_heads(client)
+        self._clients[scheme] = bound_heads(client, read_bytes=READ_BYTES)
         return client
 
     async def _fetch(self, url: httpx.URL, part: PartFile, on_bytes: OnBytes) -> None:
