@@ -18,8 +18,7 @@ from ._entries import TOKEN, stdio, under, waiting
 
 
 def _files(machine: Machine) -> Sequence[Path]:
-    folder = machine.environment.get("CLAUDE_CONFIG_DIR", "").strip()
-    return [(Path(folder) if Path(folder).is_absolute() else machine.home) / ".claude.json"]
+    return [(machine.folder("CLAUDE_CONFIG_DIR") or machine.home) / ".claude.json"]
 
 
 def _found(machine: Machine) -> bool:

@@ -6,14 +6,15 @@ environment and those that `env_vars` names; one that is not set there is left o
 `tool_timeout_sec`, as seen with 0.171.0, so that only its reading back is used.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from seedance_mcp.cli.install.client import NAME, Client, OwnCommand, Server
 from seedance_mcp.cli.install.edits import Json
-from seedance_mcp.cli.install.machine import Machine, holds
+from seedance_mcp.cli.install.machine import Machine
 
 from ._entries import TOKEN, under, waiting
+from ._traces import found_by
 
 START_SECONDS = 60
 """Its default of 10 is too short for a uvx that has to install the server again."""
@@ -21,9 +22,8 @@ START_SECONDS = 60
 CALL_SECONDS = 300
 
 
-def _folder(machine: Machine) -> Path:
-    folder = machine.environment.get("CODEX_HOME", "").strip()
-    return Path(folder) if Path(folder).is_absolute() else machine.home / ".codex"
+def _files(machine: Machine) -> Sequence[Path]:
+    return [(machine.folder("CODEX_HOME") or machine.home / ".codex") / "config.toml"]
 
 
 def _entry(server: Server) -> Mapping[str, Json]:
@@ -39,8 +39,8 @@ CLIENT = Client(
     title="Codex",
     form="toml",
     keys=under("mcp_servers"),
-    files=lambda machine: [_folder(machine) / "config.toml"],
-    found=lambda machine: machine.has_program("codex") or holds(_folder(machine), "config.toml"),
+    files=_files,
+    found=found_by(_files, programs=["codex"]),
     entry=_entry,
     refers="environment",
     next_step="Start a new session of Codex; /mcp lists seedance there.",

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seedance_mcp.cli.install.client import Client
-from seedance_mcp.cli.install.machine import Machine, holds
+from seedance_mcp.cli.install.machine import Machine
 
 from ._entries import stdio, under
+from ._traces import found_by
 
 _FILE = "mcp_config.json"
 
@@ -25,21 +26,13 @@ def _files(machine: Machine) -> Sequence[Path]:
     return [(machine.roaming if windows else machine.home / ".config") / "devin" / _FILE]
 
 
-def _found(machine: Machine) -> bool:
-    return (
-        machine.has_app("Devin")
-        or machine.has_program("devin")
-        or holds(_files(machine)[0].parent, besides=_FILE)
-    )
-
-
 CLIENT = Client(
     id="devin",
     title="Devin",
     form="json",
     keys=under("mcpServers"),
     files=_files,
-    found=_found,
+    found=found_by(_files, apps=["Devin"], programs=["devin"]),
     entry=stdio,
     next_step="Start a new session of Devin, which reads its servers then; it asks before it calls"
     " a tool for the first time.",

@@ -7,19 +7,20 @@ file out anew, so that it is not used. `timeout` is its default, in milliseconds
 out: it would buy clips without asking.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from seedance_mcp.cli.install.client import Client
-from seedance_mcp.cli.install.machine import Machine, holds
+from seedance_mcp.cli.install.machine import Machine
 
 from ._entries import TOKEN, stdio, under, waiting
+from ._traces import found_by
 
 CALL_MILLISECONDS = 600_000
 
 
-def _folder(machine: Machine) -> Path:
-    home = machine.environment.get("GEMINI_CLI_HOME", "").strip()
-    return (Path(home) if Path(home).is_absolute() else machine.home) / ".gemini"
+def _files(machine: Machine) -> Sequence[Path]:
+    return [(machine.folder("GEMINI_CLI_HOME") or machine.home) / ".gemini" / "settings.json"]
 
 
 CLIENT = Client(
@@ -27,8 +28,8 @@ CLIENT = Client(
     title="Gemini CLI",
     form="json",
     keys=under("mcpServers"),
-    files=lambda machine: [_folder(machine) / "settings.json"],
-    found=lambda machine: machine.has_program("gemini") or holds(_folder(machine), "settings.json"),
+    files=_files,
+    found=found_by(_files, programs=["gemini"]),
     entry=lambda server: stdio(server, f"${TOKEN}") | {"timeout": CALL_MILLISECONDS},
     refers="environment",
     next_step=(

@@ -6,30 +6,28 @@ variable is in neither (`merge_environments`); it does not ask. A program `goose
 nothing, since a tool for databases has that name, too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from seedance_mcp.cli.install.client import NAME, Client, Server
 from seedance_mcp.cli.install.edits import Json
-from seedance_mcp.cli.install.machine import Machine, holds
+from seedance_mcp.cli.install.machine import Machine
 
 from ._entries import TOKEN, under, waiting
+from ._traces import found_by
 
 CALL_SECONDS = 300
 """Its default, which new entries are to state."""
 
 
-def _folder(machine: Machine) -> Path:
-    root = machine.environment.get("GOOSE_PATH_ROOT", "").strip()
-    if Path(root).is_absolute():
-        return Path(root) / "config"
-    if machine.system == "win32":
-        return machine.roaming / "Block" / "goose" / "config"
-    return machine.config_home / "goose"
-
-
-def _found(machine: Machine) -> bool:
-    return machine.has_app("Goose") or holds(_folder(machine), besides="config.yaml")
+def _files(machine: Machine) -> Sequence[Path]:
+    if root := machine.folder("GOOSE_PATH_ROOT"):
+        folder = root / "config"
+    elif machine.system == "win32":
+        folder = machine.roaming / "Block" / "goose" / "config"
+    else:
+        folder = machine.config_home / "goose"
+    return [folder / "config.yaml"]
 
 
 def _entry(server: Server) -> Mapping[str, Json]:
@@ -51,8 +49,8 @@ CLIENT = Client(
     title="Goose",
     form="yaml",
     keys=under("extensions"),
-    files=lambda machine: [_folder(machine) / "config.yaml"],
-    found=_found,
+    files=_files,
+    found=found_by(_files, apps=["Goose"]),
     entry=_entry,
     refers="environment",
     next_step=(

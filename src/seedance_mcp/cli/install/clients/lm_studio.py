@@ -13,9 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from seedance_mcp.cli.install.client import Client
-from seedance_mcp.cli.install.machine import Machine, holds, is_there
+from seedance_mcp.cli.install.machine import Machine, is_there
 
 from ._entries import stdio, under
+from ._traces import found_by
 
 _FILE = "mcp.json"
 _MAX_PATH_BYTES = 4096
@@ -37,21 +38,13 @@ def _files(machine: Machine) -> Sequence[Path]:
     return [_home(machine) / _FILE]
 
 
-def _found(machine: Machine) -> bool:
-    return (
-        machine.has_app("LM Studio")
-        or machine.has_program("lms")
-        or holds(_home(machine), besides=_FILE)
-    )
-
-
 CLIENT = Client(
     id="lm-studio",
     title="LM Studio",
     form="json",
     keys=under("mcpServers"),
     files=_files,
-    found=_found,
+    found=found_by(_files, apps=["LM Studio"], programs=["lms"]),
     entry=stdio,
     next_step="Switch seedance on under Integrations in a chat of LM Studio, whose model must be"
     " able to call tools.",

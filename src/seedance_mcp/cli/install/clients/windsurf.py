@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seedance_mcp.cli.install.client import Client
-from seedance_mcp.cli.install.machine import Machine, holds
+from seedance_mcp.cli.install.machine import Machine
 
 from ._entries import TOKEN, stdio, under
+from ._traces import found_by
 
 _FILE = "mcp_config.json"
 
@@ -21,21 +22,13 @@ def _files(machine: Machine) -> Sequence[Path]:
     return [machine.home / ".codeium" / "windsurf" / _FILE]
 
 
-def _found(machine: Machine) -> bool:
-    return (
-        machine.has_app("Windsurf")
-        or machine.has_program("windsurf")
-        or holds(_files(machine)[0].parent, besides=_FILE)
-    )
-
-
 CLIENT = Client(
     id="windsurf",
     title="Windsurf",
     form="json",
     keys=under("mcpServers"),
     files=_files,
-    found=_found,
+    found=found_by(_files, apps=["Windsurf"], programs=["windsurf"]),
     entry=lambda server: stdio(server, f"${{env:{TOKEN}}}"),
     refers="environment",
     next_step="Press refresh in the MCP panel of Cascade, where seedance appears.",

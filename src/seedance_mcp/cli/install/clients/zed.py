@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seedance_mcp.cli.install.client import Client
-from seedance_mcp.cli.install.machine import Machine, holds
+from seedance_mcp.cli.install.machine import Machine
 
 from ._entries import stdio, under, waiting
+from ._traces import found_by
 
 TIMEOUT_SECONDS = 300
 
@@ -30,21 +31,13 @@ def _files(machine: Machine) -> Sequence[Path]:
     return [folders[machine.system] / "settings.json"]
 
 
-def _found(machine: Machine) -> bool:
-    return (
-        machine.has_app("Zed", "Zed Preview")
-        or machine.has_program("zed", "zeditor")
-        or holds(_files(machine)[0].parent, besides="settings.json")
-    )
-
-
 CLIENT = Client(
     id="zed",
     title="Zed",
     form="json",
     keys=under("context_servers"),
     files=_files,
-    found=_found,
+    found=found_by(_files, apps=["Zed", "Zed Preview"], programs=["zed", "zeditor"]),
     entry=lambda server: {**stdio(server), "timeout": TIMEOUT_SECONDS},
     refers="environment",
     next_step="Open the settings of Zed's agent panel, where a green dot shows that seedance runs;"
