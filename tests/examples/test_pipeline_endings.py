@@ -76,10 +76,11 @@ async def test_twenty_clips_interrupted_and_killed_are_twenty_paid_jobs_and_twen
 
 
 @pytest.mark.stress
-@pytest.mark.parametrize("seed", [SystemRandom().randrange(10**9) for _ in range(6)])
+@pytest.mark.parametrize("_", range(4))
 async def test_twenty_clips_killed_at_random_moments_are_twenty_paid_jobs_and_files(
-    seed: int, tmp_path: Path
+    _: int, tmp_path: Path
 ) -> None:
+    seed = SystemRandom().randrange(10**9)
     random = Random(seed)
     async with example_run(tmp_path) as run:
         run.write_table(TWENTY)
@@ -92,9 +93,9 @@ async def test_twenty_clips_killed_at_random_moments_are_twenty_paid_jobs_and_fi
                     process.send_signal(how)
                 await run.finish(process)
         ended = await run.pipeline("--yes")
-        assert (ended.returncode, ended.stderr) == (0, "")
-        assert sorted(run.prompts()) == sorted(TWENTY)
-        assert len(run.clips()) == 20
+        assert (ended.returncode, ended.stderr) == (0, ""), (seed, ended.stdout)
+        assert sorted(run.prompts()) == sorted(TWENTY), seed
+        assert len(run.clips()) == 20, seed
 
 
 async def test_without_yes_a_pipeline_says_the_price_and_buys_nothing(tmp_path: Path) -> None:

@@ -89,8 +89,11 @@ class ExampleRun:
         return [job.arguments["prompt"] for job in self.simulator.accepted]
 
     def clips(self) -> list[Path]:
-        """Return the saved clips; all are MP4s by their first bytes."""
-        files = sorted((self.folder / "clips").iterdir())
+        """Return the saved clips; all are MP4s by their first bytes.
+
+        A server that is killed may leave a note of a download beside them.
+        """
+        files = sorted((self.folder / "clips").glob("*.mp4"))
         assert all(file.read_bytes()[4:8] == b"ftyp" for file in files)
         return files
 
