@@ -86,9 +86,9 @@ packages: .venv/.synced .clients/node/.installed ## write the packages, and have
 	$(RUN) python -m packages.validate
 
 # An environment of its own, since only this needs Sphinx.
-docs: .docs-env/.installed ## build the documentation as a site in .site; any warning fails
+docs: .docs-env/.installed ## build the documentation as a site in .site; a warning or a dead link fails
 	.docs-env/bin/sphinx-build --quiet --fresh-env --nitpicky --fail-on-warning --keep-going docs .site
-	@! grep -rE --include='*.html' '<(script|link|img|iframe)[^>]*(src|href)="(https?:)?//' .site
+	.docs-env/bin/python -m docs.check_site .site
 
 # Each framework too; the other examples run in the environment of the tests.
 AGENTS = $(patsubst %,.examples/%/.checked,langgraph_agent openai_agents pydantic_ai_agent)

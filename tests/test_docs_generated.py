@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote
 
 import pytest
 
+from docs.check_site import faults
 from docs.generate import MARKED, PARTS, generated, pages
 from docs.parts.deep_links import base64_parameters
 from seedance_mcp.errors import ConfigurationError
@@ -28,6 +29,22 @@ def test_the_generated_parts_of_a_page_are_as_the_program_writes_them(page: Path
 def test_every_part_is_on_a_page() -> None:
     shown = [name for page in pages() for _, name, _ in MARKED.findall(page.read_text("utf-8"))]
     assert set(shown) == set(PARTS)
+
+
+def test_a_dead_link_in_the_site_is_found_and_so_is_what_comes_from_elsewhere(
+    tmp_path: Path,
+) -> None:
+    links = ["b.html#there", "b.html#gone", "gone.html", "https://example.com/", "#here"]
+    body = "".join(f'<a href="{link}">' for link in links)
+    loaded = '<script src="https://example.com/a.js"></script><img src="a%20b.svg">'
+    (tmp_path / "a.html").write_text(f'<p id="here">{body}{loaded}')
+    (tmp_path / "b.html").write_text('<p id="there">')
+    (tmp_path / "a b.svg").touch()
+    assert list(faults(tmp_path)) == [
+        "a.html links to b.html#gone, which has no such heading",
+        "a.html links to gone.html, which does not exist",
+        "a.html loads https://example.com/a.js from elsewhere",
+    ]
 
 
 def linked(text: str) -> dict[str, dict[str, str]]:
