@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -19,8 +20,11 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from pydantic import AliasChoices
 
+from seedance_mcp.cli._install import check_lines
 from seedance_mcp.cli._setting_flags import SETTING_FLAGS
 from seedance_mcp.cli.install.registry import CLIENTS
+from seedance_mcp.service.doctor.examination import NOT_KNOWN
+from seedance_mcp.service.doctor.finding import Finding, fault, ok, warning
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import running
@@ -219,17 +223,16 @@ async def test_the_list_names_every_client_and_which_has_the_server(user: User) 
 async def test_printing_writes_nothing_and_shows_no_token(user: User) -> None:
     printed: dict[str, str] = {}
     for client in "claude-desktop", "vscode", "codex":
-        arguments = ["install", "--print", client, "--history-days", "7"]
+        arguments = ["install", "--print", client, "--history-days", "7", "--wait-seconds", "9"]
         done = await user.run(*arguments, RUNCOMFY_API_TOKEN=TOKEN)
         assert done.code == 0
         assert TOKEN not in "".join(done.lines) + done.errors
         assert done.errors.startswith("It goes into ")
         printed[client] = "\n".join(done.lines)
     assert user.files() == {}
-    days = {"SEEDANCE_HISTORY_DAYS": "7"}
+    settings = {"SEEDANCE_WAIT_SECONDS": "9", "SEEDANCE_HISTORY_DAYS": "7"}
     assert json.loads(printed["claude-desktop"])["mcpServers"]["seedance"]["env"] == {
-        "SEEDANCE_WAIT_SECONDS": "180",
-        **days,
+        **settings,
         "RUNCOMFY_API_TOKEN": "your-runcomfy-token",
     }
     code = json.loads(printed["vscode"])
@@ -237,7 +240,7 @@ async def test_printing_writes_nothing_and_shows_no_token(user: User) -> None:
     assert code["inputs"][0]["password"] is True
     codex = tomllib.loads(printed["codex"])["mcp_servers"]["seedance"]
     assert codex["env_vars"] == ["RUNCOMFY_API_TOKEN"]
-    assert codex["env"] == {"SEEDANCE_WAIT_SECONDS": "240", **days}
+    assert codex["env"] == settings
 
 
 CLAUDE = """
@@ -372,19 +375,50 @@ async def test_a_token_that_is_typed_is_not_echoed(user: User) -> None:
     assert user.read(path)["mcpServers"]["seedance"]["env"]["RUNCOMFY_API_TOKEN"] == TOKEN
 
 
-async def test_what_the_doctor_finds_is_said_and_changes_no_exit_code(user: User) -> None:
+async def test_the_checks_after_it_buy_nothing_and_change_no_exit_code(user: User) -> None:
     async with running(Behaviour()) as simulator:
         arguments = ["install", "codex", "--base-url", simulator.url]
-        well = await user.run(*arguments, RUNCOMFY_API_TOKEN=simulator.token)
-        wrong = await user.run(*arguments, RUNCOMFY_API_TOKEN="another")
-        none = await user.run("install", "vscode", "--base-url", simulator.url)
+        done = [await user.run(*arguments, RUNCOMFY_API_TOKEN=t) for t in (simulator.token, "no")]
         assert {request.method for request in simulator.requests} == {"GET"}
-    assert (well.code, wrong.code, none.code) == (0, 0, 0)
-    assert well.lines[-2] == "Checked: a clip can be made."
-    rejected = "✗ authentication  RunComfy rejected the token: it is wrong, expired or revoked."
-    assert rejected in wrong.lines
-    assert wrong.lines[-2].startswith("1 fault, ")
-    assert none.lines[-2] == "Checked: a clip can be made once there is a token."
+    assert [each.code for each in done] == [0, 0]
+
+
+async def test_a_runcomfy_that_does_not_answer_holds_nothing_up(user: User) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        done = await user.run("install", "codex", "--base-url", url, RUNCOMFY_API_TOKEN=TOKEN)
+    assert done.code == 0
+    assert "! connection  It was not known within 3 s." in done.lines
+    assert done.lines[-2] == WAITS_LONGER
+
+
+WAITS_LONGER = "Run seedance-mcp doctor, which waits longer, to know whether a clip can be made."
+REJECTED = fault("authentication", "It is rejected.", "Replace it.")
+CANNOT = "1 fault, 0 warnings: a clip cannot be made before the faults are fixed."
+
+
+@pytest.mark.parametrize(
+    ("found", "has_token", "lines"),
+    [
+        ([], True, ["Checked: a clip can be made."]),
+        ([REJECTED], False, ["Checked: a clip can be made once there is a token."]),
+        (
+            [ok("clock", "Fine."), REJECTED, warning("balance", "Not checked, as it is.", "Fix.")],
+            True,
+            ["x authentication  It is rejected.", "                  Replace it.", "", CANNOT],
+        ),
+        (
+            [warning("ledger", f"{NOT_KNOWN} 3 s.", "It may be well, and slow.")],
+            True,
+            [
+                *("! ledger  It was not known within 3 s.", "          It may be well, and slow."),
+                *("", WAITS_LONGER),
+            ],
+        ),
+    ],
+)
+def test_what_is_not_well_is_said(found: list[Finding], has_token: bool, lines: list[str]) -> None:
+    assert check_lines(found, "ascii", has_token=has_token) == lines
 
 
 @pytest.mark.stress

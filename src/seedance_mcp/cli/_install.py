@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from getpass import getpass
 from pathlib import Path
@@ -12,8 +12,7 @@ from pathlib import Path
 import anyio
 
 from seedance_mcp.clock import Clock
-from seedance_mcp.errors import SeedanceError
-from seedance_mcp.service.doctor.examination import examine
+from seedance_mcp.service.doctor.examination import NOT_KNOWN, examine
 from seedance_mcp.service.doctor.finding import Finding
 
 from ._doctor import as_text
@@ -61,12 +60,8 @@ def install(options: Namespace) -> None:
     found = client.found(machine)
     installed = put_in(client, server, machine, records, Clock())
     print_lines(_lines(client, server, installed, token, found=found))
-    findings = _check(server, token, options.environment)
-    # Whoever reads may have seen enough.
-    with suppress(BrokenPipeError):
-        print_lines([*_check_lines(findings, token), f"Next: {client.next_step}"])
-    # An ordinary exit would wait for what was given up: a dead name server, a dead share.
-    os._exit(0)
+    variables = entry_environment(server, token, options.environment)
+    anyio.run(_check_and_end, variables, token, client.next_step)
 
 
 def _given_settings(options: Namespace) -> dict[str, str]:
@@ -105,7 +100,7 @@ def _print(client: Client, server: Server, machine: Machine, token: TokenSource)
     notes = [f"It goes into {_shown(path)}" for path in client.files(machine)]
     if client.own and own:
         notes.append(f"Or run: {shlex.join([client.own.program, *own])}")
-    print("\n".join([*notes, token.sentence]), file=sys.stderr)  # noqa: T201 - notes for a person
+    sys.stderr.writelines(f"{note}\n" for note in [*notes, token.sentence])
     print_lines(text.splitlines())
 
 
@@ -140,30 +135,34 @@ def _shown(path: Path) -> str:
     return plain(str(path))
 
 
-def _check(server: Server, token: TokenSource, environment: Mapping[str, str]) -> list[Finding]:
-    """Return what the doctor finds with the entry's environment, without what is well."""
+async def _check_and_end(variables: Mapping[str, str], token: TokenSource, next_step: str) -> None:
+    """Print what the doctor finds that is not well, and what to do next, and end the process."""
+    found = await examine(variables, Clock(), seconds=CHECK_SECONDS)
+    checked = check_lines(found, sys.stdout.encoding, has_token=token.known is not None)
+    # Whoever reads may have seen enough.
+    with suppress(BrokenPipeError):
+        print_lines([*checked, f"Next: {next_step}"])
+    # An ordinary exit would wait for what was given up: a dead name server, a dead share.
+    os._exit(0)
 
-    async def examined() -> list[Finding]:
-        variables = entry_environment(server, token, environment)
-        return await examine(variables, Clock(), seconds=CHECK_SECONDS)
 
-    try:
-        found = anyio.run(examined)
-    except SeedanceError:
-        return []
-    left_out = _OF_THE_TOKEN if token.known is None else set[str]()
-    return [
+def check_lines(found: Sequence[Finding], encoding: str, *, has_token: bool) -> list[str]:
+    """Return what is not well, and whether a clip can be made.
+
+    Without a token, which only the client may know, what needs one is left out.
+    """
+    findings = [
         each
         for each in found
         if each.state != "ok"
-        and each.check not in left_out
+        and (has_token or each.check not in _OF_THE_TOKEN)
         and not each.message.startswith("Not checked")
     ]
-
-
-def _check_lines(findings: list[Finding], token: TokenSource) -> list[str]:
-    if findings:
-        return as_text(findings, sys.stdout.encoding).splitlines()
-    if token.known is None:
-        return ["Checked: a clip can be made once there is a token."]
-    return ["Checked: a clip can be made."]
+    if not findings:
+        return [f"Checked: a clip can be made{'' if has_token else ' once there is a token'}."]
+    lines = as_text(findings, encoding).splitlines()
+    if any(each.message.startswith(NOT_KNOWN) for each in findings):
+        lines[-1] = (
+            "Run seedance-mcp doctor, which waits longer, to know whether a clip can be made."
+        )
+    return lines

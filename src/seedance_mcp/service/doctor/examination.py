@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 DISK_SECONDS = 7.0
 """How long the checks of a disk may take, which may be a share that is away."""
 
+NOT_KNOWN = "It was not known within"
+"""How the message of a check begins that took longer than its caller wanted to wait."""
+
 _ORDER = (
     *("settings", "token", "connection", "authentication", "balance", "clock", "model", "price"),
     *("schemas", "state folder", "output folder", "ledger", "jobs"),
@@ -112,8 +115,8 @@ async def side_by_side(
             with anyio.move_on_after(seconds) as scope:
                 found[number] = await check()
             if scope.cancelled_caught:
-                message = f"It was not known within {seconds:g} s."
-                found[number] = [warning(name, message, "Run seedance-mcp doctor, which waits.")]
+                message = f"{NOT_KNOWN} {seconds:g} s."
+                found[number] = [warning(name, message, "It may be well, and slow.")]
         except Exception as error:
             logger.debug("A check broke", exc_info=True)
             message = f"This check broke ({type(error).__name__}); the others do not depend on it."
