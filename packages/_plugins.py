@@ -1,8 +1,8 @@
 """The plugins of Claude Code and Cursor, their marketplaces, and the extension of Gemini CLI.
 
 Claude Code's form is that of github.com/anthropics/claude-plugins-official, which `claude plugin
-validate` checks; Cursor's that of github.com/cursor/plugins (schemas/plugin.schema.json and
-agent-vent/mcp.json); Gemini CLI's that of its docs/extensions/reference.md.
+validate` checks; Cursor's that of github.com/cursor/plugins (schemas/ and third_party/github/);
+Gemini CLI's that of its docs/extensions/reference.md.
 """
 
 from collections.abc import Mapping
@@ -62,14 +62,20 @@ def claude_servers(project: Project) -> dict[str, Any]:
 
 
 def cursor_plugin(project: Project) -> dict[str, Any]:
-    """Return the manifest of Cursor's plugin."""
-    return _facts(project) | {"displayName": TITLE, "logo": ICON}
+    """Return the manifest of Cursor's plugin, which asks for the token."""
+    token = {"type": "string", "title": TOKEN.title, "description": TOKEN.sets}
+    variables = {
+        "type": "object",
+        "properties": {TOKEN.variable: token},
+        "required": [TOKEN.variable],
+    }
+    own = {"displayName": TITLE, "logo": ICON, "variables": variables, "mcpServers": "./mcp.json"}
+    return _facts(project) | own
 
 
 def cursor_servers(project: Project) -> dict[str, Any]:
-    """Return the server of Cursor's plugin; the token is that of Cursor's environment."""
-    env = {TOKEN.variable: f"${{env:{TOKEN.variable}}}"}
-    return {"mcpServers": _server(project, env)}
+    """Return the server of Cursor's plugin, given what a person answered."""
+    return {"mcpServers": _server(project, {TOKEN.variable: f"${{{TOKEN.variable}}}"})}
 
 
 def marketplace(project: Project, source: str) -> dict[str, Any]:
