@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export UV_PYTHON_DOWNLOADS := never
 RUN = $(UV) run --no-sync
 
-.PHONY: help demo test stress odd-folders search test-lowest dist test-dist conformance inspect play clients clients-python install-clients examples bundle packages docs lint format bench clean
+.PHONY: help demo test stress odd-folders search test-lowest dist test-dist conformance inspect play clients clients-python install-clients examples bundle packages docs lint workflows tagged format bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -46,7 +46,7 @@ search: .venv/.synced ## search ten minutes for a lost or twice paid job, with n
 test-lowest: $(UV) ## run the suite on the lowest versions that pyproject.toml allows
 	$(UV) venv --quiet --allow-existing .venv-lowest
 	VIRTUAL_ENV=.venv-lowest $(UV) pip install --quiet --resolution lowest-direct --group dev -e '.[video]'
-	.venv-lowest/bin/python -m pytest -q -n 3
+	UV_PROJECT_ENVIRONMENT=.venv-lowest $(RUN) python -m pytest -q -n 3
 
 dist: $(UV) ## build the wheel and the sdist
 	rm -f dist/*.whl dist/*.tar.gz
@@ -103,6 +103,13 @@ lint: .venv/.synced ## check the format, ruff and pyright
 
 bench: .venv/.synced ## measure every figure that has an aim, in three minutes; needs curl
 	$(RUN) python -m benchmarks.bench
+
+workflows: $(UV) ## check the workflows of GitHub Actions
+	$(UV) run --quiet --isolated --only-group workflows actionlint
+	$(UV) run --quiet --isolated --only-group workflows zizmor --quiet --offline --persona=auditor .github
+
+tagged: $(UV) ## fail unless TAG is that of the version, such as v1.2.3
+	test "$(TAG)" = "v$$($(UV) version --short)"
 
 format: .venv/.synced ## format the code and apply safe fixes
 	$(RUN) ruff format .
