@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 ROOT = Path(__file__).parent.parent
-BESIDE = {"packages": "test_packages.py", "docs": "test_docs_generated.py"}
+BESIDE = {"packages": "test_packages.py", "docs": "test_docs*.py", "clients": "examples/*.py"}
 """Tests of scripts of the repository, by the folder of those, which is not beside the package."""
-collect_ignore = [test for folder, test in BESIDE.items() if not (ROOT / folder).is_dir()]
+collect_ignore_glob = [test for folder, test in BESIDE.items() if not (ROOT / folder).is_dir()]
 
 CASES_APART = 6
 """Of many cases of a test, every one in so many is of every run, from the first."""
