@@ -38,6 +38,7 @@ class Environment:
             command,
             cwd=cwd or self._empty,
             env=dict(variables),
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
             check=False,

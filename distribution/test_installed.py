@@ -72,9 +72,31 @@ async def test_the_doctor_is_green_with_pyav(complete: Environment, tmp_path: Pa
     assert (found["warning"], found["fault"], len(found["ok"])) == ([], [], 17)
 
 
-async def test_the_tools_are_listed_over_stdio(installed: Environment, tmp_path: Path) -> None:
-    command = str(installed.command("seedance-mcp"))
-    parameters = StdioServerParameters(command=command, env=environment(tmp_path), cwd=tmp_path)
+async def listed(folder: Path, command: str, *arguments: str) -> list[str]:
+    """Return the names of the tools of a server, which is started in a folder over stdio."""
+    parameters = StdioServerParameters(
+        command=command, args=list(arguments), env=environment(folder), cwd=folder
+    )
     with anyio.fail_after(TIMEOUT_SECONDS):
         async with Client(parameters) as client:
-            assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
+            return [tool.name for tool in (await client.list_tools()).tools]
+
+
+async def test_the_tools_are_listed_over_stdio(installed: Environment, tmp_path: Path) -> None:
+    assert await listed(tmp_path, str(installed.command("seedance-mcp"))) == TOOLS
+
+
+async def test_the_entry_that_is_printed_and_installed_starts_the_server(
+    installed: Environment, tmp_path: Path
+) -> None:
+    variables = environment(tmp_path, RUNCOMFY_API_BASE_URL="http://127.0.0.1:1")
+    printed = installed.run("seedance-mcp", "install", "cursor", "--print", variables=variables)
+    file = tmp_path / ".cursor" / "mcp.json"
+    assert (printed.returncode, file.exists()) == (0, False)
+    run = installed.run("seedance-mcp", "install", "cursor", variables=variables)
+    assert run.returncode == 0, run.stderr
+    (shown,) = json.loads(printed.stdout)["mcpServers"].values()
+    (entry,) = json.loads(file.read_text("utf-8"))["mcpServers"].values()
+    assert (entry["command"], entry["args"]) == (shown["command"], shown["args"])
+    assert Path(entry["command"]).is_relative_to(installed.command("python").parents[1])
+    assert await listed(tmp_path, entry["command"], *entry["args"]) == TOOLS
