@@ -160,6 +160,17 @@ def test_uvx_is_found_beside_the_uv_that_runs_then_in_the_path_then_where_it_usu
     assert found == [[str(place / "uvx")] for place in places]
 
 
+def test_a_link_to_uvx_that_outlives_an_upgrade_is_taken_in_its_place(tmp_path: Path) -> None:
+    cellar = tmp_path / "Cellar" / "uv" / "0.13.9" / "bin"
+    link = tmp_path / "opt" / "homebrew" / "bin" / "uvx"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(executable(cellar / "uvx"))
+    executable(tmp_path / "bin" / "uvx")
+    environment = {"UV": str(cellar / "uv"), "PATH": f"{cellar}:{tmp_path / 'bin'}"}
+    machine = Machine(system="linux", home=tmp_path, environment=environment, root=tmp_path)
+    assert find_uvx(machine) == [str(link)]
+
+
 def test_a_uvx_that_is_in_a_cache_itself_is_none(tmp_path: Path) -> None:
     folder = tmp_path / "archive-v0" / "x" / "bin"
     executable(folder / "uvx")

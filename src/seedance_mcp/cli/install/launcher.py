@@ -152,7 +152,8 @@ def find_uvx(machine: Machine) -> list[str] | None:
     """Return the absolute path of uvx, or of uv with the arguments that make it uvx.
 
     It is looked for beside the uv that started this program, in the PATH, and where uv's installer,
-    Homebrew and cargo put it.
+    Homebrew and cargo put it. A link to it is taken in its place: the folder that Homebrew's link
+    leads to has the version in its name, and is gone after an upgrade.
     """
     # uv sets it: docs.astral.sh/uv/reference/environment.
     uv = Path(machine.environment.get("UV", "").strip())
@@ -164,8 +165,14 @@ def find_uvx(machine: Machine) -> list[str] | None:
     folders += [root / "usr" / "local" / "bin", home / ".cargo" / "bin"]
     suffix = ".exe" if machine.system == "win32" else ""
     for name, arguments in ("uvx", []), ("uv", ["tool", "run"]):
-        for folder in folders:
-            program = folder / f"{name}{suffix}"
-            if os.access(program, os.X_OK) and program.is_file() and not is_passing(str(program)):
-                return [str(program), *arguments]
+        programs = [folder / f"{name}{suffix}" for folder in dict.fromkeys(folders)]
+        there = [program for program in programs if _runs(program)]
+        if there:
+            links = (other for other in there[1:] if other.samefile(there[0]))
+            return [str(next(links, there[0])), *arguments]
     return None
+
+
+def _runs(program: Path) -> bool:
+    """Return whether a program can be run, also tomorrow."""
+    return os.access(program, os.X_OK) and program.is_file() and not is_passing(str(program))
