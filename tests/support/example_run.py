@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, CompletedProcess
+from threading import Lock
 from typing import Any
 
 import anyio
@@ -75,9 +76,9 @@ class ExampleRun:
         async with self.start(name, *arguments) as process:
             return await self.finish(process)
 
-    def write_table(self, prompts: Sequence[str]) -> None:
+    def write_table(self, prompts: Sequence[str], image: str = "lake.jpg") -> None:
         """Write the CSV of a pipeline, with a row for each prompt, from line 2 on."""
-        rows = [f"lake.jpg,{prompt}\n" for prompt in prompts]
+        rows = [f"{image},{prompt}\n" for prompt in prompts]
         (self.folder / "prompts.csv").write_text("".join(["image,prompt\n", *rows]), "utf-8")
 
     async def pipeline(self, *arguments: str) -> CompletedProcess[str]:
@@ -98,13 +99,29 @@ class ExampleRun:
         return files
 
 
+class Renderer:
+    """Renders one small clip, and copies it for all other jobs."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._clip = b""
+
+    def __call__(self, path: Path, *images: Any, **options: Any) -> None:
+        """Write a clip."""
+        with self._lock:
+            if not self._clip:
+                render_small_clip(path, *images, **options)
+                self._clip = path.read_bytes()
+            path.write_bytes(self._clip)
+
+
 @asynccontextmanager
 async def example_run(folder: Path, **switches: Any) -> AsyncGenerator[ExampleRun]:
     """Run a simulator, and yield a folder for examples."""
     quick: dict[str, Any] = {"images": "never", "workers": 8, "run_seconds": 0.2}
     behaviour = Behaviour(**(quick | switches))
     (folder / "lake.jpg").write_bytes(make_image("JPEG"))
-    async with running(behaviour, render=render_small_clip) as simulator:
+    async with running(behaviour, render=Renderer()) as simulator:
         # Reading the authorities' certificates is half of a start, and nothing is encrypted here.
         env = account(simulator, folder, SSL_CERT_DIR=str(folder))
         ids = folder / "servers"
