@@ -422,6 +422,7 @@ def test_what_is_not_well_is_said(found: list[Finding], has_token: bool, lines: 
 
 
 @pytest.mark.stress
+@pytest.mark.repository
 def test_what_uvx_runs_from_a_folder_is_installed_as_uvx_from_there(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     tools = os.pathsep.join([str(root / ".tools" / "bin"), os.environ["PATH"]])
