@@ -75,6 +75,19 @@ async def test_twenty_clips_interrupted_and_killed_are_twenty_paid_jobs_and_twen
         assert len(run.clips()) == 20
 
 
+async def test_ctrl_c_waits_for_the_answer_to_a_paid_request(tmp_path: Path) -> None:
+    async with example_run(tmp_path) as run:
+        run.write_table(["a"])
+        # Longer than the server would wait for it, once its client is gone.
+        run.simulator.faults.append(Fault.delay("submit", 2, after=True))
+        async with run.start("pipeline.py", ".", "prompts.csv", "--yes") as process:
+            await until_accepted(run, 1)
+            process.send_signal(signal.SIGINT)
+            assert (await run.finish(process)).returncode == 130
+        assert (await run.pipeline("--yes")).returncode == 0
+        assert (run.prompts(), len(run.clips())) == (["a"], 1)
+
+
 @pytest.mark.stress
 @pytest.mark.parametrize("_", range(4))
 async def test_twenty_clips_killed_at_random_moments_are_twenty_paid_jobs_and_files(
