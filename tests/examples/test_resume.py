@@ -1,4 +1,4 @@
-"""`examples/resume.py`: a clip that is begun in one process and collected in another."""
+"""`examples/resume.py`: a clip that is begun in one process and collected in another; part of `make examples`."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ if sys.platform == "win32":
 
 from tests.support.example_run import example_run
 
-pytestmark = [pytest.mark.anyio, pytest.mark.repository]
+pytestmark = [pytest.mark.anyio, pytest.mark.examples, pytest.mark.repository]
 
 
 async def test_a_clip_begun_in_one_process_is_collected_in_another(tmp_path: Path) -> None:
@@ -26,7 +26,6 @@ async def test_a_clip_begun_in_one_process_is_collected_in_another(tmp_path: Pat
         assert len(run.simulator.accepted) == 1
 
 
-@pytest.mark.examples
 async def test_a_clip_is_collected_by_its_id_though_others_came_later(tmp_path: Path) -> None:
     async with example_run(tmp_path) as run:
         first = (await run.run("resume.py", "begin", "lake.jpg", "a")).stdout.strip()
@@ -37,7 +36,6 @@ async def test_a_clip_is_collected_by_its_id_though_others_came_later(tmp_path: 
         assert f"a-{first[:8]}" in clip.name
 
 
-@pytest.mark.examples
 async def test_a_failed_job_is_reported_in_its_words(tmp_path: Path) -> None:
     async with example_run(tmp_path, outcome="fail", failure_text="Too dark.") as run:
         await run.run("resume.py", "begin", "lake.jpg", "a")
@@ -46,7 +44,6 @@ async def test_a_failed_job_is_reported_in_its_words(tmp_path: Path) -> None:
         assert collected.stderr == 'RunComfy says: "Too dark."\n'
 
 
-@pytest.mark.examples
 async def test_without_a_job_there_is_nothing_to_collect(tmp_path: Path) -> None:
     async with example_run(tmp_path) as run:
         collected = await run.run("resume.py", "collect")
