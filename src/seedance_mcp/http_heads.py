@@ -59,7 +59,7 @@ class _Connection(_Wrapper):
         super().__init__(wrapped, read_bytes)
         # asyncio receives 256 KiB at once, and has no argument for it. Below TLS it is not reached,
         # where a record has 16 KiB at most.
-        transport = getattr(getattr(wrapped, "_stream", None), "_transport", None)
+        transport: Any = getattr(getattr(wrapped, "_stream", None), "_transport", None)
         if read_bytes > getattr(transport, "max_size", read_bytes):
             transport.max_size = read_bytes
 
