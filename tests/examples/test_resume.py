@@ -1,4 +1,4 @@
-"""`examples/resume.py`: a clip that is begun in one process and collected in another; part of `make examples`."""
+"""`examples/resume.py`: begun in one process, collected in another; part of `make examples`."""
 
 import sys
 from pathlib import Path
