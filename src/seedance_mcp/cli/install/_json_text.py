@@ -7,6 +7,7 @@ from ._json_parser import COMMENT, SPACE, Child, Node, parse, plain
 from ._places import Item, Json, Keys, Undo, is_item, name_of, nested, refuse, restored, same
 
 _COMMENTS_ON_LINE = re.compile(rf"(?:[ \t]*+{COMMENT})*+")
+_COMMENT = re.compile(COMMENT)
 _LINE_ENDS_HERE = re.compile(r"[ \t]*+(?:[\r\n\]}]|$)")
 _LINE_END = re.compile(r"[\r\n]")
 
@@ -182,14 +183,22 @@ def _without(text: str, container: Node, index: int) -> str:
 def _around(text: str, container: Node, index: int) -> tuple[str, str]:
     """Return what is before a child and after it, without its line or the space beside it."""
     child = container.children[index]
-    previous = container.children[index - 1].node.end if index else container.start
+    previous = container.children[index - 1].node.end if index else container.start + 1
     end = child.node.end if child.comma is None else child.comma + 1
     comments = text[child.node.end : end].removesuffix(",").rstrip(SPACE)
     before, after = text[: child.start].rstrip(SPACE), text[end:]
     gap = text[len(before) : child.start]
     ends_line = _LINE_ENDS_HERE.match(after) is not None
-    in_comment = "//" in before[previous:] and after.lstrip(" \t")[:1] not in {"\r", "\n"}
+    in_comment = _ends_in_comment(before[previous:]) and after.lstrip(" \t")[:1] not in {*"\r\n"}
     on_own_line = bool(_LINE_END.search(gap))
     if in_comment or (not ends_line if on_own_line else index == 0):
         return before + gap, comments + after.lstrip(" \t")
     return before, comments + after
+
+
+def _ends_in_comment(between: str) -> bool:
+    """Return whether what comes next on the line of spaces, commas and comments is a comment."""
+    last = ""
+    for comment in _COMMENT.finditer(between):
+        last = comment.group() if comment.end() == len(between) else ""
+    return last.startswith("//")

@@ -5,6 +5,8 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seedance_mcp.text import one_line
+
 from ._places import Json, Keys, Undo, UneditableFile, child, name_of, names_of, same
 from ._toml_inline import put_inline, take_inline
 from ._toml_scanner import BLANK, Statement, line_end, statements
@@ -33,7 +35,7 @@ def load(text: str) -> Json:
         if at := _AT.search(problem):
             where = f"line {at[1]}, column {at[2]}" if at[1] else "at its end"
             problem = f"{where}: {problem[: at.start()].lower()}"
-        raise UneditableFile(problem) from None
+        raise UneditableFile(one_line(problem, 200)) from None
     except ValueError:
         raise UneditableFile("it has a number of thousands of digits") from None
     return loaded

@@ -1,9 +1,12 @@
 """Parses YAML into what it holds and where that is; nothing is ever written by the library."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from seedance_mcp.text import one_line
 
 from ._places import Json, UneditableFile, refuse
 
@@ -11,6 +14,7 @@ _MOST_CHARACTERS = 1_000_000
 """How long a text may be; Goose's own has a few thousand characters, and parsing is slow."""
 
 _ALIAS = re.compile(r"[^*]*+\*[^\s,\[\]{}]++")
+_LAST_LINE_END = re.compile(r"(?:\r\n|\r|\n)?\Z")
 _COLON = re.compile(r"[ \t]*+:")
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{,99})")
@@ -52,13 +56,14 @@ def compose(text: str) -> Any:
         raise UneditableFile(f"it has more than {_MOST_CHARACTERS:,} characters")
     parser: Any = YAML(typ="safe", pure=True)
     try:
-        top = parser.compose(text)
+        with warnings.catch_warnings(action="ignore"):  # that an anchor is defined again
+            top = parser.compose(text)
     except MarkedYAMLError as marked:
         error: Any = marked
         mark = error.problem_mark or error.context_mark
-        refuse(text, mark.index, str(error.problem or error.context))
+        refuse(text, mark.index, one_line(str(error.problem or error.context), 200))
     except YAMLError as unmarked:
-        raise UneditableFile(str(unmarked).partition("\n")[0]) from None
+        raise UneditableFile(one_line(str(unmarked).partition("\n")[0], 200)) from None
     except RecursionError:
         raise UneditableFile("it is nested too deep") from None
     return None if top is not None and is_empty(top) else top
@@ -124,11 +129,17 @@ def _end(text: str, node: Any, earliest: int) -> int:
         return alias.end() if alias else earliest
     if is_empty(node) and start == end:
         return colon_end(text, earliest)
+    if _kind(node) == "scalar" and node.style in {"|", ">"}:  # blank lines may be a part of it
+        last = _LAST_LINE_END.search(text, start, end)
+        return last.start() if last else end
     if _kind(node) == "scalar" or node.flow_style:
         return start + len(text[start:end].rstrip(" \t\r\n"))
     earliest = start
     for key, value in _pairs(node):
-        earliest = _end(text, value, key.end_mark.index if key else earliest)
+        if key is None and is_empty(value):
+            earliest = max(earliest, value.end_mark.index)  # behind its dash
+        else:
+            earliest = _end(text, value, key.end_mark.index if key else earliest)
     return earliest
 
 
