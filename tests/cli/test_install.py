@@ -205,6 +205,20 @@ async def test_a_mistake_is_named_before_anything_is_written(
     assert user.files() == {}
 
 
+async def test_a_token_is_no_argument(user: User) -> None:
+    for arguments in ["--token"], ["--token", TOKEN], [f"--token={TOKEN}"]:
+        done = await user.run("install", "cursor", *arguments, RUNCOMFY_API_TOKEN=TOKEN)
+        assert (done.code, done.lines) == (2, [])
+        assert "unrecognized arguments: --token" in done.errors
+    assert user.files() == {}
+
+
+async def test_without_a_home_it_is_said_that_none_is_known(user: User) -> None:
+    error = "seedance-mcp: The user's home folder is unknown, as HOME is not set.\n"
+    assert await user.run("install", "--list", HOME="") == Done(1, [], error)
+    assert await user.run("uninstall", "cursor", HOME="") == Done(1, [], error)
+
+
 async def test_the_list_names_every_client_and_which_has_the_server(user: User) -> None:
     await user.install("zed")
     broken = user.home / ".gemini" / "settings.json"

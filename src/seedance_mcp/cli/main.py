@@ -52,7 +52,9 @@ def _parser() -> ArgumentParser:
     _add_serve(commands.add_parser("serve", help="serve MCP, over stdio by default"))
     _add_demo(commands.add_parser("demo", help="make simulated clips; needs no account"))
     _add_doctor(commands.add_parser("doctor", help="say what keeps a clip from being made"))
-    _add_install(commands.add_parser("install", help="put this server into a client"))
+    # Shortened, --token would mean --token-in-file.
+    said = "put this server into a client"
+    _add_install(commands.add_parser("install", help=said, allow_abbrev=False))
     _add_jobs(commands.add_parser("jobs", help="list what was bought, what it cost, where it is"))
     _add_join(commands.add_parser("join", help="join the clips of several jobs to one file"))
     _add_models(commands.add_parser("models", help="list, search and add models"))
