@@ -115,7 +115,7 @@ def _path(text: str, top: Any, names: tuple[str, ...]) -> list[Member]:
 def _replaced(text: str, outer: Any, path: list[Member], value: Json) -> tuple[str, Undo]:
     """Return a text with a value in place of the last member of a path."""
     member = path[-1]
-    old = text[member.start : member.end]
+    old = text[member.start : member.end].rstrip(" \t\r\n")
     if same(plain(member.node), value):
         return text, Undo(replaced=old)
     key = member.key or ""
@@ -124,7 +124,8 @@ def _replaced(text: str, outer: Any, path: list[Member], value: Json) -> tuple[s
     else:
         inside = list(members(text, outer))
         new = layout_in(text, path[:-1], inside).block(key, value).lstrip(" ")
-    return text[: member.start] + new + text[member.end :], Undo(replaced=old)
+    after = text[member.start + len(old) :]
+    return text[: member.start] + new + after, Undo(replaced=old)
 
 
 def _opened(
