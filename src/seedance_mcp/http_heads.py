@@ -18,26 +18,21 @@ _FINAL = re.compile(rb"(\A|\n\r?\n)HTTP/[0-9.]+ +[2-9]")
 T = TypeVar("T", httpx.AsyncClient, httpx.AsyncBaseTransport)
 
 
-def bound_heads(http: T, *, read_bytes: int = 0) -> T:
-    """Return a client or a transport that raises `httpx.RemoteProtocolError` beyond the bound.
-
-    `read_bytes` is how much of a body is read at once, where it has arrived; httpx reads 64 KiB,
-    with which a fast download takes twice as long.
-    """
+def bound_heads(http: T) -> T:
+    """Return a client or a transport that raises `httpx.RemoteProtocolError` beyond the bound."""
     # httpx has no argument for the network that its transports open connections with.
     if isinstance(http, httpx.AsyncClient):
         for transport in (vars(http)["_transport"], *vars(http)["_mounts"].values()):
             if transport:
-                bound_heads(transport, read_bytes=read_bytes)
+                bound_heads(transport)
     elif pool := vars(http).get("_pool"):
-        pool._network_backend = _Network(pool._network_backend, read_bytes)  # noqa: SLF001
+        pool._network_backend = _Network(pool._network_backend)  # noqa: SLF001
     return http
 
 
 class _Wrapper:
-    def __init__(self, wrapped: Any, read_bytes: int) -> None:
+    def __init__(self, wrapped: Any) -> None:
         self._wrapped = wrapped
-        self._read_bytes = read_bytes
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._wrapped, name)
@@ -47,7 +42,7 @@ class _Network(_Wrapper):
     """httpcore's network, whose connections count."""
 
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> "_Connection":
-        return _Connection(await self._wrapped.connect_tcp(*args, **kwargs), self._read_bytes)
+        return _Connection(await self._wrapped.connect_tcp(*args, **kwargs))
 
 
 class _Connection(_Wrapper):
@@ -55,25 +50,15 @@ class _Connection(_Wrapper):
 
     _heads: bytes | None = b""
 
-    def __init__(self, wrapped: Any, read_bytes: int) -> None:
-        super().__init__(wrapped, read_bytes)
-        # asyncio receives 256 KiB at once, and has no argument for it. Below TLS it is not reached,
-        # where a record has 16 KiB at most.
-        transport: Any = getattr(getattr(wrapped, "_stream", None), "_transport", None)
-        if read_bytes > getattr(transport, "max_size", read_bytes):
-            transport.max_size = read_bytes
-
     async def start_tls(self, *args: Any, **kwargs: Any) -> "_Connection":
-        return _Connection(await self._wrapped.start_tls(*args, **kwargs), self._read_bytes)
+        return _Connection(await self._wrapped.start_tls(*args, **kwargs))
 
     async def write(self, *args: Any, **kwargs: Any) -> None:
         self._heads = b""
         await self._wrapped.write(*args, **kwargs)
 
-    async def read(self, max_bytes: int, *args: Any, **kwargs: Any) -> bytes:
-        if self._heads is None:
-            max_bytes = max(max_bytes, self._read_bytes)
-        received: bytes = await self._wrapped.read(max_bytes, *args, **kwargs)
+    async def read(self, *args: Any, **kwargs: Any) -> bytes:
+        received: bytes = await self._wrapped.read(*args, **kwargs)
         if self._heads is not None:
             self._heads += received
             if _FINAL.search(self._heads):

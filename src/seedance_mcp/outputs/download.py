@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from seedance_mcp.proxies import read_proxies
 from seedance_mcp.retry import RETRY_ATTEMPTS, retry_delay
 from seedance_mcp.text import one_line, quoted
 
+from ._body import body
 from ._file_names import file_name
 from ._part_file import IncompleteDownload, PartFile
 from ._part_metadata import is_validator
@@ -25,7 +26,6 @@ from .disk_errors import disk_error
 
 MAX_REDIRECTS = 3
 MIN_PROGRESS_BYTES = 64 * 1024  # an attempt that receives less counts as failed
-READ_BYTES = 1024 * 1024  # of a body at once, where they have arrived
 
 _RUNCOMFY = re.compile(r"([a-z0-9-]{1,63}\.)*runcomfy\.(net|com)")
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
@@ -120,7 +120,7 @@ class Downloader:
             headers={"Accept-Encoding": "identity"},
             trust_env=False,
         )
-        self._clients[scheme] = bound_heads(client, read_bytes=READ_BYTES)
+        self._clients[scheme] = bound_heads(client)
         return client
 
     async def _fetch(self, url: httpx.URL, part: PartFile, on_bytes: OnBytes) -> None:
@@ -131,9 +131,10 @@ class Downloader:
                 async with self._request(url, part.resume_headers()) as response:
                     start, total = _extent(response)
                     part.begin(start, total=total, validator=_validator(response.headers))
-                    async for chunk in response.aiter_raw():
-                        part.append(chunk)
-                        await on_bytes(part.size, part.total)
+                    async with aclosing(body(response)) as chunks:
+                        async for chunk in chunks:
+                            part.append(chunk)
+                            await on_bytes(part.size, part.total)
                 part.end()
             except (httpx.TransportError, IncompleteDownload) as error:
                 progressed = part.size >= farthest + MIN_PROGRESS_BYTES
