@@ -101,7 +101,7 @@ lint: .venv/.synced ## check the format, ruff and pyright
 	$(RUN) ruff check .
 	$(RUN) pyright
 
-bench: .venv/.synced ## measure every figure that has an aim, in three minutes; needs curl
+bench: .venv/.synced ## measure every figure that has an aim, in five minutes; needs curl
 	$(RUN) python -m benchmarks.bench
 
 workflows: $(UV) ## check the workflows of GitHub Actions

@@ -1,6 +1,6 @@
 """All figures that have an aim, measured in one run and shown as one table: `make bench`.
 
-It takes three minutes, and exits with 1 if an aim is missed; the other figures are measured all the
+It takes five minutes, and exits with 1 if an aim is missed; the other figures are measured all the
 same. What is compared is measured in turn, and a ratio is the median of those of neighbours, so
 that the machine's speed, and what else it does, weigh on both. `--json FILE` and `--markdown FILE`
 write the table too.

@@ -34,6 +34,8 @@ MEGABYTES = 150.0
 CORES = 0.5
 SHARE_OF_PREDICTION = 0.85, 1.1
 """The bounds; the last one is for the requests, relative to the prediction."""
+MOST_DELAY, MOST_REQUESTS, MOST_CORES, MOST_MEMORY = 1.0, 0.6, 1.0, 1.25
+"""The aims of `make bench`, relative to the loops."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,21 +127,30 @@ def broken(figures: Figures, prediction: float) -> list[str]:
 
 
 def figures() -> list[Figure]:
-    """Measure what `make bench` shows: the service's own way of waiting."""
-    ours, prediction = measured("one_poller_a_job"), learned().expected_polls
+    """Measure what `make bench` shows: one poller for each job, relative to a loop a waiter.
+
+    The bounds of `main` hold only on a machine that is fast enough; these hold on any.
+    """
+    ours, loops = measured("one_poller_a_job"), measured("one_loop_a_waiter")
     crowd = f"{JOBS:,} jobs, {WAITERS} waiters each"
-    bounds = {
-        "mean delay": (ours.lag, LAG_SECONDS, "s", f"95 % within {ours.late:.2f} s"),
-        "largest memory": (ours.megabytes, MEGABYTES, "MB", "with the start"),
-        "processor": (ours.cores, CORES, "cores", f"{ours.polls:.1f} status requests a job"),
-        "requests": (ours.polls / prediction, SHARE_OF_PREDICTION[1], "x", "to the prediction"),
+    pairs = {
+        "delay": (ours.lag, loops.lag, MOST_DELAY, "s"),
+        "requests": (ours.polls, loops.polls, MOST_REQUESTS, "a job"),
+        "processor": (ours.cores, loops.cores, MOST_CORES, "cores"),
+        "memory": (ours.megabytes, loops.megabytes, MOST_MEMORY, "MB"),
     }
     seen = Figure(
         name=f"{crowd}: ends seen", value=ours.ends, aim=WAITERS * JOBS, unit="", least=True
     )
     return [seen] + [
-        Figure(name=f"{crowd}: {what}", value=value, aim=aim, unit=unit, details=details)
-        for what, (value, aim, unit, details) in bounds.items()
+        Figure(
+            name=f"{crowd}: {what}, to loops of 2 s",
+            value=mine / theirs,
+            aim=aim,
+            unit="x",
+            details=f"{mine:.3g} and {theirs:.3g} {unit}",
+        )
+        for what, (mine, theirs, aim, unit) in pairs.items()
     ]
 
 
