@@ -1,10 +1,11 @@
 import json
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
-from seedance_mcp.cli.install.client import Server
+from seedance_mcp.cli.install.client import OwnCommand, Server
 from seedance_mcp.cli.install.edits import UneditableFile
 from seedance_mcp.cli.install.installer import ChangedFile
 from tests.support.made_up_client import SERVER, STAMP, Desk, client, entry
@@ -143,3 +144,145 @@ def test_every_file_of_a_client_is_changed_or_none(tmp_path: Path) -> None:
     assert [changed.path for changed in desk.install().files] == [one, two, three]
     desk.uninstall()
     assert (two.read_text(), three.read_text(), one.exists()) == ("{}", "", False)
+
+
+# Adds or removes the entry as a client's own command may: it lays the file out anew, without
+# comments. What it was called with goes into a file beside it.
+PROGRAM = """#!{python}
+import json, sys
+from pathlib import Path
+path = Path({config!r})
+with open({calls!r}, "a") as calls:
+    print(*sys.argv[1:], file=calls)
+if sys.argv[1] == "fail":
+    sys.exit("no such command")
+loaded = json.loads("".join(l for l in path.read_text().splitlines() if "//" not in l))
+servers = loaded.setdefault("mcpServers", {{}})
+if sys.argv[1] == "remove":
+    del servers["seedance"]
+elif sys.argv[1] != "show":
+    servers["seedance"] = json.loads(sys.argv[2]) | json.loads(sys.argv[3])
+path.write_text(json.dumps(loaded))
+"""
+
+
+def own_desk(
+    tmp_path: Path, config: Path, add: str = "add", more: str = "{}", show: str = "show"
+) -> Desk:
+    program = tmp_path / "bin" / "made-up"
+    program.parent.mkdir()
+    calls = str(tmp_path / "calls")
+    program.write_text(PROGRAM.format(python=sys.executable, config=str(config), calls=calls))
+    program.chmod(0o755)
+    own = OwnCommand(
+        program="made-up",
+        add=lambda entry, _: [add, json.dumps(entry), more],
+        remove=["remove"],
+        show=[show],
+    )
+    return Desk(tmp_path, client(config, own=own), path=str(program.parent))
+
+
+def calls(tmp_path: Path) -> list[str]:
+    return [line.split()[0] for line in (tmp_path / "calls").read_text().splitlines()]
+
+
+def test_what_the_clients_own_command_did_is_undone_to_the_byte(
+    tmp_path: Path, config: Path
+) -> None:
+    before = '{\n  // mine\n  "a": 1\n}\n'
+    config.write_text(before)
+    desk = own_desk(tmp_path, config)
+    installed = desk.install()
+    assert installed.files[0].own
+    assert installed.doubt is None
+    assert json.loads(config.read_text())["mcpServers"]["seedance"] == entry(SERVER)
+    assert not desk.install().changed
+    assert calls(tmp_path) == ["add", "show"]
+    desk.install(Server(command="/opt/other"))
+    assert calls(tmp_path)[2:] == ["remove", "add", "show"]
+    desk.uninstall()
+    assert config.read_text() == before
+
+
+@pytest.mark.parametrize(("add", "more"), [("fail", "{}"), ("add", '{"trust": true}')])
+def test_the_file_is_edited_where_the_own_command_does_not_do_it(
+    add: str, more: str, tmp_path: Path, config: Path
+) -> None:
+    config.write_text('{"a": 1}')
+    desk = own_desk(tmp_path, config, add=add, more=more, show="fail")
+    installed = desk.install()
+    assert not installed.files[0].own
+    assert installed.doubt == '"made-up" failed: "no such command".'
+    assert json.loads(config.read_text()) == {
+        "a": 1,
+        "mcpServers": {"seedance": entry(SERVER)},
+    }
+    assert len(names(config.parent)) == 2
+    desk.uninstall()
+    assert config.read_text() == '{"a": 1}'
+
+
+def test_a_secret_is_never_given_to_a_command(tmp_path: Path, config: Path) -> None:
+    desk = own_desk(tmp_path, config)
+    env = {"RUNCOMFY_API_TOKEN": "t0ken"}
+    desk.install(Server(command="/opt/uvx", env=env, authentication="file"))
+    assert calls(tmp_path) == ["show"]
+    assert mode(config) == 0o600
+
+
+def test_a_damaged_record_is_a_lost_one(desk: Desk, config: Path) -> None:
+    config.write_text('{"a": 1, "mcpServers": {}}')
+    desk.install()
+    (record,) = desk.records.folder.iterdir()
+    assert mode(record) == 0o600
+    for damaged in (b"", b"[1]", b"{", b"[" * 100_000, b"\xff", b'[{"path": 1, "changes": []}]'):
+        record.write_bytes(damaged)
+        assert desk.records.read("made-up") == ()
+    desk.uninstall()
+    assert config.read_text() == '{"a": 1, "mcpServers": {}}'
+    assert not record.exists()
+
+
+def test_a_lost_backup_does_no_harm(desk: Desk, config: Path) -> None:
+    config.write_bytes(COMMENTED.encode())
+    (changed,) = desk.install().files
+    assert changed.backup
+    changed.backup.write_text("changed")
+    desk.uninstall()
+    assert config.read_bytes() == COMMENTED.encode()
+
+
+def test_a_file_that_was_broken_since_is_left_alone_and_can_be_mended(
+    desk: Desk, config: Path
+) -> None:
+    config.write_text("{}")
+    desk.install()
+    whole = config.read_text()
+    config.write_text(whole + "}")
+    with pytest.raises(UneditableFile, match="was left alone: line"):
+        desk.uninstall()
+    assert config.read_text() == whole + "}"
+    config.write_text(whole)
+    desk.uninstall()
+    assert config.read_text() == "{}"
+
+
+def test_a_file_that_is_gone_and_folders_that_others_use_are_no_trouble(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "deep" / "config.json"
+    desk = Desk(tmp_path, client(path))
+    desk.install()
+    path.unlink()
+    (tmp_path / "new" / "theirs").write_text("")
+    assert desk.uninstall().files == ()
+    assert names(tmp_path / "new") == ["theirs"]
+
+
+def test_the_record_follows_a_path_that_is_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "\udcff" / "config.json"
+    desk = Desk(tmp_path, client(path))
+    desk.install()
+    desk.install(Server(command="/opt/other"))
+    (changed,) = desk.uninstall().files
+    assert changed.removed
+    assert not path.exists()

@@ -173,7 +173,8 @@ def _own_commands(
     addition: Addition, client: Client, server: Server, machine: Machine
 ) -> Sequence[Sequence[str]]:
     """Return the client's own commands that would do it, none if there are none."""
-    own = client.own
+    # Others can read the arguments of a process.
+    own = client.own if server.authentication != "file" else None
     program = find_program(own.program, machine) if own else None
     add = own.add(addition.entry, server) if own else None
     if own is None or program is None or add is None:
