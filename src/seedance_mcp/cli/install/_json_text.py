@@ -12,24 +12,17 @@ _LINE_ENDS_HERE = re.compile(r"[ \t]*+(?:[\r\n\]}]|$)")
 _LINE_END = re.compile(r"[\r\n]")
 
 
-def load(text: str) -> Json | None:
+def load(text: str, keys: Keys = ()) -> Json | None:
     """Return all that a text holds, None if it holds nothing.
 
     Raises:
-        UneditableFile: It cannot be parsed.
+        UneditableFile: It cannot be parsed, or two members on the way have the same key.
     """
     top = parse(text)
-    return None if top is None else plain(top)
-
-
-def check(text: str, keys: Keys) -> None:
-    """Check that it is certain what keys lead to.
-
-    Raises:
-        UneditableFile: Two members on the way have the same key.
-    """
-    if top := parse(text):
-        _path(text, top, keys)
+    if top is None:
+        return None
+    _path(text, top, keys)
+    return plain(top)
 
 
 def put(text: str, keys: Keys, value: Json) -> tuple[str, Undo]:

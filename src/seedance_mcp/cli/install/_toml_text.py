@@ -18,12 +18,13 @@ _MOST_CHARACTERS = 1_000_000
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
-def load(text: str) -> Json:
-    """Return all that a text holds.
+def load(text: str, keys: Keys = ()) -> Json:
+    """Return all that a text holds; TOML forbids to define anything twice.
 
     Raises:
-        UneditableFile: It cannot be parsed.
+        UneditableFile: It cannot be parsed, or keys name an element of an array.
     """
+    names_of(keys)
     if len(text) > _MOST_CHARACTERS:
         raise UneditableFile(f"it has more than {_MOST_CHARACTERS:,} characters")
     try:
@@ -39,16 +40,6 @@ def load(text: str) -> Json:
     except ValueError:
         raise UneditableFile("it has a number of thousands of digits") from None
     return loaded
-
-
-def check(text: str, keys: Keys) -> None:
-    """Check that keys can lead to something; TOML forbids to define anything twice.
-
-    Raises:
-        UneditableFile: They name an element of an array.
-    """
-    del text
-    names_of(keys)
 
 
 def put(text: str, keys: Keys, value: Json) -> tuple[str, Undo]:

@@ -12,23 +12,16 @@ _EMPTY = re.compile(r"[ \t]*(?:\{[ \t]*\}|~|null|Null|NULL)")
 _COMMA = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*+,")
 
 
-def load(text: str) -> Json | None:
+def load(text: str, keys: Keys = ()) -> Json | None:
     """Return all that a text holds, None if it holds nothing.
 
     Raises:
-        UneditableFile: It cannot be parsed, or has several documents.
+        UneditableFile: It cannot be parsed, has several documents, or two members on the way have
+            the same key.
     """
     top = compose(text)
+    _path(text, top, names_of(keys))
     return None if top is None else plain(top)
-
-
-def check(text: str, keys: Keys) -> None:
-    """Check that it is certain what keys lead to.
-
-    Raises:
-        UneditableFile: Two members on the way have the same key.
-    """
-    _path(text, compose(text), names_of(keys))
 
 
 def put(text: str, keys: Keys, value: Json) -> tuple[str, Undo]:

@@ -46,12 +46,9 @@ class Edited:
 class _Language(Protocol):
     """How a format is read and changed, as text; each function is one of its module."""
 
-    def load(self, text: str, /) -> Json | None:
-        """Return all that a text holds, None if it holds nothing."""
+    def load(self, text: str, keys: Keys = (), /) -> Json | None:
+        """Return all that a text holds, None if nothing; it must be certain what keys lead to."""
         ...
-
-    def check(self, text: str, keys: Keys, /) -> None:
-        """Check that it is certain what keys lead to."""
 
     def put(self, text: str, keys: Keys, value: Json, /) -> tuple[str, Undo]:
         """Return a text with a value at a place, and how to take it out again."""
@@ -69,9 +66,7 @@ def value_at(data: bytes, form: Format, keys: Keys) -> Json | None:
         UneditableFile: The file cannot be parsed, or has two values there.
     """
     _, text = _decoded(data)
-    language = _language(form)
-    language.check(text, keys)
-    return _at(language.load(text), keys)
+    return _at(_language(form).load(text, keys), keys)
 
 
 def with_value(data: bytes, form: Format, keys: Keys, value: Json) -> Edited:
