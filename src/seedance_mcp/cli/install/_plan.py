@@ -98,16 +98,7 @@ def adding(
         extras = [(extra.keys, extra.value) for extra in client.extras(server)]
         after, changes = _put(before or b"", client, [(keys, entry), *extras], old)
     private = server.authentication == "file"
-    mode = stat.S_IMODE(file.status.st_mode) if file.status else None
-    record = FileRecord(
-        path=file.path,
-        changes=changes,
-        mode=mode,
-        made=before is None,
-        folders=(*(old.folders if old else ()), *file.missing_folders()),
-    )
-    if old is not None and before is not None:
-        record = replace(record, made=old.made, mode=old.mode)
+    mode = _mode(file) or 0
     return Addition(
         file=file,
         before=before,
@@ -115,8 +106,8 @@ def adding(
         entry=entry,
         replaces=replaces,
         private=private,
-        narrows=private and machine.system != "win32" and bool((mode or 0) & 0o077),
-        record=record,
+        narrows=private and machine.system != "win32" and bool(mode & 0o077),
+        record=_intent(file, before, changes, old),
         old=old,
     )
 
@@ -131,13 +122,12 @@ def removing(client: Client, file: ConfigFile, old: FileRecord | None) -> Remova
     before = file.read()
     if before is None:
         return Removal(file=file, before=None, after=None, old=old)
-    if old is not None and old.after == digest(before):
-        original = _original(old)
-        if old.made or original is not None:
-            replaced = old.changes[0].undo.replaced is not None
-            return Removal(
-                file=file, before=before, after=original, exact=True, restores=replaced, old=old
-            )
+    original = _original(old) if old else None
+    if old and old.after == digest(before) and (old.made or original is not None):
+        replaced = old.changes[0].undo.replaced is not None
+        return Removal(
+            file=file, before=before, after=original, exact=True, restores=replaced, old=old
+        )
     changes = old.changes if old else _changes_without_record(client, before)
     after = before
     with naming(file.path):
@@ -153,6 +143,22 @@ def removing(client: Client, file: ConfigFile, old: FileRecord | None) -> Remova
         restores=there and entry.undo.replaced is not None,
         old=old,
     )
+
+
+def _intent(
+    file: ConfigFile, before: bytes | None, changes: tuple[Change, ...], old: FileRecord | None
+) -> FileRecord:
+    """Return what is to be kept about a file, as far as it is known before it is changed."""
+    folders = (*(old.folders if old else ()), *file.missing_folders())
+    record = FileRecord(path=file.path, changes=changes, mode=_mode(file), folders=folders)
+    if old is None or before is None:
+        return replace(record, made=before is None)
+    return replace(record, made=old.made, mode=old.mode)
+
+
+def _mode(file: ConfigFile) -> int | None:
+    """Return the permissions of a file, None if it is not there."""
+    return stat.S_IMODE(file.status.st_mode) if file.status else None
 
 
 def _put(
