@@ -16,6 +16,8 @@ from seedance_mcp.mcp_server.app import build_tools
 from seedance_mcp.models.model import load_models
 from seedance_mcp.settings import variables
 
+pytestmark = pytest.mark.repository
+
 ROOT = Path(__file__).parent.parent
 # The changelog is about what was, too.
 PAGES = [page for page in sorted(ROOT.glob("docs/*.md")) if page.name != "changelog.md"]

@@ -16,6 +16,8 @@ from docs.parts.deep_links import base64_parameters
 from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.settings import load_settings
 
+pytestmark = pytest.mark.repository
+
 ROOT = Path(__file__).parent.parent
 
 

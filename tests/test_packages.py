@@ -24,6 +24,8 @@ from seedance_mcp.settings import TOKEN_VARIABLES, Settings, load_settings, vari
 from tests.support.timeouts import TIMEOUT_SECONDS
 from tests.support.wording import TOOLS
 
+pytestmark = pytest.mark.repository
+
 PROJECT = load_project()
 FACTS = Path(__file__).parent / "facts"
 SKILL_TEXT = (ROOT / PLUGIN / SKILL).read_text("utf-8")
