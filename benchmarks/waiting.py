@@ -34,7 +34,7 @@ MEGABYTES = 150.0
 CORES = 0.5
 SHARE_OF_PREDICTION = 0.85, 1.1
 """The bounds; the last one is for the requests, relative to the prediction."""
-MOST_DELAY, MOST_REQUESTS, MOST_CORES, MOST_MEMORY = 1.0, 0.6, 1.0, 1.25
+MOST_DELAY, MOST_REQUESTS, MOST_CPU, MOST_MEMORY = 1.0, 0.6, 1.0, 1.25
 """The aims of `make bench`, relative to the loops."""
 
 
@@ -47,6 +47,7 @@ class Figures:
         lag: The mean seconds from a job's end until a caller knows.
         late: The 95th percentile of that.
         megabytes: The largest memory of the process, in MB.
+        cpu_seconds: CPU seconds in all.
         cores: CPU seconds for each second from the first purchase to the last end.
         polls: The mean number of status requests for a job.
     """
@@ -55,6 +56,7 @@ class Figures:
     lag: float
     late: float
     megabytes: float
+    cpu_seconds: float
     cores: float
     polls: float
 
@@ -102,6 +104,7 @@ def measured(way: str, *, beside: int = 0) -> Figures:
         lag=fmean(lags),
         late=quantiles(lags, n=20)[-1],
         megabytes=seen["peak_mb"],
+        cpu_seconds=seen["cpu_seconds"],
         cores=seen["cpu_seconds"] / seen["wall_seconds"],
         polls=truth["asked"]["status"] / JOBS,
     )
@@ -136,7 +139,7 @@ def figures() -> list[Figure]:
     pairs = {
         "delay": (ours.lag, loops.lag, MOST_DELAY, "s"),
         "requests": (ours.polls, loops.polls, MOST_REQUESTS, "a job"),
-        "processor": (ours.cores, loops.cores, MOST_CORES, "cores"),
+        "processor": (ours.cpu_seconds, loops.cpu_seconds, MOST_CPU, "s"),
         "memory": (ours.megabytes, loops.megabytes, MOST_MEMORY, "MB"),
     }
     seen = Figure(
