@@ -15,6 +15,7 @@ from anyio.abc import SocketStream
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
+from seedance_mcp.mcp_server.transports.stdio import END_SECONDS
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import running
@@ -111,8 +112,14 @@ async def test_stdout_has_nothing_but_json_rpc(tmp_path: Path) -> None:
         assert answered == {0, 1, 2, 3, 4, 5}
 
 
-@pytest.mark.parametrize("end", ["eof", signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("busy", ["idle", "waiting", "submitting"])
+@pytest.mark.parametrize(
+    ("busy", "end"),
+    [
+        *(("idle", end) for end in ("eof", signal.SIGTERM, signal.SIGINT)),
+        *(("waiting", end) for end in ("eof", signal.SIGTERM, signal.SIGINT)),
+        *(("submitting", end) for end in (signal.SIGTERM, signal.SIGINT, "eof and SIGTERM")),
+    ],
+)
 async def test_the_process_ends_promptly_with_exit_code_0(
     servers: Servers, end: str | signal.Signals, busy: str, tmp_path: Path
 ) -> None:
@@ -135,8 +142,41 @@ async def test_the_process_ends_promptly_with_exit_code_0(
                     pipes.process.send_signal(end)
                 else:
                     await pipes.stdin.aclose()
+                if end == "eof and SIGTERM":
+                    pipes.process.send_signal(signal.SIGTERM)
                 assert await pipes.process.wait() == 0
                 assert time.monotonic() - started_at < PROMPT_SECONDS
+
+
+async def test_a_client_that_is_killed_leaves_no_paid_request_unknown(
+    servers: Servers, tmp_path: Path
+) -> None:
+    ending = anyio.Event()
+
+    async def delay(_: float) -> None:
+        await ending.wait()
+
+    behaviour = Behaviour(images="never", run_seconds=NEVER_SECONDS)
+    async with running(behaviour, sleep=delay) as simulator:
+        simulator.faults.append(Fault.delay("submit", NEVER_SECONDS, after=True))
+        env = account(simulator, tmp_path)
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            async with servers.stdio(env) as pipes:
+                await pipes.initialize()
+                call = {"name": "generate_video", "arguments": ARGUMENTS}
+                await pipes.send(id=1, method="tools/call", params=call)
+                await wait_until(lambda: bool(simulator.accepted))
+                await pipes.stdin.aclose()
+                # By then, an idle one has ended.
+                with anyio.move_on_after(2 * END_SECONDS):
+                    await pipes.process.wait()
+                ending.set()
+                assert await pipes.process.wait() == 0
+            async with servers.stdio(env) as pipes:
+                await pipes.initialize()
+                listing = await pipes.request(1, "tools/call", {"name": "list_jobs"})
+        (job,) = listing["result"]["structuredContent"]["jobs"]
+        assert job["request_id"] == simulator.accepted[0].request_id
 
 
 async def test_the_process_ends_with_stdin_even_if_its_answers_are_not_read(

@@ -39,7 +39,7 @@ class LazyService:
         self._on_failure = on_failure
         self._submit_grace_seconds = submit_grace_seconds
         self._outcome: Service | SeedanceError = ServerStopping()
-        self._opened = False
+        self._service: Service | None = None
         self._settled = anyio.Event()
         self._needed = anyio.Event()
         self._closing = anyio.Event()
@@ -57,13 +57,24 @@ class LazyService:
             raise self._outcome
         return self._outcome
 
-    def shut_down(self) -> None:
-        """Let every waiting call answer now, and paid requests finish within their grace."""
+    def shut_down(self, grace_seconds: float | None = None) -> None:
+        """Let every waiting call answer now, and paid requests finish within their grace.
+
+        It can be called again, to shorten that.
+        """
         # Calls that still wait for the service are refused, as nothing was done for them yet.
         self._settled.set()
         if not isinstance(self._outcome, SeedanceError):
-            self._outcome.shut_down(self._submit_grace_seconds)
             self._outcome = ServerStopping()
+        if self._service:
+            grace = self._submit_grace_seconds if grace_seconds is None else grace_seconds
+            self._service.shut_down(grace)
+
+    async def finish_purchases(self, grace_seconds: float) -> None:
+        """Shut down, and wait until every paid request is answered, or has had its grace."""
+        self.shut_down(grace_seconds)
+        if self._service:
+            await self._service.submissions.finish()
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
@@ -72,7 +83,7 @@ class LazyService:
             tasks.start_soon(self._keep_open)
             yield
             self._closing.set()
-            if not self._opened:
+            if not self._service:
                 tasks.cancel_scope.cancel()
 
     async def _keep_open(self) -> None:
@@ -80,7 +91,7 @@ class LazyService:
             await self._needed.wait()
         try:
             async with self._open_service() as service:
-                self._opened = True
+                self._service = service
                 if not self._settled.is_set():
                     self._outcome = service
                     self._settled.set()
@@ -88,8 +99,7 @@ class LazyService:
                     await self._closing.wait()
                 finally:
                     # Also when a task of the service broke: its paid requests get their grace.
-                    service.shut_down(self._submit_grace_seconds)
-                    self._outcome = ServerStopping()
+                    self.shut_down()
         except SeedanceError as error:
             self._outcome = error
             self._settled.set()

@@ -41,6 +41,9 @@ INSTRUCTIONS = (
 SUBMIT_GRACE_SECONDS = 0.4
 """How long a paid request may still take when the server ends, of the second that it has."""
 
+ABANDONED_GRACE_SECONDS = 45.0
+"""How long it may take when the client has left without a word: longer than any of them takes."""
+
 ANSWER_GRACE_SECONDS = 0.25
 """How long writing and answering may take after that."""
 
@@ -163,6 +166,14 @@ class SeedanceServer(Server[LazyService]):
         if handler is None:
             raise MCPError(types.METHOD_NOT_FOUND, "Method not found", one_line(method))
         return handler
+
+    async def finish_purchases(self) -> None:
+        """Refuse new calls, and wait until every paid request is answered.
+
+        No client waits for it any more, but RunComfy may still accept the job.
+        """
+        for lazy_service in [*self._lazy_services]:
+            await lazy_service.finish_purchases(ABANDONED_GRACE_SECONDS)
 
     async def finish_calls(self) -> None:
         """Let every waiting call answer with what it knows, and wait until the answers are sent."""

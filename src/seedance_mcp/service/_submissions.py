@@ -104,6 +104,14 @@ class Submissions:
             submission.sending.deadline = self._ends_at
             submission.shielded.deadline = self._ends_at + WRITE_GRACE_SECONDS
 
+    async def finish(self) -> None:
+        """Wait until no paid request is under way: all are answered and in the ledger, or cut off.
+
+        Call `shut_down` first, so that none begins meanwhile.
+        """
+        for submission in [*self._under_way.values()]:
+            await submission.answered.wait()
+
     async def _wait_for_other_process(self, job: Job, deadline: float) -> Job:
         """Wait until the ledger has the answer to a request that another process sent."""
         latest = anyio.current_time() + OTHER_PROCESS_TIMEOUT_SECONDS

@@ -1,6 +1,8 @@
 """Serves one client on stdin and stdout; only JSON-RPC is written to stdout.
 
-The end of stdin, SIGTERM and SIGINT end the process with exit code 0 within a second.
+SIGTERM and SIGINT end the process with exit code 0 within a second, and so does the end of stdin;
+but after that a paid request that is under way is waited for, since a client that was killed sends
+no signal, and the answer has the id of a job that costs money.
 """
 
 import logging
@@ -28,7 +30,7 @@ from .shutdown import end_process, until_signal
 logger = logging.getLogger(__name__)
 
 END_SECONDS = 0.9
-"""How long the process may run on after stdin has ended."""
+"""How long the process may run on after stdin has ended and paid requests are answered."""
 
 _UNSENDABLE = "The answer cannot be sent: it is not valid Unicode."
 
@@ -40,7 +42,7 @@ async def serve_stdio(server: SeedanceServer) -> None:
         async with anyio.create_task_group() as tasks:
             async with stdio_server(stdin=inbox, stdout=wire) as (reading, writing):
                 outbox = _Outbox(writing)
-                tasks.start_soon(inbox.read_all, outbox.send)
+                tasks.start_soon(inbox.read_all, outbox.send, server.finish_purchases)
                 await _serve(server, AfterProbes(server, reading, outbox), outbox)
             # Until here, an answer that the client does not read may have blocked everything.
             tasks.cancel_scope.cancel()
@@ -76,8 +78,12 @@ class _Inbox(anyio.AsyncFile[str]):
         except anyio.EndOfStream:
             return ""
 
-    async def read_all(self, answer: Callable[[SessionMessage], Awaitable[None]]) -> None:
-        """Read lines until stdin ends; a second after that, end the process."""
+    async def read_all(
+        self,
+        answer: Callable[[SessionMessage], Awaitable[None]],
+        finish: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Read lines until stdin ends; then finish, and a second later end the process."""
         with self._send:
             while line := await to_thread.run_sync(read_line, self._file):
                 if isinstance(line, LongLine):
@@ -86,6 +92,7 @@ class _Inbox(anyio.AsyncFile[str]):
                     self._send.send_nowait(line)
                 else:
                     await answer(error)
+            await finish()
         await anyio.sleep(END_SECONDS)
         end_process(None)
 
