@@ -37,6 +37,7 @@ pytestmark = pytest.mark.anyio
 SCRIPT = str(Path(sys.executable).with_name("seedance-mcp"))
 NO_NETWORK = "http://127.0.0.1:1"
 TOKEN = "s3cret+token"
+NOT_FOUND = "Cursor was not found on this machine; its file can be written all the same."
 NO_TOKEN = (
     "There is no token yet, so nothing can be bought: run this with RUNCOMFY_API_TOKEN set, or in a"
     " terminal, which asks for it."
@@ -117,7 +118,7 @@ async def test_what_is_installed_starts_a_server_with_the_settings_that_were_giv
     }
     assert (done.code, done.errors) == (0, "")
     assert done.lines[:4] == [
-        "Cursor was not found on this machine; its file is written all the same.",
+        NOT_FOUND,
         f"Added seedance to Cursor, in {user.home}/.cursor/mcp.json",
         f"It starts {SCRIPT}",
         NO_TOKEN,
@@ -140,7 +141,7 @@ async def test_a_second_install_changes_nothing_and_uninstalling_leaves_nothing(
     assert f"Cursor has seedance already: {path} is as it was." in done.lines
     assert user.files() == before
     done = await user.run("uninstall", "cursor")
-    again = "Next: start Cursor again, so that it notices."
+    again = "Next: Start Cursor again, so that it notices."
     assert done == Done(0, [f"Removed {path}, which was made for seedance.", again], "")
     assert user.files() == {}
     done = await user.run("uninstall", "cursor")
@@ -156,8 +157,29 @@ async def test_a_file_that_was_there_is_kept_beside_and_comes_back(user: User) -
     (backup,) = path.parent.glob("mcp.json.bak-*")
     assert backup.read_bytes() == text
     assert f"  What it was is in {backup}" in done.lines
-    assert (await user.run("uninstall", "cursor")).code == 0
-    assert path.read_bytes() == text
+    done = await user.install("cursor", "--history-days", "7")
+    assert done.lines[1] == f"Updated seedance in Cursor, in {path}"
+    done = await user.run("uninstall", "cursor")
+    assert done.lines[0] == f"Took seedance out of {path}, which is as it was before."
+    assert user.files() == {".cursor/mcp.json": text}
+    assert list((user.home / ".local" / "state" / "seedance-mcp").iterdir()) == []
+
+
+async def test_what_uninstalling_changes_beside_others_is_kept_beside_it(user: User) -> None:
+    path = user.home / ".cursor" / "mcp.json"
+    path.parent.mkdir()
+    path.write_text('{"a": 1, "mcpServers": {"seedance": {"command": "mine"}}}', "utf-8")
+    await user.install("cursor")
+    path.write_text(path.read_text("utf-8").replace('"a": 1', '"a": 2'), "utf-8")
+    done = await user.run("uninstall", "cursor")
+    again = "which has again the entry from before."
+    assert done.lines[0] == f"Took seedance out of {path}, {again}"
+    backup = done.lines[1].removeprefix(f"  What it was is in {user.home}/")
+    assert user.read(backup)["a"] == 2
+    path.write_text('{"mcpServers": {"seedance": {}}}', "utf-8")
+    done = await user.run("uninstall", "cursor")
+    assert done.lines[0] == f"Took seedance out of {path}"
+    assert done.lines[1].startswith("  What it was is in ")
 
 
 async def test_a_broken_file_is_left_alone_before_a_token_is_asked_for(user: User) -> None:
@@ -200,7 +222,8 @@ async def test_a_mistake_is_named_before_anything_is_written(
     user: User, arguments: Sequence[str], error: str
 ) -> None:
     done = await user.run("install", *arguments)
-    assert (done.code, done.lines, done.errors.count("\n")) == (1, [], 1)
+    assert (done.code, done.errors.count("\n")) == (1, 1)
+    assert done.lines in ([], [NOT_FOUND])
     assert done.errors.startswith(f"seedance-mcp: {error}")
     assert user.files() == {}
 
@@ -317,7 +340,7 @@ async def test_claude_code_adds_the_server_by_its_own_command(user: User) -> Non
 async def test_where_that_command_does_not_do_it_the_file_is_edited(user: User, how: str) -> None:
     user.program("claude", OTHERWISE[how])
     done = await user.install("claude-code")
-    assert done.lines[0] == f"Added seedance to Claude Code, in {user.home / '.claude.json'}"
+    assert f"Added seedance to Claude Code, in {user.home / '.claude.json'}" in done.lines
     assert entry_of(user)["command"] == SCRIPT
     assert calls(user)[0][:3] == ADD
 
@@ -330,6 +353,7 @@ async def test_a_command_that_breaks_the_file_is_an_error_that_names_it(user: Us
     assert (done.code, done.lines) == (1, [])
     assert done.errors.startswith(f"seedance-mcp: {path} was left alone: line 1")
     (backup,) = user.home.glob(".claude.json.bak-*")
+    assert done.errors.endswith(f". What it was is in {backup}.\n")
     assert backup.read_text("utf-8") == '{"a": 1}'
 
 
@@ -349,7 +373,9 @@ async def test_a_token_that_has_to_be_in_a_file_is_in_no_other_place(
     file.write_text('{"a": 1}', "utf-8")
     file.chmod(0o644)
     done = await user.install(client, "--token-in-file", RUNCOMFY_API_TOKEN=TOKEN)
-    assert "  Only you may read that file." in done.lines
+    assert (
+        "The token, from your environment, is in that file, which only you may read." in done.lines
+    )
     assert TOKEN not in "".join(done.lines) + done.errors
     assert [name for name, data in user.files().items() if TOKEN.encode() in data] == [path]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -359,9 +385,8 @@ async def test_a_token_that_has_to_be_in_a_file_is_in_no_other_place(
     assert (await user.install(client)).code == 0
     assert user.files() == before
     await user.run("uninstall", client)
-    assert file.read_text("utf-8") == '{"a": 1}'
+    assert user.files() == {path: b'{"a": 1}'}
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
-    assert [name for name, data in user.files().items() if TOKEN.encode() in data] == []
 
 
 async def test_a_token_that_is_typed_is_not_echoed(user: User) -> None:
@@ -375,10 +400,12 @@ async def test_a_token_that_is_typed_is_not_echoed(user: User) -> None:
     with anyio.fail_after(TIMEOUT_SECONDS):
         async with process:
             prompt = await process.stderr.receive()
+            told = await process.stdout.receive()
             os.write(terminal, f"{TOKEN}\n".encode())
             printed = b"".join([data async for data in process.stdout])
             await process.wait()
     assert prompt == b"RunComfy token (not shown; empty: none for now): "
+    assert told.startswith(b"Claude Desktop was not found on this machine; ")
     assert b"The token, from your answer, is in that file, which only you may read." in printed
     os.write(stdin, b"the end")
     assert os.read(terminal, 1000) == b"the end"

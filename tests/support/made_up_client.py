@@ -8,7 +8,7 @@ from pathlib import Path
 from seedance_mcp.cli.install.client import Client, OwnCommand, Server
 from seedance_mcp.cli.install.edits import Format, Json
 from seedance_mcp.cli.install.installer import Installed, Uninstalled, install, uninstall
-from seedance_mcp.cli.install.machine import Machine
+from seedance_mcp.cli.install.machine import Machine, System
 from seedance_mcp.cli.install.record import Records
 from seedance_mcp.clock import Clock
 
@@ -43,6 +43,7 @@ class Desk:
     client: Client
     path: str = "/nowhere"
     now: datetime = NOON
+    system: System = "linux"
     records: Records = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,7 +51,7 @@ class Desk:
 
     @property
     def machine(self) -> Machine:
-        return Machine(system="linux", home=self.home, environment={"PATH": self.path})
+        return Machine(system=self.system, home=self.home, environment={"PATH": self.path})
 
     def install(self, server: Server = SERVER) -> Installed:
         return install(self.client, server, self.machine, self.records, self._clock())

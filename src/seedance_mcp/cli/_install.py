@@ -21,6 +21,7 @@ from ._setting_flags import SETTING_FLAGS
 from ._table import plain
 from .install.choosing import list_clients, named_client, this_machine
 from .install.client import Client, Server
+from .install.edits import Json
 from .install.entry import check_settings, entry_environment, make_server, snippet, state_folder
 from .install.installer import ChangedFile, Installed, read_back
 from .install.installer import install as put_in
@@ -54,12 +55,15 @@ def install(options: Namespace) -> None:
         token = printed_token(client, options.environment, in_file=options.token_in_file)
         _print(client, make_server(client, command, settings, token), machine, token)
         return
-    token = _token(client, machine, in_file=options.token_in_file)
-    server = make_server(client, command, settings, token)
     records = Records(state_folder(options.environment))
-    found = client.found(machine)
+    entries = read_back(client, machine)
+    if not client.found(machine):
+        unfound = f"{client.title} was not found on this machine"
+        print_lines([f"{unfound}; its file can be written all the same."])
+    token = _token(client, machine, entries, in_file=options.token_in_file)
+    server = make_server(client, command, settings, token)
     installed = put_in(client, server, machine, records, Clock())
-    print_lines(_lines(client, server, installed, token, found=found))
+    print_lines(_lines(client, server, installed, token))
     variables = entry_environment(server, token, options.environment)
     anyio.run(_check_and_end, variables, token, client.next_step)
 
@@ -74,15 +78,16 @@ def _given_settings(options: Namespace) -> dict[str, str]:
     }
 
 
-def _token(client: Client, machine: Machine, *, in_file: bool) -> TokenSource:
+def _token(
+    client: Client, machine: Machine, entries: Mapping[Path, Json | None], *, in_file: bool
+) -> TokenSource:
     """Return where the token is from, which the user may be asked for.
 
     Raises:
-        SeedanceError: A file of the client cannot be read, or a token is none.
+        ConfigurationError: A token is none.
     """
-    entries = [entry for entry in read_back(client, machine).values() if entry is not None]
     ask: Ask | None = _ask if sys.stdin.isatty() else None
-    existing = entries[0] if entries else None
+    existing = next((entry for entry in entries.values() if entry is not None), None)
     return find_token(client, machine.environment, in_file=in_file, ask=ask, existing=existing)
 
 
@@ -105,11 +110,9 @@ def _print(client: Client, server: Server, machine: Machine, token: TokenSource)
 
 
 def _lines(
-    client: Client, server: Server, installed: Installed, token: TokenSource, *, found: bool
+    client: Client, server: Server, installed: Installed, token: TokenSource
 ) -> Iterator[str]:
     """Yield what was done."""
-    if not found:
-        yield f"{client.title} was not found on this machine; its file is written all the same."
     for file in installed.files:
         yield from _file_lines(client, file)
     if installed.doubt:
@@ -124,9 +127,8 @@ def _file_lines(client: Client, file: ChangedFile) -> Iterator[str]:
         yield f"{client.title} has seedance already: {where} is as it was."
         return
     own = " by its own command" if file.own else ""
-    yield f"Added seedance to {client.title}{own}, in {where}"
-    if file.private:
-        yield "  Only you may read that file."
+    does = "Updated seedance in" if file.updated else "Added seedance to"
+    yield f"{does} {client.title}{own}, in {where}"
     if file.backup:
         yield f"  What it was is in {_shown(file.backup)}"
 

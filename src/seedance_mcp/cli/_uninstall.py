@@ -37,8 +37,10 @@ def _lines(client: Client, done: Uninstalled) -> Iterator[str]:
             yield f"Removed {where}, which was made for seedance."
         elif file.restored:
             yield f"Took seedance out of {where}, which has again the entry from before."
-        else:
+        elif file.backup:
             yield f"Took seedance out of {where}"
+        else:
+            yield f"Took seedance out of {where}, which is as it was before."
         if file.backup:
             yield f"  What it was is in {plain(str(file.backup))}"
-    yield f"Next: start {client.title} again, so that it notices."
+    yield f"Next: Start {client.title} again, so that it notices."

@@ -117,7 +117,7 @@ def test_every_configuration_is_kept_to_the_byte(
     scene.uninstall()
     assert scene.file.read_bytes() == before
     assert scene.file.stat().st_mode & 0o777 == UNUSUAL_MODE
-    assert scene.everything().keys() == installed.keys()
+    assert scene.everything().keys() == original.keys()
 
 
 def is_strict(data: bytes) -> bool:
@@ -223,6 +223,24 @@ def test_an_update_of_our_own_is_taken_out_to_what_was_there_before_the_first(
     assert scene.file.read_bytes() == before
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_question_for_the_token_goes_with_what_asked_it(
+    tmp_path: Path, records: Records, *, changed: bool
+) -> None:
+    scene = scene_of(tmp_path, "vscode", records)
+    asks = replace(SERVER, authentication="client")
+    scene.install(asks)
+    if changed:
+        scene.file.write_bytes(scene.file.read_bytes() + b"\n")
+    scene.install()
+    assert list(json.loads(scene.file.read_bytes())) == ["servers"]
+    scene.install(asks)
+    if changed:
+        scene.file.write_bytes(scene.file.read_bytes() + b"\n")
+    scene.uninstall()
+    assert not scene.file.exists()
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_token_in_the_file_makes_it_private(
     client: str, tmp_path: Path, records: Records
@@ -231,12 +249,10 @@ def test_a_token_in_the_file_makes_it_private(
     before = for_client(client, configs(scene.client.form)["commented"])
     scene.write(before)
     variables = {**SERVER.env, "RUNCOMFY_API_TOKEN": "made-up"}
-    [done] = scene.install(replace(SERVER, env=variables, authentication="file")).files
-    assert done.private
+    scene.install(replace(SERVER, env=variables, authentication="file"))
     assert scene.file.stat().st_mode & 0o777 == PRIVATE_MODE
     assert b"made-up" in scene.file.read_bytes()
     scene.uninstall()
     assert scene.file.read_bytes() == before
     assert scene.file.stat().st_mode & 0o777 == UNUSUAL_MODE
-    leaks = [path for path, (_, _, data) in scene.everything().items() if b"made-up" in data]
-    assert leaks == []
+    assert list(scene.everything()) == [str(scene.file)]

@@ -1,6 +1,7 @@
 import json
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,9 @@ def test_uninstalling_leaves_the_file_as_it_was(desk: Desk, config: Path) -> Non
     assert desk.install().files == (ChangedFile(path=config, backup=backup),)
     assert b'"seedance": {\n' in config.read_bytes()
     assert desk.uninstall().files == (ChangedFile(path=config),)
-    assert config.read_bytes() == backup.read_bytes() == COMMENTED.encode()
-    assert names(config.parent) == ["config.json", backup.name]
-    assert desk.records.read("made-up") == ()
+    assert config.read_bytes() == COMMENTED.encode()
+    assert names(config.parent) == ["config.json"]
+    assert not desk.records.folder.exists()
 
 
 def test_installing_again_changes_nothing(desk: Desk, config: Path) -> None:
@@ -67,6 +68,10 @@ def test_a_file_and_folders_that_were_made_go_again(tmp_path: Path) -> None:
     assert json.loads(path.read_bytes()) == {"mcpServers": {"seedance": entry(SERVER)}}
     assert desk.uninstall().files == (ChangedFile(path=path, removed=True),)
     assert names(tmp_path) == ["state"]
+    desk.install()
+    path.write_text(f"\n{path.read_text()}\n")
+    assert desk.uninstall().files == (ChangedFile(path=path, removed=True),)
+    assert names(tmp_path) == ["state"]
 
 
 def test_what_others_changed_in_between_stays(desk: Desk, config: Path) -> None:
@@ -80,9 +85,31 @@ def test_what_others_changed_in_between_stays(desk: Desk, config: Path) -> None:
 def test_other_settings_are_undone_with_the_first(desk: Desk, config: Path) -> None:
     config.write_bytes(COMMENTED.encode())
     desk.install()
-    desk.install(Server(command="/opt/uvx", env={"SEEDANCE_MODEL": "x/y"}))
+    (changed,) = desk.install(Server(command="/opt/uvx", env={"SEEDANCE_MODEL": "x/y"})).files
+    assert changed == ChangedFile(path=config, updated=True)
     desk.uninstall()
     assert config.read_bytes() == COMMENTED.encode()
+    assert names(config.parent) == ["config.json"]
+
+
+def test_what_others_changed_between_two_installs_stays(desk: Desk, config: Path) -> None:
+    config.write_text('{"a": 1}')
+    desk.install()
+    config.write_text(config.read_text().replace('"a": 1', '"a": 2'))
+    desk.install(Server(command="/opt/other"))
+    desk.uninstall()
+    assert config.read_text() == '{"a": 2}'
+
+
+def test_an_entry_that_was_taken_out_by_hand_does_not_come_back(desk: Desk, config: Path) -> None:
+    config.write_text('{"mcpServers": {"seedance": {"command": "mine"}, "b": {}}}')
+    desk.install()
+    config.write_text('{"mcpServers": {"b": {}}}')
+    desk.install()
+    config.write_text(config.read_text() + "\n")
+    (changed,) = desk.uninstall().files
+    assert not changed.restored
+    assert config.read_text() == '{"mcpServers": {"b": {}}}\n'
 
 
 def test_an_entry_that_was_there_comes_back(desk: Desk, config: Path) -> None:
@@ -122,14 +149,24 @@ def test_a_token_in_the_file_makes_it_and_its_backups_private(desk: Desk, config
     config.chmod(0o644)
     private = Server(command="/opt/uvx", env={"RUNCOMFY_API_TOKEN": "t0ken"}, authentication="file")
     (changed,) = desk.install(private).files
-    assert changed.private
     assert changed.backup
     assert (mode(config), mode(changed.backup)) == (0o600, 0o600)
     config.chmod(0o644)
     assert desk.install(private).changed
     assert mode(config) == 0o600
+    desk.install(replace(private, command="/opt/other"))
     desk.uninstall()
     assert (config.read_text(), mode(config)) == ("{}", 0o644)
+
+
+def test_windows_has_no_modes_that_a_second_install_would_have_to_change(
+    desk: Desk, config: Path
+) -> None:
+    desk.system = "win32"
+    private = replace(SERVER, authentication="file")
+    desk.install(private)
+    config.chmod(0o644)
+    assert not desk.install(private).changed
 
 
 def test_every_file_of_a_client_is_changed_or_none(tmp_path: Path) -> None:
@@ -285,4 +322,4 @@ def test_the_record_follows_a_path_that_is_not_utf8(tmp_path: Path) -> None:
     desk.install(Server(command="/opt/other"))
     (changed,) = desk.uninstall().files
     assert changed.removed
-    assert not path.exists()
+    assert names(tmp_path) == ["state"]

@@ -32,6 +32,7 @@ class Addition:
         narrows: Whether others can read it now, and no longer may.
         record: What is to be kept, as far as it is known before.
         old: What was kept of an earlier install.
+        kept: Whether what it was before that one can be put back, so that it needs no new backup.
     """
 
     file: ConfigFile
@@ -43,6 +44,7 @@ class Addition:
     narrows: bool
     record: FileRecord
     old: FileRecord | None
+    kept: bool
 
     @property
     def needed(self) -> bool:
@@ -109,6 +111,7 @@ def adding(
         narrows=private and machine.system != "win32" and bool(mode & 0o077),
         record=_intent(file, before, changes, old),
         old=old,
+        kept=old is not None and before is not None and _can_be_put_back(old, before),
     )
 
 
@@ -122,11 +125,11 @@ def removing(client: Client, file: ConfigFile, old: FileRecord | None) -> Remova
     before = file.read()
     if before is None:
         return Removal(file=file, before=None, after=None, old=old)
-    original = _original(old) if old else None
-    if old and old.after == digest(before) and (old.made or original is not None):
+    if old and _can_be_put_back(old, before):
         replaced = old.changes[0].undo.replaced is not None
+        after = _original(old)
         return Removal(
-            file=file, before=before, after=original, exact=True, restores=replaced, old=old
+            file=file, before=before, after=after, exact=True, restores=replaced, old=old
         )
     changes = old.changes if old else _changes_without_record(client, before)
     after = before
@@ -185,6 +188,11 @@ def _changes_without_record(client: Client, data: bytes) -> tuple[Change, ...]:
     extras = client.extras(Server(command="", authentication="client"))
     places = [client.keys(data), *(extra.keys for extra in extras)]
     return tuple(Change(keys=keys, undo=Undo()) for keys in places)
+
+
+def _can_be_put_back(record: FileRecord, now: bytes) -> bool:
+    """Return whether a file is what an install made of it, and what it was before is known."""
+    return record.after == digest(now) and (record.made or _original(record) is not None)
 
 
 def _original(record: FileRecord) -> bytes | None:

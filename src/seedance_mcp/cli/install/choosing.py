@@ -27,9 +27,10 @@ def this_machine(environment: Mapping[str, str]) -> Machine:
     """
     systems: dict[str, System] = {"darwin": "darwin", "win32": "win32"}
     system = systems.get(sys.platform, "linux")
-    home = environment.get("USERPROFILE" if system == "win32" else "HOME", "").strip()
+    variable = "USERPROFILE" if system == "win32" else "HOME"
+    home = environment.get(variable, "").strip()
     if not Path(home).is_absolute():
-        raise SeedanceError("The user's home folder is unknown, as HOME is not set.")
+        raise SeedanceError(f"The user's home folder is unknown, as {variable} is not set.")
     return Machine(system=system, home=Path(home), environment=environment)
 
 

@@ -1,17 +1,18 @@
 """Puts the server into the files of a client, and takes it out of them again."""
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from seedance_mcp.clock import Clock
+from seedance_mcp.text import one_line
 
 from ._plan import Addition, Removal, adding, naming, removing
 from .client import Client, Server
 from .config_file import PRIVATE_MODE, ConfigFile, UnusableFile
-from .edits import Json, value_at
+from .edits import Json, UneditableFile, value_at
 from .machine import Machine
 from .own_command import OwnCommandFailed, find_program, run_program
 from .record import FileRecord, Records
@@ -26,7 +27,7 @@ class ChangedFile:
         changed: False if everything was as it should be.
         backup: What it was before.
         made: Whether it was made by installing.
-        private: Whether only its owner may read it, since it has the token.
+        updated: Whether it had another entry for the server.
         removed: Whether it was removed, since installing had made it.
         restored: Whether the entry is there again that installing had replaced.
         own: Whether the client's own command changed it.
@@ -36,7 +37,7 @@ class ChangedFile:
     changed: bool = True
     backup: Path | None = None
     made: bool = False
-    private: bool = False
+    updated: bool = False
     removed: bool = False
     restored: bool = False
     own: bool = False
@@ -156,17 +157,36 @@ def _add(
     commands = _own_commands(addition, client, server, machine) if alone else ()
     backup = file.back_up(private=private) if commands else None
     own = bool(commands) and _succeed(commands, machine)
-    # The command may have done something else than it should, or nothing.
-    now = adding(client, server, file, addition.old, machine) if commands else addition
+    now = addition
+    if commands:  # they may have done something else, or nothing
+        with _naming_backup(backup):
+            now = adding(client, server, file, addition.old, machine)
     if now.before != now.after:
-        copy = file.replace(now.after, private=private, backup=backup is None)
+        needed = backup is None and not addition.kept
+        copy = file.replace(now.after, private=private, backup=needed)
         own, backup = False, backup or copy
     elif now.narrows:
         file.set_mode(PRIVATE_MODE)
     if file.read() != now.after:
         raise UnusableFile(file.path, "was changed by another program meanwhile; try again")
-    made = addition.before is None
-    return ChangedFile(path=file.path, backup=backup, made=made, private=private, own=own)
+    made, updated = addition.before is None, addition.replaces
+    return ChangedFile(path=file.path, backup=backup, made=made, updated=updated, own=own)
+
+
+@contextmanager
+def _naming_backup(backup: Path | None) -> Generator[None, None, None]:
+    """Say where a file is as it was before a command that broke it.
+
+    Raises:
+        UneditableFile: It is broken.
+    """
+    try:
+        yield
+    except UneditableFile as error:
+        if backup is None:
+            raise
+        where = one_line(str(backup), 300)
+        raise UneditableFile(f"{error.message} What it was is in {where}.") from error
 
 
 def _own_commands(
@@ -214,8 +234,12 @@ def _remove(removal: Removal) -> ChangedFile:
         file.remove()
     else:
         backup = file.replace(removal.after, private=False, backup=not removal.exact)
-        if removal.exact and removal.old and removal.old.mode is not None:
-            file.set_mode(removal.old.mode)
+        if removal.exact and removal.old:
+            if removal.old.mode is not None:
+                file.set_mode(removal.old.mode)
+            if removal.old.backup:  # the file is the same again
+                with suppress(OSError):
+                    removal.old.backup.unlink()
     return ChangedFile(
         path=file.path,
         backup=backup,

@@ -88,6 +88,8 @@ class Records:
     def _write(self, client: str, records: tuple[FileRecord, ...]) -> None:
         if not records:
             self._path(client).unlink(missing_ok=True)
+            with suppress(OSError):  # it has records of other clients, or was never made
+                self.folder.rmdir()
             return
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Paths that are not UTF-8 survive as escapes.
