@@ -1,4 +1,4 @@
-"""Every setting as packages offer it; all but the wording is read from `Settings`."""
+"""Every setting as packages offer it; all but the titles is read from the program."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
+from seedance_mcp.cli._setting_flags import SETTING_FLAGS
 from seedance_mcp.settings import Settings
 
 Kind = Literal["string", "number", "boolean", "directory"]
@@ -19,6 +20,12 @@ KINDS: tuple[tuple[type, Kind], ...] = (
     (Path, "directory"),
 )
 
+SECRETS = {
+    "RUNCOMFY_API_TOKEN": "the token of your RunComfy account, from your RunComfy profile",
+    "SEEDANCE_STATE_KEY": "signs what users agreed to; left out: a key in the state folder",
+}
+"""What the settings set that have no flag."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
@@ -27,13 +34,11 @@ class Option:
     Attributes:
         name: Its name in `Settings`.
         title: What a form calls it.
-        sets: What it sets, in sentences.
         asked: Whether forms ask for it; the others are only listed.
     """
 
     name: str
     title: str
-    sets: str
     asked: bool = False
 
     @property
@@ -45,6 +50,12 @@ class Option:
         """Return its environment variable, the first one if there are several."""
         alias = self._field.validation_alias
         return str(alias.choices[0] if isinstance(alias, AliasChoices) else alias)
+
+    @property
+    def sets(self) -> str:
+        """Return what it sets, as a sentence."""
+        does = SECRETS | {each.variable: each.does for each in SETTING_FLAGS}
+        return f"{does[self.variable][:1].upper()}{does[self.variable][1:]}."
 
     @property
     def secret(self) -> bool:
@@ -78,100 +89,79 @@ OPTIONS: Sequence[Option] = (
     Option(
         name="token",
         title="RunComfy token",
-        sets="The token of your RunComfy account, from your RunComfy profile.",
         asked=True,
     ),
     Option(
         name="model",
         title="Models",
-        sets=(
-            "The Seedance models to make clips with, by id or short name (lite, 2.5-720p),"
-            " separated by commas."
-        ),
         asked=True,
     ),
     Option(
         name="output_dir",
         title="Folder for clips",
-        sets="Where clips are saved. Left out: the folder seedance among your videos.",
         asked=True,
     ),
     Option(
         name="max_cost_usd_per_day",
         title="Daily limit in USD",
-        sets="The most that the clips of 24 hours may cost, in USD. Left out: no limit.",
         asked=True,
     ),
     Option(
         name="ask_above_usd",
         title="Ask above USD",
-        sets="Ask before a clip is bought that costs more than this, in USD. Left out: never.",
     ),
     Option(
         name="auto_download",
         title="Save every clip",
-        sets="Save every clip as soon as it is done.",
         asked=True,
     ),
     Option(
         name="wait_seconds",
         title="Seconds to wait",
-        sets="How many seconds a call waits for its clip by default.",
     ),
     Option(
         name="max_jobs_per_hour",
         title="Jobs an hour",
-        sets="How many jobs may be begun within an hour, a guard against runaway agents.",
     ),
     Option(
         name="state_dir",
         title="State folder",
-        sets="Where the ledger of all jobs is. Left out: the platform's state folder.",
     ),
     Option(
         name="base_url",
         title="RunComfy's Model API",
-        sets="The address of RunComfy's Model API.",
     ),
     Option(
         name="history_days",
         title="Days of history",
-        sets="How many days jobs stay in the ledger after they ended.",
     ),
     Option(
         name="local_files",
         title="Local images",
-        sets="Accept images of the server's machine. Left out: only over stdio.",
     ),
     Option(
         name="check_images",
         title="Check images",
-        sets="Check files behind URLs before a clip is bought.",
     ),
     Option(
         name="allow_private_urls",
         title="Private addresses",
-        sets="Also allow URLs of files with plain http or private addresses.",
     ),
     Option(
         name="attachments",
         title="Attachments",
-        sets="What is added to a result: none, or a list of preview and link, with commas.",
     ),
     Option(
         name="portable_schemas",
         title="Portable schemas",
-        sets="List schemas without enums of numbers, for Gemini through LangChain.",
     ),
     Option(
         name="state_key",
         title="State key",
-        sets="Signs what users agreed to. Left out: a key in the state folder.",
     ),
     Option(
         name="log_level",
         title="Log level",
-        sets="What is logged to stderr: debug, info, warning, error or critical.",
     ),
 )
 TOKEN = OPTIONS[0]

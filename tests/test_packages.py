@@ -91,7 +91,7 @@ def test_the_bundle_lists_the_tools_and_asks_for_the_token_alone() -> None:
     assert made["user_config"]["max_cost_usd_per_day"] == {
         "type": "number",
         "title": "Daily limit in USD",
-        "description": "The most that the clips of 24 hours may cost, in USD. Left out: no limit.",
+        "description": "The most that the clips of 24 hours may cost, in USD; left out: no limit.",
         "min": 0,
         "max": 1_000_000,
         "required": False,

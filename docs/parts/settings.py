@@ -5,7 +5,7 @@ from typing import cast
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
-from seedance_mcp.cli._setting_flags import SETTING_FLAGS
+from seedance_mcp.cli._setting_flags import SETTING_FLAGS, SettingFlag
 from seedance_mcp.settings import Settings
 
 from .table import code, table
@@ -39,8 +39,6 @@ SETS = {
         "how long jobs stay in the ledger after they ended; a finished clip that was never fetched"
         " stays twice as long"
     ),
-    "allow_private_urls": "also allow URLs of files with plain http or private addresses",
-    "check_images": "check files behind URLs before a clip is bought",
     "local_files": "accept local images: `true` over HTTP too, `false` never",
     "auto_download": (
         "download every clip as soon as it is done; over stdio also if no call waits for it, and"
@@ -60,7 +58,7 @@ SETS = {
     ),
     "log_level": "what is logged to stderr",
 }
-"""What each setting does, which only this table says."""
+"""What a setting sets, where there is more to say of it than its flag does."""
 
 UNSET = {
     "token": "none",
@@ -79,7 +77,7 @@ def settings() -> str:
     rows = [
         [
             f"{code(_variable(field))}<br>{_default(name, field)}",
-            f"{SETS[name]}<br>({_allowed(field)})",
+            f"{_sets(name, field)}<br>({_allowed(field)})",
         ]
         for name, field in Settings.model_fields.items()
     ]
@@ -93,11 +91,20 @@ def _variable(field: FieldInfo) -> str:
     return str(alias.choices[0] if isinstance(alias, AliasChoices) else alias)
 
 
+def _sets(name: str, field: FieldInfo) -> str:
+    flag = _flag(field)
+    return flag.does if flag and name not in SETS else SETS[name]
+
+
 def _allowed(field: FieldInfo) -> str:
     """Return what a value must be, and the flag of `install` that sets it."""
-    variable = _variable(field)
-    flags = [code(each.flag) for each in SETTING_FLAGS if each.variable == variable]
-    return "; ".join([str(field.description), *flags])
+    flag = _flag(field)
+    return "; ".join([str(field.description), *([code(flag.flag)] if flag else [])])
+
+
+def _flag(field: FieldInfo) -> SettingFlag | None:
+    """Return the flag of a setting, which a secret does not have."""
+    return next((each for each in SETTING_FLAGS if each.variable == _variable(field)), None)
 
 
 def _default(name: str, field: FieldInfo) -> str:

@@ -355,6 +355,18 @@ async def test_a_command_that_breaks_the_file_is_an_error_that_names_it(user: Us
     (backup,) = user.home.glob(".claude.json.bak-*")
     assert done.errors.endswith(f". What it was is in {backup}.\n")
     assert backup.read_text("utf-8") == '{"a": 1}'
+    assert user.files().keys() == {path.name, backup.name, "calls.jsonl"}  # no record
+
+
+async def test_what_a_killed_install_did_can_be_undone(user: User) -> None:
+    path = user.home / ".claude.json"
+    path.write_text('{"a": 1}', "utf-8")
+    user.program("claude", WELL + "\nos.kill(os.getppid(), 9)")
+    done = await user.install("claude-code")
+    assert f"Added seedance to Claude Code by its own command, in {path}" not in done.lines
+    assert entry_of(user)["command"] == SCRIPT
+    await user.run("uninstall", "claude-code")
+    assert path.read_text("utf-8") == '{"a": 1}'
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import pytest
 from seedance_mcp.cli.install.client import OwnCommand, Server
 from seedance_mcp.cli.install.edits import UneditableFile
 from seedance_mcp.cli.install.installer import ChangedFile
+from seedance_mcp.cli.install.record import Records
+from seedance_mcp.errors import SeedanceError
 from tests.support.made_up_client import SERVER, STAMP, Desk, client, entry
 
 COMMENTED = """{
@@ -272,13 +274,21 @@ def test_a_damaged_record_is_a_lost_one(desk: Desk, config: Path) -> None:
     config.write_text('{"a": 1, "mcpServers": {}}')
     desk.install()
     (record,) = desk.records.folder.iterdir()
-    assert mode(record) == 0o600
+    assert (mode(record), mode(desk.records.folder)) == (0o600, 0o700)
     for damaged in (b"", b"[1]", b"{", b"[" * 100_000, b"\xff", b'[{"path": 1, "changes": []}]'):
         record.write_bytes(damaged)
         assert desk.records.read("made-up") == ()
     desk.uninstall()
     assert config.read_text() == '{"a": 1, "mcpServers": {}}'
     assert not record.exists()
+
+
+def test_without_a_place_for_the_record_nothing_is_changed(desk: Desk, config: Path) -> None:
+    config.write_text("{}")
+    desk.records = Records(config / "installs")
+    with pytest.raises(SeedanceError, match=r"config\.json/installs cannot keep what is changed: "):
+        desk.install()
+    assert (config.read_text(), names(config.parent)) == ("{}", ["config.json"])
 
 
 def test_a_lost_backup_does_no_harm(desk: Desk, config: Path) -> None:

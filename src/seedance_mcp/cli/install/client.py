@@ -41,7 +41,7 @@ class Extra:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnCommand:
-    """The client's own command for adding and removing a server.
+    """The own command for adding and removing a server of a client that has one file.
 
     Attributes:
         program: Its name, looked for in the PATH.

@@ -89,7 +89,7 @@ def install(
         # What is killed before it can say what it did can be undone all the same.
         _keep(records, client, {**known, path: addition.record})
         try:
-            done.append(_add(addition, client, server, machine, alone=len(additions) == 1))
+            done.append(_add(addition, client, server, machine))
         except BaseException:
             _keep(records, client, known)
             raise
@@ -145,16 +145,14 @@ def _keep(records: Records, client: Client, known: Mapping[Path, FileRecord]) ->
     records.write(client.id, tuple(known.values()))
 
 
-def _add(
-    addition: Addition, client: Client, server: Server, machine: Machine, *, alone: bool
-) -> ChangedFile:
+def _add(addition: Addition, client: Client, server: Server, machine: Machine) -> ChangedFile:
     """Put the server into a file, by the client's own command if that can do it.
 
     Raises:
         SeedanceError: The file cannot be written, or something else changes it, too.
     """
     file, private = addition.file, addition.private
-    commands = _own_commands(addition, client, server, machine) if alone else ()
+    commands = _own_commands(addition, client, server, machine)
     backup = file.back_up(private=private) if commands else None
     own = bool(commands) and _succeed(commands, machine)
     now = addition
