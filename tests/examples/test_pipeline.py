@@ -9,7 +9,6 @@ if sys.platform == "win32":
     pytest.skip("it has no SIGKILL", allow_module_level=True)
 
 from tests.support.example_run import example_run
-from tests.support.timeouts import wait_until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.repository]
 
@@ -18,7 +17,7 @@ async def test_a_pipeline_that_is_killed_goes_on_and_pays_for_each_row_once(tmp_
     async with example_run(tmp_path) as run:
         run.write_table(["a", "b", "b"])
         async with run.start("pipeline.py", ".", "prompts.csv", "--yes") as process:
-            await wait_until(lambda: len(run.simulator.accepted) == 2)
+            await run.until_accepted(2)
             process.kill()
         ended = await run.pipeline("--yes")
         assert (ended.returncode, ended.stderr) == (0, "")

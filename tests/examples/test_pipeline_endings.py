@@ -2,9 +2,7 @@
 
 import os
 import signal
-import sqlite3
 import sys
-from contextlib import closing
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -32,10 +30,6 @@ TWENTY = [
 ]
 
 
-async def until_accepted(run: ExampleRun, number: int) -> None:
-    await wait_until(lambda: len(run.simulator.accepted) >= number)
-
-
 async def until_requests(run: ExampleRun, process: Process, more: int) -> None:
     """Wait for some more requests to RunComfy, or for the end of the process."""
     wanted = len(run.simulator.requests) + more
@@ -44,20 +38,13 @@ async def until_requests(run: ExampleRun, process: Process, more: int) -> None:
     )
 
 
-def age_journal(run: ExampleRun) -> None:
-    """Have the journal say that what it has begun was begun an hour ago."""
-    with closing(sqlite3.connect(run.folder / "pipeline.db")) as journal:
-        journal.execute("UPDATE clips SET begun_at = begun_at - 3600")
-        journal.commit()
-
-
 async def test_twenty_clips_interrupted_and_killed_are_twenty_paid_jobs_and_twenty_files(
     tmp_path: Path,
 ) -> None:
     async with example_run(tmp_path) as run:
         run.write_table(TWENTY)
         async with run.start("pipeline.py", ".", "prompts.csv", "--yes") as process:
-            await until_accepted(run, 3)
+            await run.until_accepted(3)
             process.send_signal(signal.SIGINT)
             interrupted = await run.finish(process)
         assert interrupted.returncode == 130
@@ -65,7 +52,7 @@ async def test_twenty_clips_interrupted_and_killed_are_twenty_paid_jobs_and_twen
         assert interrupted.stderr == ""
         for accepted in (6, 11, 16):
             async with run.start("pipeline.py", ".", "prompts.csv", "--yes") as process:
-                await until_accepted(run, accepted)
+                await run.until_accepted(accepted)
                 process.kill()
         ended = await run.pipeline("--yes")
         assert (ended.returncode, ended.stderr) == (0, "")
@@ -81,7 +68,7 @@ async def test_ctrl_c_waits_for_the_answer_to_a_paid_request(tmp_path: Path) -> 
         # Longer than the server would wait for it, once its client is gone.
         run.simulator.faults.append(Fault.delay("submit", 2, after=True))
         async with run.start("pipeline.py", ".", "prompts.csv", "--yes") as process:
-            await until_accepted(run, 1)
+            await run.until_accepted(1)
             process.send_signal(signal.SIGINT)
             assert (await run.finish(process)).returncode == 130
         assert (await run.pipeline("--yes")).returncode == 0
@@ -128,7 +115,7 @@ async def test_a_second_pipeline_on_the_folder_ends_with_one_line(tmp_path: Path
     async with example_run(tmp_path, run_seconds=NEVER_SECONDS) as run:
         run.write_table(["a"])
         async with run.start("pipeline.py", ".", "prompts.csv", "--yes"):
-            await until_accepted(run, 1)
+            await run.until_accepted(1)
             second = await run.pipeline("--yes")
         assert (second.returncode, second.stdout) == (1, "")
         assert second.stderr.endswith("Another pipeline may work on this folder.\n")
@@ -204,71 +191,3 @@ async def test_a_server_that_dies_is_started_again(tmp_path: Path) -> None:
 def polled(run: ExampleRun) -> set[str]:
     """Return the paths of the jobs whose status was asked for."""
     return {seen.path for seen in run.simulator.requests if seen.route == "status"}
-
-
-async def test_a_job_that_may_be_lost_is_bought_again_only_when_asked(tmp_path: Path) -> None:
-    async with example_run(tmp_path) as run:
-        run.write_table(["a"])
-        run.simulator.faults.append(Fault.delay("submit", NEVER_SECONDS, after=True))
-        async with run.start("pipeline.py", ".", "prompts.csv", "--yes") as process:
-            await until_accepted(run, 1)
-            os.kill(int(run.server_ids.read_text()), signal.SIGKILL)
-            ended = await run.finish(process)
-        assert ended.stdout.splitlines()[-2].startswith("Lines 2: It may have been bought: ")
-        assert (await run.pipeline("--yes")).returncode == 1
-        assert len(run.prompts()) == 1
-        assert (await run.pipeline("--yes", "--again", "2")).returncode == 0
-        assert (run.prompts(), len(run.clips())) == (["a", "a"], 1)
-
-
-async def kill_before_the_answer(run: ExampleRun) -> None:
-    """Kill a pipeline whose paid call has left, before it can write the answer."""
-    run.simulator.faults.append(Fault.delay("submit", 0.05, after=True))
-    async with run.start("pipeline.py", ".", "prompts.csv", "--yes") as process:
-        await until_accepted(run, 1)
-        process.kill()
-    await wait_until(lambda: not is_alive(int(run.server_ids.read_text())))
-
-
-def is_alive(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-async def test_a_clip_that_was_bought_but_not_noted_is_found_later(tmp_path: Path) -> None:
-    async with example_run(tmp_path) as run:
-        run.write_table(["a"])
-        await kill_before_the_answer(run)
-        age_journal(run)
-        assert (await run.pipeline("--yes")).returncode == 0
-        assert (run.prompts(), len(run.clips())) == (["a"], 1)
-
-
-async def test_a_call_that_never_left_is_made_later(tmp_path: Path) -> None:
-    async with example_run(tmp_path) as run:
-        run.write_table(["a"])
-        await kill_before_the_answer(run)
-        # As if the kill had come before the call: the ledger knows nothing of it.
-        (tmp_path / "state" / "ledger.db").unlink()
-        age_journal(run)
-        assert (await run.pipeline("--yes")).returncode == 0
-        assert (run.prompts(), len(run.clips())) == (["a", "a"], 1)
-
-
-async def test_a_call_that_may_have_left_is_not_made_again_later(tmp_path: Path) -> None:
-    async with example_run(tmp_path) as run:
-        run.write_table(["a"])
-        await kill_before_the_answer(run)
-        (tmp_path / "state" / "ledger.db").unlink()
-        age_journal(run)
-        # A job that no row of the pipeline has; a list says too little to tell that it is another.
-        assert (await run.run("resume.py", "begin", "lake.jpg", "b")).returncode == 0
-        ended = await run.pipeline("--yes")
-        assert ended.stdout.splitlines()[-2:] == [
-            "Lines 2: It may have been bought before: see `seedance-mcp jobs`.",
-            "0 of 1 clips are saved.",
-        ]
-        assert run.prompts() == ["a", "b"]

@@ -19,7 +19,7 @@ from seedance_mcp.simulator.server import Simulator, running
 from .sample_images import make_image
 from .server_process import COMMAND, account, read_all
 from .small_clip import render_small_clip
-from .timeouts import TIMEOUT_SECONDS
+from .timeouts import TIMEOUT_SECONDS, wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -84,6 +84,10 @@ class ExampleRun:
     async def pipeline(self, *arguments: str) -> CompletedProcess[str]:
         """Run the pipeline on the folder and its CSV."""
         return await self.run("pipeline.py", ".", "prompts.csv", *arguments)
+
+    async def until_accepted(self, number: int) -> None:
+        """Wait until so many jobs are accepted, and so paid."""
+        await wait_until(lambda: len(self.simulator.accepted) >= number)
 
     def prompts(self) -> list[str]:
         """Return the prompt of each accepted, and so paid, job."""
