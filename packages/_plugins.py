@@ -11,7 +11,7 @@ from typing import Any
 from seedance_mcp.cli.install.registry import CLIENTS
 from seedance_mcp.settings import TOKEN_VARIABLES
 
-from ._options import ASKED, TOKEN
+from ._options import ASKED, TOKEN, Option
 from ._project import ICON, PLUGIN, SERVER, TITLE, Project
 
 GEMINI_SECONDS = 600
@@ -42,23 +42,34 @@ def _suited(client: str) -> dict[str, str]:
 
 
 def claude_plugin(project: Project) -> dict[str, Any]:
-    """Return the manifest of Claude Code's plugin, which asks for the token and keeps it safe."""
-    option = {"type": TOKEN.kind, "title": TOKEN.title, "description": TOKEN.sets}
-    options = {TOKEN.name: option | {"sensitive": True}}
+    """Return the manifest of Claude Code's plugin, which asks for the settings and keeps them."""
+    options = {option.name: _question(option) for option in ASKED}
     return _facts(project) | {"displayName": TITLE, "icon": ICON, "userConfig": options}
+
+
+def _question(option: Option) -> dict[str, Any]:
+    question = {"type": option.kind, "title": option.title, "description": option.sets}
+    return question | option.bounds | ({"sensitive": True} if option.secret else {})
 
 
 def claude_servers(project: Project) -> dict[str, Any]:
     """Return the server of Claude Code's plugin.
 
-    Claude Code 2.1.332 puts an empty text where an option was left out, or a variable is not set.
-    So the token of the option wins, and that of the environment stands in for it. All other
-    settings are inherited from the environment: as options, those left out would empty them.
+    Claude Code 2.1.332 first replaces options, by an empty text where one was left out, and then
+    variables. So a variable of the environment wins over an option: else an option that was left
+    out would cancel a limit that the shell has set. Only the token is the other way round, with a
+    second name for that of the environment.
     """
     first, second, _ = TOKEN_VARIABLES
-    env = {first: f"${{user_config.{TOKEN.name}}}", second: f"${{{first}:-}}"}
+    env = {first: _option(TOKEN), second: f"${{{first}:-}}"}
+    further = [option for option in ASKED if option is not TOKEN]
+    env |= {option.variable: f"${{{option.variable}:-{_option(option)}}}" for option in further}
     env |= _suited("claude-code")
     return {"mcpServers": _server(project, env)}
+
+
+def _option(option: Option) -> str:
+    return f"${{user_config.{option.name}}}"
 
 
 def cursor_plugin(project: Project) -> dict[str, Any]:

@@ -26,6 +26,7 @@ UVX = """#!PYTHON
 import json, os, sys
 seen = {"args": sys.argv[1:], "token": os.environ.get("RUNCOMFY_API_TOKEN", "")}
 seen |= {"second": os.environ.get("RUNCOMFY_TOKEN", "")}
+seen |= {"limit": os.environ.get("SEEDANCE_MAX_COST_USD_PER_DAY", "")}
 with open(os.path.join(os.environ["HOME"], "saw.jsonl"), "a") as file:
     file.write(json.dumps(seen) + "\\n")
 os.environ |= json.loads('SETTINGS')
@@ -84,7 +85,8 @@ class Home:
         path = self.folder / "saw.jsonl"
         lines = path.read_text("utf-8").splitlines() if path.is_file() else [""]
         path.unlink(missing_ok=True)
-        expected = json.dumps({"args": load_project().command[1], **seen})
+        unset = {"token": "", "second": "", "limit": ""}
+        expected = json.dumps({"args": load_project().command[1]} | unset | seen)
         if lines[-1] != expected:
             raise CheckFailed(f"The server was started with {lines[-1]}, not with {expected}.")
 
@@ -120,16 +122,19 @@ def check_claude_code(home: Home) -> str:
     home.run("claude", "plugin", "install", name)
     started = f"plugin:{SERVER}:{SERVER}", "Connected"
     home.expect(home.run("claude", "mcp", "list"), *started)
-    home.expect_started(token="", second="")
-    home.expect(home.run("claude", "mcp", "list", RUNCOMFY_API_TOKEN=TOKEN), *started)
-    home.expect_started(token="", second=TOKEN)
+    home.expect_started()
+    shell = {"RUNCOMFY_API_TOKEN": TOKEN, "SEEDANCE_MAX_COST_USD_PER_DAY": "5"}
+    home.expect(home.run("claude", "mcp", "list", **shell), *started)
+    home.expect_started(second=TOKEN, limit="5")
     home.run(
         *["claude", "plugin", "configure", name, "--values-stdin"],
-        answer=json.dumps({"token": TOKEN}),
+        answer=json.dumps({"token": TOKEN, "max_cost_usd_per_day": "3"}),
     )
     home.expect(home.run("claude", "mcp", "list"), *started)
-    home.expect_started(token=TOKEN, second="")
-    return "Claude Code validates and installs the plugin, and starts its server with its token."
+    home.expect_started(token=TOKEN, limit="3")
+    home.expect(home.run("claude", "mcp", "list", **shell), *started)
+    home.expect_started(token=TOKEN, second=TOKEN, limit="5")
+    return "Claude Code validates and installs the plugin, and starts its server with its options."
 
 
 def check_gemini(home: Home) -> str:
@@ -145,10 +150,10 @@ def check_gemini(home: Home) -> str:
     listed = home.run("gemini", "extensions", "list")
     home.expect(listed, "Agent skills:", "RunComfy token: [not set]", f"  {SERVER}\n")
     home.expect(home.run("gemini", "mcp", "list"), f"{SERVER} (from {SERVER})", "Connected")
-    home.expect_started(token="", second="")
+    home.expect_started()
     listed = home.run("gemini", "mcp", "list", RUNCOMFY_API_TOKEN=TOKEN)
     home.expect(listed, f"{SERVER} (from {SERVER})", "Connected")
-    home.expect_started(token=TOKEN, second="")
+    home.expect_started(token=TOKEN)
     return "Gemini CLI validates and installs the extension, and starts its server with its token."
 
 
