@@ -1,11 +1,6 @@
-"""Write every file that others read from the repository: `python -m packages.generate`.
+"""Write every file that others read from the repository: `python -m packages.generate`."""
 
-With `--check`, nothing is written, and the exit code is 1 if a file is stale.
-"""
-
-import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +48,5 @@ def write(root: Path) -> None:
         (root / path).write_bytes(text.encode())
 
 
-def main() -> None:
-    """Write the files, or name the stale ones."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only name the files that are stale")
-    if not parser.parse_args().check:
-        write(ROOT)
-    elif names := stale(ROOT):
-        sys.exit(f"Stale: {', '.join(names)}. Run `python -m packages.generate`.")
-
-
 if __name__ == "__main__":
-    main()
+    write(ROOT)

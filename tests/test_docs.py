@@ -108,12 +108,14 @@ def page(name: str) -> str:
     return (DOCS / name).read_text("utf-8")
 
 
-def test_the_readme_has_every_tool() -> None:
+def test_the_readme_and_the_page_have_every_tool_in_the_same_words() -> None:
     model = load_models()["bytedance/seedance-1-0/lite/image-to-video"]
     tools = [tool.definition.name for tool in build_tools([model], wait_seconds=45)]
-    for text in (README, page("tools.md")):
-        table = text.partition("| tool |")[2].partition("\n\n")[0]
-        assert re.findall(r"^\| `([a-z_]+)` \|", table, re.MULTILINE) == tools
+    table, same = (
+        text.partition("| tool |")[2].partition("\n\n")[0] for text in (README, page("tools.md"))
+    )
+    assert re.findall(r"^\| `([a-z_]+)` \|", table, re.MULTILINE) == tools
+    assert table == same
 
 
 def test_the_models_page_has_every_model_with_its_short_name_lengths_and_resolutions() -> None:

@@ -87,3 +87,9 @@ def test_every_action_is_pinned_by_its_commit_beside_its_version(name: str) -> N
     assert [each for each in outside if not re.fullmatch(PINNED, each)] == []
     checkouts = [step for step in steps(name) if "actions/checkout" in step.get("uses", "")]
     assert [step["with"] for step in checkouts] == [{"persist-credentials": False}] * len(checkouts)
+
+
+def test_every_action_has_one_commit_and_every_commit_one_version() -> None:
+    texts = "".join(path.read_text("utf-8") for path in WORKFLOWS.values())
+    pins = {tuple(pin.split("@")) for pin in re.findall(PINNED, texts)}
+    assert len(pins) == len({action for action, _ in pins})

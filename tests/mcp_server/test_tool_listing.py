@@ -36,8 +36,9 @@ def dumped(result: ListToolsResult) -> dict[str, Any]:
 
 
 async def test_the_tools_are_listed_as_the_snapshot_has_them() -> None:
-    # After an intended change: python -m tests.mcp_server.test_tool_listing
-    assert (await listed())["tools"] == json.loads(SNAPSHOT.read_text("utf-8"))
+    tools = (await listed())["tools"]
+    again = "after an intended change, run: python -m tests.mcp_server.test_tool_listing"
+    assert tools == json.loads(SNAPSHOT.read_text("utf-8")), again
 
 
 def size(tools: object) -> int:
