@@ -291,6 +291,16 @@ def test_without_a_place_for_the_record_nothing_is_changed(desk: Desk, config: P
     assert (config.read_text(), names(config.parent)) == ("{}", ["config.json"])
 
 
+def test_a_file_that_the_client_reads_no_longer_is_put_back_too(desk: Desk, config: Path) -> None:
+    config.write_text('{"a": 1}')
+    desk.install()
+    moved = config.with_name("moved.json")
+    desk.client = client(moved)
+    desk.install()
+    assert [changed.path for changed in desk.uninstall().files] == [config, moved]
+    assert (config.read_text(), names(config.parent)) == ('{"a": 1}', ["config.json"])
+
+
 def test_a_lost_backup_does_no_harm(desk: Desk, config: Path) -> None:
     config.write_bytes(COMMENTED.encode())
     (changed,) = desk.install().files

@@ -1,5 +1,6 @@
 """How a client starts the server, by how this program was started."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -169,6 +170,23 @@ def test_a_link_to_uvx_that_outlives_an_upgrade_is_taken_in_its_place(tmp_path: 
     environment = {"UV": str(cellar / "uv"), "PATH": f"{cellar}:{tmp_path / 'bin'}"}
     machine = Machine(system="linux", home=tmp_path, environment=environment, root=tmp_path)
     assert find_uvx(machine) == [str(link)]
+
+
+def test_on_windows_it_is_uvx_exe(tmp_path: Path) -> None:
+    executable(tmp_path / "bin" / "uvx")
+    uvx = executable(tmp_path / "bin" / "uvx.exe")
+    environment = {"PATH": str(tmp_path / "bin")}
+    machine = Machine(system="win32", home=tmp_path, environment=environment, root=tmp_path)
+    assert find_uvx(machine) == [uvx]
+
+
+def test_a_uvx_that_is_not_there_everywhere_or_does_not_run_is_none(tmp_path: Path) -> None:
+    Path(executable(tmp_path / "bin" / "uvx")).chmod(0o644)
+    executable(tmp_path / "here" / "uvx")
+    here = os.path.relpath(tmp_path / "here")
+    environment = {"PATH": os.pathsep.join([here, str(tmp_path / "bin")])}
+    machine = Machine(system="linux", home=tmp_path, environment=environment, root=tmp_path)
+    assert find_uvx(machine) is None
 
 
 def test_a_uvx_that_is_in_a_cache_itself_is_none(tmp_path: Path) -> None:

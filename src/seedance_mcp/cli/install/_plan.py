@@ -138,11 +138,10 @@ def removing(client: Client, file: ConfigFile, old: FileRecord | None) -> Remova
         there = value_at(before, client.form, entry.keys) is not None
         for change in reversed(changes):
             after = without_value(after, client.form, change.keys, change.undo)
-    blank = not after.decode().strip(_BLANK)
     return Removal(
         file=file,
         before=before,
-        after=None if old and old.made and blank else after,
+        after=None if old and old.made and not after.decode().strip(_BLANK) else after,
         restores=there and entry.undo.replaced is not None,
         old=old,
     )

@@ -179,7 +179,7 @@ class ConfigFile:
 
 
 def _own(descriptor: int, mode: int, status: os.stat_result) -> None:
-    """Give an open file the owner of another one, and then a mode; Windows has neither.
+    """Set the owner of an open file to that of another one, and its mode; Windows has neither.
 
     Raises:
         OSError: Only the administrator can give a file to that owner.
