@@ -128,3 +128,19 @@ def test_only_the_entry_goes_when_others_wrote_beside_it() -> None:
     assert without_value(comment, "json", KEYS, edited.undo) == (
         b'{\n  "a": 1, // one\n  "mcpServers": { // mine\n  }\n}\n'
     )
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        '{\n  "a": 1 // c \n}',
+        '{\n  "a": 1, // c \t\n  // d  \n}',
+        "{\n  // c \n}",
+        '{"mcpServers": { // c \n }}',
+    ],
+)
+def test_spaces_at_the_end_of_a_comment_are_its_own(before: str) -> None:
+    edited = with_value(before.encode(), "json", KEYS, {"a": 1})
+    comment = before[before.index("//") : before.index("\n", before.index("//"))]
+    assert f"{comment}\n" in edited.data.decode()
+    assert without_value(edited.data, "json", KEYS, edited.undo).decode() == before

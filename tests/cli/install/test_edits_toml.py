@@ -84,3 +84,28 @@ def test_only_the_entry_goes_when_others_wrote_around_it() -> None:
     assert without_value(changed, "toml", KEYS, edited.undo) == (
         b"# new\na = 1\n\n# of b\n[b]\nc = 2\n"
     )
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "a = 1\r\n[mcp_servers.seedance] # c\n",
+        "[mcp_servers.seedance]\na = 1\r\n[b]\n",
+        "[mcp_servers.seedance]\na = 1",
+    ],
+)
+def test_a_table_that_was_there_comes_back_with_its_own_line_ends(before: str) -> None:
+    edited = with_value(before.encode(), "toml", KEYS, ENTRY)
+    assert without_value(edited.data, "toml", KEYS, edited.undo).decode() == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[mcp_servers.seedance.env]\nx=1\n[mcp_servers]\nb=1\nseedance.a=1\n",
+        "[mcp_servers]\nseedance.a=1\nb=1\n[mcp_servers.seedance.env]\n",
+    ],
+)
+def test_an_entry_that_could_not_come_back_is_left_alone(text: str) -> None:
+    with pytest.raises(UneditableFile, match="is written in several ways"):
+        with_value(text.encode(), "toml", KEYS, ENTRY)

@@ -111,3 +111,12 @@ def test_only_the_entry_goes_when_others_wrote_around_it() -> None:
     assert without_value(changed, "yaml", KEYS, edited.undo) == (
         b"# new\na: 1\nextensions:\n  other:\n    b: 1 # c\n"
     )
+
+
+def test_what_only_some_take_for_a_line_end_is_escaped_and_refused() -> None:
+    entry = {"cmd": "/a\u2028b", "envs": {"A\x85": "\ufeff"}}
+    data = with_value(b"", "yaml", KEYS, entry).data
+    assert data.isascii()
+    assert value_at(data, "yaml", KEYS) == entry
+    with pytest.raises(UneditableFile, match=r"^line 1, column 4: it has a character that only"):
+        with_value("# t\x85b: 1\n".encode(), "yaml", KEYS, ENTRY)

@@ -146,7 +146,7 @@ def _append(text: str, last: Child, member: str, layout: Layout) -> str:
 
 def _filled(filler: str, member: str, layout: Layout, outer: str) -> str:
     """Return what is inside of a container that had only spaces and comments, with a member."""
-    comments = filler.rstrip(SPACE)
+    comments = filler[: _end_of_comments(filler, 0, len(filler))]
     if layout.line_end is None:
         return f"{comments} {member} " if comments else member
     return comments + layout.lead() + member + layout.line_end + outer
@@ -179,7 +179,7 @@ def _around(text: str, container: Node, index: int) -> tuple[str, str]:
     previous = container.children[index - 1].node.end if index else container.start + 1
     end = child.node.end if child.comma is None else child.comma + 1
     comments = text[child.node.end : end].removesuffix(",").rstrip(SPACE)
-    before, after = text[: child.start].rstrip(SPACE), text[end:]
+    before, after = text[: _end_of_comments(text, previous, child.start)], text[end:]
     gap = text[len(before) : child.start]
     ends_line = _LINE_ENDS_HERE.match(after) is not None
     in_comment = _ends_in_comment(before[previous:]) and after.lstrip(" \t")[:1] not in {*"\r\n"}
@@ -187,6 +187,13 @@ def _around(text: str, container: Node, index: int) -> tuple[str, str]:
     if in_comment or (not ends_line if on_own_line else index == 0):
         return before + gap, comments + after.lstrip(" \t")
     return before, comments + after
+
+
+def _end_of_comments(text: str, start: int, end: int) -> int:
+    """Return where spaces begin that no comment has, between two positions."""
+    for comment in _COMMENT.finditer(text, start, end):
+        start = comment.end()
+    return start + len(text[start:end].rstrip(SPACE))
 
 
 def _ends_in_comment(between: str) -> bool:

@@ -64,6 +64,9 @@ def put(text: str, keys: Keys, value: Json) -> tuple[str, Undo]:
     blocks = _blocks(found, names)
     if not blocks:
         return _append(text, names, value)
+    if len(blocks) > 1 and any(block[0].value for block in blocks):
+        # Side by side, a line without a header would come back in another table.
+        raise UneditableFile(f"{name_of(keys)} is written in several ways")
     old = "".join(text[block[0].start : block[-1].end] for block in blocks)
     if same(there, value):
         return text, Undo(replaced=old)
@@ -156,7 +159,10 @@ def _exchange(text: str, blocks: list[list[Statement]], new: str) -> str:
         text = text[: block[0].start] + text[block[-1].end :]
     before, after = text[: blocks[0][0].start], text[blocks[0][-1].end :]
     ends = after or text[blocks[0][-1].end - 1] == "\n"
-    new = new.rstrip("\r\n") + (line_end(text) if ends else "")
+    if not ends:
+        new = new.rstrip("\r\n")
+    elif not new.endswith("\n"):
+        new += line_end(text)
     return before + new + after
 
 

@@ -11,6 +11,7 @@ from ._yaml_nodes import Member, is_mapping, members
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9/_.-]*")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ def layout_in(text: str, path: Sequence[Member], inside: Sequence[Member]) -> La
 
 def flow(key: str, value: Json, *, quoted: bool) -> str:
     """Return a member in flow style."""
-    return f"{json.dumps(key, ensure_ascii=False) if quoted else scalar(key)}: {_flow(value)}"
+    return f"{_flow(key) if quoted else scalar(key)}: {_flow(value)}"
 
 
 def scalar(value: Json) -> str:
@@ -85,8 +86,9 @@ def line_start(text: str, position: int) -> int:
 
 
 def _flow(value: Json) -> str:
-    """Return a value as JSON, which is YAML, too."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """Return a value as JSON, which is YAML, too, if what ends a line in YAML is escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
 def _unit(text: str, member: Member) -> int:

@@ -15,6 +15,7 @@ _MOST_CHARACTERS = 1_000_000
 
 _ALIAS = re.compile(r"[^*]*+\*[^\s,\[\]{}]++")
 _LAST_LINE_END = re.compile(r"(?:\r\n|\r|\n)?\Z")
+_ODD_LINE_END = re.compile("[\x85\u2028\u2029]")
 _COLON = re.compile(r"[ \t]*+:")
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{,99})")
@@ -54,6 +55,8 @@ def compose(text: str) -> Any:
 
     if len(text) > _MOST_CHARACTERS:
         raise UneditableFile(f"it has more than {_MOST_CHARACTERS:,} characters")
+    if odd := _ODD_LINE_END.search(text):
+        refuse(text, odd.start(), "it has a character that only some take for a line end")
     parser: Any = YAML(typ="safe", pure=True)
     try:
         with warnings.catch_warnings(action="ignore"):  # that an anchor is defined again
