@@ -108,3 +108,13 @@ def test_a_script_of_cmd_exe_is_not_run_as_it_takes_quotes_for_its_own(
     machine = Machine(system=system, home=tmp_path, environment={"PATH": str(tmp_path)})
     assert find_program(name, machine) == (path if is_found else None)
     assert find_program("nothing", machine) is None
+
+
+def test_what_lies_in_the_working_directory_is_not_run(tmp_path: Path) -> None:
+    planted = program(tmp_path, "").parent
+    for folder in (os.path.relpath(planted), "", "."):
+        machine = Machine(system="linux", home=tmp_path, environment={"PATH": folder})
+        assert find_program("client", machine) is None
+    path = os.pathsep.join([os.path.relpath(planted), str(planted)])
+    machine = Machine(system="linux", home=tmp_path, environment={"PATH": path})
+    assert find_program("client", machine) == planted / "client"

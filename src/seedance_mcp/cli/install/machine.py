@@ -54,9 +54,14 @@ class Machine:
         return self.application_support if self.system == "darwin" else self.roaming
 
     def which(self, program: str) -> Path | None:
-        """Return where the PATH has a program, None if it has not."""
-        found = shutil.which(program, path=self.environment.get("PATH", os.defpath))
-        return Path(found) if found else None
+        """Return where the PATH has a program, None if it has not.
+
+        What is relative to the working directory, as `.` is, does not count: it may be anyone's.
+        """
+        folders = self.environment.get("PATH", os.defpath).split(os.pathsep)
+        path = os.pathsep.join(folder for folder in folders if Path(folder).is_absolute())
+        found = Path(shutil.which(program, path=path) or "")
+        return found if found.is_absolute() else None
 
     def has_program(self, *names: str) -> bool:
         """Return whether the PATH has one of some programs."""
