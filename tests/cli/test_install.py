@@ -175,7 +175,8 @@ async def test_what_uninstalling_changes_beside_others_is_kept_beside_it(user: U
     again = "which has again the entry from before."
     assert done.lines[0] == f"Took seedance out of {path}, {again}"
     backup = done.lines[1].removeprefix(f"  What it was is in {user.home}/")
-    assert user.read(backup)["a"] == 2
+    original = done.lines[2].removeprefix(f"  What it was before the install is in {user.home}/")
+    assert [user.read(copy)["a"] for copy in (backup, original)] == [2, 1]
     path.write_text('{"mcpServers": {"seedance": {}}}', "utf-8")
     done = await user.run("uninstall", "cursor")
     assert done.lines[0] == f"Took seedance out of {path}"

@@ -43,4 +43,6 @@ def _lines(client: Client, done: Uninstalled) -> Iterator[str]:
             yield f"Took seedance out of {where}, which is as it was before."
         if file.backup:
             yield f"  What it was is in {plain(str(file.backup))}"
+        if file.original:
+            yield f"  What it was before the install is in {plain(str(file.original))}"
     yield f"Next: Start {client.title} again, so that it notices."

@@ -26,6 +26,7 @@ class ChangedFile:
         path: Where the client looks for it.
         changed: False if everything was as it should be.
         backup: What it was before.
+        original: What it was before the install that is undone, if that stays beside it.
         made: Whether it was made by installing.
         updated: Whether it had another entry for the server.
         removed: Whether it was removed, since installing had made it.
@@ -36,6 +37,7 @@ class ChangedFile:
     path: Path
     changed: bool = True
     backup: Path | None = None
+    original: Path | None = None
     made: bool = False
     updated: bool = False
     removed: bool = False
@@ -228,6 +230,7 @@ def _remove(removal: Removal) -> ChangedFile:
         UnusableFile: It cannot be written.
     """
     file, backup = removal.file, None
+    original = removal.old.backup if removal.old and not removal.exact else None
     if removal.after is None:
         file.remove()
     else:
@@ -241,6 +244,7 @@ def _remove(removal: Removal) -> ChangedFile:
     return ChangedFile(
         path=file.path,
         backup=backup,
+        original=original if original and original.exists() else None,
         removed=removal.after is None,
         restored=removal.restores,
     )

@@ -7,7 +7,8 @@
   and kept in the keychain (docs: reference of the configuration).
 - `code --add-mcp` is not used: it writes all of the file again from what it parsed, which loses
   comments and unknown keys (source: `writeScannedMcpServers` in mcpResourceScannerService.ts), and
-  `code` may be the command of another editor.
+  `code` may be the command of another editor. A new file would come out the same, but nothing reads
+  an entry back or removes it.
 - Time limit: none in its source; calls may be cancelled by the user alone.
 """
 
