@@ -2,12 +2,22 @@
 
 import csv
 import hashlib
+import io
 import json
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+
+OURS = {"wait_seconds", "force_new", "dry_run"}
+"""The arguments of `generate_video` that are not for a CSV."""
+
+
+class WrongTable(Exception):
+    """The CSV cannot be read, or not as it was meant."""
 
 
 class Row(NamedTuple):
@@ -28,29 +38,61 @@ class Row(NamedTuple):
 
 
 def read_rows(folder: Path, table: Path) -> list[Row]:
-    """Return the rows of a CSV whose images are in a folder."""
+    """Return the rows of a CSV whose images are in a folder.
+
+    Raises:
+        WrongTable: It cannot be read, or not as it was meant.
+    """
     rows: list[Row] = []
     times = Counter[str]()
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        for cells in reader:
-            arguments = {name: value for name, value in cells.items() if name and value}
-            if image := arguments.pop("image", None):
-                arguments["first_frame_image_url"] = image
+    digest = cache(_digest)
+    try:
+        for line, arguments in _read_cells(table.read_text("utf-8-sig")):
             asked = dict(arguments)
             for name, value in asked.items():
                 if name.endswith("image_url") and "://" not in value:
                     arguments[name] = str(folder / value)
-                    asked[name] = _digest(folder / value)
+                    arguments[name].encode()
+                    asked[name] = digest(folder / value)
             content = json.dumps(asked, sort_keys=True)
-            rows.append(Row(reader.line_num, arguments, content, f"{times[content]} {content}"))
+            rows.append(Row(line, arguments, content, f"{times[content]} {content}"))
             times[content] += 1
+    except UnicodeEncodeError as error:
+        raise WrongTable(f"{folder}: its name is not UTF-8, which no message can carry.") from error
+    except UnicodeDecodeError as error:
+        raise WrongTable(f"{table}: it is not UTF-8; save it as CSV in UTF-8.") from error
+    except (OSError, csv.Error, WrongTable) as error:
+        raise WrongTable(f"{table}: {getattr(error, 'strerror', None) or error}") from error
     return rows
+
+
+def _read_cells(text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the line of each row, and its cells that are not empty, by the name of an argument."""
+    # Where a comma is part of a number, spreadsheets write semicolons.
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True, skipinitialspace=True)
+    names = [name.strip() for name in next(reader, list[str]())]
+    names = ["first_frame_image_url" if name == "image" else name for name in names]
+    for name, count in Counter(names).items():
+        if name in OURS or (name and count > 1):
+            raise WrongTable(f"it may not have the column {name}, or not twice.")
+    for cells in reader:
+        if any(cells[len(names) :]):
+            raise WrongTable(
+                f"line {reader.line_num} has more cells than the first line. "
+                f'A text with "{separator}" in it has to be in double quotes.'
+            )
+        row = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if name}
+        if row := {name: cell for name, cell in row.items() if cell}:
+            yield reader.line_num, row
 
 
 def _digest(image: Path) -> str:
     """Return what is equal for equal images; the server says what is wrong with one that is not."""
-    return hashlib.sha256(image.read_bytes()).hexdigest() if image.is_file() else str(image)
+    try:
+        return hashlib.sha256(image.read_bytes()).hexdigest() if image.is_file() else str(image)
+    except OSError:
+        return str(image)
 
 
 class Entry(NamedTuple):
@@ -84,6 +126,7 @@ class Journal:
         Raises:
             sqlite3.Error: Another process has it, or it cannot be written.
         """
+        self._folder = path.parent
         self._db = sqlite3.connect(path, timeout=0, isolation_level=None)
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._db.execute("BEGIN EXCLUSIVE")
@@ -100,7 +143,8 @@ class Journal:
     def find(self, row: Row) -> Entry:
         """Return what is known of a row."""
         query = "SELECT begun_at, request_id, saved_to, problem FROM clips WHERE row = ?"
-        return Entry(*(self._db.execute(query, (row.key,)).fetchone() or ()))
+        entry = Entry(*(self._db.execute(query, (row.key,)).fetchone() or ()))
+        return entry._replace(saved_to=entry.saved_to and str(self._folder / entry.saved_to))
 
     def begin(self, row: Row) -> None:
         """Write that the paid call is about to be made; if it was before, that time is kept."""
@@ -117,7 +161,9 @@ class Journal:
         return self._db.execute(query, (request_id, row.key)).rowcount == 1
 
     def save(self, row: Row, path: str) -> None:
-        """Write where the clip is."""
+        """Write where the clip is, from the folder on, which may be moved."""
+        if Path(path).is_relative_to(self._folder):
+            path = str(Path(path).relative_to(self._folder))
         self._db.execute("UPDATE clips SET saved_to = ? WHERE row = ?", (path, row.key))
 
     def fail(self, row: Row, problem: str) -> None:

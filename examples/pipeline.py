@@ -18,6 +18,7 @@ failed, or that may be lost, is bought again with `--again LINE` only.
 
 import os
 import shlex
+import shutil
 import sqlite3
 import sys
 from argparse import ArgumentParser, Namespace
@@ -28,7 +29,7 @@ from pathlib import Path
 
 import anyio
 from _pipeline_clip import Clip, Purchases, RowProblem
-from _pipeline_journal import Journal, Row, read_rows
+from _pipeline_journal import Journal, Row, WrongTable, read_rows
 from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters
 from rich.progress import BarColumn, Progress, TextColumn
@@ -90,9 +91,9 @@ class Pipeline:
         new = [row for row in rows if not self.journal.find(row).request_id]
         await self.each(new, client, self.price)
         if self.costs:
-            least = "at least " if None in self.costs.values() else ""
+            more = " or more" if None in self.costs.values() else ""
             known = sum(cost or 0 for cost in self.costs.values())
-            self.say(f"Clips to buy: {len(self.costs)}, estimated at {least}{known:.2f} USD.")
+            self.say(f"Clips to buy: {len(self.costs)}, estimated at {known:.2f} USD{more}.")
         if self.costs and not self.yes:
             self.say("Nothing was bought. The same command with --yes buys them.")
         else:
@@ -128,6 +129,8 @@ class Pipeline:
                         await step(clip)
                     except RowProblem as problem:
                         self.problems[row.line] = str(problem)
+                    except sqlite3.Error as error:
+                        self.problems[row.line] = f"pipeline.db: {error}"
             self.bars.advance(whole)
 
         try:
@@ -175,23 +178,31 @@ def main() -> None:
     parser.add_argument("--server", default="uvx seedance-mcp", metavar="COMMAND")
     options = parser.parse_args()
     folder: Path = options.folder.resolve()
-    rows = read_rows(folder, options.table)
+    if not folder.is_dir():
+        parser.error(f"{folder} is not a folder")
+    try:
+        rows = read_rows(folder, options.table)
+    except WrongTable as wrong:
+        sys.exit(str(wrong))
     if unknown := set(options.again) - {row.line for row in rows}:
         parser.error(f"prompts.csv has no rows in these lines: {sorted(unknown)}")
     try:
-        journal = Journal(folder / "pipeline.db")
+        with closing(Journal(folder / "pipeline.db")) as journal:
+            sys.exit(make_clips(rows, journal, folder, options))
     except sqlite3.Error as error:
-        sys.exit(f"{folder / 'pipeline.db'}: {error}. Another pipeline may work on this folder.")
-    with closing(journal):
-        sys.exit(make_clips(rows, journal, folder, options))
+        busy = " Another pipeline works on this folder." if "locked" in str(error) else ""
+        sys.exit(f"{folder / 'pipeline.db'}: {error}.{busy}")
 
 
 def make_clips(rows: list[Row], journal: Journal, folder: Path, options: Namespace) -> int:
     """Make the clips, say what came of it, and return the exit code."""
-    for row in rows:
-        if options.yes and row.line in options.again:
-            journal.forget(row)
     command, *arguments = shlex.split(options.server)
+    if not shutil.which(command):
+        sys.exit(f"There is no command {command}. See --server.")
+    # Only where there is a problem: the same command, once more, must not buy it once more.
+    again = [row for row in rows if row.line in options.again and journal.find(row).problem]
+    for row in again if options.yes else []:
+        journal.forget(row)
     ours = {"SEEDANCE_OUTPUT_DIR": str(folder / "clips"), "SEEDANCE_ATTACHMENTS": "none"}
     server = StdioServerParameters(command=command, args=arguments, env={**os.environ, **ours})
     bars = Progress(BarColumn(), TextColumn("{task.description}", markup=False), transient=True)
@@ -199,7 +210,7 @@ def make_clips(rows: list[Row], journal: Journal, folder: Path, options: Namespa
         rows=rows,
         journal=journal,
         server=server,
-        purchases=Purchases(again=set(options.again)),
+        purchases=Purchases(again={row.line for row in again}),
         yes=options.yes,
         bars=bars,
     )

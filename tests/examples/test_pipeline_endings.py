@@ -118,7 +118,7 @@ async def test_a_second_pipeline_on_the_folder_ends_with_one_line(tmp_path: Path
             await run.until_accepted(1)
             second = await run.pipeline("--yes")
         assert (second.returncode, second.stdout) == (1, "")
-        assert second.stderr.endswith("Another pipeline may work on this folder.\n")
+        assert second.stderr.endswith("Another pipeline works on this folder.\n")
         assert len(run.prompts()) == 1
 
 
@@ -144,8 +144,23 @@ async def test_a_job_that_failed_is_bought_again_only_when_asked(tmp_path: Path)
             assert ended.returncode == 1
             assert ended.stdout.endswith('"Too dark."\n0 of 1 clips are saved.\n')
         run.simulator.behaviour.outcome = "succeed"
-        assert (await run.pipeline("--yes", "--again", "2")).returncode == 0
+        # The same command, once more, does not buy it once more.
+        for _ in range(2):
+            assert (await run.pipeline("--yes", "--again", "2")).returncode == 0
         assert (run.prompts(), len(run.clips())) == (["a", "a"], 1)
+
+
+async def test_a_folder_may_be_moved_with_its_clips(tmp_path: Path) -> None:
+    async with example_run(tmp_path) as run:
+        run.write_table(["a", "b"])
+        (tmp_path / "one").mkdir()
+        (tmp_path / "lake.jpg").rename(tmp_path / "one" / "lake.jpg")
+        assert (await run.run("pipeline.py", "one", "prompts.csv", "--yes")).returncode == 0
+        (tmp_path / "one").rename(tmp_path / "two")
+        ended = await run.run("pipeline.py", "two", "prompts.csv", "--yes")
+        assert (ended.returncode, ended.stdout) == (0, "\n2 of 2 clips are saved.\n")
+        assert len(list((tmp_path / "two" / "clips").glob("*.mp4"))) == 2
+        assert len(run.prompts()) == 2
 
 
 async def test_a_row_that_is_refused_costs_nothing_and_the_others_are_made(tmp_path: Path) -> None:
