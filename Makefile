@@ -108,8 +108,9 @@ workflows: $(UV) ## check the workflows of GitHub Actions
 	$(UV) run --quiet --isolated --only-group workflows actionlint
 	$(UV) run --quiet --isolated --only-group workflows zizmor --quiet --offline --persona=auditor .github
 
-tagged: $(UV) ## fail unless TAG is that of the version, such as v1.2.3
+tagged: $(UV) ## fail unless TAG is that of the version, such as v1.2.3, and the pages are fit for it
 	test "$(TAG)" = "v$$($(UV) version --short)"
+	! grep --line-number 'published yet\|is published,' README.md docs/*.md
 
 format: .venv/.synced ## format the code and apply safe fixes
 	$(RUN) ruff format .
