@@ -1,6 +1,7 @@
 import os
 import signal
 import stat
+import struct
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -180,6 +181,25 @@ def test_the_owner_of_a_file_keeps_it(tmp_path: Path) -> None:
     assert backup
     for each in (path, backup):
         assert (each.stat().st_uid, each.stat().st_gid) == (1234, 5678)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Python reads attributes only on Linux")
+def test_access_control_lists_are_kept_and_never_widened(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_bytes(b"old")
+    # As acl(5) has it: owner rw, user 1234 rw, group nothing, mask rw, others nothing.
+    rights = [(1, 6, -1), (2, 6, 1234), (4, 0, -1), (16, 6, -1), (32, 0, -1)]
+    entries = [struct.pack("<HHi", *each) for each in rights]
+    acl = struct.pack("<I", 2) + b"".join(entries)
+    os.setxattr(path, "system.posix_acl_access", acl)
+    backup = change(path)
+    assert backup
+    for each in (path, backup):
+        assert os.getxattr(each, "system.posix_acl_access") == acl
+    private = change(path, b"secret", private=True)
+    assert private
+    for each in (path, private):
+        assert mode(each) == 0o600  # the mask: nobody else may do anything
 
 
 WRITING = """

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from seedance_mcp.cli.install.client import OwnCommand, Server
+from seedance_mcp.cli.install.config_file import UnusableFile
 from seedance_mcp.cli.install.edits import UneditableFile
 from seedance_mcp.cli.install.installer import ChangedFile
-from seedance_mcp.cli.install.record import Records
-from seedance_mcp.errors import SeedanceError
 from tests.support.made_up_client import SERVER, STAMP, Desk, client, entry
 
 COMMENTED = """{
@@ -171,6 +170,29 @@ def test_windows_has_no_modes_that_a_second_install_would_have_to_change(
     assert not desk.install(private).changed
 
 
+def test_a_file_that_others_made_private_since_stays_so(desk: Desk, config: Path) -> None:
+    config.write_text("{}")
+    config.chmod(0o644)
+    desk.install()
+    config.chmod(0o600)
+    desk.uninstall()
+    assert (config.read_text(), mode(config)) == ("{}", 0o600)
+
+
+def test_a_file_that_links_lead_to_twice_is_changed_once(tmp_path: Path) -> None:
+    one, two = tmp_path / "1.json", tmp_path / "2.json"
+    one.write_text('{"mcpServers": {"seedance": {"command": "mine"}}}')
+    two.symlink_to(one)
+    before = one.read_text()
+    desk = Desk(tmp_path, client(one, two))
+    assert [changed.path for changed in desk.install().files] == [one]
+    # A home folder can have several names, too.
+    other = Desk(tmp_path, client(two))
+    other.install(Server(command="/opt/other"))
+    assert [changed.path for changed in other.uninstall().files] == [two]
+    assert (one.read_text(), two.is_symlink()) == (before, True)
+
+
 def test_every_file_of_a_client_is_changed_or_none(tmp_path: Path) -> None:
     one, two, three = (tmp_path / name for name in ("1.json", "2.json", "3.json"))
     desk = Desk(tmp_path, client(one, two, three))
@@ -180,6 +202,11 @@ def test_every_file_of_a_client_is_changed_or_none(tmp_path: Path) -> None:
         desk.install()
     assert (one.exists(), two.read_text()) == (False, "{}")
     three.write_text("")
+    three.chmod(0o444)
+    with pytest.raises(UnusableFile, match=r"3\.json is read-only"):
+        desk.install()
+    assert (one.exists(), two.read_text()) == (False, "{}")
+    three.chmod(0o644)
     assert [changed.path for changed in desk.install().files] == [one, two, three]
     desk.uninstall()
     assert (two.read_text(), three.read_text(), one.exists()) == ("{}", "", False)
@@ -270,27 +297,6 @@ def test_a_secret_is_never_given_to_a_command(tmp_path: Path, config: Path) -> N
     assert mode(config) == 0o600
 
 
-def test_a_damaged_record_is_a_lost_one(desk: Desk, config: Path) -> None:
-    config.write_text('{"a": 1, "mcpServers": {}}')
-    desk.install()
-    (record,) = desk.records.folder.iterdir()
-    assert (mode(record), mode(desk.records.folder)) == (0o600, 0o700)
-    for damaged in (b"", b"[1]", b"{", b"[" * 100_000, b"\xff", b'[{"path": 1, "changes": []}]'):
-        record.write_bytes(damaged)
-        assert desk.records.read("made-up") == ()
-    desk.uninstall()
-    assert config.read_text() == '{"a": 1, "mcpServers": {}}'
-    assert not record.exists()
-
-
-def test_without_a_place_for_the_record_nothing_is_changed(desk: Desk, config: Path) -> None:
-    config.write_text("{}")
-    desk.records = Records(config / "installs")
-    with pytest.raises(SeedanceError, match=r"config\.json/installs cannot keep what is changed: "):
-        desk.install()
-    assert (config.read_text(), names(config.parent)) == ("{}", ["config.json"])
-
-
 def test_a_file_that_the_client_reads_no_longer_is_put_back_too(desk: Desk, config: Path) -> None:
     config.write_text('{"a": 1}')
     desk.install()
@@ -299,15 +305,6 @@ def test_a_file_that_the_client_reads_no_longer_is_put_back_too(desk: Desk, conf
     desk.install()
     assert [changed.path for changed in desk.uninstall().files] == [config, moved]
     assert (config.read_text(), names(config.parent)) == ('{"a": 1}', ["config.json"])
-
-
-def test_a_lost_backup_does_no_harm(desk: Desk, config: Path) -> None:
-    config.write_bytes(COMMENTED.encode())
-    (changed,) = desk.install().files
-    assert changed.backup
-    changed.backup.write_text("changed")
-    desk.uninstall()
-    assert config.read_bytes() == COMMENTED.encode()
 
 
 def test_a_file_that_was_broken_since_is_left_alone_and_can_be_mended(
@@ -333,13 +330,3 @@ def test_a_file_that_is_gone_and_folders_that_others_use_are_no_trouble(tmp_path
     (tmp_path / "new" / "theirs").write_text("")
     assert desk.uninstall().files == ()
     assert names(tmp_path / "new") == ["theirs"]
-
-
-def test_the_record_follows_a_path_that_is_not_utf8(tmp_path: Path) -> None:
-    path = tmp_path / "\udcff" / "config.json"
-    desk = Desk(tmp_path, client(path))
-    desk.install()
-    desk.install(Server(command="/opt/other"))
-    (changed,) = desk.uninstall().files
-    assert changed.removed
-    assert names(tmp_path) == ["state"]

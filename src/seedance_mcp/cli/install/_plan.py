@@ -100,7 +100,7 @@ def adding(
         extras = [(extra.keys, extra.value) for extra in client.extras(server)]
         after, changes = _put(before or b"", client, [(keys, entry), *extras], old)
     private = server.authentication == "file"
-    mode = _mode(file) or 0
+    narrows = private and machine.system != "win32" and bool((_mode(file) or 0) & 0o077)
     return Addition(
         file=file,
         before=before,
@@ -108,8 +108,8 @@ def adding(
         entry=entry,
         replaces=replaces,
         private=private,
-        narrows=private and machine.system != "win32" and bool(mode & 0o077),
-        record=_intent(file, before, changes, old),
+        narrows=narrows,
+        record=_intent(file, before, changes, old, narrows=narrows),
         old=old,
         kept=old is not None and before is not None and _can_be_put_back(old, before),
     )
@@ -125,37 +125,40 @@ def removing(client: Client, file: ConfigFile, old: FileRecord | None) -> Remova
     before = file.read()
     if before is None:
         return Removal(file=file, before=None, after=None, old=old)
-    if old and _can_be_put_back(old, before):
-        replaced = old.changes[0].undo.replaced is not None
-        after = _original(old)
-        return Removal(
-            file=file, before=before, after=after, exact=True, restores=replaced, old=old
-        )
     changes = old.changes if old else _changes_without_record(client, before)
-    after = before
+    entry, without = changes[0], before
     with naming(file.path):
-        entry = changes[0]
+        # A record that is wrong has nothing undone but a configuration with the server.
         there = value_at(before, client.form, entry.keys) is not None
         for change in reversed(changes):
-            after = without_value(after, client.form, change.keys, change.undo)
+            without = without_value(without, client.form, change.keys, change.undo)
+    exact = there and old is not None and _can_be_put_back(old, before)
+    gone = old is not None and old.made and not without.decode().strip(_BLANK)
     return Removal(
         file=file,
         before=before,
-        after=None if old and old.made and not after.decode().strip(_BLANK) else after,
+        after=_original(old) if old and exact else None if gone else without,
+        exact=exact,
         restores=there and entry.undo.replaced is not None,
         old=old,
     )
 
 
 def _intent(
-    file: ConfigFile, before: bytes | None, changes: tuple[Change, ...], old: FileRecord | None
+    file: ConfigFile,
+    before: bytes | None,
+    changes: tuple[Change, ...],
+    old: FileRecord | None,
+    *,
+    narrows: bool,
 ) -> FileRecord:
     """Return what is to be kept about a file, as far as it is known before it is changed."""
     folders = (*(old.folders if old else ()), *file.missing_folders())
-    record = FileRecord(path=file.path, changes=changes, mode=_mode(file), folders=folders)
+    mode = _mode(file) if narrows else None
+    record = FileRecord(path=file.path, changes=changes, mode=mode, folders=folders)
     if old is None or before is None:
         return replace(record, made=before is None)
-    return replace(record, made=old.made, mode=old.mode)
+    return replace(record, made=old.made, mode=old.mode or mode)
 
 
 def _mode(file: ConfigFile) -> int | None:

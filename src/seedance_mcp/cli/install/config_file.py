@@ -3,11 +3,12 @@
 import os
 import stat
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
+from typing import BinaryIO
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import SeedanceError
@@ -79,13 +80,15 @@ class ConfigFile:
             if status is None:
                 with replacing(self.target, mode=PRIVATE_MODE if private else NEW_MODE) as file:
                     file.write(data)
+                    self._last_check(file)
                 copy = None
             else:
                 mode = PRIVATE_MODE if private else stat.S_IMODE(status.st_mode)
                 copy = self._back_up(mode, status) if backup else None
                 with replacing(self.target, mode=PRIVATE_MODE) as file:
                     file.write(data)
-                    _own(file.fileno(), mode, status)
+                    _own(file.fileno(), mode, status, self.target)
+                    self._last_check(file)
         self._seen, self.status = self._now()
         return copy
 
@@ -108,6 +111,14 @@ class ConfigFile:
         """
         with self._explaining("cannot be made private"):
             self.target.chmod(mode)
+
+    def check_writable(self) -> None:
+        """Check that it may be written, before anything else is.
+
+        Raises:
+            UnusableFile: It may not, or is another one than that which was read.
+        """
+        self._unchanged()
 
     def remove(self) -> None:
         """Remove it; a symbolic link to it stays.
@@ -152,6 +163,16 @@ class ConfigFile:
             raise UnusableFile(self.path, "is read-only")
         return status
 
+    def _last_check(self, file: BinaryIO) -> None:
+        """Check that nothing else changed it, once all that takes long is done.
+
+        Raises:
+            UnusableFile: Something did.
+        """
+        file.flush()
+        os.fsync(file.fileno())
+        self._unchanged()
+
     def _back_up(self, mode: int, status: os.stat_result) -> Path:
         """Write what was read beside the file, under a name that is free."""
         stem = f"{self.target.name}.bak-{self.clock.now().astimezone(UTC):%Y%m%dT%H%M%SZ}"
@@ -164,7 +185,7 @@ class ConfigFile:
             raise UnusableFile(self.path, "has too many backups")
         with file:
             file.write(self._seen or b"")
-            _own(file.fileno(), mode, status)
+            _own(file.fileno(), mode, status, self.target)
             os.fsync(file.fileno())
         return copy
 
@@ -178,8 +199,17 @@ class ConfigFile:
             raise UnusableFile(self.path, f"{problem}: {one_line(why)}") from error
 
 
-def _own(descriptor: int, mode: int, status: os.stat_result) -> None:
-    """Set the owner of an open file to that of another one, and its mode; Windows has neither.
+def distinct_files(paths: Iterable[Path], clock: Clock) -> list[ConfigFile]:
+    """Return files, each of them once, since links may lead to one from several places."""
+    files: dict[Path, ConfigFile] = {}
+    for path in paths:
+        file = ConfigFile(path, clock)
+        files.setdefault(file.target, file)
+    return [*files.values()]
+
+
+def _own(descriptor: int, mode: int, status: os.stat_result, source: Path) -> None:
+    """Give an open file the owner and attributes of another one, and a mode; Windows has none.
 
     Raises:
         OSError: Only the administrator can give a file to that owner.
@@ -194,4 +224,23 @@ def _own(descriptor: int, mode: int, status: os.stat_result) -> None:
             os.fchown(descriptor, -1, status.st_gid)
         except PermissionError:  # not a group of the user's, so what it may do is not for ours
             mode &= ~0o070
+    if not _attributed(descriptor, source):
+        mode &= ~0o070  # without its access control list, they are not the group's
     os.fchmod(descriptor, mode)
+
+
+def _attributed(descriptor: int, source: Path) -> bool:
+    """Give an open file the attributes of another one, and return whether its ACL is among them.
+
+    Python cannot read them on macOS, where an ACL only adds to the permissions.
+    """
+    if sys.platform != "linux":
+        return True
+    whole = True
+    with suppress(OSError):  # the file system has none
+        for name in os.listxattr(source):
+            try:
+                os.setxattr(descriptor, name, os.getxattr(source, name))
+            except OSError:
+                whole = whole and name != "system.posix_acl_access"
+    return whole

@@ -11,7 +11,7 @@ from seedance_mcp.text import one_line
 
 from ._plan import Addition, Removal, adding, naming, removing
 from .client import Client, Server
-from .config_file import PRIVATE_MODE, ConfigFile, UnusableFile
+from .config_file import PRIVATE_MODE, ConfigFile, UnusableFile, distinct_files
 from .edits import Json, UneditableFile, value_at
 from .machine import Machine
 from .own_command import OwnCommandFailed, find_program, run_program
@@ -79,26 +79,28 @@ def install(
         UneditableFile: A file cannot be parsed, or not be changed without harm; none was changed.
         SeedanceError: A file or the record cannot be read or written.
     """
-    known = {record.path: record for record in records.read(client.id)}
-    files = [ConfigFile(path, clock) for path in client.files(machine)]
-    additions = [adding(client, server, file, known.get(file.path), machine) for file in files]
-    done: list[ChangedFile] = []
-    for addition in additions:
-        path = addition.file.path
-        if not addition.needed:
-            done.append(ChangedFile(path=path, changed=False))
-            continue
-        # What is killed before it can say what it did can be undone all the same.
-        _keep(records, client, {**known, path: addition.record})
-        try:
-            done.append(_add(addition, client, server, machine))
-        except BaseException:
+    with records.locked(make=True):
+        known = records.by_target(client.id)
+        files = distinct_files(client.files(machine), clock)
+        additions = [adding(client, server, f, known.get(f.target), machine) for f in files]
+        needed = [addition for addition in additions if addition.needed]
+        for addition in needed:
+            addition.file.check_writable()
+        done = {a.file.target: ChangedFile(path=a.file.path, changed=False) for a in additions}
+        for addition in needed:
+            target = addition.file.target
+            # What is killed before it can say what it did can be undone all the same.
+            _keep(records, client, {**known, target: addition.record})
+            try:
+                done[target] = _add(addition, client, server, machine)
+            except BaseException:
+                _keep(records, client, known)
+                raise
+            now = addition.file.read() or b""
+            known[target] = addition.recorded(now, done[target].backup)
             _keep(records, client, known)
-            raise
-        known[path] = addition.recorded(addition.file.read() or b"", done[-1].backup)
-        _keep(records, client, known)
-    doubt = _doubt(client, machine) if any(file.changed for file in done) else None
-    return Installed(files=tuple(done), doubt=doubt)
+    doubt = _doubt(client, machine) if needed else None
+    return Installed(files=tuple(done.values()), doubt=doubt)
 
 
 def uninstall(client: Client, machine: Machine, records: Records, clock: Clock) -> Uninstalled:
@@ -111,15 +113,17 @@ def uninstall(client: Client, machine: Machine, records: Records, clock: Clock) 
         UneditableFile: A file cannot be parsed, or not be changed without harm; none was changed.
         SeedanceError: A file or the record cannot be read or written.
     """
-    known = {record.path: record for record in records.read(client.id)}
-    paths = dict.fromkeys([*known, *_existing(client, machine)])
-    removals = [removing(client, ConfigFile(path, clock), known.get(path)) for path in paths]
-    changed = [_remove(removal) for removal in removals if removal.before != removal.after]
-    for record in known.values():
-        for folder in reversed(record.folders):
-            with suppress(OSError):  # others use it
-                folder.rmdir()
-    records.write(client.id, ())
+    with records.locked():
+        known = records.by_target(client.id)
+        paths = [*(record.path for record in known.values()), *_existing(client, machine)]
+        files = distinct_files(paths, clock)
+        removals = [removing(client, file, known.get(file.target)) for file in files]
+        changed = [_remove(removal) for removal in removals if removal.before != removal.after]
+        for record in known.values():
+            for folder in reversed(record.folders):
+                with suppress(OSError):  # others use it
+                    folder.rmdir()
+        records.write(client.id, ())
     return Uninstalled(files=tuple(changed))
 
 
