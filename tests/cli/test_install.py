@@ -198,6 +198,7 @@ async def test_a_broken_file_is_left_alone_before_a_token_is_asked_for(user: Use
     ("arguments", "error"),
     [
         (["cursr"], 'Unknown client "cursr". Did you mean cursor? Valid names: claude-desktop, '),
+        (["CURSOR"], 'Unknown client "CURSOR". Did you mean cursor? Valid names: claude-desktop, '),
         (["qqq"], 'Unknown client "qqq". Valid names: claude-desktop, '),
         ([], "Name a client, or list them with --list. Valid names: claude-desktop, "),
         (
@@ -239,7 +240,7 @@ async def test_a_token_is_no_argument(user: User) -> None:
 
 async def test_without_a_home_it_is_said_that_none_is_known(user: User) -> None:
     error = "seedance-mcp: The user's home folder is unknown, as HOME is not set.\n"
-    assert await user.run("install", "--list", HOME="") == Done(1, [], error)
+    assert await user.run("install", "--list", HOME="here") == Done(1, [], error)
     assert await user.run("uninstall", "cursor", HOME="") == Done(1, [], error)
 
 
@@ -432,9 +433,14 @@ async def test_a_token_that_is_typed_is_not_echoed(user: User) -> None:
 async def test_the_checks_after_it_buy_nothing_and_change_no_exit_code(user: User) -> None:
     async with running(Behaviour()) as simulator:
         arguments = ["install", "codex", "--base-url", simulator.url]
-        done = [await user.run(*arguments, RUNCOMFY_API_TOKEN=t) for t in (simulator.token, "no")]
+        # The client will not have the settings of this shell.
+        ours = {"SEEDANCE_MODEL": "none of these"}
+        tokens = (simulator.token, "no")
+        done = [await user.run(*arguments, RUNCOMFY_API_TOKEN=t, **ours) for t in tokens]
         assert {request.method for request in simulator.requests} == {"GET"}
     assert [each.code for each in done] == [0, 0]
+    assert done[0].lines[-2] == "Checked: a clip can be made."
+    assert done[1].lines[-2].startswith("1 fault, ")
 
 
 async def test_a_runcomfy_that_does_not_answer_holds_nothing_up(user: User) -> None:

@@ -99,7 +99,12 @@ def test_one_that_cannot_be_started_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("system", "name", "is_found"),
-    [("linux", "client", True), ("win32", "client.exe", True), ("win32", "client.cmd", False)],
+    [
+        ("linux", "client", True),
+        ("win32", "client.exe", True),
+        ("win32", "client.cmd", False),
+        ("win32", "client.bat", False),
+    ],
 )
 def test_a_script_of_cmd_exe_is_not_run_as_it_takes_quotes_for_its_own(
     tmp_path: Path, system: System, name: str, *, is_found: bool
