@@ -244,6 +244,14 @@ async def test_without_a_home_it_is_said_that_none_is_known(user: User) -> None:
     assert await user.run("uninstall", "cursor", HOME="") == Done(1, [], error)
 
 
+async def test_a_wrong_state_folder_is_named(user: User) -> None:
+    for command in "install", "uninstall":
+        done = await user.run(command, "cursor", SEEDANCE_STATE_DIR="here")
+        assert (done.code, done.lines) == (1, [])
+        assert done.errors.startswith("seedance-mcp: SEEDANCE_STATE_DIR must be the absolute path")
+    assert user.files() == {}
+
+
 async def test_the_list_names_every_client_and_which_has_the_server(user: User) -> None:
     await user.install("zed")
     broken = user.home / ".gemini" / "settings.json"
@@ -280,6 +288,15 @@ async def test_printing_writes_nothing_and_shows_no_token(user: User) -> None:
     codex = tomllib.loads(printed["codex"])["mcp_servers"]["seedance"]
     assert codex["env_vars"] == ["RUNCOMFY_API_TOKEN"]
     assert codex["env"] == settings
+
+
+async def test_what_is_printed_to_be_run_has_no_place_for_a_token(user: User) -> None:
+    run = "Or run: claude mcp add-json seedance "
+    done = await user.run("install", "--print", "claude-code")
+    assert run in done.errors
+    done = await user.run("install", "--print", "claude-code", "--token-in-file")
+    assert "your-runcomfy-token" in "".join(done.lines)
+    assert run not in done.errors
 
 
 CLAUDE = """

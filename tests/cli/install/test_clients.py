@@ -176,3 +176,11 @@ def test_a_variable_moves_the_file_as_it_does_for_the_client(
     assert CLIENTS[client].files(machine) == [moved / below]
     relative = empty_machine(tmp_path, "linux", {variable: "moved"})
     assert files_of(relative, client) == [FILES[client][1]]
+
+
+@pytest.mark.parametrize("client", ["zed", "claude-desktop", "vscode"])
+def test_on_macos_programs_with_windows_do_not_ask_where_xdg_has_configurations(
+    client: str, tmp_path: Path
+) -> None:
+    machine = empty_machine(tmp_path, "darwin", {"XDG_CONFIG_HOME": str(tmp_path / "moved")})
+    assert files_of(machine, client) == [FILES[client][0]]
