@@ -60,6 +60,12 @@ def test_the_readme_names_every_client_that_can_be_installed_into() -> None:
     assert set(re.findall(r"`([a-z-]+)`", quick_start)) | {"claude-desktop"} == set(CLIENTS)
 
 
+def test_the_readme_and_the_page_install_a_plugin_by_the_same_command() -> None:
+    commands = re.findall(r"^- [\w ]+: `(.+)`$", README, re.MULTILINE)
+    assert len(commands) == 3
+    assert [each for each in commands if f"| `{each}` |" not in page("install.md")] == []
+
+
 def links(text: str) -> list[str]:
     """Return the targets of a page's links and images."""
     return re.findall(r"\]\(([^)\s]+)\)", text)

@@ -194,9 +194,8 @@ def _summary(calls: list[str], simulator: Simulator) -> str:
         f"\nWhat it took: this client called {', '.join(calls)} over stdio; the server sent"
         f" {len(simulator.accepted)} paid POSTs and then {seen} over HTTP.\n"
         "The clips are SIMULATED: a slow zoom into your image, not made by Seedance.\n"
-        "To make real ones, add this to your assistant's configuration, with the token from your\n"
-        'RunComfy profile: {"mcpServers": {"seedance": {"command": "uvx", "args":'
-        ' ["seedance-mcp"],\n"env": {"RUNCOMFY_API_TOKEN": "your-runcomfy-token"}}}}\n'
+        "To make real ones, add the server to your assistant: `seedance-mcp install CLIENT` does it,\n"
+        "and asks for the token from your RunComfy profile.\n"
     )
 
 
