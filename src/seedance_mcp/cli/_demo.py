@@ -194,8 +194,8 @@ def _summary(calls: list[str], simulator: Simulator) -> str:
         f"\nWhat it took: this client called {', '.join(calls)} over stdio; the server sent"
         f" {len(simulator.accepted)} paid POSTs and then {seen} over HTTP.\n"
         "The clips are SIMULATED: a slow zoom into your image, not made by Seedance.\n"
-        "To make real ones, add the server to your assistant: `seedance-mcp install CLIENT` does it,\n"
-        "and asks for the token from your RunComfy profile.\n"
+        "To make real ones, add the server to your assistant: `seedance-mcp install CLIENT`\n"
+        "does it, and asks for the token from your RunComfy profile.\n"
     )
 
 
