@@ -364,6 +364,13 @@ async def test_where_that_command_does_not_do_it_the_file_is_edited(user: User, 
     assert calls(user)[0][:3] == ADD
 
 
+async def test_a_client_that_does_not_show_what_is_in_its_file_is_quoted(user: User) -> None:
+    user.program("codex", "import sys; sys.exit('no server of that name')")
+    done = await user.install("codex")
+    reason = '"codex" failed: "no server of that name".'
+    assert (done.code, done.lines[1]) == (0, f"Codex itself does not show it: {reason}")
+
+
 async def test_a_command_that_breaks_the_file_is_an_error_that_names_it(user: User) -> None:
     path = user.home / ".claude.json"
     path.write_text('{"a": 1}', "utf-8")
@@ -420,7 +427,20 @@ async def test_a_token_that_has_to_be_in_a_file_is_in_no_other_place(
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
 
 
-async def test_a_token_that_is_typed_is_not_echoed(user: User) -> None:
+@pytest.mark.parametrize(
+    ("typed", "token", "sentence"),
+    [
+        (
+            f"{TOKEN}\n",
+            TOKEN,
+            "The token, from your answer, is in that file, which only you may read.",
+        ),
+        ("\x04", None, NO_TOKEN),  # Ctrl-D
+    ],
+)
+async def test_a_token_that_is_typed_is_not_echoed(
+    user: User, typed: str, token: str | None, sentence: str
+) -> None:
     terminal, stdin = pty.openpty()
     command = [*COMMAND, "install", "claude-desktop", "--base-url", NO_NETWORK]
     process = await anyio.open_process(
@@ -432,19 +452,20 @@ async def test_a_token_that_is_typed_is_not_echoed(user: User) -> None:
         async with process:
             prompt = await process.stderr.receive()
             told = await process.stdout.receive()
-            os.write(terminal, f"{TOKEN}\n".encode())
+            os.write(terminal, typed.encode())
             printed = b"".join([data async for data in process.stdout])
             await process.wait()
     assert prompt == b"RunComfy token (not shown; empty: none for now): "
     assert told.startswith(b"Claude Desktop was not found on this machine; ")
-    assert b"The token, from your answer, is in that file, which only you may read." in printed
+    assert sentence.encode() in printed
     os.write(stdin, b"the end")
     assert os.read(terminal, 1000) == b"the end"
     os.close(terminal)
     os.close(stdin)
     assert TOKEN.encode() not in printed
     path = ".config/Claude/claude_desktop_config.json"
-    assert user.read(path)["mcpServers"]["seedance"]["env"]["RUNCOMFY_API_TOKEN"] == TOKEN
+    env = user.read(path)["mcpServers"]["seedance"]["env"]
+    assert env.get("RUNCOMFY_API_TOKEN") == token
 
 
 async def test_the_checks_after_it_buy_nothing_and_change_no_exit_code(user: User) -> None:
