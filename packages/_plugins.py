@@ -113,8 +113,9 @@ def cursor_marketplace(project: Project) -> dict[str, Any]:
 def gemini_extension(project: Project) -> dict[str, Any]:
     """Return the manifest of Gemini CLI's extension, which keeps the token in a keychain.
 
-    Only variables that are named here reach the server: a setting, else a variable of the
-    environment, else an empty text (its source, envVarResolver.ts).
+    What is named here is a setting, else a variable of the environment, else an empty text (its
+    source, envVarResolver.ts). The rest of the environment reaches the server too, but for
+    variables whose names sound secret (0.61.0).
     """
     settings = [
         {"name": option.title, "description": option.sets, "envVar": option.variable}
