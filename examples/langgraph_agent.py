@@ -40,7 +40,9 @@ async def make_clip(image: str, idea: str, model: str | BaseChatModel = MODEL) -
     async with client.session("seedance") as session:
         agent = create_agent(model, await load_mcp_tools(session))
         task = f"Animate {image}: {idea} Download the clip, and answer with its path alone."
-        state = await agent.ainvoke({"messages": [{"role": "user", "content": task}]})
+        asked = {"messages": [{"role": "user", "content": task}]}
+        # Two steps for each call; an agent has no limit of its own that ends a loop.
+        state = await agent.ainvoke(asked, {"recursion_limit": 60})
     return state["messages"][-1].text
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import anyio
 import pytest
@@ -19,11 +20,23 @@ REFUSING = "http://127.0.0.1:1"
 """A proxy that does not answer, so that nothing but this machine is reached."""
 
 IDEA = "Mist drifts."
+LOOP = "Again and again."
+"""The idea for which the models of `frameworks/` make the same call for ever."""
+
 NAMES = ["langgraph_agent", "openai_agents", "pydantic_ai_agent"]
 
 
 async def make_clip(run: ExampleRun, name: str, *command: str) -> str:
-    """Run a command in an example's environment, and return what it prints; `uvx` is ours."""
+    """Run a command in an example's environment, and return what it prints."""
+    done = await end(run, name, *command)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode().strip()
+
+
+async def end(
+    run: ExampleRun, name: str, *command: str, idea: str = IDEA
+) -> CompletedProcess[bytes]:
+    """Run a command in an example's environment to its end; `uvx` is ours."""
     uvx = run.folder / "bin" / "uvx"
     uvx.parent.mkdir()
     uvx.write_text(f'#!/bin/sh\nshift\nexec "{sys.executable}" -m seedance_mcp "$@"\n', "utf-8")
@@ -32,14 +45,12 @@ async def make_clip(run: ExampleRun, name: str, *command: str) -> str:
     image = str(run.folder / "lake.jpg")
     run.env["PATH"] = f"{uvx.parent}:{run.env['PATH']}"
     with anyio.fail_after(TIMEOUT_SECONDS):
-        done = await anyio.run_process(
-            [python, *command, image, IDEA],
+        return await anyio.run_process(
+            [python, *command, image, idea],
             env=run.env,
             cwd=ROOT,
             check=False,
         )
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode().strip()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -68,3 +79,13 @@ async def test_an_agent_runs_as_written_with_a_model_of_openais_api(
         assert printed == "The clip is saved."
         assert len(list((tmp_path / "videos").glob("*.mp4"))) == 1
         assert run.prompts() == [IDEA]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_an_agent_whose_model_repeats_a_call_ends_with_one_job(
+    name: str, tmp_path: Path
+) -> None:
+    async with example_run(tmp_path) as run:
+        module = f"tests.examples.frameworks.{name}"
+        assert (await end(run, name, "-m", module, idea=LOOP)).returncode == 1
+        assert run.prompts() == [LOOP]

@@ -11,6 +11,9 @@ from clients.stand_in.script import Asked, Call, reply
 
 IMAGE, IDEA = sys.argv[1:3]
 
+LOOP = "Again and again."
+"""The idea for which a model makes the same call for ever."""
+
 _SAVED_TO = re.compile(r'saved_to(?:\\?": \\?"|: )([^;"\\\n]+)')
 
 
@@ -22,6 +25,8 @@ def next_turn(tools: Sequence[str], handed: Sequence[Any]) -> Call | str:
         handed: What it was handed since its last turn, as JSON; nothing before its first call.
     """
     clip = {"prompt": IDEA, "first_frame_image_url": IMAGE}
+    if IDEA == LOOP:
+        return Call(id=uuid4().hex, tool="generate_video", arguments=clip | {"wait_seconds": 0})
     said = reply(Asked(tools=tools, handed=handed), clip, uuid4().hex)
     if isinstance(said, Call):
         return said
