@@ -100,7 +100,7 @@ def check_plain_demo(folder: Path, printed: str) -> None:
     calls = "generate_video, get_result, generate_video, get_result, join_clips"
     assert f"this client called {calls} over stdio" in printed
     assert "the server sent 2 paid POSTs and then" in printed
-    assert "RUNCOMFY_API_TOKEN" in printed
+    assert "`seedance-mcp install CLIENT`" in printed
 
 
 @pytest.mark.parametrize(
