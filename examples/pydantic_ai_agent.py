@@ -28,7 +28,9 @@ async def make_clip(image: str, idea: str, model: str | Model = MODEL) -> str:
     """Ask an agent for a clip of an image, and return what it answers."""
     server = StdioTransport("uvx", ["seedance-mcp"], env=dict(os.environ))
     # uvx installs the server at first, which may take longer than the default of 5 seconds.
-    async with Agent(model, toolsets=[MCPToolset[None](server, init_timeout=60)]) as agent:
+    tools = MCPToolset[None](server, init_timeout=60)
+    # By default, the second refusal of a tool would end the run.
+    async with Agent(model, toolsets=[tools], retries=5) as agent:
         task = f"Animate {image}: {idea} Download the clip, and answer with its path alone."
         result = await agent.run(task)
     return result.output
