@@ -152,7 +152,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 file = ConfigFile(Path(sys.argv[1]))
 file.read()
 try:
-    file.replace(b"x" * 101, private=False, backup=False)
+    file.replace(b"x" * 101, private=False)
 except Exception as error:
     print(type(error).__name__, error)
 """

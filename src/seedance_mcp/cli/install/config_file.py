@@ -74,7 +74,7 @@ class ConfigFile:
         Raises:
             UnusableFile: It cannot be written, or is another one than that which was read.
         """
-        status = self._unchanged()
+        status = self.check_writable()
         with self._explaining("cannot be written"):
             self.target.parent.mkdir(parents=True, exist_ok=True)
             if status is None:
@@ -85,7 +85,7 @@ class ConfigFile:
             else:
                 mode = PRIVATE_MODE if private else stat.S_IMODE(status.st_mode)
                 copy = self._back_up(mode, status) if backup else None
-                with replacing(self.target, mode=PRIVATE_MODE) as file:
+                with _gone_on_failure(copy), replacing(self.target, mode=PRIVATE_MODE) as file:
                     file.write(data)
                     _own(file.fileno(), mode, status, self.target)
                     self._last_check(file)
@@ -98,7 +98,7 @@ class ConfigFile:
         Raises:
             UnusableFile: That is impossible, or it is another one than that which was read.
         """
-        if (status := self._unchanged()) is None:
+        if (status := self.check_writable()) is None:
             return None
         with self._explaining("cannot be backed up"):
             return self._back_up(PRIVATE_MODE if private else stat.S_IMODE(status.st_mode), status)
@@ -112,21 +112,13 @@ class ConfigFile:
         with self._explaining("cannot be made private"):
             self.target.chmod(mode)
 
-    def check_writable(self) -> None:
-        """Check that it may be written, before anything else is.
-
-        Raises:
-            UnusableFile: It may not, or is another one than that which was read.
-        """
-        self._unchanged()
-
     def remove(self) -> None:
         """Remove it; a symbolic link to it stays.
 
         Raises:
             UnusableFile: It cannot be removed, or is another one than that which was read.
         """
-        self._unchanged()
+        self.check_writable()
         with self._explaining("cannot be removed"):
             self.target.unlink(missing_ok=True)
         self._seen = self.status = None
@@ -148,7 +140,7 @@ class ConfigFile:
             return data, status
         return None, None
 
-    def _unchanged(self) -> os.stat_result | None:
+    def check_writable(self) -> os.stat_result | None:
         """Return what the system says of it, if it may be changed and nothing else did so.
 
         Raises:
@@ -171,7 +163,7 @@ class ConfigFile:
         """
         file.flush()
         os.fsync(file.fileno())
-        self._unchanged()
+        self.check_writable()
 
     def _back_up(self, mode: int, status: os.stat_result) -> Path:
         """Write what was read beside the file, under a name that is free."""
@@ -183,7 +175,7 @@ class ConfigFile:
                 break
         else:
             raise UnusableFile(self.path, "has too many backups")
-        with file:
+        with _gone_on_failure(copy), file:
             file.write(self._seen or b"")
             _own(file.fileno(), mode, status, self.target)
             os.fsync(file.fileno())
@@ -197,6 +189,18 @@ class ConfigFile:
         except OSError as error:
             why = (error.strerror or type(error).__name__).lower()
             raise UnusableFile(self.path, f"{problem}: {one_line(why)}") from error
+
+
+@contextmanager
+def _gone_on_failure(path: Path | None) -> Generator[None, None, None]:
+    """Remove a backup again if what it was made for fails, as on a full disk."""
+    try:
+        yield
+    except BaseException:
+        if path:
+            with suppress(OSError):
+                path.unlink()
+        raise
 
 
 def distinct_files(paths: Iterable[Path], clock: Clock) -> list[ConfigFile]:
