@@ -111,7 +111,8 @@ async def open_mcp_client(
     `user` is among the settings, who answers them.
     """
     user: ElicitationFnT | None = settings.pop("user", None)
-    with TemporaryDirectory(prefix="seedance-test-") as folder:
+    # What a server writes in a thread, such as when a model was seen, may be written after its end.
+    with TemporaryDirectory(prefix="seedance-test-", ignore_cleanup_errors=True) as folder:
         chosen: dict[str, Any] = {
             "state_dir": state_dir or Path(folder),
             "output_dir": Path(folder) / "videos",
