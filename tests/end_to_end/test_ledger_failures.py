@@ -333,6 +333,27 @@ async def test_a_ledger_that_stays_locked_delays_answers_from_runcomfy_once(tmp_
         assert anyio.current_time() - started < 1
 
 
+async def test_an_acknowledgement_that_a_locked_ledger_refused_is_written_by_the_next_call(
+    tmp_path: Path,
+) -> None:
+    async with (
+        run_simulator(run_seconds=600) as simulator,
+        open_server(simulator, tmp_path) as client,
+    ):
+        request_id = structured(await generate(client, wait_seconds=0))["request_id"]
+        asked = {"request_id": request_id, "wait_seconds": 0}
+        async with locked(tmp_path, after=0, seconds=60):
+            await anyio.sleep(0.1)
+            await client.call_tool("check_status", asked)
+        again = structured(await generate(client, wait_seconds=0))
+        assert (again["request_id"], again["reused"]) == (request_id, True)
+        for _ in range(2):
+            await client.call_tool("check_status", asked)
+        another = structured(await generate(client, wait_seconds=0))
+        assert (another["request_id"] != request_id, another["reused"]) == (True, False)
+        assert len(simulator.accepted) == 2
+
+
 async def test_a_ledger_that_others_can_read_becomes_private(
     tmp_path: Path,
 ) -> None:

@@ -136,8 +136,8 @@ def discard(rows: Rows, job: Job, now: datetime) -> None:
     rows.write(trace, at=now)
 
 
-def acknowledge(rows: Rows, request_id: str, owner: str, *, by_all: bool = False) -> None:
-    """Write that a later call brought a job's request_id to this process.
+def acknowledge(rows: Rows, request_id: str, owner: str, *, by_all: bool = False) -> bool:
+    """Write that a later call brought a job's request_id to this process; return if it is known.
 
     `by_all` says that an answer has said that the job failed, which ends what is owed.
     """
@@ -146,6 +146,7 @@ def acknowledge(rows: Rows, request_id: str, owner: str, *, by_all: bool = False
     if job and not {process, EVERYONE}.intersection(job.acknowledged_by):
         job = replace(job, acknowledged_by=(*job.acknowledged_by, process))
         rows.set_field(job, "acknowledged_by")
+    return job is not None
 
 
 def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Job:

@@ -82,6 +82,10 @@ class JobTracker:
     _unwritten: BoundedDict[str, bool] = field(
         default_factory=lambda: BoundedDict(MOST_REMEMBERED_JOBS), init=False
     )
+    # The jobs that the ledger knows to be acknowledged, so that each is written once.
+    _acknowledged: BoundedDict[str, bool] = field(
+        default_factory=lambda: BoundedDict(MOST_REMEMBERED_JOBS), init=False
+    )
 
     async def token_hash(self) -> str:
         """Return the keyed hash of the token.
@@ -119,8 +123,11 @@ class JobTracker:
 
     async def acknowledge(self, request_id: str, *, by_all: bool = False) -> None:
         """Record that a later call brought a job's request_id: its identical calls buy anew."""
+        if request_id in self._acknowledged and not by_all:
+            return
         with _logged(f"An identical call gets {request_id} back."):
-            await self._store.acknowledge(request_id, self.owner, by_all=by_all)
+            if await self._store.acknowledge(request_id, self.owner, by_all=by_all):
+                self._acknowledged[request_id] = True
 
     async def note_told(self, job: Job) -> None:
         """Record that an answer says how a job stands, if that is that it failed."""
