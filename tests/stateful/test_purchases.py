@@ -56,7 +56,7 @@ class Purchases(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = TemporaryDirectory(prefix="seedance-purchases-")
+        self.folder = TemporaryDirectory(prefix="seedance-purchases-", ignore_cleanup_errors=True)
         self.runner = asyncio.Runner(loop_factory=VirtualTimeLoop)
         self.world = World(Path(self.folder.name))
         self.book = Book(self.world)
