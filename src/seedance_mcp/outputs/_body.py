@@ -28,7 +28,6 @@ async def body(response: httpx.Response) -> AsyncGenerator[bytes, None]:
                 continue
             # By now nothing is left in httpx's buffer.
             left = length - len(piece)
-            _receive_more_at_once(connection)
             while left > 0:
                 part = await _read(connection, response, left)
                 left -= len(part)
@@ -46,16 +45,6 @@ def _length(headers: httpx.Headers) -> int | None:
     length = headers.get("Content-Length", "")
     plain = "Transfer-Encoding" not in headers and re.fullmatch(r"[0-9]{1,18}", length)
     return int(length) if plain else None
-
-
-def _receive_more_at_once(connection: Any) -> None:
-    """Let asyncio receive more than 256 KiB at once, for which it has no argument.
-
-    Below TLS it is not reached, where a record has 16 KiB at most.
-    """
-    transport: Any = getattr(getattr(connection, "_stream", None), "_transport", None)
-    if transport and getattr(transport, "max_size", READ_BYTES) < READ_BYTES:
-        transport.max_size = READ_BYTES
 
 
 async def _read(connection: Any, response: httpx.Response, left: int) -> bytes:
