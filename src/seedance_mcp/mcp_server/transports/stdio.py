@@ -148,20 +148,32 @@ class _Outbox:
 
 
 class _Wire(anyio.AsyncFile[str]):
-    """The client's pipe.
+    """The client's pipe, which may block, so that a thread sends: once a message.
 
     A client that is gone is not an error: the end of stdin says the same, and ends the process.
     """
 
+    _unsent = ""
+
+    async def write(self, b: Any) -> int:
+        """Keep a text for the next `flush`."""
+        self._unsent += b
+        return len(b)
+
     async def flush(self) -> None:
         """Send what was written."""
+        text, self._unsent = self._unsent, ""
         try:
-            await super().flush()
+            await to_thread.run_sync(self._send, text)
         except BrokenPipeError:
             # Without this, every later message would try to send the rest again.
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self.wrapped.fileno())
             os.close(null)
+
+    def _send(self, text: str) -> None:
+        self.wrapped.write(text)
+        self.wrapped.flush()
 
 
 @contextmanager
