@@ -26,8 +26,8 @@ from .figures import Figure, as_table
 from .pipe import EMPTY_SERVER, OURS, started
 from .processes import simulated
 
-ROUNDS = 8
-CALLS = 60
+ROUNDS = 24
+CALLS = 40
 WARM_UP = 20
 MOST_MORE_MS = 3.0
 
