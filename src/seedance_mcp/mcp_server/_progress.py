@@ -1,6 +1,5 @@
 """Progress notifications of one call: at every change, and at least every 5 seconds."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -130,19 +129,16 @@ async def heartbeat(
 
     async def run() -> None:
         while True:
-            await beat()
             await clock.sleep(HEARTBEAT_SECONDS)
+            await beat()
 
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
-        # Most calls end before, and a task that is begun and cancelled takes them a while.
-        first = asyncio.get_running_loop().call_later(HEARTBEAT_SECONDS, tasks.start_soon, run)
+        tasks.start_soon(run)
         try:
             yield
         except Exception as error:  # noqa: BLE001 - raised again outside of the group
             failure = error
-        finally:
-            first.cancel()
         tasks.cancel_scope.cancel()
     if failure is not None:
         # Raised inside, the task group would wrap it in an exception group.
