@@ -1,4 +1,4 @@
-"""`examples/pipeline.py`, ended in every way and started again."""
+"""`examples/pipeline.py`, killed and started again; part of `make examples`."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ if sys.platform == "win32":
 
 from tests.support.example_run import example_run
 
-pytestmark = [pytest.mark.anyio, pytest.mark.repository]
+pytestmark = [pytest.mark.anyio, pytest.mark.examples, pytest.mark.repository]
 
 
 async def test_a_pipeline_that_is_killed_goes_on_and_pays_for_each_row_once(tmp_path: Path) -> None:
