@@ -60,7 +60,7 @@ def test_sources_without_a_script_are_started_as_a_module() -> None:
     [
         CACHE,
         "/home/me/.cache/uv/builds-v0/.tmpdpQfmy/bin/seedance-mcp",
-        "/root/.cache/uv/environments-v2/a/bin/seedance-mcp",
+        "/home/me/.cache/uv/environments-v2/a/bin/seedance-mcp",
         "/home/me/.cache/pipx/0f1e/bin/seedance-mcp",
         "/home/me/.local/share/pipx/.cache/0f1e/bin/seedance-mcp",
         "/Users/me/Library/Caches/pipx/0f1e/bin/seedance-mcp",

@@ -213,7 +213,7 @@ def distinct_files(paths: Iterable[Path], clock: Clock) -> list[ConfigFile]:
 
 
 def _own(descriptor: int, mode: int, status: os.stat_result, source: Path) -> None:
-    """Give an open file the owner and attributes of another one, and a mode; Windows has none.
+    """Set the owner, attributes and mode of an open file as another one has; Windows has none.
 
     Raises:
         OSError: Only the administrator can give a file to that owner.
@@ -234,7 +234,7 @@ def _own(descriptor: int, mode: int, status: os.stat_result, source: Path) -> No
 
 
 def _attributed(descriptor: int, source: Path) -> bool:
-    """Give an open file the attributes of another one, and return whether its ACL is among them.
+    """Copy the attributes of a file to an open one, and return whether its ACL is among them.
 
     Python cannot read them on macOS, where an ACL only adds to the permissions.
     """

@@ -147,7 +147,7 @@ class Records:
 
 
 def _is_ours(status: os.stat_result) -> bool:
-    """Return whether nobody else can have written a file: it says what `uninstall` overwrites."""
+    """Return whether only its user can have written a file, which says what is overwritten."""
     if sys.platform == "win32":
         return True
     return status.st_uid == os.geteuid() and not status.st_mode & 0o022
