@@ -1,12 +1,15 @@
 """Whatever happens to the rows of a ledger, in any order, no job that was paid for is lost."""
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 from uuid import uuid4
 
+import psycopg
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -33,6 +36,10 @@ from seedance_mcp.jobs.status import (
     Succeeded,
 )
 from seedance_mcp.ledger import _rules as rules
+from seedance_mcp.ledger._posters import keep_poster, posters
+from seedance_mcp.ledger._rows import Rows as LedgerRows
+from seedance_mcp.ledger.postgres import _migrations as postgres
+from seedance_mcp.ledger.postgres._queries import PostgresRows
 from seedance_mcp.ledger.sqlite._migrations import migrate
 from seedance_mcp.ledger.sqlite._queries import SqliteRows
 from seedance_mcp.spending.limits import SpendingLimits
@@ -77,9 +84,7 @@ class Rows(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        migrate(self.connection, "o", lambda: False)
-        self.rows = SqliteRows(self.connection, "this process")
+        self.rows, self.close = self.open()
         self.now = NOON
         self.numbers = count()
         self.bought: list[Bought] = []
@@ -87,6 +92,14 @@ class Rows(RuleBasedStateMachine):
         # When the ledger first heard of each id that its job had ended, whoever bought it.
         self.ends: dict[str | None, datetime] = {}
         self.clock_ahead_at_starts = False
+        # By the ids of their jobs, which are not always those that were bought.
+        self.posters: dict[str, bytes] = {}
+
+    def open(self) -> tuple[LedgerRows, Callable[[], object]]:
+        """Return the rows of a new ledger, and what closes it."""
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        migrate(connection, "o", lambda: False)
+        return SqliteRows(connection, "this process"), connection.close
 
     @initialize(at_starts=st.booleans())
     def a_clock_goes_wrong(self, *, at_starts: bool) -> None:
@@ -173,6 +186,16 @@ class Rows(RuleBasedStateMachine):
     def it_is_acknowledged(self, request_id: str) -> None:
         rules.acknowledge(self.rows, request_id, "o")
 
+    # What people look at.
+
+    @rule(nth=NTHS)
+    @precondition(lambda self: self.known())
+    def its_poster_is_made(self, nth: int) -> None:
+        known = self.known()
+        shown = known[nth % len(known)]
+        self.posters[shown.id] = b"\xff\xd8\xff%d" % len(self.posters)
+        assert keep_poster(self.rows, shown, self.posters[shown.id])
+
     # Time, and starts of the server.
 
     @rule(days=st.sampled_from([0.01, 1, 30, 60, 100]))
@@ -220,10 +243,19 @@ class Rows(RuleBasedStateMachine):
         cancelled = [bought for bought in self.bought if self.status(bought) is Status.CANCELLED]
         assert len(started) == len(self.bought) - len(cancelled)
 
+    @invariant()
+    def every_job_has_its_poster_as_long_as_it_is_there(self) -> None:
+        self.posters = {job: jpeg for job, jpeg in self.posters.items() if self.rows.by_id(job)}
+        ids = [job.id for job in self.known()]
+        assert posters(self.rows, ids, "o") == self.posters
+
     def teardown(self) -> None:
-        self.connection.close()
+        self.close()
 
     # Helpers.
+
+    def known(self) -> list[Job]:
+        return self.rows.newest("o", statuses=(), limit=1000)
 
     def submitting(self) -> list[Bought]:
         return [one for one in self.bought if self.status(one) is Status.SUBMITTING]
@@ -288,3 +320,20 @@ def test_no_job_that_was_paid_for_is_lost_by_any_history(rounds: int) -> None:
         Rows,
         settings=settings(max_examples=examples, stateful_step_count=40, derandomize=True),
     )
+
+
+@pytest.mark.stress
+def test_no_job_that_was_paid_for_is_lost_by_any_history_in_postgres(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        postgres.migrate(connection)
+
+        class InPostgres(Rows):
+            def open(self) -> tuple[LedgerRows, Callable[[], object]]:
+                connection.execute("BEGIN")
+                rows = PostgresRows(connection, "this process")
+                return rows, lambda: connection.execute("ROLLBACK")
+
+        run_state_machine_as_test(
+            InPostgres,
+            settings=settings(max_examples=40, stateful_step_count=40, derandomize=True),
+        )

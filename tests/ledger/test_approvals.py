@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from seedance_mcp.clock import EVER
@@ -19,9 +20,8 @@ from seedance_mcp.jobs.status import (
     Queued,
     Status,
 )
-from seedance_mcp.ledger.sqlite._migrations import MIGRATIONS
 from seedance_mcp.spending.limits import SpendingLimits
-from tests.support.ledger import NOON, SUCCESS, begin, job, opened, written
+from tests.support.ledger import NOON, SUCCESS, Place, Raw, begin, job, opened, written
 from tests.support.older_ledger import older_ledger
 
 pytestmark = pytest.mark.anyio
@@ -44,10 +44,10 @@ BEFORE_APPROVALS = 8
 )
 @pytest.mark.parametrize("options", [{}, {"reuse_since": None}], ids=["plain", "force_new"])
 async def test_a_yes_that_has_bought_a_job_gives_it_back_whatever_became_of_it(
-    tmp_path: Path, seen: list[Observation], options: dict[str, Any]
+    place: Place, seen: list[Observation], options: dict[str, Any]
 ) -> None:
     first = job(1, approval="yes")
-    async with opened(tmp_path) as store:
+    async with opened(place) as store:
         await begin(store, first)
         if seen:
             await store.observe(first, Accepted(request_id="r"), NOON)
@@ -65,24 +65,24 @@ async def test_a_yes_that_has_bought_a_job_gives_it_back_whatever_became_of_it(
 
 
 async def test_a_yes_whose_request_was_certainly_rejected_may_still_buy_a_job(
-    tmp_path: Path,
+    place: Place,
 ) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(place) as store:
         await begin(store, job(1, approval="yes"))
         await store.discard(job(1, approval="yes"), NOON)
         assert (await begin(store, job(2, approval="yes"))).id == "job-2"
 
 
-async def test_a_yes_does_not_lift_the_limits(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+async def test_a_yes_does_not_lift_the_limits(place: Place) -> None:
+    async with opened(place) as store:
         await begin(store, job(1))
         with pytest.raises(SpendingLimitReached):
             await begin(store, job(2, approval="yes"), limits=SpendingLimits(jobs_per_hour=1))
 
 
-async def test_what_was_bought_meanwhile_is_found_before_a_limit_is_checked(tmp_path: Path) -> None:
+async def test_what_was_bought_meanwhile_is_found_before_a_limit_is_checked(place: Place) -> None:
     one = SpendingLimits(jobs_per_hour=1)
-    async with opened(tmp_path) as store:
+    async with opened(place) as store:
         assert await store.find_or_check(job(1), reuse_since=EVER, limits=one) is None
         first = await begin(store, job(1))
         same = replace(job(2), arguments=first.arguments)
@@ -91,8 +91,8 @@ async def test_what_was_bought_meanwhile_is_found_before_a_limit_is_checked(tmp_
             await store.find_or_check(same, reuse_since=None, limits=one)
 
 
-async def test_a_yes_in_a_damaged_row_buys_nothing(tmp_path: Path, raw: sqlite3.Connection) -> None:
-    async with opened(tmp_path) as store:
+async def test_a_yes_in_a_damaged_row_buys_nothing(place: Place, raw: Raw) -> None:
+    async with opened(place) as store:
         await begin(store, job(1, approval="yes"))
         raw.execute("UPDATE jobs SET arguments = '{'")
         with pytest.raises(LedgerError, match="damaged row of the ledger"):
@@ -100,16 +100,15 @@ async def test_a_yes_in_a_damaged_row_buys_nothing(tmp_path: Path, raw: sqlite3.
         assert written(raw) == ["job-1"]
 
 
-async def test_no_two_rows_have_one_nonce(tmp_path: Path, raw: sqlite3.Connection) -> None:
-    async with opened(tmp_path) as store:
+async def test_no_two_rows_have_one_nonce(place: Place, raw: Raw) -> None:
+    async with opened(place) as store:
         await begin(store, job(1, approval="yes"))
         await begin(store, job(2))
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises((sqlite3.IntegrityError, psycopg.errors.UniqueViolation)):
             raw.execute("UPDATE jobs SET approval = 'yes' WHERE id = 'job-2'")
 
 
 async def test_an_older_ledger_gets_the_column_and_keeps_its_jobs(tmp_path: Path) -> None:
-    assert len(MIGRATIONS) == BEFORE_APPROVALS + 1
     async with opened(tmp_path / "new") as store:
         await begin(store, job(1))
         await begin(store, job(2))
@@ -128,8 +127,8 @@ async def test_an_older_ledger_gets_the_column_and_keeps_its_jobs(tmp_path: Path
         assert (await begin(store, job(3, approval="yes"))).approval == "yes"
 
 
-async def test_a_job_found_by_its_id_first_keeps_its_nonce(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+async def test_a_job_found_by_its_id_first_keeps_its_nonce(place: Place) -> None:
+    async with opened(place) as store:
         first = job(1, approval="yes")
         await begin(store, first)
         adopted = replace(job(9), model_id=None, arguments={}, request_id="r")
@@ -140,9 +139,9 @@ async def test_a_job_found_by_its_id_first_keeps_its_nonce(tmp_path: Path) -> No
 
 
 async def test_a_job_that_its_ledger_has_lost_is_written_though_its_yes_was_used_again(
-    tmp_path: Path, raw: sqlite3.Connection
+    place: Place, raw: Raw
 ) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(place) as store:
         lost = job(1, approval="yes")
         await begin(store, lost)
         raw.execute("DELETE FROM jobs")
@@ -153,8 +152,8 @@ async def test_a_job_that_its_ledger_has_lost_is_written_though_its_yes_was_used
         assert written(raw) == ["job-2", "job-1"]
 
 
-async def test_a_job_whose_id_was_not_written_at_first_keeps_its_nonce(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+async def test_a_job_whose_id_was_not_written_at_first_keeps_its_nonce(place: Place) -> None:
+    async with opened(place) as store:
         first = job(1, approval="yes")
         await begin(store, first)
         named = replace(first, request_id="r", status=Status.IN_QUEUE)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.job import Job, advance
 from seedance_mcp.jobs.status import (
     Accepted,
     Cancelled,
@@ -15,12 +15,12 @@ from seedance_mcp.jobs.status import (
     OutcomeLost,
     Running,
 )
-from tests.support.ledger import NOON, SUCCESS, begin, job, opened
+from tests.support.ledger import NOON, SUCCESS, TAKEN, Place, Raw, begin, job, opened
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
-async def fill_with_old_jobs(folder: Path) -> None:
+async def fill_with_old_jobs(place: Place) -> None:
     """Write a job of every kind, all begun and ended at noon."""
     kinds: dict[str, list[Any]] = {
         "taken": [SUCCESS],
@@ -31,7 +31,7 @@ async def fill_with_old_jobs(folder: Path) -> None:
         "running": [Running()],
         "unknown": [],
     }
-    async with opened(folder) as store:
+    async with opened(place) as store:
         for name, seen in kinds.items():
             new = await begin(store, job(id=name, arguments={"prompt": name}))
             answer = Accepted(request_id=name) if seen else OutcomeLost()
@@ -41,9 +41,9 @@ async def fill_with_old_jobs(folder: Path) -> None:
         await store.set_saved_to(job(id="downloaded", saved_to=("", "/videos/1.mp4")))
 
 
-async def left(folder: Path, days: float) -> set[str]:
+async def left(place: Place, days: float) -> set[str]:
     """Open a ledger so many days after noon, and return the ids of the jobs that are left."""
-    async with opened(folder, now=NOON + timedelta(days=days)) as store:
+    async with opened(place, now=NOON + timedelta(days=days)) as store:
         return {found.id for found in (await store.recent("o", limit=99)).jobs}
 
 
@@ -60,12 +60,12 @@ ALL = {"taken", "downloaded", "not-taken", "failed", "cancelled", "running", "un
     ],
 )
 async def test_a_job_leaves_after_the_history_and_one_that_was_not_taken_after_twice_that(
-    days: int, stay: set[str], tmp_path: Path
+    days: int, stay: set[str], place: Place
 ) -> None:
-    await fill_with_old_jobs(tmp_path)
-    async with opened(tmp_path, now=NOON + timedelta(days=days)) as store:
+    await fill_with_old_jobs(place)
+    async with opened(place, now=NOON + timedelta(days=days)) as store:
         await begin(store, job(id="later", created_at=NOON + timedelta(days=days)))
-    assert await left(tmp_path, days) == stay | {"later"}
+    assert await left(place, days) == stay | {"later"}
 
 
 @pytest.mark.parametrize(
@@ -103,55 +103,61 @@ async def test_a_damaged_row_leaves_after_twice_the_history_if_its_age_can_be_re
         raw.execute("DELETE FROM jobs WHERE id = 'later'")
 
 
-async def test_what_is_left_of_a_refused_job_leaves_after_an_hour(
-    tmp_path: Path, raw: sqlite3.Connection
-) -> None:
-    async with opened(tmp_path) as store:
+async def test_what_is_left_of_a_refused_job_leaves_after_an_hour(place: Place, raw: Raw) -> None:
+    async with opened(place) as store:
         await begin(store, job())
         await begin(store, job(2))
         await store.discard(job(), NOON)
     for minutes, rows in ((59, 2), (61, 1)):
-        async with opened(tmp_path, now=NOON + timedelta(minutes=minutes)) as store:
+        async with opened(place, now=NOON + timedelta(minutes=minutes)) as store:
             assert (await store.recent("o", limit=9)).total == 1
         assert raw.execute("SELECT count(*) FROM jobs").fetchone() == (rows,)
 
 
-async def test_a_job_that_ran_long_leaves_after_it_ended(tmp_path: Path) -> None:
+async def test_what_runcomfy_says_of_a_job_counts_even_if_it_was_discarded(place: Place) -> None:
+    async with opened(place) as store:
+        await begin(store, job())
+        await store.discard(job(), NOON)
+        await store.observe(job(), TAKEN, NOON)
+        assert await store.find("r", "o") == advance(job(), TAKEN, NOON)
+
+
+async def test_a_job_that_ran_long_leaves_after_it_ended(place: Place) -> None:
     ended, later = NOON + timedelta(days=30), NOON + timedelta(days=119)
-    async with opened(tmp_path, now=later) as store:
+    async with opened(place, now=later) as store:
         await begin(store, job())
         await store.observe(job(), Accepted(request_id="r"), NOON)
         await store.observe(job(), Failed(error="no"), ended)
         await begin(store, job(2, created_at=later))
-    assert await left(tmp_path, 120) == {"job-1", "job-2"}
+    assert await left(place, 120) == {"job-1", "job-2"}
 
 
 @pytest.mark.parametrize("newest", [-1, 0, 1, 1000])
-async def test_a_clock_that_is_ahead_deletes_nothing(newest: int, tmp_path: Path) -> None:
-    await fill_with_old_jobs(tmp_path)
-    async with opened(tmp_path) as store:
+async def test_a_clock_that_is_ahead_deletes_nothing(newest: int, place: Place) -> None:
+    await fill_with_old_jobs(place)
+    async with opened(place) as store:
         await begin(store, job(id="newest", created_at=NOON + timedelta(days=newest)))
-    assert await left(tmp_path, 400) == ALL | {"newest"}
-    assert await left(tmp_path, 1) == ALL | {"newest"}
+    assert await left(place, 400) == ALL | {"newest"}
+    assert await left(place, 1) == ALL | {"newest"}
 
 
 async def test_a_job_begun_by_a_clock_that_was_ahead_does_not_delete_itself(
-    tmp_path: Path,
+    place: Place,
 ) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(place) as store:
         await begin(store, job(created_at=NOON + timedelta(days=91)))
         await store.observe(job(), Accepted(request_id="r"), NOON)
         await store.observe(job(), Failed(error="no"), NOON)
-    assert await left(tmp_path, 92) == {"job-1"}
+    assert await left(place, 92) == {"job-1"}
 
 
-async def test_a_job_answered_with_the_id_of_one_that_ended_long_ago_stays(tmp_path: Path) -> None:
+async def test_a_job_answered_with_the_id_of_one_that_ended_long_ago_stays(place: Place) -> None:
     later = NOON + timedelta(days=91)
     new, another = job(created_at=later), job(2, created_at=later)
     elsewhere = Job(id="a", request_id="r", owner="o", created_at=NOON)
-    async with opened(tmp_path, now=later) as store:
+    async with opened(place, now=later) as store:
         await store.observe(elsewhere, Failed(error="no"), NOON)
         await begin(store, new)
         await store.observe(new, Accepted(request_id="r"), later)
         await begin(store, another)
-    assert await left(tmp_path, 91) == {"job-1", "job-2"}
+    assert await left(place, 91) == {"job-1", "job-2"}

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from seedance_mcp.jobs.status import Status
-from seedance_mcp.ledger.sqlite.inspection import LedgerInspection, inspect_ledger
+from seedance_mcp.ledger.inspection import LedgerInspection
+from seedance_mcp.ledger.sqlite.inspection import inspect_ledger
 from tests.support.ledger import begin, job, opened
 
 pytestmark = pytest.mark.anyio

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from seedance_mcp.jobs.status import (
     OutcomeLost,
     Running,
 )
-from tests.support.ledger import NOON, SUCCESS, TAKEN, begin, job, opened
+from tests.support.ledger import NOON, SUCCESS, TAKEN, Place, begin, job, opened
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -42,9 +41,9 @@ async def test_an_identical_call_gets_a_job_back_until_it_is_acknowledged_or_too
     acknowledged: bool,
     owed_here: tuple[int, ...],
     owed_elsewhere: tuple[int, ...],
-    tmp_path: Path,
+    place: Place,
 ) -> None:
-    async with opened(tmp_path) as store, opened(tmp_path) as elsewhere:
+    async with opened(place) as store, opened(place) as elsewhere:
         first = await begin(store, job())
         for observation in seen:
             await store.observe(first, observation, NOON)
@@ -62,9 +61,9 @@ async def test_an_identical_call_gets_a_job_back_until_it_is_acknowledged_or_too
 
 
 async def test_a_job_that_the_clock_dates_into_the_future_is_owed_as_if_begun_now(
-    tmp_path: Path,
+    place: Place,
 ) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(place) as store:
         await begin(store, job(created_at=NOON + timedelta(days=400)))
         again = await store.find_owed(job(id="again"), EVER)
         assert again
@@ -72,9 +71,9 @@ async def test_a_job_that_the_clock_dates_into_the_future_is_owed_as_if_begun_no
 
 
 async def test_a_failed_job_is_owed_to_every_process_until_an_answer_has_said_so(
-    tmp_path: Path,
+    place: Place,
 ) -> None:
-    async with opened(tmp_path) as store, opened(tmp_path) as elsewhere:
+    async with opened(place) as store, opened(place) as elsewhere:
         await begin(store, job())
         await store.observe(job(), TAKEN, NOON)
         failed = await store.observe(job(), Failed(error="no"), NOON)
@@ -90,24 +89,24 @@ async def test_a_failed_job_is_owed_to_every_process_until_an_answer_has_said_so
     ids=str,
 )
 async def test_a_call_that_differs_in_anything_is_not_identical(
-    change: dict[str, Any], tmp_path: Path
+    change: dict[str, Any], place: Place
 ) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(place) as store:
         await begin(store, job())
         other = job(id="other", **change)
         assert await begin(store, other) == other
 
 
-async def test_a_job_of_unknown_outcome_is_reused_for_half_an_hour(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+async def test_a_job_of_unknown_outcome_is_reused_for_half_an_hour(place: Place) -> None:
+    async with opened(place) as store:
         await begin(store, job())
         await store.observe(job(), OutcomeLost(), NOON)
         late = job(id="late", created_at=NOON + timedelta(minutes=30))
         assert await begin(store, late) == late
 
 
-async def test_a_job_dated_ahead_is_owed_as_if_it_was_begun_now(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+async def test_a_job_dated_ahead_is_owed_as_if_it_was_begun_now(place: Place) -> None:
+    async with opened(place) as store:
         ahead = await begin(store, job(created_at=NOON + timedelta(days=400)))
         again = job(id="again", created_at=NOON + timedelta(hours=1))
         assert await begin(store, again) == ahead

@@ -3,7 +3,6 @@
 import sqlite3
 import sys
 from contextlib import closing, suppress
-from datetime import timedelta
 from pathlib import Path
 
 import anyio
@@ -16,27 +15,21 @@ from seedance_mcp.jobs.status import (
 from seedance_mcp.ledger.sqlite._migrations import migrate
 from seedance_mcp.ledger.sqlite._processes import LiveProcesses
 from seedance_mcp.ledger.sqlite._queries import SqliteRows
-from seedance_mcp.ledger.sqlite.store import SqliteStore
-from tests.support.ledger import NOON, begin, job, opened
+from tests.support.ledger import NOON, Place, begin, job, open_store, opened
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
-async def test_a_job_that_a_dead_process_was_submitting_becomes_unknown(tmp_path: Path) -> None:
-    dead = SqliteStore(
-        tmp_path,
-        Clock(now=lambda: NOON, random=lambda: 0.5),
-        origin="o",
-        history=timedelta(days=90),
-    )
+async def test_a_job_that_a_dead_process_was_submitting_becomes_unknown(place: Place) -> None:
+    dead = open_store(place, Clock(now=lambda: NOON, random=lambda: 0.5))
     await begin(dead, job())
-    async with opened(tmp_path) as store:
+    async with opened(place) as store:
         assert await store.get(job()) == job()
         dead.close()
         left = await store.get(job())
         assert left
         assert left.status is Status.UNKNOWN
-    async with opened(tmp_path) as store:
+    async with opened(place) as store:
         page = await store.recent("o", statuses=[Status.UNKNOWN], limit=5)
         assert [found.id for found in page.jobs] == ["job-1"]
 

@@ -14,7 +14,7 @@ from seedance_mcp.jobs.status import (
     Running,
     Status,
 )
-from tests.support.ledger import NOON, SUCCESS, TAKEN, begin, job, opened
+from tests.support.ledger import NOON, SUCCESS, TAKEN, Place, begin, job, opened
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -35,9 +35,9 @@ async def test_a_job_is_found_while_nothing_can_be_written_and_a_dead_process_le
 
 
 async def test_a_request_id_that_could_not_be_written_at_first_is_written_later(
-    tmp_path: Path,
+    place: Place,
 ) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(place) as store:
         await begin(store, job())
         remembered = job(request_id="r-9", status=Status.IN_QUEUE)
         await store.observe(remembered, Running(), NOON)
@@ -46,10 +46,10 @@ async def test_a_request_id_that_could_not_be_written_at_first_is_written_later(
 
 
 async def test_a_job_observed_by_request_id_before_its_post_is_answered_stays_one_job(
-    tmp_path: Path,
+    place: Place,
 ) -> None:
     new = job(estimated_microdollars=200_000)
-    async with opened(tmp_path) as store, opened(tmp_path) as other_process:
+    async with opened(place) as store, opened(place) as other_process:
         await begin(store, new)
         seen = Job(id="r", request_id="r", owner="o", created_at=NOON, status=Status.IN_QUEUE)
         await other_process.observe(seen, Running(), NOON)
@@ -63,9 +63,9 @@ async def test_a_job_observed_by_request_id_before_its_post_is_answered_stays_on
 
 
 async def test_a_request_id_that_two_paid_requests_were_answered_with_leaves_two_jobs(
-    tmp_path: Path,
+    place: Place,
 ) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(place) as store:
         for number in (1, 2):
             await begin(store, job(number))
         first = await store.observe(job(1), Accepted(request_id="r"), NOON)
@@ -113,11 +113,11 @@ ECHOES: list[tuple[dict[str, Any], bool]] = [
 @pytest.mark.parametrize(("echoed", "fits"), ECHOES, ids=str)
 @pytest.mark.parametrize("earlier", [[], [Running()], [SUCCESS]], ids=["new", "open", "ended"])
 async def test_a_result_with_the_arguments_of_a_lost_job_makes_both_one_job(
-    *, earlier: list[Any], echoed: dict[str, Any], fits: bool, tmp_path: Path
+    *, earlier: list[Any], echoed: dict[str, Any], fits: bool, place: Place
 ) -> None:
     new = job(arguments=SHOTS, estimated_microdollars=200_000, token_hash="t")
     adopted = Job(id="a", request_id="r", owner="o", created_at=NOON, status=Status.IN_QUEUE)
-    async with opened(tmp_path) as store:
+    async with opened(place) as store:
         await begin(store, new)
         await store.observe(new, OutcomeLost(why="No answer."), NOON)
         for seen in earlier:

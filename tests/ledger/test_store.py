@@ -19,7 +19,7 @@ from seedance_mcp.jobs.status import (
     Status,
 )
 from tests.support.broken_ledgers import BROKEN
-from tests.support.ledger import NOON, SUCCESS, begin, job, opened
+from tests.support.ledger import NOON, SUCCESS, Place, begin, job, opened
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -29,9 +29,9 @@ def names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-async def test_a_job_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+async def test_a_job_is_read_back_as_it_was_written(place: Place) -> None:
     new = job(estimated_microdollars=200_000, approval="a nonce")
-    async with opened(tmp_path) as store:
+    async with opened(place) as store:
         await begin(store, new)
         await store.observe(new, Accepted(request_id="r-1"), NOON)
         await store.observe(new, Queued(position=3), NOON)
@@ -44,19 +44,20 @@ async def test_a_job_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         outputs=SUCCESS.outputs,
         cost_usd=0.2,
     )
-    async with opened(tmp_path) as store:
+    async with opened(place) as store:
         assert done == expected
         assert await store.find("r-1", "o") == expected
         assert await store.find("r-1", "another owner") is None
 
 
-async def test_every_transition_is_an_event(tmp_path: Path, raw: sqlite3.Connection) -> None:
-    async with opened(tmp_path) as store:
+async def test_every_transition_is_an_event(place: Place) -> None:
+    async with opened(place) as store:
         await begin(store, job())
         for seen in (Accepted(request_id="r"), Queued(position=1), Queued(), Running(), SUCCESS):
             await store.observe(job(), seen, NOON)
         await store.observe(job(), Failed(error="late"), NOON)
-    assert raw.execute("SELECT was, became FROM events ORDER BY rowid").fetchall() == [
+        events = await store.events(job())
+    assert [(event.was, event.became) for event in events] == [
         (None, "submitting"),
         ("submitting", "in_queue"),
         ("in_queue", "in_progress"),
@@ -72,8 +73,10 @@ async def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
     assert modes == {"state": 0o700, "ledger.db": 0o600}
 
 
-async def test_tokens_are_kept_as_hashes_with_a_key_of_their_ledger(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a") as one, opened(tmp_path / "b") as other:
+async def test_tokens_are_kept_as_hashes_with_a_key_of_their_ledger(
+    place: Place, tmp_path: Path
+) -> None:
+    async with opened(place) as one, opened(tmp_path / "b") as other:
         kept = await one.keyed_hash("a-secret-token")
         assert (len(kept), "a-secret-token" in kept) == (64, False)
         assert kept == await one.keyed_hash("a-secret-token")
@@ -81,8 +84,8 @@ async def test_tokens_are_kept_as_hashes_with_a_key_of_their_ledger(tmp_path: Pa
         assert kept != await other.keyed_hash("a-secret-token")
 
 
-async def test_a_page_has_the_newest_jobs_first_and_the_total(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+async def test_a_page_has_the_newest_jobs_first_and_the_total(place: Place) -> None:
+    async with opened(place) as store:
         for number in range(7):
             await begin(store, job(number, created_at=NOON + timedelta(seconds=number)))
         await store.observe(job(3), Accepted(request_id="r"), NOON)

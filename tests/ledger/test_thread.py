@@ -11,8 +11,8 @@ import pytest
 
 from seedance_mcp.errors import LedgerError
 from seedance_mcp.jobs.status import Status
-from seedance_mcp.ledger.sqlite._queries import SqliteRows
-from seedance_mcp.ledger.sqlite.store import SqliteStore
+from seedance_mcp.ledger._rows import Rows
+from seedance_mcp.ledger.store import Store
 from tests.support.ledger import NOON, TAKEN, SlowStep, begin, job, opened, written
 from tests.support.timeouts import wait_until
 
@@ -27,7 +27,7 @@ def ledger_threads() -> list[str]:
 async def test_the_loop_goes_on_while_a_step_waits_for_the_disk(tmp_path: Path) -> None:
     slow, outcomes = SlowStep(), list[str]()
 
-    async def call(store: SqliteStore) -> None:
+    async def call(store: Store) -> None:
         outcomes.append(await store.run(slow, writes=True))
 
     async with opened(tmp_path) as store, anyio.create_task_group() as tasks:
@@ -70,11 +70,11 @@ async def test_virtual_time_stands_still_while_a_step_runs(tmp_path: Path) -> No
 async def test_a_thousand_steps_run_in_the_order_of_their_calls(tmp_path: Path) -> None:
     order, results = list[int](), list[int]()
 
-    def step(number: int, _: SqliteRows) -> int:
+    def step(number: int, _: Rows) -> int:
         order.append(number)
         return number
 
-    async def call(store: SqliteStore, number: int) -> None:
+    async def call(store: Store, number: int) -> None:
         results.append(await store.run(partial(step, number), writes=number % 3 == 0))
 
     async with opened(tmp_path) as store, anyio.create_task_group() as tasks:
@@ -97,13 +97,13 @@ async def test_no_thread_runs_before_the_first_step_and_one_for_all(tmp_path: Pa
 async def test_a_step_that_breaks_breaks_its_own_call_alone(
     broken: BaseException, tmp_path: Path, raw: sqlite3.Connection
 ) -> None:
-    def breaks(rows: SqliteRows) -> None:
+    def breaks(rows: Rows) -> None:
         rows.write(job(1), at=NOON)
         raise broken
 
     raised = list[BaseException]()
 
-    async def call(store: SqliteStore) -> None:
+    async def call(store: Store) -> None:
         try:
             await store.run(breaks, writes=True)
         except BaseException as error:
@@ -127,7 +127,7 @@ async def test_a_step_whose_call_is_cancelled_is_carried_out_if_it_writes_or_has
 ) -> None:
     slow, read = SlowStep(), list[str]()
 
-    def look(_: SqliteRows) -> None:
+    def look(_: Rows) -> None:
         read.append("a look")
 
     async with opened(tmp_path) as store:

@@ -11,20 +11,20 @@ import anyio.lowlevel
 import pytest
 
 from seedance_mcp.errors import SeedanceError, SpendingLimitReached
-from seedance_mcp.ledger.sqlite._queries import SqliteRows
+from seedance_mcp.ledger._rows import Rows
 from seedance_mcp.ledger.sqlite._thread import MOST_TOGETHER
-from seedance_mcp.ledger.sqlite.store import SqliteStore
+from seedance_mcp.ledger.store import Store
 from tests.support.ledger import NOON, SlowStep, begin, job, opened, written
 from tests.support.timeouts import wait_until
 
 pytestmark = pytest.mark.anyio
 
 
-async def queued(store: SqliteStore, *steps: Callable[[SqliteRows], Any]) -> list[Any]:
+async def queued(store: Store, *steps: Callable[[Rows], Any]) -> list[Any]:
     """Return the results and errors of steps that wait behind another one."""
     slow, outcomes = SlowStep(), dict[int, Any]()
 
-    async def call(number: int, step: Callable[[SqliteRows], Any]) -> None:
+    async def call(number: int, step: Callable[[Rows], Any]) -> None:
         try:
             outcomes[number] = await store.run(step, writes=True)
         except (SeedanceError, ValueError) as error:
@@ -40,7 +40,7 @@ async def queued(store: SqliteStore, *steps: Callable[[SqliteRows], Any]) -> lis
     return [outcomes[number] for number in range(len(steps))]
 
 
-def write(number: int, rows: SqliteRows) -> int:
+def write(number: int, rows: Rows) -> int:
     """Write a job, and return its number."""
     rows.write(job(number), at=NOON)
     return number
@@ -68,7 +68,7 @@ async def test_steps_that_queue_up_are_written_to_the_disk_together(
 async def test_of_steps_written_together_one_that_fails_leaves_nothing_and_the_others_all(
     error: Exception, tmp_path: Path, raw: sqlite3.Connection
 ) -> None:
-    def fail(rows: SqliteRows) -> None:
+    def fail(rows: Rows) -> None:
         rows.write(job(2), at=NOON)
         raise error
 
@@ -82,7 +82,7 @@ async def test_of_steps_written_together_one_that_fails_leaves_nothing_and_the_o
 async def test_many_steps_let_another_process_in_between(tmp_path: Path) -> None:
     done = list[int]()
 
-    async def call(store: SqliteStore, number: int) -> None:
+    async def call(store: Store, number: int) -> None:
         done.append(await store.run(partial(write, number), writes=True))
 
     async with opened(tmp_path) as store, opened(tmp_path) as other:

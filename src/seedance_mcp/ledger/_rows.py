@@ -34,10 +34,14 @@ class Rows(Protocol):
     `over_before` have a job that says what can still be read; other lists leave it out.
 
     Attributes:
+        process: Which process lives while it sends a POST.
+        window: Who acknowledges, and whose acknowledgements count: this process alone, or every
+            one of those that calls of one client may reach.
         unreadable: By our id, the names of the damaged rows so far: the request_id, or our id.
     """
 
     process: str
+    window: str
     unreadable: dict[str, str]
 
     # The key of the tokens' hash.
@@ -49,15 +53,24 @@ class Rows(Protocol):
     # Those with a job's fingerprint, at most 1000.
     def identical(self, job: Job) -> list[Job]: ...
     def newest(self, owner: str, *, statuses: Collection[Status], limit: int) -> list[Job]: ...
+    # Our ids with what the arguments say, some after others: much less to read than jobs.
+    def prompts(
+        self, owner: str, *, statuses: Collection[Status], skip: int, limit: int
+    ) -> list[tuple[str, str]]: ...
     def count(self, owner: str, *, statuses: Collection[Status]) -> int: ...
+    # How many jobs of all owners are in each state that any is in.
+    def states(self) -> dict[str, int]: ...
     # When the last other job up to a time was created, None if there is none.
     def latest(self, until: datetime, *, other_than: str = "") -> datetime | None: ...
-    # When the nth newest job was created, None if there are fewer.
-    def nth_newest(self, n: int, *, since: datetime, until: datetime) -> datetime | None: ...
-    # Without the cancelled ones.
-    def started(self, *, since: datetime, until: datetime) -> list[Job]: ...
-    # The same, or one owner's: jobs that say as much as a cost is made of, each with how many such
-    # jobs there are.
+    # When the nth newest job of one owner, or of all, was created; None if there are fewer.
+    def nth_newest(
+        self, n: int, *, since: datetime, until: datetime, owner: str | None = None
+    ) -> datetime | None: ...
+    # One owner's, or all, without the cancelled ones.
+    def started(
+        self, *, since: datetime, until: datetime, owner: str | None = None
+    ) -> list[Job]: ...
+    # The same: jobs that say as much as a cost is made of, each with how many such jobs there are.
     def costs(
         self, owner: str | None, *, since: datetime, until: datetime
     ) -> list[tuple[Job, int]]: ...
@@ -67,7 +80,16 @@ class Rows(Protocol):
     def submitting(self) -> list[tuple[Job, str]]: ...
     # All that ended before a time, and perhaps others.
     def over_before(self, time: datetime) -> list[Job]: ...
-    # A new row is this process's. Writing and deleting keep the job's events.
+    # By our ids, of one owner's jobs or of all; none that is larger, nor anything but bytes.
+    def posters(
+        self, ids: Collection[str], *, owner: str | None, most_bytes: int
+    ) -> dict[str, bytes]: ...
+    # None takes it away.
+    def set_poster(self, job: Job, jpeg: bytes | None) -> None: ...
+    # All but those of so many newest jobs.
+    def delete_posters(self, *, beyond: int) -> None: ...
+    # A new row is this process's. Writing keeps the job's events; they are
+    # deleted with it, and so is its poster.
     def write(self, job: Job, *, at: datetime) -> None: ...
     def set_field(self, job: Job, field: StoredField) -> None: ...
     def delete(self, job: Job) -> None: ...

@@ -57,6 +57,8 @@ def find(rows: Rows, request_id: str, owner: str) -> Job | None:
 
 def recent(rows: Rows, owner: str, *, statuses: Collection[Status] = (), limit: int) -> Page:
     """Return an owner's newest jobs: those in the given states, or all if none is given."""
+    # What was read before may have been others'.
+    rows.unreadable.clear()
     jobs = rows.newest(owner, statuses=statuses, limit=limit)
     total = rows.count(owner, statuses=statuses)
     return Page(jobs=jobs, total=total, unreadable=tuple(rows.unreadable.values()))
@@ -68,6 +70,9 @@ def begin(rows: Rows, job: Job, *, reuse_since: datetime | None, limits: Spendin
     Raises:
         SpendingLimitReached: No other job may start now.
     """
+    if rows.by_id(job.id):
+        # The connection broke during its commit, which is repeated.
+        return job
     # In the insert's transaction: else two processes could both start the last job allowed.
     if earlier := find_or_check(rows, job, reuse_since=reuse_since, limits=limits):
         return earlier
@@ -80,19 +85,23 @@ def find_or_check(
 ) -> Job | None:
     """Return what `begin` would return instead of a new job; None if the new one may start now.
 
-    Limits count the jobs of all processes and owners.
+    The server's limits count the jobs of all processes and owners, a caller's its own.
 
     Raises:
         SpendingLimitReached: It may not.
     """
     if earlier := find_owed(rows, job, reuse_since):
         return earlier
-    now = job.created_at
-    latest = now + MAX_AHEAD
-    oldest = rows.nth_newest(limits.jobs_per_hour, since=now - HOUR, until=latest)
-    check_hourly_limit(job, oldest, limits)
-    if limits.usd_per_day is not None:
-        check_daily_limit(job, rows.started(since=now - DAY, until=latest), limits)
+    now, latest = job.created_at, job.created_at + MAX_AHEAD
+    for quota in limits.quotas():
+        owner = job.owner if quota.per_caller else None
+        if quota.jobs_per_hour is not None:
+            hour, most = now - HOUR, quota.jobs_per_hour
+            oldest = rows.nth_newest(most, since=hour, until=latest, owner=owner)
+            check_hourly_limit(job, oldest, quota)
+        if quota.usd_per_day is not None:
+            started = rows.started(since=now - DAY, until=latest, owner=owner)
+            check_daily_limit(job, started, quota)
     return None
 
 
@@ -124,7 +133,7 @@ def _find_repeated(rows: Rows, job: Job, since: datetime) -> list[Job]:
     if any(not content for _, content in job.files.values()):
         newest = rows.newest(job.owner, statuses=(), limit=_MOST_COMPARED_JOBS)
         same += [old for old in newest if old.is_repeated_by(job)]
-    return [old for old in same if old.created_at >= since and is_owed(old, job, rows.process)]
+    return [old for old in same if old.created_at >= since and is_owed(old, job, rows.window)]
 
 
 def discard(rows: Rows, job: Job, now: datetime) -> None:
@@ -134,17 +143,18 @@ def discard(rows: Rows, job: Job, now: datetime) -> None:
     """
     trace = Job(id=job.id, created_at=job.created_at, status=Status.CANCELLED, finished_at=now)
     rows.write(trace, at=now)
+    rows.set_poster(trace, None)
 
 
 def acknowledge(rows: Rows, request_id: str, owner: str, *, by_all: bool = False) -> bool:
-    """Write that a later call brought a job's request_id to this process; return if it is known.
+    """Write that a later call brought a job's request_id to this window; return if it is known.
 
     `by_all` says that an answer has said that the job failed, which ends what is owed.
     """
-    process = EVERYONE if by_all else rows.process
+    window = EVERYONE if by_all else rows.window
     job = rows.by_request_id(request_id, owner)
-    if job and not {process, EVERYONE}.intersection(job.acknowledged_by):
-        job = replace(job, acknowledged_by=(*job.acknowledged_by, process))
+    if job and not {window, EVERYONE}.intersection(job.acknowledged_by):
+        job = replace(job, acknowledged_by=(*job.acknowledged_by, window))
         rows.set_field(job, "acknowledged_by")
     return job is not None
 
@@ -152,13 +162,15 @@ def acknowledge(rows: Rows, request_id: str, owner: str, *, by_all: bool = False
 def observe(rows: Rows, job: Job, observation: Observation, now: datetime) -> Job:
     """Advance a job by an observation and return it; one that was started elsewhere is added."""
     stored = rows.by_id(job.id) or rows.by_request_id(job.request_id, job.owner)
+    if stored and not stored.owner:
+        stored = None  # it was discarded, but what RunComfy says of it counts
     if not stored and job.approval and rows.by_approval(job.approval, damaged_at=now):
         # In place of its ledger came one that lacks it, and its yes was used again: both count.
         job = replace(job, approval=None)
     adopted = (stored or job).model_id is None
     if adopted and (lost := _job_with_arguments_of(rows, job, observation)):
         # The call that brought its id came before it was known to be this job's.
-        job = replace(lost, request_id=job.request_id, acknowledged_by=(rows.process,))
+        job = replace(lost, request_id=job.request_id, acknowledged_by=(rows.window,))
         stored = lost
     # Where the ledger could not be written when RunComfy answered, the caller alone has the id.
     newer = job if not stored or (job.request_id and not stored.request_id) else stored

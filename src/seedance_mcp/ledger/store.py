@@ -7,20 +7,24 @@ is in `_rules`, over `Rows`; a database adds SQL, transactions and locks.
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from seedance_mcp.clock import Clock
+from seedance_mcp.jobs.job import Job
 from seedance_mcp.spending.limits import MAX_AHEAD
 
+from . import _posters
 from . import _reports as reports
 from . import _rules as rules
+from ._reports import Wanted
 from ._rows import Event, Rows
 from ._rules import Page
 
-__all__ = ["Event", "Page", "Store"]
+__all__ = ["Event", "Locks", "Page", "Store", "Wanted"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -45,11 +49,20 @@ def _method(
     return run
 
 
+class Locks(Protocol):
+    """Locks on jobs, of which one process holds each until it lets go, or ends."""
+
+    def try_lock(self, name: str) -> AbstractAsyncContextManager[bool]:
+        """Lock a job's id while the context lasts; yield False if another process has the lock."""
+        ...
+
+
 class Store(ABC):
     """A ledger that several processes may share.
 
     Every method is one atomic transaction and raises `LedgerError` if it cannot be made.
-    Finished jobs are kept for `history`.
+    Finished jobs are kept for `history`. `window` is who acknowledges jobs: None for each process
+    on its own, else a name that all those share which the calls of one client may reach.
     """
 
     keyed_hash = _method(rules.keyed_hash)
@@ -66,12 +79,18 @@ class Store(ABC):
     recent = _method(rules.recent, settles=True)
     costs = _method(reports.costs)
     costs_of_last_day = _method(reports.costs_of_last_day)
+    states = _method(reports.states)
     events = _method(reports.events)
     look_up = _method(reports.look_up)
+    keep_poster = _method(_posters.keep_poster, writes=True)
+    posters = _method(_posters.posters)
+    named = _method(reports.named)
+    search = _method(reports.search)
 
-    def __init__(self, clock: Clock, *, history: timedelta) -> None:
+    def __init__(self, clock: Clock, *, history: timedelta, window: str | None = None) -> None:
         self._clock = clock
         self._history = history
+        self._window = window
         self._warned = False
 
     @abstractmethod
@@ -87,6 +106,18 @@ class Store(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close the ledger; its next use opens it again."""
+
+    async def changes(self) -> AsyncGenerator[Job, None]:
+        """Yield each job that a process on another machine has changed; close it with `aclosing`.
+
+        Where all processes are on one machine there are none.
+        """
+        return
+        yield
+
+    def job_locks(self, kind: str) -> "Locks | None":  # noqa: ARG002 - a database may have them
+        """Return the locks on jobs for a purpose; None where files of the state folder do."""
+        return None
 
     def _settle(self, rows: Rows, is_alive: Callable[[str], bool | None], now: datetime) -> None:
         """Settle what dead processes left, and warn once of a clock that jumped."""

@@ -2,6 +2,7 @@
 
     jobs     a row per job; `process` is the process that sends its POST
     events   every transition of a job: the state before (null for the first) and after
+    posters  a small JPEG of a job, of the newest jobs only, deleted with its job
     totals   how many jobs an owner has in each state; kept by triggers, so that none is counted
     secret   the key of the hash that tells tokens apart
 
@@ -48,6 +49,12 @@ _COUNT = (
     f"CREATE TRIGGER job_went AFTER DELETE ON jobs BEGIN {_ONE_LESS}; END",
     f"CREATE TRIGGER job_changed AFTER UPDATE OF status ON jobs BEGIN {_ONE_LESS};{_ONE_MORE}; END",
 )
+
+OLDEST_COMPATIBLE = 9
+"""The oldest version whose servers may go on while the newest tables are made, and on them.
+
+They know nothing of posters, and lose none but those of jobs that they delete.
+"""
 
 # Never change what a migration that was released does: files in use were made by it.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -119,6 +126,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "ALTER TABLE jobs ADD COLUMN approval TEXT",
         "CREATE UNIQUE INDEX jobs_by_approval ON jobs (approval) WHERE approval IS NOT NULL",
+    ),
+    (
+        """
+        CREATE TABLE posters (
+            job TEXT PRIMARY KEY NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+            jpeg BLOB NOT NULL
+        )
+        """,
     ),
 )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from seedance_mcp.file_locks import LockFile, is_held
+from seedance_mcp.ledger._versions import version_of
 
 UNLOCKED = "-unlocked"
 """The end of the name of a process whose file has no lock, so that it may be dead or alive."""
@@ -56,13 +57,13 @@ def process_lives(folder: Path, process: str) -> bool | None:
     return None if process.endswith(UNLOCKED) else is_held(folder / process)
 
 
+def some_process_lives(folder: Path) -> bool:
+    """Return whether any process that uses the ledger is known to run."""
+    return folder.is_dir() and any(is_held(path) for path in folder.iterdir())
+
+
 def older_process_lives(folder: Path, version: int) -> bool:
     """Return whether a process that uses tables older than `version` still runs."""
     if not folder.is_dir():
         return False
-    return any(_version(path.name) < version and is_held(path) for path in folder.iterdir())
-
-
-def _version(process: str) -> int:
-    version, dash, _ = process.partition("-")
-    return int(version) if dash and version.isdecimal() else 0
+    return any(version_of(path.name) < version and is_held(path) for path in folder.iterdir())

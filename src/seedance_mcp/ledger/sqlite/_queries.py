@@ -6,21 +6,21 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
-from math import inf
-from re import fullmatch
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from seedance_mcp.jobs.job import REQUEST_ID_PATTERN, Job
-from seedance_mcp.jobs.status import OPEN, Status
+from seedance_mcp.jobs.job import Job
+from seedance_mcp.jobs.status import Status
+from seedance_mcp.ledger._columns import (
+    DAMAGE,
+    from_row,
+    name_of,
+    read_arguments,
+    read_prompt,
+    read_time,
+    stand_in,
+    to_row,
+)
 from seedance_mcp.ledger._rows import Event, StoredField
-from seedance_mcp.text import one_line
-
-# Columns have the fields' names; only these are stored in another form.
-_JSON_COLUMNS = ("arguments", "files", "videos", "images", "saved_to", "acknowledged_by")
-_TIME_COLUMNS = ("created_at", "started_at", "finished_at")
 
 # A date in any other form than ours may sort anywhere; such a job counts from its last change.
 _DATED = "(created_at GLOB '????-??-??T??:??:??.??????+00:00' AND julianday(created_at) NOT NULL)"
@@ -28,6 +28,7 @@ _DATED = "(created_at GLOB '????-??-??T??:??:??.??????+00:00' AND julianday(crea
 _UNDATED = f"rowid IN (SELECT rowid FROM jobs WHERE NOT {_DATED})"
 _STARTED = f"model_id IS NOT NULL AND at > ?1 AND (created_at BETWEEN ?1 AND ?2 OR {_UNDATED})"
 _COUNTED = f"{_STARTED} AND (status != 'cancelled' OR cost_usd > 0)"
+_OF_OWNER = "owner = coalesce(?3, owner)"
 _AT = f"iif({_DATED}, created_at, changed_at) AS at"
 _SELECT = f"SELECT *, {_AT} FROM jobs WHERE"
 # Arguments, which are long, where only a price can say what a job costs.
@@ -42,11 +43,14 @@ _BY_COST = "GROUP BY model_id, cost_usd, estimated_microdollars, said"
 class SqliteRows:
     """The row operations of `ledger._rows.Rows`, on a connection with a transaction open."""
 
-    def __init__(self, connection: sqlite3.Connection, process: str) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, process: str, window: str | None = None
+    ) -> None:
         self.unreadable = dict[str, str]()
         self._cursor = connection.cursor()
         self._cursor.row_factory = sqlite3.Row
         self.process = process
+        self.window = window or process
 
     def secret(self) -> bytes:
         return self._value("SELECT key FROM secret")
@@ -69,30 +73,46 @@ class SqliteRows:
         where = f"owner = ?{_and_in(statuses)} ORDER BY created_at DESC, rowid DESC LIMIT ?"
         return self._jobs(where, owner, *statuses, limit)
 
+    def prompts(
+        self, owner: str, *, statuses: Collection[Status], skip: int, limit: int
+    ) -> list[tuple[str, str]]:
+        order = "ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?"
+        query = f"SELECT id, arguments FROM jobs WHERE owner = ?{_and_in(statuses)} {order}"
+        rows = self._cursor.execute(query, (owner, *statuses, limit, skip))
+        return [(str(row["id"]), read_prompt(row["arguments"])) for row in rows]
+
     def count(self, owner: str, *, statuses: Collection[Status]) -> int:
         query = f"SELECT coalesce(sum(jobs), 0) FROM totals WHERE owner = ?{_and_in(statuses)}"
         return self._value(query, owner, *statuses)
+
+    def states(self) -> dict[str, int]:
+        query = "SELECT status, sum(jobs) FROM totals GROUP BY status"
+        return {str(status): jobs for status, jobs in self._cursor.execute(query)}
 
     def latest(self, until: datetime, *, other_than: str = "") -> datetime | None:
         where = f"created_at <= ? AND id != ? AND {_DATED} ORDER BY created_at DESC LIMIT 1"
         return self._first_time(where, until, other_than)
 
-    def nth_newest(self, n: int, *, since: datetime, until: datetime) -> datetime | None:
-        where = f"{_STARTED} ORDER BY at DESC LIMIT 1 OFFSET ?3"
-        return self._first_time(where, since, until, n - 1)
+    def nth_newest(
+        self, n: int, *, since: datetime, until: datetime, owner: str | None = None
+    ) -> datetime | None:
+        where = f"{_STARTED} AND {_OF_OWNER} ORDER BY at DESC LIMIT 1 OFFSET ?4"
+        return self._first_time(where, since, until, owner, n - 1)
 
-    def started(self, *, since: datetime, until: datetime) -> list[Job]:
-        return self._jobs(f"{_COUNTED} ORDER BY at", since, until, damaged_at=since)
+    def started(self, *, since: datetime, until: datetime, owner: str | None = None) -> list[Job]:
+        where = f"{_COUNTED} AND {_OF_OWNER} ORDER BY at"
+        return self._jobs(where, since, until, owner, damaged_at=since)
 
     def costs(
         self, owner: str | None, *, since: datetime, until: datetime
     ) -> list[tuple[Job, int]]:
-        query = f"{_COSTS} {_COUNTED} AND owner = coalesce(?3, owner) {_BY_COST}"
-        values = _format_time(since), _format_time(until), owner
+        query = f"{_COSTS} {_COUNTED} AND {_OF_OWNER} {_BY_COST}"
+        values = _to_sqlite(since), _to_sqlite(until), owner
         return [
-            (replace(_stand_in(row, since), model_id=row["model_id"], arguments=_said(row)), count)
+            (replace(stand_in(dict(row), since), model_id=row["model_id"], arguments=said), count)
             for row in self._cursor.execute(query, values)
             if (count := row["jobs"])
+            for said in [read_arguments(row["said"])]
         ]
 
     def events(self, job: Job) -> list[Event]:
@@ -110,8 +130,42 @@ class SqliteRows:
         where = f"created_at < ?1 OR finished_at < ?1 OR {_UNDATED}"
         return self._jobs(where, time, damaged_at=time)
 
+    def everything(self) -> list[tuple[Job, datetime]]:
+        """Return every readable job with when its row was last written, the oldest row first."""
+        return [
+            (job, _time_or_none(row["changed_at"]) or job.created_at)
+            for row in self._rows("1 ORDER BY rowid")
+            if (job := self._read(row))
+        ]
+
+    def posters(
+        self, ids: Collection[str], *, owner: str | None, most_bytes: int
+    ) -> dict[str, bytes]:
+        # Of a large value, no more than its length is read.
+        query = (
+            "SELECT job, jpeg FROM posters JOIN jobs ON id = job"
+            " WHERE job IN (SELECT value FROM json_each(?)) AND owner = coalesce(?, owner)"
+            " AND typeof(jpeg) = 'blob' AND length(jpeg) <= ?"
+        )
+        values = json.dumps(list(ids)), owner, most_bytes
+        return {str(job): jpeg for job, jpeg in self._cursor.execute(query, values)}
+
+    def set_poster(self, job: Job, jpeg: bytes | None) -> None:
+        self._cursor.execute("DELETE FROM posters WHERE job = ?", (job.id,))
+        if jpeg:
+            self._cursor.execute("INSERT INTO posters VALUES (?, ?)", (job.id, jpeg))
+
+    def delete_posters(self, *, beyond: int) -> None:
+        # The last are those without a job, which another program deleted.
+        self._cursor.execute(
+            "DELETE FROM posters WHERE job IN ("
+            "SELECT job FROM posters LEFT JOIN jobs ON id = job"
+            " ORDER BY created_at DESC, jobs.rowid DESC LIMIT -1 OFFSET ?)",
+            (beyond,),
+        )
+
     def write(self, job: Job, *, at: datetime) -> None:
-        row = _to_row(job, at)
+        row = {column: _to_sqlite(value) for column, value in to_row(job, at).items()}
         new = row | {"process": self.process}
         was = self._value("SELECT status FROM jobs WHERE id = ?", job.id)
         # Another row with its request_id is damaged, or the rules had found it; it still counts.
@@ -141,61 +195,34 @@ class SqliteRows:
         return row[0] if row else None
 
     def _rows(self, where: str, *values: Any) -> Iterable[sqlite3.Row]:
-        written = [_format_time(each) if isinstance(each, datetime) else each for each in values]
-        return self._cursor.execute(f"{_SELECT} {where}", written)
+        return self._cursor.execute(f"{_SELECT} {where}", list(map(_to_sqlite, values)))
 
     def _first_time(self, where: str, *values: Any) -> datetime | None:
         for row in self._rows(where, *values):
             # SQLite takes for dates what are none, such as 30 February.
             for text in row["at"], row["changed_at"]:
-                with suppress(ValueError, OverflowError):
-                    return _parse_time(text)
+                with suppress(*DAMAGE):
+                    return read_time(text)
         return None
 
     def _jobs(self, where: str, *values: Any, damaged_at: datetime | None = None) -> list[Job]:
         """Return the jobs of rows; if `damaged_at` is given, with stand-ins for damaged ones."""
         rows = self._rows(where, *values)
-        jobs = (self._read(row) or (damaged_at and _stand_in(row, damaged_at)) for row in rows)
+        jobs = (self._read(row) or (damaged_at and stand_in(dict(row), damaged_at)) for row in rows)
         return [job for job in jobs if job]
 
     def _read(self, row: sqlite3.Row) -> Job | None:
         """Return a row's job; note a damaged row and return None."""
         try:
-            return _from_row(row)
-        except (ValueError, TypeError, OverflowError, RecursionError):
-            named = fullmatch(REQUEST_ID_PATTERN, str(row["request_id"] or ""))
-            self.unreadable[str(row["id"])] = named[0] if named else one_line(str(row["id"]), 128)
+            return from_row(dict(row))
+        except DAMAGE:
+            self.unreadable[str(row["id"])] = name_of(dict(row))
             return None
 
 
-def _stand_in(row: sqlite3.Row, at: datetime) -> Job:
-    """Return what a damaged row still says of its cost and its time, which is `at` if unreadable.
-
-    Its clip may exist, and nothing says that a caller has taken it.
-    """
-    with suppress(ValueError, TypeError, OverflowError):
-        at = _parse_time(row["at"]) or at
-    cost, estimate = row["cost_usd"], row["estimated_microdollars"]
-    return Job(
-        id=str(row["id"]),
-        created_at=at,
-        status=Status.CANCELLED if row["status"] == Status.CANCELLED else Status.COMPLETED,
-        cost_usd=cost if isinstance(cost, float) and 0 <= cost < inf else None,
-        estimated_microdollars=estimate if isinstance(estimate, int) else None,
-    )
-
-
-def _said(row: sqlite3.Row) -> dict[str, Any]:
-    """Return the arguments of a row, none if they are damaged."""
-    with suppress(ValueError, TypeError, RecursionError):
-        arguments: Any = json.loads(row["said"])
-        return dict(arguments)
-    return {}
-
-
 def _time_or_none(text: Any) -> datetime | None:
-    with suppress(ValueError, TypeError, OverflowError):
-        return _parse_time(text)
+    with suppress(*DAMAGE):
+        return read_time(text)
     return None
 
 
@@ -204,35 +231,8 @@ def _and_in(statuses: Collection[Status]) -> str:
     return f" AND status IN ({', '.join('?' * len(statuses))})" if statuses else ""
 
 
-def _to_row(job: Job, at: datetime) -> dict[str, Any]:
-    row: dict[str, Any] = vars(job) | vars(job.outputs) | {"arguments": job.digest}
-    del row["outputs"]
-    row |= {name: json.dumps(row[name]) for name in _JSON_COLUMNS}
-    row |= {name: row[name] and _format_time(row[name]) for name in _TIME_COLUMNS}
-    return row | {"fingerprint": job.fingerprint, "changed_at": _format_time(at)}
-
-
-def _from_row(row: sqlite3.Row) -> Job:
-    values = dict(row)
-    values |= {name: json.loads(values[name]) for name in _JSON_COLUMNS}
-    values |= {name: _parse_time(values[name]) for name in _TIME_COLUMNS}
-    # A value of a wrong type, or a wrong id, would break whoever uses it, far from here.
-    job = _job_type().validate_python(values | {"outputs": values})
-    needs_id = job.request_id is not None or job.status in OPEN
-    if needs_id and not fullmatch(REQUEST_ID_PATTERN, job.request_id or ""):
-        raise ValueError
-    return job
-
-
-@cache
-def _job_type() -> TypeAdapter[Job]:
-    return TypeAdapter(Job)
-
-
-def _format_time(time: datetime) -> str:
+def _to_sqlite(value: Any) -> Any:
+    if not isinstance(value, datetime):
+        return value
     # Always in UTC and with microseconds: the text then sorts as the times do.
-    return time.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _parse_time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+    return value.astimezone(UTC).isoformat(timespec="microseconds")

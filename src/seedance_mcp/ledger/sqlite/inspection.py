@@ -2,19 +2,16 @@
 
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from seedance_mcp.errors import LedgerError
-from seedance_mcp.jobs.job import Job
-from seedance_mcp.jobs.status import OPEN, Status
-from seedance_mcp.ledger import _rules as rules
+from seedance_mcp.ledger.inspection import LedgerInspection, inspect_rows
 
-from ._migrations import MIGRATIONS, read_version, transaction
+from ._migrations import MIGRATIONS, OLDEST_COMPATIBLE, read_version, transaction
 from ._processes import older_process_lives, process_lives
 from ._queries import SqliteRows
 from .store import meaning
@@ -22,35 +19,6 @@ from .store import meaning
 _LOCK_SECONDS = 2.0
 _STEPS_AT_A_TIME = 1000
 _MOST_DAMAGE = 5
-_MOST_JOBS = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class LedgerInspection:
-    """What a ledger says of itself.
-
-    Attributes:
-        exists: Whether there is one.
-        older: Whether its tables are an older version's, which the next start brings up to date;
-            its jobs are not read then.
-        interrupted: Whether a write was cut off, which the next start undoes; the same holds.
-        damage: What SQLite's integrity check found; None if there was no time for all of it.
-        counts: How many of the owner's jobs are in each state.
-        unknown: The owner's newest jobs whose outcome is unknown, also of dead processes.
-        other_token: How many of the owner's open jobs were begun with another token.
-        latest_at: When the newest job of any owner was created.
-        unreadable: The names of damaged rows.
-    """
-
-    exists: bool = True
-    older: bool = False
-    interrupted: bool = False
-    damage: Sequence[str] | None = ()
-    counts: Mapping[Status, int] = field(default_factory=dict[Status, int])
-    unknown: Sequence[Job] = ()
-    other_token: int = 0
-    latest_at: datetime | None = None
-    unreadable: Sequence[str] = ()
 
 
 def inspect_ledger(
@@ -89,12 +57,12 @@ def inspect_ledger(
 def _inspect(
     connection: sqlite3.Connection, folder: Path, owner: str, token: str | None
 ) -> LedgerInspection:
-    processes, newest = folder / "processes", len(MIGRATIONS)
+    processes = folder / "processes"
     with transaction(connection, writes=False):
         version = read_version(connection)
-        if version == newest:
+        if version == len(MIGRATIONS):
             return _read_jobs(SqliteRows(connection, ""), processes, owner, token)
-        if version and older_process_lives(processes, newest):
+        if version and older_process_lives(processes, OLDEST_COMPATIBLE):
             raise LedgerError(
                 "The ledger is of an older version of seedance-mcp, and a server of that version"
                 " still runs."
@@ -105,24 +73,15 @@ def _inspect(
 def _read_jobs(
     rows: SqliteRows, processes: Path, owner: str, token: str | None
 ) -> LedgerInspection:
-    unknown = rows.newest(owner, statuses=[Status.UNKNOWN], limit=_MOST_JOBS)
+    found = inspect_rows(rows, owner=owner, token=token)
     # The next start will say so too.
-    unknown += [
+    dead = [
         job
         for job, process in rows.submitting()
         if job.owner == owner and process_lives(processes, process) is False
     ]
-    token_hash = rules.keyed_hash(rows, token) if token else ""
-    return LedgerInspection(
-        counts={status: rows.count(owner, statuses=[status]) for status in Status},
-        unknown=unknown,
-        other_token=sum(
-            bool(token_hash) and job.token_hash not in {"", token_hash}
-            for job in rows.newest(owner, statuses=OPEN, limit=_MOST_JOBS)
-        ),
-        latest_at=rows.latest(datetime.max.replace(tzinfo=UTC)),
-        unreadable=tuple(rows.unreadable.values()),
-    )
+    unreadable = tuple(rows.unreadable.values())
+    return replace(found, unknown=[*found.unknown, *dead], unreadable=unreadable)
 
 
 def _find_damage(connection: sqlite3.Connection, deadline: float) -> Sequence[str] | None:

@@ -54,7 +54,9 @@ class LedgerSnapshot(Store):
         del settles  # once, when it is copied
         path = self._folder / "ledger.db"
         try:
-            copy = self._copy = self._copy or self._read(path)
+            copy = self._copy = self._copy or copy_ledger(
+                self._folder, self._clock, origin=self.origin
+            )
             with transaction(copy, writes=False):
                 return step(SqliteRows(copy, ""))
         except sqlite3.Error as error:
@@ -62,22 +64,30 @@ class LedgerSnapshot(Store):
         except OSError as error:
             raise LedgerError(f"The ledger {path} cannot be read: {error.strerror}.") from error
 
-    def _read(self, path: Path) -> sqlite3.Connection:
-        copy = sqlite3.connect(":memory:", isolation_level=None)
-        # A damaged text must not keep all others from being read.
-        copy.text_factory = partial(str, encoding="utf-8", errors="replace")
-        try:
-            if path.exists():
-                _read_into(copy, path)
-            migrate(copy, self.origin, lambda: False)
-            with transaction(copy, writes=True):
-                rows = SqliteRows(copy, "")
-                lives = partial(process_lives, self._folder / "processes")
-                rules.settle_dead_processes(rows, lives, self._clock.now())
-        except BaseException:
-            copy.close()
-            raise
-        return copy
+
+def copy_ledger(folder: Path, clock: Clock, *, origin: str) -> sqlite3.Connection:
+    """Return a copy in memory of the ledger in a folder, in this version's tables.
+
+    Raises:
+        LedgerError: It is another program's or a newer version's.
+        OSError, sqlite3.Error: It cannot be read.
+    """
+    path = folder / "ledger.db"
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    # A damaged text must not keep all others from being read.
+    copy.text_factory = partial(str, encoding="utf-8", errors="replace")
+    try:
+        if path.exists():
+            _read_into(copy, path)
+        migrate(copy, origin, lambda: False)
+        with transaction(copy, writes=True):
+            rows = SqliteRows(copy, "")
+            lives = partial(process_lives, folder / "processes")
+            rules.settle_dead_processes(rows, lives, clock.now())
+    except BaseException:
+        copy.close()
+        raise
+    return copy
 
 
 def _read_into(copy: sqlite3.Connection, path: Path) -> None:

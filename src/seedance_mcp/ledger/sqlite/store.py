@@ -20,7 +20,7 @@ from seedance_mcp.errors import LedgerError, SeedanceError
 from seedance_mcp.file_locks import has_sqlite_locks
 from seedance_mcp.ledger.store import Store
 
-from ._migrations import MIGRATIONS, migrate, transaction
+from ._migrations import MIGRATIONS, OLDEST_COMPATIBLE, migrate, transaction
 from ._processes import LiveProcesses, older_process_lives
 from ._queries import SqliteRows
 from ._thread import LedgerLocked, Outcome, Step, StepThread
@@ -67,8 +67,16 @@ class SqliteStore(Store):
     not record where they were begun, are taken for jobs of `origin`.
     """
 
-    def __init__(self, folder: Path, clock: Clock, *, origin: str, history: timedelta) -> None:
-        super().__init__(clock, history=history)
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        *,
+        origin: str,
+        history: timedelta,
+        window: str | None = None,
+    ) -> None:
+        super().__init__(clock, history=history, window=window)
         self._folder = folder
         self._origin = origin
         self._path = folder / "ledger.db"
@@ -151,7 +159,7 @@ class SqliteStore(Store):
         return outcomes
 
     def _work(self, step: Step, connection: sqlite3.Connection, processes: LiveProcesses) -> Any:
-        rows = SqliteRows(connection, processes.process)
+        rows = SqliteRows(connection, processes.process, self._window)
         if step.settles:
             self._settle(rows, processes.is_alive, step.now)
         return step.work(rows)
@@ -195,9 +203,9 @@ class SqliteStore(Store):
             # commit too: twice the time, and up to 20 ms on a busy machine.
             connection.execute("PRAGMA journal_mode = PERSIST")
             connection.execute("PRAGMA foreign_keys = ON")
-            live, version = self._folder / "processes", len(MIGRATIONS)
-            migrate(connection, self._origin, partial(older_process_lives, live, version))
-            return connection, LiveProcesses(live, version)
+            live = self._folder / "processes"
+            migrate(connection, self._origin, partial(older_process_lives, live, OLDEST_COMPATIBLE))
+            return connection, LiveProcesses(live, len(MIGRATIONS))
         except BaseException:
             connection.close()
             raise
