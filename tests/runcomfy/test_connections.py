@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -12,13 +13,21 @@ from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from seedance_mcp.clock import Clock
-from seedance_mcp.errors import RunComfyUnavailable
+from seedance_mcp.errors import RateLimited, RunComfyUnavailable
 from seedance_mcp.jobs.status import Queued
+from seedance_mcp.retry import RETRY_ATTEMPTS
+from seedance_mcp.runcomfy._throttle import Throttle
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.connections import MAX_CONNECTIONS, Connections, open_connections
 from seedance_mcp.runcomfy.http import RunComfyHttp
 from tests.support.client import ARGUMENTS
-from tests.support.scripted_network import ScriptedNetwork, answer, open_runcomfy_http
+from tests.support.scripted_network import (
+    BASE_URL,
+    IN_QUEUE,
+    ScriptedNetwork,
+    answer,
+    open_runcomfy_http,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -42,6 +51,32 @@ async def test_an_idle_connection_is_reused_and_a_busy_one_is_not() -> None:
             assert second is not first
         async with connections.acquire(timeout=1) as third:
             assert third is second
+
+
+async def test_a_cookie_set_for_one_caller_is_sent_with_no_request_of_another() -> None:
+    headers = {"Set-Cookie": "session=of-the-first-account; Path=/"}
+    network = ScriptedNetwork(
+        httpx.Response(200, json=IN_QUEUE, headers=headers), answer(200, IN_QUEUE)
+    )
+    async with await open_connections(BASE_URL, network.transport) as connections:
+        first = RunComfyHttp(connections, BASE_URL, "the-first-token", Clock())
+        for http in (first, first.with_token("another-token")):
+            assert await RunComfyClient(http).status("r-1") == Queued(position=None)
+    sent = [(each.headers["Authorization"], "Cookie" in each.headers) for each in network.requests]
+    assert sent == [("Bearer the-first-token", False), ("Bearer another-token", False)]
+
+
+async def test_a_token_that_is_sent_too_often_delays_no_other() -> None:
+    too_many = [httpx.Response(429, json={}, headers={"Retry-After": "2"})] * RETRY_ATTEMPTS
+    network = ScriptedNetwork(*too_many, answer(200, IN_QUEUE))
+    async with open_runcomfy_http(network) as connected:
+        first = replace(connected, throttle=Throttle(anyio.sleep))
+        with pytest.raises(RateLimited):
+            await RunComfyClient(first).status("r-1")
+        other = first.with_token("another-token")
+        began = anyio.current_time()
+        assert await RunComfyClient(other).status("r-1") == Queued(position=None)
+        assert anyio.current_time() == began
 
 
 async def test_requests_beyond_the_maximum_wait_and_are_all_answered() -> None:

@@ -1,5 +1,6 @@
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -246,6 +247,22 @@ async def test_a_paid_request_that_cannot_leave_fails_as_never_sent(fault: Excep
     assert isinstance(error, RunComfyUnavailable)
     assert error.message == f"{DID_NOT_ANSWER} ({type(fault).__name__})."
     assert error.never_sent
+
+
+@pytest.mark.parametrize("fault", NEVER_LEFT, ids=lambda fault: type(fault).__name__)
+async def test_a_paid_request_is_not_sent_once_more_after_the_machine_stood_still(
+    fault: Exception,
+) -> None:
+    time = FrozenTime()
+
+    def stand_still(_: httpx.Request) -> httpx.Response:
+        time.now += timedelta(minutes=31)
+        raise fault
+
+    async with open_runcomfy_http(ScriptedNetwork(stand_still), time=time) as http:
+        with pytest.raises(RunComfyUnavailable) as refused:
+            await RunComfyClient(http).submit(MODEL, ARGUMENTS)
+    assert refused.value.never_sent
 
 
 @pytest.mark.parametrize("step", [httpx.ReadTimeout("slow"), answer(503, {}), answer(200, {})])

@@ -1,9 +1,9 @@
-"""Bodies of RunComfy's answers as JSON, bounded both when they are inflated and when parsed."""
+"""Bodies of RunComfy's answers as JSON, bounded when inflated and when parsed, and redacted."""
 
 import json
 import re
 import zlib
-from typing import Any
+from typing import Any, cast
 
 from seedance_mcp.errors import UnreadableAnswer
 
@@ -20,6 +20,7 @@ _MAX_MEMBERS = 32
 # Python refuses to read integers of thousands of digits.
 _MAX_DIGITS = 20
 _MAX_DEPTH = 50
+_NEVER_REDACTED = {"request_id", "status", "output"}
 # A string, which may be cut off, or a bracket.
 _NESTING = re.compile(r'"(?:[^"\\]+|\\.?)*+"?|[\[{}\]]', re.DOTALL)
 
@@ -100,3 +101,23 @@ def _without_depths(text: str) -> str:
             if depth <= 0:
                 break
     return "".join([*kept, text[start:]]) if depth < _MAX_DEPTH else ""
+
+
+def redact(value: Any, secret: str, depth: int = 8) -> Any:
+    """Return JSON with a secret removed from every text that may be shown; deeper texts never are.
+
+    Ids, states and outputs stay as they are: a secret found in one by chance would lose a paid job.
+    """
+    match value:
+        case str():
+            return value.replace(secret, "[token]")
+        case list() if depth:
+            return [redact(part, secret, depth - 1) for part in cast("list[Any]", value)]
+        case dict() if depth:
+            fields = cast("dict[str, Any]", value)
+            return {
+                key: part if key in _NEVER_REDACTED else redact(part, secret, depth - 1)
+                for key, part in fields.items()
+            }
+        case _:
+            return None if isinstance(value, list | dict) else value

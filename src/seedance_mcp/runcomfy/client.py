@@ -6,6 +6,7 @@ goes to the configured origin only. Free requests are retried; the paid POST is 
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -31,12 +32,18 @@ from ._responses import (
     read_status,
     read_submit,
 )
-from .http import SUBMIT_TIMEOUT_SECONDS, HttpAnswer, RunComfyHttp
+from .http import CONNECT_TIMEOUT_SECONDS, SUBMIT_TIMEOUT_SECONDS, HttpAnswer, RunComfyHttp
 
 T = TypeVar("T")
 
 NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout)
 CONNECTION_ERRORS = (httpx.NetworkError, httpx.ProtocolError, httpx.ConnectTimeout)
+
+CONNECTED_WITHIN = timedelta(seconds=SUBMIT_TIMEOUT_SECONDS / 2 + CONNECT_TIMEOUT_SECONDS + 1)
+"""Longer than it takes until connecting has failed, as the time of day tells it.
+
+That goes on while the machine sleeps, unlike the event loop's.
+"""
 
 CATALOGUE_PAGE_SIZE, MAX_CATALOGUE_PAGES = 100, 20
 """How many models are asked for at once, and how many times; there are some hundred (client)."""
@@ -52,7 +59,8 @@ class RunComfyClient:
         """Buy a clip, the one request that costs money, and return its request id.
 
         The model's input object is the whole body (page). It is sent once more only if it certainly
-        never left, because connecting failed.
+        never left, because connecting failed, and not by a process that stood still meanwhile: its
+        caller may have bought the clip again since.
 
         Raises:
             OutcomeUnknown: RunComfy may have accepted it: a timeout, a broken connection, a 5xx, an
@@ -68,9 +76,15 @@ class RunComfyClient:
             body=arguments,
             timeout=SUBMIT_TIMEOUT_SECONDS,
         )
-        try:
+        latest = self._http.clock.now() + CONNECTED_WITHIN
+        again = _send_again(
+            post,
             # Not after a PoolTimeout, when half of the call's time is gone already.
-            return await _ask(_send_again(post, after=NOT_CONNECTED), _read_submitted)
+            after=NOT_CONNECTED,
+            unless=lambda: self._http.clock.now() > latest,
+        )
+        try:
+            return await _ask(again, _read_submitted)
         except RunComfyUnavailable as error:
             if error.never_sent:
                 raise
@@ -156,12 +170,15 @@ async def _ask(request: Awaitable[HttpAnswer], read: Callable[[HttpAnswer], T]) 
 
 
 async def _send_again(
-    send: Callable[[], Awaitable[HttpAnswer]], *, after: tuple[type[Exception], ...]
+    send: Callable[[], Awaitable[HttpAnswer]],
+    *,
+    after: tuple[type[Exception], ...],
+    unless: Callable[[], bool] = lambda: False,
 ) -> HttpAnswer:
-    """Send a request, and once more after some errors of httpx."""
+    """Send a request, and once more after some errors of httpx, unless it is too late by then."""
     answer = await send()
     cause = answer.error and answer.error.__cause__
-    return await send() if isinstance(cause, after) else answer
+    return await send() if isinstance(cause, after) and not unless() else answer
 
 
 def _read_submitted(answer: HttpAnswer) -> str:

@@ -4,6 +4,7 @@ import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Self
 
 import anyio
@@ -120,6 +121,8 @@ def _client(
             verify=certificates or False,
             mounts=proxies.mounts(certificates) if certificates else None,
             headers={"User-Agent": f"seedance-mcp/{__version__}"},
+            # A cookie would go with the requests of other tokens, too.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             trust_env=False,
         )
     )

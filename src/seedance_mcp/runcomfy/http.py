@@ -1,8 +1,8 @@
 """HTTP requests to RunComfy: send, read, turn httpx's errors into ours, retry what is safe."""
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import anyio
@@ -16,10 +16,12 @@ from seedance_mcp.errors import (
     TokenMissing,
     UnreadableAnswer,
 )
+from seedance_mcp.observability.observer import Observer
 from seedance_mcp.retry import MAX_RETRY_SECONDS, RETRY_ATTEMPTS, asked_delay, retry_delay
 
-from ._decoding import TOO_LONG, inflate, parse_json
+from ._decoding import TOO_LONG, inflate, parse_json, redact
 from ._error_codes import About, read_error
+from ._observed_request import observed_request
 from ._throttle import Throttle
 from .connections import Connections, Transport, open_connections
 
@@ -36,8 +38,6 @@ READ_TIMEOUT_SECONDS = 10.0
 """The bound on a request that can be repeated, connecting and reading included."""
 SUBMIT_TIMEOUT_SECONDS = 40.0
 """The same for the paid request, which may carry an image and gains nothing from ending early."""
-
-_NEVER_REDACTED = {"request_id", "status", "output"}
 
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """The errors that come before the first byte of a request can have left."""
@@ -70,9 +70,17 @@ class RunComfyHttp:
     token: str | None
     clock: Clock
     throttle: Throttle | None = None
+    observer: Observer = field(default_factory=Observer)
     # Held until a large answer is read and closed, so that several do not fill memory at once. What
     # is made of it then, before anything else runs, is small.
-    _large: anyio.Lock = field(default_factory=anyio.Lock, init=False)
+    large: anyio.Lock = field(default_factory=anyio.Lock)
+
+    def with_token(self, token: str) -> "RunComfyHttp":
+        """Return requests with another token over the same connections.
+
+        RunComfy limits the requests of each account, so each token has a throttle of its own.
+        """
+        return replace(self, token=token, throttle=Throttle(self.clock.sleep))
 
     async def get(self, path: str, *, about: About) -> HttpAnswer:
         """Send a safe request, and retry it with backoff while that may help; raises as `send`."""
@@ -134,18 +142,22 @@ class RunComfyHttp:
         # A connection that fails to close takes no answer away, which may be paid for.
         return answer or _unanswered(failure, timeout)
 
-    def _request(
+    @asynccontextmanager
+    async def _request(
         self, http: httpx.AsyncClient, method: str, path: str, body: Any, timeout: float
-    ) -> AbstractAsyncContextManager[httpx.Response]:
-        return http.stream(
-            method,
-            f"{self.base_url}{path}",
-            json=body,
-            # httpx would inflate an answer before its size is known here.
-            headers={"Authorization": f"Bearer {self.token}", "Accept-Encoding": "identity"},
-            timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS),
-            follow_redirects=False,
-        )
+    ) -> AsyncGenerator[httpx.Response, None]:
+        with observed_request(self.observer, method) as seen:
+            async with http.stream(
+                method,
+                f"{self.base_url}{path}",
+                json=body,
+                # httpx would inflate an answer before its size is known here.
+                headers={"Authorization": f"Bearer {self.token}", "Accept-Encoding": "identity"},
+                timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS),
+                follow_redirects=False,
+            ) as response:
+                seen(response.status_code)
+                yield response
 
     async def _read(
         self, response: httpx.Response, about: About, alone: AsyncExitStack
@@ -171,7 +183,7 @@ class RunComfyHttp:
             # Not by aiter_raw(), which also closes: an error in closing must not lose what came.
             async for chunk in cast("httpx.AsyncByteStream", response.stream):
                 if len(raw) <= MAX_ANSWER_BYTES < len(raw) + len(chunk):
-                    await alone.enter_async_context(self._large)
+                    await alone.enter_async_context(self.large)
                 raw += chunk
                 # A chunk takes its time, however short it is.
                 size += max(len(chunk), _MIN_CHUNK_BYTES)
@@ -181,13 +193,13 @@ class RunComfyHttp:
             end = error
         encoding = response.headers.get("Content-Encoding", "")
         if encoding and len(raw) <= MAX_ANSWER_BYTES:
-            await alone.enter_async_context(self._large)
+            await alone.enter_async_context(self.large)
         body = parse_json(inflate(raw, encoding, limit))
         # However it ended, it may be whole, and name an id that is paid for.
         if end and body is None:
             raise end
         # RunComfy may echo the token; it must not reach a message or a log.
-        return _redact(body, self.token or "")
+        return redact(body, self.token or "")
 
     def _retry_delay(self, attempt: int, error: RunComfyError | None) -> float | None:
         """Return the seconds to wait before a retry, or None if a retry would not help."""
@@ -200,7 +212,11 @@ class RunComfyHttp:
 
 @asynccontextmanager
 async def open_http(
-    base_url: str, token: str | None, clock: Clock, transport: Transport | None = None
+    base_url: str,
+    token: str | None,
+    clock: Clock,
+    transport: Transport | None = None,
+    observer: Observer | None = None,
 ) -> AsyncGenerator[RunComfyHttp, None]:
     """Yield requests to an origin over connections that are closed at the end.
 
@@ -209,7 +225,9 @@ async def open_http(
     """
     async with await open_connections(base_url, transport) as connections:
         throttle = Throttle(clock.sleep)
-        yield RunComfyHttp(connections, base_url, token, clock, throttle)
+        yield RunComfyHttp(
+            connections, base_url, token, clock, throttle, observer=observer or Observer()
+        )
 
 
 def _unanswered(error: Exception, timeout: float) -> HttpAnswer:
@@ -222,23 +240,3 @@ def _unanswered(error: Exception, timeout: float) -> HttpAnswer:
     )
     unavailable.__cause__ = error
     return HttpAnswer(status_code=None, body=None, error=unavailable)
-
-
-def _redact(value: Any, secret: str, depth: int = 8) -> Any:
-    """Return JSON with a secret removed from every text that may be shown; deeper texts never are.
-
-    Ids, states and outputs stay as they are: a secret found in one by chance would lose a paid job.
-    """
-    match value:
-        case str():
-            return value.replace(secret, "[token]")
-        case list() if depth:
-            return [_redact(part, secret, depth - 1) for part in cast("list[Any]", value)]
-        case dict() if depth:
-            fields = cast("dict[str, Any]", value)
-            return {
-                key: part if key in _NEVER_REDACTED else _redact(part, secret, depth - 1)
-                for key, part in fields.items()
-            }
-        case _:
-            return None if isinstance(value, list | dict) else value
