@@ -12,7 +12,8 @@ import av
 import pytest
 from PIL import Image
 
-from seedance_mcp.clips.preview import MAX_PREVIEW_BYTES, middle_frame
+from seedance_mcp.clips.preview import middle_frame
+from seedance_mcp.clips.small_jpeg import POSTER, PREVIEW
 from seedance_mcp.simulator._clip import render
 from tests.support.clip_host import mp4
 from tests.support.image_likeness import psnr
@@ -39,7 +40,7 @@ def preview(path: Path) -> Image.Image:
     """Return the preview of a clip, which must be a small JPEG."""
     jpeg = middle_frame(path)
     assert jpeg is not None
-    assert len(jpeg) <= MAX_PREVIEW_BYTES
+    assert len(jpeg) <= PREVIEW.max_bytes
     image = Image.open(BytesIO(jpeg))
     assert image.format == "JPEG"
     return image
@@ -83,6 +84,16 @@ def test_a_frame_that_compresses_badly_is_made_small_enough(tmp_path: Path) -> N
     noise = Image.frombytes("RGB", (1280, 720), Random(1).randbytes(1280 * 720 * 3))
     path = write_clip(tmp_path / "a.mp4", [noise] * 3)
     assert min(preview(path).size) >= 180
+
+
+def test_a_poster_is_smaller_than_a_preview_even_of_a_frame_that_compresses_badly(
+    tmp_path: Path,
+) -> None:
+    noise = Image.frombytes("RGB", (1280, 720), Random(1).randbytes(1280 * 720 * 3))
+    path = write_clip(tmp_path / "a.mp4", [noise] * 3)
+    jpeg = middle_frame(path, bounds=POSTER)
+    assert jpeg is not None
+    assert (Image.open(BytesIO(jpeg)).size, len(jpeg) <= 30_000) == ((320, 180), True)
 
 
 def test_a_clip_of_the_simulator_has_a_preview(tmp_path: Path) -> None:

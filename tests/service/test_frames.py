@@ -73,7 +73,8 @@ async def test_a_call_cancelled_while_a_frame_is_decoded_buys_nothing_and_leaves
                 tasks.start_soon(call, {"prompt": "Rain.", "image": frame})
                 await until(lambda: found("seedance-frame-*"))
                 tasks.cancel_scope.cancel()
-            # The thread stops by itself, and the next call takes its turn.
+            # The thread stops by itself, which the clock does not wait for, since it was abandoned.
+            await until(lambda: not found("seedance-frame-*"))
             again = structured(await call({"prompt": "Snow.", "image": frame}))
             assert [job.request_id for job in simulator.accepted] == [
                 made["request_id"],

@@ -28,7 +28,7 @@ from seedance_mcp.service._request_states import (
     seal,
     unseal,
 )
-from seedance_mcp.service._state_key import KEY_FILE, StateKey
+from seedance_mcp.service.state_key import KEY_FILE, StateKey
 from tests.support.ledger import NOON, job
 from tests.support.timeouts import TIMEOUT_SECONDS
 

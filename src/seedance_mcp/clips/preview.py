@@ -7,35 +7,32 @@ It needs PyAV (the extra `video`) and Pillow, which are imported by the first pr
 # pyright: reportUnknownMemberType=false
 import logging
 from collections.abc import Callable
-from io import BytesIO
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ._decoding import open_clip, to_image
+from .small_jpeg import PREVIEW, JpegBounds, small_jpeg
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
     from av.video.stream import VideoStream
-    from PIL.Image import Image
 
 logger = logging.getLogger(__name__)
 
-MAX_PREVIEW_BYTES = 60_000
-MAX_PREVIEW_SIDE = 640  # pixels
 
-
-def middle_frame(path: Path, is_cancelled: Callable[[], bool] | None = None) -> bytes | None:
+def middle_frame(
+    path: Path, is_cancelled: Callable[[], bool] | None = None, *, bounds: JpegBounds = PREVIEW
+) -> bytes | None:
     """Return a JPEG of the frame in the middle of an MP4; it blocks for a moment.
 
-    It has at most 60 KB and 640 pixels a side. None if the clip cannot be read, PyAV or Pillow is
-    not installed, or `is_cancelled`, called before every frame, returned True.
+    None if the clip cannot be read, PyAV or Pillow is not installed, or `is_cancelled`, called
+    before every frame, returned True.
     """
     try:
         with open_clip(path) as (container, stream):
             frame = _decode_middle(container, stream, is_cancelled)
-            return frame and _small_jpeg(to_image(frame, MAX_PREVIEW_SIDE))
+            return frame and small_jpeg(to_image(frame, bounds.max_side), bounds)
     except ImportError:
         return None
     except Exception as error:  # noqa: BLE001 - no preview is worth an error
@@ -58,15 +55,3 @@ def _decode_middle(
             break
         shown = frame
     return shown
-
-
-def _small_jpeg(image: "Image") -> bytes | None:
-    """Return an image as a JPEG of at most `MAX_PREVIEW_BYTES`, None if it never gets so small."""
-    # Nearly always the very first is small enough.
-    for side, quality in product((MAX_PREVIEW_SIDE, 480, 320, 160), (80, 60, 40)):
-        image.thumbnail((side, side))
-        jpeg = BytesIO()
-        image.save(jpeg, "JPEG", quality=quality, optimize=True)
-        if jpeg.tell() <= MAX_PREVIEW_BYTES:
-            return jpeg.getvalue()
-    return None

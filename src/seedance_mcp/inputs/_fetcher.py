@@ -7,7 +7,8 @@ the certificate against the name. Nothing else is sent: no token, no cookies, no
 
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from ipaddress import ip_address
 from urllib.parse import quote, urljoin, urlsplit
@@ -170,6 +171,28 @@ class Fetcher:
         if not self._allow_private and not all(map(is_public, found)):
             raise BlockedAddress(f"its host has an address that is not public ({PRIVATE_HINT})")
         return found
+
+
+@asynccontextmanager
+async def open_fetcher(
+    *,
+    allow_private: bool,
+    behind_proxy: bool = False,
+    resolve: Resolve = resolve_by_system,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> AsyncGenerator[Fetcher, None]:
+    """Yield a fetcher with connections of its own, unless a test gives it a `transport`."""
+    used = transport or LazyTransport()
+    try:
+        yield Fetcher(
+            used,
+            resolve=resolve,
+            allow_private=allow_private,
+            behind_proxy=behind_proxy,
+        )
+    finally:
+        if used is not transport:
+            await used.aclose()
 
 
 def _escaped(url: str) -> str:

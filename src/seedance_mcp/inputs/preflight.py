@@ -4,8 +4,8 @@ The rules come from the model's file. What is certainly wrong is refused. What c
 since a host is slow or forbids it, is sent to RunComfy with a warning.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from math import inf
 
@@ -18,13 +18,13 @@ from seedance_mcp.models.model import FileArgument, JSONObject, Model, replace_v
 from seedance_mcp.one_at_a_time import OneAtATime
 
 from ._errors import BlockedAddress, RuleViolated, UnusableFile, Unverifiable
-from ._fetcher import Fetcher, LazyTransport, Resolve, resolve_by_system
+from ._fetcher import Fetcher, Resolve, open_fetcher, resolve_by_system
 from ._findings import CheckedFile, CheckedInputs, find_warnings, image_warning, media_warning
 from ._local_image import identify_local_image, load_local_image, local_path
 from ._public_urls import check_length, parse_url
 from ._remote_image import check_image
 from ._remote_media import check_media
-from ._spelling import is_local, without_blanks
+from ._spelling import is_local, scheme, without_blanks
 from .frame_image import FrameImage, load_frame
 
 URL_CHECK_TIMEOUT_SECONDS = 5.0
@@ -41,6 +41,9 @@ _LOCAL_FILES_OFF = (
     "it does not begin with https://, and local files and data: URIs are off here, as they are over"
     " HTTP unless SEEDANCE_LOCAL_FILES=true: a path would name a file of the server's machine"
 )
+_PATHS_OFF = (
+    "it does not begin with https:// or data:, and a path would name a file of the server's machine"
+)
 _ARTICLES = {"image": "an image", "video": "a video", "audio": "an audio file"}
 
 
@@ -48,7 +51,8 @@ class Preflight:
     """Refuses calls whose files RunComfy would refuse, as far as that can be known.
 
     Hosts are looked up and files are fetched only with `check`. `allow_private` allows plain http,
-    any port and any address; `local_files` allows paths, file: URLs and data: URIs of images.
+    any port and any address; `local_files` allows paths, file: URLs and data: URIs of images, or
+    without `paths` only the latter. Checks that share their `turns` prepare one image at a time.
     `behind_proxy` says that other requests leave this machine through a proxy. Each check opens and
     closes its own connections, unless a test gives it a `transport`.
     """
@@ -59,6 +63,8 @@ class Preflight:
         check: bool,
         allow_private: bool,
         local_files: bool,
+        paths: bool = True,
+        turns: OneAtATime | None = None,
         behind_proxy: bool = False,
         resolve: Resolve = resolve_by_system,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -69,7 +75,8 @@ class Preflight:
         self._behind_proxy = behind_proxy
         self._resolve = resolve
         self._transport = transport
-        self._local_images = OneAtATime()
+        self._paths = paths
+        self._local_images = turns or OneAtATime()
 
     def tidy(self, model: Model, arguments: JSONObject) -> JSONObject:
         """Return a call's arguments with every URL and data: URI without blanks around it."""
@@ -130,6 +137,8 @@ class Preflight:
         return files
 
     def _is_local(self, file: FileArgument) -> bool:
+        if not self._paths and scheme(file.value) != "data":
+            return False
         return self._local_files and is_local(file.value)
 
     def _check_value(self, file: FileArgument) -> None:
@@ -139,6 +148,8 @@ class Preflight:
                 raise _refusal(file, UnusableFile(_ONLY_IMAGES))
             if not self._local_files:
                 raise _refusal(file, UnusableFile(_LOCAL_FILES_OFF))
+            if not self._is_local(file):
+                raise _refusal(file, UnusableFile(_PATHS_OFF))
             return
         try:
             parse_url(file.value, allow_private=self._allow_private)
@@ -223,19 +234,13 @@ class Preflight:
         except Unverifiable as error:
             return CheckedFile(file=file, warning=_unverified(file, str(error)))
 
-    @asynccontextmanager
-    async def _fetcher(self) -> AsyncGenerator[Fetcher, None]:
-        transport = self._transport or LazyTransport()
-        try:
-            yield Fetcher(
-                transport,
-                resolve=self._resolve,
-                allow_private=self._allow_private,
-                behind_proxy=self._behind_proxy,
-            )
-        finally:
-            if transport is not self._transport:
-                await transport.aclose()
+    def _fetcher(self) -> AbstractAsyncContextManager[Fetcher]:
+        return open_fetcher(
+            allow_private=self._allow_private,
+            behind_proxy=self._behind_proxy,
+            resolve=self._resolve,
+            transport=self._transport,
+        )
 
 
 def _refusal(file: FileArgument, error: Exception, *, expected: str | None = None) -> InputError:

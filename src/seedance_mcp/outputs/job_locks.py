@@ -1,8 +1,8 @@
 """Locks on jobs: of all processes that share a state folder, one downloads a job's files."""
 
 import logging
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from seedance_mcp.file_locks import LockFile
@@ -16,8 +16,8 @@ class JobLocks:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    @contextmanager
-    def try_lock(self, name: str) -> Generator[bool, None, None]:
+    @asynccontextmanager
+    async def try_lock(self, name: str) -> AsyncGenerator[bool, None]:
         """Lock a job's id while the context lasts; yield False if another process has the lock."""
         path = self._folder / name
         try:

@@ -21,9 +21,9 @@ from seedance_mcp.spending.limits import SpendingLimits, needs_yes
 from ._catalogue import Catalogue
 from ._request_states import Approval, seal, unseal
 from ._spending import RecentSpending
-from ._state_key import StateKey
 from .consent import Proposal, Reply, UserAnswer
 from .reports import Order
+from .state_key import StateKey
 
 FORM_SECONDS = 30.0
 """How long a user has for a form at least, however short the call is to wait."""

@@ -61,14 +61,21 @@ class Catalogue:
     _clock: Clock
     _requests: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope], init=False)
     _ended: bool = field(default=False, init=False)
+    _is_hourly: bool = field(default=False, init=False)
     # When the first purchase stops waiting for the first answer; None before that.
     _first_answer_by: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._entries = {model.model_id: CatalogueEntry(model) for model in self._models}
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it asks for nothing now, or whenever it wants, since it belongs to no caller."""
+        return self._is_hourly or not self._requests
+
     def start(self) -> None:
         """Ask for every model in the background, now and again every hour."""
+        self._is_hourly = True
         self._start(self._refresh_hourly)
 
     async def check(self, model: Model, *, since: float, deadline: float) -> tuple[str, ...]:

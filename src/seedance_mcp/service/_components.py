@@ -13,17 +13,24 @@ from ._downloads import BackgroundDownloads
 from ._following import JobFollower
 from ._frames import ClipFrames
 from ._joining import BackgroundJoins
+from ._own_token import OwnToken
+from ._posters import Posters
 from ._remote import RemoteJobs
 from ._schedules import Schedules
 from ._spending import RecentSpending
 from ._submissions import Submissions
 from ._tracking import JobTracker
 from ._waiting import Waiter
+from .gallery import Gallery
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Components:
-    """The parts of a service."""
+    """The parts of a service.
+
+    Attributes:
+        saves_files: Whether its caller has the output folder, and so may have files saved there.
+    """
 
     preflight: Preflight
     catalogue: Catalogue
@@ -32,12 +39,16 @@ class Components:
     approvals: Approvals
     store: Store
     tracker: JobTracker
+    own_token: OwnToken
     submissions: Submissions
     remote: RemoteJobs
     schedules: Schedules
     waiter: Waiter
     downloads: BackgroundDownloads
+    saves_files: bool
     frames: ClipFrames
+    posters: Posters
     joins: BackgroundJoins
+    gallery: Gallery
     follower: JobFollower
     clock: Clock

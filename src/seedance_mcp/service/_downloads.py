@@ -6,6 +6,7 @@ first, since another one may have finished them.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import compress
@@ -18,8 +19,9 @@ from anyio.abc import TaskGroup
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import DownloadFailed, LinkRefused
 from seedance_mcp.jobs.job import Job
+from seedance_mcp.ledger.store import Locks
+from seedance_mcp.observability.spans import job_step
 from seedance_mcp.outputs.download import Downloader, file_exists
-from seedance_mcp.outputs.job_locks import JobLocks
 
 from ._download_failures import DownloadFailures
 from .reports import DownloadProgress, JobReport, WatchDownload
@@ -67,11 +69,13 @@ class BackgroundDownloads:
 
     _downloader: Downloader
     _records: Records
-    _locks: JobLocks
+    _locks: Locks
     _tasks: TaskGroup
     _clock: Clock
     # Whether every job is downloaded as soon as it is seen to be completed.
     _automatic: bool
+    # Called with a job whose clip was just downloaded; it neither waits nor fails.
+    _on_clip: Callable[[Job], None]
     _ending: bool = field(default=False, init=False)
     _under_way: dict[str, _Download] = field(default_factory=dict[str, _Download], init=False)
     _failures: DownloadFailures = field(default_factory=DownloadFailures, init=False)
@@ -162,7 +166,7 @@ class BackgroundDownloads:
     async def _download_when_locked(self, download: _Download) -> None:
         """Download a job's files once no other process does."""
         while True:
-            with self._locks.try_lock(download.job.request_id or download.job.id) as locked:
+            async with self._locks.try_lock(download.job.request_id or download.job.id) as locked:
                 if locked:
                     await self._download_each(download)
                     return
@@ -177,7 +181,8 @@ class BackgroundDownloads:
             if path and file_exists(Path(path)):
                 continue
             try:
-                size += await self._download_one(download, place, size)
+                with job_step("download", download.job.request_id, download.job.model_id):
+                    size += await self._download_one(download, place, size)
             except DownloadFailed as failure:
                 download.failure = download.failure or failure
 
@@ -211,6 +216,8 @@ class BackgroundDownloads:
             path = await fetch(download.job, newest)
         size = path.stat().st_size
         await count(size, size)
+        if output.kind == "video" and place == 0:
+            self._on_clip(download.job)
         return size
 
 

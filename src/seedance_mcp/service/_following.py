@@ -21,8 +21,7 @@ from seedance_mcp.clock import Clock
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import OPEN, Status
-from seedance_mcp.ledger.store import Store
-from seedance_mcp.outputs.job_locks import JobLocks
+from seedance_mcp.ledger.store import Locks, Store
 
 from ._downloads import BackgroundDownloads
 from ._tracking import JobTracker
@@ -65,7 +64,7 @@ class JobFollower:
     _tracker: JobTracker
     _waiter: Waiter
     _downloads: BackgroundDownloads
-    _locks: JobLocks
+    _locks: Locks
     _tasks: TaskGroup
     _clock: Clock
     # Otherwise it does nothing at all.
@@ -145,9 +144,10 @@ class JobFollower:
 
     async def _follow(self, job: Job, request_id: str) -> None:
         try:
-            with self._until_shutdown(), self._locks.try_lock(request_id) as locked:
-                if locked:
-                    await self._wait_for_end(job, request_id)
+            with self._until_shutdown():
+                async with self._locks.try_lock(request_id) as locked:
+                    if locked:
+                        await self._wait_for_end(job, request_id)
         except Exception:
             # It runs beside paid requests, which a bug here must not take down.
             logger.exception("Following %s broke", request_id)

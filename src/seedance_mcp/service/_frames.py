@@ -75,12 +75,13 @@ class ClipFrames:
     _remote: RemoteJobs
     _tracker: JobTracker
     _downloads: BackgroundDownloads
-    # Whether the output folder is in use for every clip.
+    # Whether the output folder is in use for every clip, and whether it may be used at all.
     _saves: bool
+    _may_save: bool
     # Opened by the first clip that needs it.
     _open_temporary: Callable[[], BackgroundDownloads]
-    # A frame in pixels takes much memory.
-    _decoding: OneAtATime = field(default_factory=OneAtATime, init=False)
+    # A frame in pixels takes much memory, so all owners take turns.
+    _decoding: OneAtATime
     _ending: bool = field(default=False, init=False)
 
     async def acknowledge(self, frames: Mapping[str, ClipFrame]) -> None:
@@ -102,6 +103,7 @@ class ClipFrames:
             InputError: A frame does not exist or cannot be read, and what to do.
             VideoExtraMissing: PyAV is not installed.
         """
+        keep = keep and self._may_save
         if frames and find_spec("av") is None:  # before anything is downloaded for nothing
             raise VideoExtraMissing("Continuing a clip")
         images: dict[ClipFrame, FrameImage] = {}
@@ -142,7 +144,10 @@ class ClipFrames:
 
     async def _clip(self, request_id: str, deadline: float, *, keep: bool) -> tuple[Path, bool]:
         """Return the file of a job's clip, and whether it is in the temporary folder."""
-        job = await self._tracker.find(request_id)
+        try:
+            job = await self._tracker.find(request_id)
+        except JobNotFound:
+            raise self._unknown() from None
         if job and (clip := saved_clip(job)):
             return clip, False
         timeout = min(REMOTE_TIMEOUT_SECONDS, deadline - anyio.current_time())
@@ -161,14 +166,18 @@ class ClipFrames:
             return clip, not saves
         raise _Unavailable(_why_not_downloaded(report, done, refused=downloads.was_refused(job)))
 
+    def _unknown(self) -> "_Unavailable":
+        who = "RunComfy does not know this job for your token"
+        if self._tracker.shares_token:
+            who = "you have no such job"
+        return _Unavailable(f"{who}; list_jobs shows your jobs.")
+
     async def _result(self, request_id: str, timeout: float) -> JobReport:
         """Return a job with links that RunComfy has just signed, where it still does."""
         try:
             return await self._remote.result(request_id, timeout)
         except JobNotFound:
-            raise _Unavailable(
-                "RunComfy does not know this job for your token; list_jobs shows your jobs."
-            ) from None
+            raise self._unknown() from None
         except RunComfyError as error:
             raise _Unavailable(
                 f"RunComfy did not say where the clip is ({error.message.rstrip('.')}); repeat the"

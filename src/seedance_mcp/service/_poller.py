@@ -38,6 +38,12 @@ here needless. At least, a pause takes these seconds for each job that is polled
 requests, and purchases come first.
 """
 
+MOST_POLLS_PER_SECOND = 100.0
+"""How often this process polls, all jobs together: more would take the processor from the calls.
+
+Up to 400 jobs are so polled as often as their schedules say.
+"""
+
 
 @dataclass(eq=False, repr=False)
 class Poller:
@@ -56,7 +62,7 @@ class Poller:
     _poll: Callable[[Job], Awaitable[Job]]
     # Returns what others have learned of a job since a time, None if a poll is needed.
     _known_since: Callable[[Job, datetime], Awaitable[Job | None]]
-    # Returns how many jobs are polled.
+    # Returns how many jobs this process polls.
     _polled_jobs: Callable[[], int]
     _schedules: Schedules
     _clock: Clock
@@ -90,6 +96,7 @@ class Poller:
             seen = job_timing(self.last.job, self._clock.now(), until_start=self._until_start())
             pause = max(self._retry_after, schedule.pause(seen, self._clock.random))
             pause = min(pause, FIRST_SECONDS) if first and not self.calls else pause
+            pause = max(pause, self._polled_jobs() / MOST_POLLS_PER_SECOND)
             known = None
             if self.calls:
                 await self._clock.sleep(pause)

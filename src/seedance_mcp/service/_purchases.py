@@ -1,6 +1,6 @@
 """The one sequence that spends money; nothing else in this package does.
 
-    1. the token         without one, nothing can be bought
+    1. the token         without one, nothing can be bought, nor with one that a caller made up
     2. a repeated call   gets the job of the earlier call, and nothing is bought, even if its local
                          images, or the clips that it continues, are gone by now
     3. the frames        of the clips that it continues are read; refuses a clip that has none
@@ -56,6 +56,7 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
         SeedanceError: Nothing was bought, and why.
     """
     model = order.model
+    await service.own_token.check(min(deadline, order.answer_by))
     # Two spellings of one URL ask for one clip.
     arguments = service.preflight.tidy(model, order.arguments)
     frames = find_frames(model, arguments)
@@ -87,6 +88,8 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
         if job.id == new.id:
             service.submissions.submit(job)
             service.spending.forget()
+            if order.wants_poster:
+                service.posters.start_first_frame(job, model)
     service.catalogue.record_estimate(job)
     return JobReport(job=job, reused=job.id != new.id, warnings=warnings)
 

@@ -27,6 +27,7 @@ from seedance_mcp.jobs.status import (
     Status,
     Succeeded,
 )
+from seedance_mcp.observability.spans import STATUS, job_step
 from seedance_mcp.runcomfy.client import RunComfyClient
 
 from ._tracking import JobTracker
@@ -74,6 +75,12 @@ class RemoteJobs:
         Raises:
             RunComfyError: RunComfy does not know the job, or gave no usable answer.
         """
+        with job_step("poll", job.request_id, job.model_id) as step:
+            job = await self._poll(job)
+            step.set_attribute(STATUS, job.status)
+            return job
+
+    async def _poll(self, job: Job) -> Job:
         request_id = job.request_id or ""
         try:
             seen = await self._client.status(request_id)
@@ -117,6 +124,9 @@ class RemoteJobs:
     async def result(self, request_id: str, timeout: float) -> JobReport:
         """Return a job with its result, from the ledger if RunComfy has forgotten it."""
         deadline = anyio.current_time() + timeout
+        if self._tracker.shares_token:
+            # RunComfy would tell of other callers' jobs.
+            await self._tracker.find(request_id)
         try:
             with _unavailable_after(timeout):
                 seen = await self._client.result(request_id)

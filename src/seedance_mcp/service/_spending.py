@@ -19,11 +19,13 @@ Thousands of jobs may be asked for at once.
 
 @dataclass(eq=False, repr=False)
 class RecentSpending:
-    """The total of the last 24 hours."""
+    """The total of the last 24 hours: of one owner, or of the whole ledger."""
 
     _store: Store
     _catalogue: Catalogue
     _clock: Clock
+    # None for the whole ledger.
+    _owner: str | None = None
     # Until when it may be used, on the event loop's clock, and the total.
     _last: tuple[float, TotalCost] | None = field(default=None, init=False)
     _purchases: int = field(default=0, init=False)
@@ -34,13 +36,13 @@ class RecentSpending:
         self._last = None
 
     async def total(self) -> TotalCost:
-        """Return what the jobs of the last 24 hours cost, as the daily limit counts them.
+        """Return what the jobs of the last 24 hours cost, as a daily limit counts them.
 
         Raises:
             LedgerError: The ledger cannot be read.
         """
         began, purchases = anyio.current_time(), self._purchases
-        jobs = await self._store.costs_of_last_day(self._clock.now())
+        jobs = await self._store.costs_of_last_day(self._clock.now(), self._owner)
         total = total_cost((self._catalogue.with_estimate(job), count) for job, count in jobs)
         if self._purchases == purchases:
             # A cost that is unknown may be known at any moment.

@@ -3,6 +3,7 @@
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from math import inf
 
 import anyio
@@ -19,12 +20,21 @@ from seedance_mcp.errors import (
 from seedance_mcp.jobs.job import Job, advance
 from seedance_mcp.jobs.status import Accepted, OutcomeLost, Status
 from seedance_mcp.ledger.store import Store
+from seedance_mcp.observability.observer import Observer
+from seedance_mcp.observability.spans import REQUEST_ID, job_step
 from seedance_mcp.runcomfy.client import RunComfyClient
 from seedance_mcp.runcomfy.http import SUBMIT_TIMEOUT_SECONDS
 
 from ._tracking import Announce
 
 logger = logging.getLogger(__name__)
+
+SEND_WITHIN = timedelta(seconds=20)
+"""How long after its job was begun a request may leave.
+
+A process that stands still for longer may count as dead by then (`ledger.postgres._processes`), and
+its caller may have bought the clip again.
+"""
 
 OTHER_PROCESS_TIMEOUT_SECONDS = SUBMIT_TIMEOUT_SECONDS + 5
 """How long another process's request is waited for: none is under way for longer."""
@@ -63,9 +73,15 @@ class Submissions:
     # Runs the requests: in the scope of a call, cancelling it would lose a paid answer.
     _tasks: TaskGroup
     _clock: Clock
+    _observer: Observer = field(default_factory=Observer)
     _under_way: dict[str, Submission] = field(default_factory=dict[str, Submission], init=False)
     # When the requests under way are cancelled; infinite until the server shuts down.
     _ends_at: float = field(default=inf, init=False)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no paid request is under way."""
+        return not self._under_way
 
     def submit(self, job: Job) -> None:
         """Send the paid request of a job that is in the ledger, unless the server shuts down."""
@@ -134,8 +150,11 @@ class Submissions:
         try:
             with submission.shielded:
                 outcome = OutcomeLost(why="The server ended before RunComfy had answered.")
-                with submission.sending:
+                with submission.sending, job_step("submit", None, submission.job.model_id) as step:
                     outcome = await self._send(submission)
+                    if outcome and outcome.request_id:
+                        step.set_attribute(REQUEST_ID, outcome.request_id)
+                self._observe(submission.job, outcome)
                 # First, whatever happens to the ledger: the id is paid for.
                 if outcome and outcome.request_id:
                     logger.info("RunComfy answered a paid request with %s", outcome.request_id)
@@ -149,6 +168,11 @@ class Submissions:
             submission.answered.set()
             del self._under_way[submission.job.id]
 
+    def _observe(self, job: Job, outcome: Accepted | OutcomeLost | None) -> None:
+        kinds = {Accepted: "accepted", OutcomeLost: "unknown"}
+        kind = kinds[type(outcome)] if outcome else "refused"
+        self._observer.purchase_ended(kind, job.estimated_microdollars)
+
     async def _send(self, submission: Submission) -> Accepted | OutcomeLost | None:
         """Send the paid request; set `error` and return None if it was not accepted."""
         if self._ends_at < inf:
@@ -156,6 +180,12 @@ class Submissions:
             submission.error = ServerStopping()
             return None
         job = submission.job
+        if self._clock.now() - job.created_at > SEND_WITHIN:
+            submission.error = SeedanceError(
+                "The server stood still after it had recorded the job, so the request was not"
+                " sent: repeat the call."
+            )
+            return None
         try:
             return Accepted(request_id=await self._client.submit(job.model_id or "", job.arguments))
         except OutcomeUnknown as error:

@@ -8,15 +8,16 @@ import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from seedance_mcp.bounded import BoundedDict
 from seedance_mcp.clock import Clock
-from seedance_mcp.errors import LedgerError, TokenMissing
+from seedance_mcp.errors import JobNotFound, LedgerError, TokenMissing
 from seedance_mcp.jobs.job import EVERYONE, Job, advance
 from seedance_mcp.jobs.status import Failed, Observation, Status, Succeeded
 from seedance_mcp.ledger.store import Store
+from seedance_mcp.observability.observer import Observer
 
 from .reports import OnJobChange
 
@@ -75,6 +76,9 @@ class JobTracker:
     _token: str | None
     _clock: Clock
     _announce: Announce
+    # Whether other callers use the token, too: RunComfy would tell one of another's jobs.
+    shares_token: bool = False
+    _observer: Observer = field(default_factory=Observer)
     _polled_at: BoundedDict[str, datetime] = field(
         default_factory=lambda: BoundedDict(MOST_REMEMBERED_JOBS), init=False
     )
@@ -107,11 +111,19 @@ class JobTracker:
     async def find(self, request_id: str) -> Job | None:
         """Return a job by its request id, None if the ledger has none or cannot be read.
 
+        With a shared token, it is in the ledger or it does not exist for this owner.
+
         Raises:
             TokenMissing: There is no token, so RunComfy cannot be asked either.
+            JobNotFound: The token is shared, and the ledger has no such job of this owner.
+            LedgerError: The token is shared, and the ledger cannot be read.
         """
         if not self._token:
             raise TokenMissing
+        if self.shares_token:
+            if job := await self._store.find(request_id, self.owner):
+                return job
+            raise JobNotFound(f"You have no job with the request_id {request_id}.")
         with _logged(f"It is not known whether it has {request_id}."):
             return await self._store.find(request_id, self.owner)
         return None
@@ -145,6 +157,7 @@ class JobTracker:
         known = became == job and job.request_id and job.model_id
         if known and job.id not in self._unwritten:
             return job
+        self._note_end(job, became, seen, now)
         self._unwritten[job.id] = True
         try:
             with _logged(f"The state of {job.request_id} is not written."):
@@ -154,6 +167,13 @@ class JobTracker:
             # The ledger writes it even if the call is cancelled meanwhile.
             self._announce(job, became)
         return became
+
+    def _note_end(self, job: Job, became: Job, seen: Observation, now: datetime) -> None:
+        """Report to the observer how late an end was seen, if RunComfy dates it credibly."""
+        if job.status.final or not isinstance(seen, Succeeded | Failed):
+            return
+        if seen.finished_at and seen.finished_at == became.finished_at:
+            self._observer.end_found((now - seen.finished_at).total_seconds())
 
     async def current(self, job: Job) -> Job:
         """Return a job as the ledger has it, or as given if the ledger cannot be read."""
@@ -167,8 +187,17 @@ class JobTracker:
         The end may have been seen by another process.
         """
         known = await self.current(job)
+        return known if known.status.final or self._is_polled_since(job, time) else None
+
+    def was_just_polled(self, job: Job, seconds: float) -> bool:
+        """Return whether the ledger has what a poll in the last `seconds` has learned of a job."""
+        since = self._clock.now() - timedelta(seconds=seconds)
+        return job.id not in self._unwritten and self._is_polled_since(job, since)
+
+    def _is_polled_since(self, job: Job, time: datetime) -> bool:
         polled_at = self._polled_at.get(job.id)
-        return known if known.status.final or (polled_at and polled_at > time) else None
+        # The wall clock may have been put back since.
+        return polled_at is not None and time < polled_at <= self._clock.now()
 
     async def record_files(self, job: Job) -> bool:
         """Record where a job's files were saved, and return whether the ledger could be written."""

@@ -12,6 +12,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from seedance_mcp.clock import Clock
 from seedance_mcp.errors import SeedanceError
 from seedance_mcp.jobs.job import Job
+from seedance_mcp.observability.observer import Observer
 
 from ._poller import Poller
 from ._remote import NOT_ANSWERED, RemoteJobs
@@ -39,9 +40,17 @@ class Waiter:
     # Runs the pollers: in the scope of one caller, its end would be every other's.
     _tasks: TaskGroup
     _clock: Clock
+    _observer: Observer = field(default_factory=Observer)
+    # Those of this process, whosever jobs they poll.
+    _all_pollers: set[Poller] = field(default_factory=set[Poller])
     _pollers: dict[str, Poller] = field(default_factory=dict[str, Poller], init=False)
     _waits: set[anyio.CancelScope] = field(default_factory=set[anyio.CancelScope], init=False)
     _ending: bool = field(default=False, init=False)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits for a job or polls one."""
+        return not (self._waits or self._pollers)
 
     async def wait(
         self, report: JobReport, deadline: float, watch: WatchJob, *, is_call: bool = True
@@ -126,6 +135,7 @@ class Waiter:
             poller.last = replace(poller.last, job=report.job, stale_reason=report.stale_reason)
             poller.call_joined.set()
         poller.calls += is_call
+        self._observer.waits_changed(+is_call)
         send, receive = anyio.create_memory_object_stream[JobReport](inf)
         poller.streams.add(send)
         # What others have seen comes first: this caller may know an older state.
@@ -136,6 +146,7 @@ class Waiter:
         finally:
             poller.streams.discard(send)
             poller.calls -= is_call
+            self._observer.waits_changed(-is_call)
             if not poller.streams:
                 poller.scope.cancel()
                 self._forget(request_id, poller)
@@ -147,11 +158,12 @@ class Waiter:
             known,
             self._remote.poll,
             self._tracker.known_since,
-            self._pollers.__len__,
+            self._all_pollers.__len__,
             self._schedules,
             self._clock,
         )
         self._pollers[request_id] = poller
+        self._all_pollers.add(poller)
         self._tasks.start_soon(self._run, request_id, poller)
         return poller
 
@@ -160,6 +172,7 @@ class Waiter:
         self._forget(request_id, poller)
 
     def _forget(self, request_id: str, poller: Poller) -> None:
+        self._all_pollers.discard(poller)
         # Another caller may have started a new poller of the same job by now.
         if self._pollers.get(request_id) is poller:
             del self._pollers[request_id]

@@ -101,6 +101,7 @@ class Order:
             that long.
         ask: Asks the user, where they have to agree.
         answer: What the user has said, if an earlier call has asked them; None if none has.
+        wants_poster: Whether a poster is made of the image that the clip begins with.
     """
 
     model: Model
@@ -110,6 +111,7 @@ class Order:
     answer_by: float = inf
     ask: Ask = ask_no_one
     answer: UserAnswer | None = None
+    wants_poster: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +130,7 @@ class JobReport:
         download_error: Why its files could not be downloaded, in one line; None if nothing failed.
         download_progress: How far the download of its files is; None unless one is under way.
         spent: What the jobs of the last 24 hours cost; None if the ledger cannot be read.
+        can_save: Whether its files can be saved for this caller.
     """
 
     job: Job
@@ -141,6 +144,7 @@ class JobReport:
     download_error: str | None = None
     download_progress: DownloadProgress | None = None
     spent: TotalCost | None = None
+    can_save: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +154,8 @@ class JobListing:
     Attributes:
         stale: How many of them may have changed since, as RunComfy did not answer.
         other_token: How many open ones were begun with another token.
-        spent: What the jobs of the last 24 hours cost, those of other owners included.
+        spent: What the jobs of the last 24 hours cost; for this machine's user, those of every
+            owner in the ledger.
     """
 
     page: Page

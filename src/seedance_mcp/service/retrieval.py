@@ -21,6 +21,9 @@ from .service import Service
 
 T = TypeVar("T")
 
+POSTER_SECONDS = 5.0
+"""How long a command waits for the poster of the clip that it has downloaded."""
+
 
 async def download_job(
     settings: Settings, clock: Clock, name: str, watch: WatchDownload
@@ -94,6 +97,7 @@ async def _download(service: Service, request_id: str, watch: WatchDownload) -> 
     report = await service.result(request_id)
     if report.job.outputs:
         report = await service.downloads.download(report, deadline=inf, watch=watch)
+        await service.posters.finish(POSTER_SECONDS)
     job = report.job
     if report.download_error:
         raise DownloadFailed(report.download_error)

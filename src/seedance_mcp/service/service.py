@@ -4,6 +4,7 @@ A job runs in the service's task group, never in the scope of the call that bega
 is cancelled ends its own waiting and nothing else.
 """
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from math import inf
@@ -13,15 +14,21 @@ import anyio
 from seedance_mcp.errors import LedgerError
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import OPEN, Status
+from seedance_mcp.models.model import JSONObject
+from seedance_mcp.observability.figures import LedgerFigures
 
 from ._approvals import SUBMIT_RESERVE_SECONDS
 from ._components import Components
 from ._purchases import purchase
 from ._remote import REMOTE_TIMEOUT_SECONDS
+from .gallery import GalleryQuery
 from .reports import JobListing, JobReport, Order, WatchJob
 
 MOST_REFRESHED_JOBS = 20
 """How many open jobs are polled before jobs are listed."""
+
+GALLERY_NEWS_SECONDS = 8.0
+"""How old a job's state on a page of the gallery may be, which asks again every ten seconds."""
 
 SPENT_SECONDS = 0.5
 """How long an answer waits for what was spent; it leaves that out if the ledger is locked."""
@@ -69,13 +76,16 @@ class Service(Components):
             report = await self.waiter.wait(report, deadline, watch)
         return await self._finish(report, deadline if waits else -inf)
 
-    async def status(self, request_id: str, *, wait_seconds: float, watch: WatchJob) -> JobReport:
+    async def status(
+        self, request_id: str, *, wait_seconds: float, watch: WatchJob, news_seconds: float = 0.0
+    ) -> JobReport:
         """Return where a job stands, after waiting for it to end.
 
         Args:
             request_id: RunComfy's id; another machine may have begun the job.
             wait_seconds: The budget of the whole call; 0 polls once.
             watch: Called with every new report.
+            news_seconds: A job that was polled less than so long ago is not polled first.
 
         Raises:
             RunComfyError: RunComfy does not know the job, or did not answer and the ledger does
@@ -83,6 +93,8 @@ class Service(Components):
         """
         deadline = anyio.current_time() + wait_seconds
         report = self.waiter.last(request_id) if wait_seconds else None
+        if news_seconds:
+            report = report or await self._polled_within(news_seconds, request_id)
         if report is None:
             report = await self.remote.status(request_id, wait_seconds or REMOTE_TIMEOUT_SECONDS)
         await watch(report)
@@ -123,11 +135,9 @@ class Service(Components):
             TokenMissing: There is no token.
         """
         token_hash = await self.tracker.token_hash()
-        owner = self.tracker.owner
-        # Poll before choosing: a job may have come into the wanted status unseen.
-        still_open = await self.store.recent(owner, statuses=OPEN, limit=MOST_REFRESHED_JOBS)
-        unanswered = await self.waiter.refresh(still_open.jobs)
-        page = await self.store.recent(owner, statuses={status} if status else (), limit=limit)
+        unanswered = await self._refresh()
+        statuses = {status} if status else ()
+        page = await self.store.recent(self.tracker.owner, statuses=statuses, limit=limit)
         stale = sum(job.id in unanswered for job in page.jobs)
         for job in page.jobs:
             self.downloads.start_automatic(job)
@@ -137,16 +147,65 @@ class Service(Components):
         spent = await self.spending.total()
         return JobListing(page=page, stale=stale, other_token=other_token, spent=spent)
 
+    async def gallery_page(self, query: GalleryQuery) -> JSONObject:
+        """Return a page of the gallery, for the first one the open jobs as RunComfy sees them.
+
+        Several pages in a chat may each ask for news of the same jobs.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+            TokenMissing: There is no token.
+        """
+        await self.tracker.token_hash()
+        if query.page == 1:
+            await self._refresh(news_seconds=GALLERY_NEWS_SECONDS)
+        return await self.gallery.page(query)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way that was begun for its owner over HTTP."""
+        return all(
+            part.is_idle for part in (self.submissions, self.waiter, self.catalogue, self.posters)
+        )
+
+    async def ledger_figures(self) -> LedgerFigures:
+        """Return what the ledger holds, of all owners.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
+        jobs = await self.store.states()
+        spent = await self.spending.recent_total()
+        return LedgerFigures(jobs=jobs, spent_usd=spent.microdollars / 1e6, unpriced=spent.unknown)
+
     def shut_down(self, grace_seconds: float) -> None:
         """Let every waiting call answer now, and paid requests finish within some seconds."""
         self.follower.shut_down()
         self.joins.shut_down()
         self.downloads.shut_down()
         self.frames.shut_down()
+        self.posters.shut_down()
         self.approvals.shut_down()
         self.submissions.shut_down(grace_seconds)
         self.waiter.shut_down()
         self.catalogue.shut_down()
+
+    async def _refresh(self, *, news_seconds: float = 0.0) -> Collection[str]:
+        """Poll the newest open jobs, and return our ids of those that were not answered about.
+
+        Before jobs are chosen: one may have come into the wanted status unseen. What was polled
+        less than `news_seconds` ago is not polled again.
+        """
+        owner = self.tracker.owner
+        still_open = await self.store.recent(owner, statuses=OPEN, limit=MOST_REFRESHED_JOBS)
+        jobs = [j for j in still_open.jobs if not self.tracker.was_just_polled(j, news_seconds)]
+        return await self.waiter.refresh(jobs)
+
+    async def _polled_within(self, seconds: float, request_id: str) -> JobReport | None:
+        """Return a job as the last poll saw it, None if that was longer ago."""
+        job = await self.tracker.find(request_id)
+        fresh = job and self.tracker.was_just_polled(job, seconds)
+        return JobReport(job=job) if job and fresh else None
 
     async def _finish(self, report: JobReport, deadline: float) -> JobReport:
         """Complete a report, after waiting for an automatic download."""
@@ -165,4 +224,9 @@ class Service(Components):
         """Complete a report with an estimate, and start an automatic download."""
         self.downloads.start_automatic(report.job)
         failure = self.remote.cancel_failure(report.job)
-        return replace(report, job=self.catalogue.with_estimate(report.job), cancel_failure=failure)
+        return replace(
+            report,
+            job=self.catalogue.with_estimate(report.job),
+            cancel_failure=failure,
+            can_save=self.saves_files,
+        )

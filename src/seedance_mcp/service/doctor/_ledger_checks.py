@@ -1,11 +1,18 @@
 """Checks of the ledger: whether it is sound, and which of its jobs need a person."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
+from functools import partial
 
-from seedance_mcp.errors import LedgerError
+import anyio
+
+from seedance_mcp.clock import Clock
+from seedance_mcp.errors import ConfigurationError, LedgerError
 from seedance_mcp.jobs.job import Job
-from seedance_mcp.ledger.sqlite.inspection import LedgerInspection, inspect_ledger
+from seedance_mcp.ledger.inspection import LedgerInspection, inspect_rows
+from seedance_mcp.ledger.sqlite.inspection import inspect_ledger
+from seedance_mcp.service._ledger import read_ledger
 from seedance_mcp.settings import Settings
 from seedance_mcp.spending.limits import MAX_AHEAD
 from seedance_mcp.text import quoted
@@ -26,7 +33,9 @@ _MOVE_AWAY = (
 
 
 def check_ledger(settings: Settings, now: datetime) -> list[Finding]:
-    """Check the ledger of the settings' state folder."""
+    """Check the ledger of the settings, in the state folder or in a database."""
+    if settings.plain_database_url:
+        return _check_database(settings, now)
     try:
         found = inspect_ledger(
             settings.state_dir,
@@ -40,6 +49,20 @@ def check_ledger(settings: Settings, now: datetime) -> list[Finding]:
         why = (error.strerror or "it failed").lower()
         remedy = "Let the user who runs the server read the state folder."
         return [fault("ledger", f"It cannot be read: {why}.", remedy)]
+    return describe_ledger(found, now)
+
+
+def _check_database(settings: Settings, now: datetime) -> list[Finding]:
+    """Check the ledger in the settings' database, of which nothing is changed."""
+    remedy = "Start the database, or set SEEDANCE_DATABASE_URL to the one that has the ledger."
+    try:
+        with closing(read_ledger(settings, Clock(now=lambda: now))) as ledger:
+            step = partial(inspect_rows, owner=settings.base_url, token=settings.plain_token)
+            found = anyio.run(ledger.run, step)
+    except ConfigurationError as error:
+        return [fault("ledger", error.message, "Install it, or correct the variable.")]
+    except LedgerError as error:
+        return [fault("ledger", error.message, remedy)]
     return describe_ledger(found, now)
 
 

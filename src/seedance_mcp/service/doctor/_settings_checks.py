@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 from seedance_mcp.errors import ConfigurationError
-from seedance_mcp.service._state_key import StateKey
+from seedance_mcp.service.state_key import StateKey
 from seedance_mcp.settings import (
     TOKEN_VARIABLES,
     Settings,

@@ -63,7 +63,7 @@ async def examine(
         *_disk_checks(reading, clock.now()),
     ]
     found = await side_by_side(checks, seconds)
-    names = (*TOKEN_VARIABLES, "SEEDANCE_STATE_KEY")
+    names = (*TOKEN_VARIABLES, "SEEDANCE_STATE_KEY", "SEEDANCE_DATABASE_URL")
     secrets = [environment.get(name, "").strip() for name in names]
     secrets.append(reading.settings.plain_token or "")
     clean = [finding.without(secrets) for finding in found]

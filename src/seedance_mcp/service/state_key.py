@@ -1,4 +1,4 @@
-"""The key that request states are signed with."""
+"""The key that request states and the ids of sessions are signed with."""
 
 import secrets
 from dataclasses import dataclass
@@ -20,13 +20,15 @@ KEY_FILE = "request-state-key.json"
 
 @dataclass(frozen=True, repr=False)
 class StateKey:
-    """The key of the states: the user's, else one in the state folder that is made when needed.
+    """The key: the user's, else one in the state folder that is made when needed.
 
-    Every server that shares the folder has the same one.
+    Every server that shares the folder has the same one. An error begins with what is impossible
+    without the key.
     """
 
     _folder: Path
     _given: str | None
+    _consequence: str = "The user cannot be asked whether to buy this clip"
 
     async def read(self) -> bytes | None:
         """Return the key, None if there is none yet.
@@ -50,9 +52,9 @@ class StateKey:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _unusable(file, f"cannot be read: {error.strerror}") from error
+            raise self._unusable(f"cannot be read: {error.strerror}") from error
         except ValueError as error:
-            raise _unusable(file, "is damaged") from error
+            raise self._unusable("is damaged") from error
 
     def _read_or_make(self) -> bytes:
         if key := self.read_now():
@@ -65,10 +67,16 @@ class StateKey:
                 if (key := self.read_now()) is None:
                     write_json(file, {"key": secrets.token_hex(MIN_KEY_BYTES)}, mode=0o600)
         except OSError as error:
-            raise _unusable(file, f"cannot be written: {error.strerror}") from error
+            raise self._unusable(f"cannot be written: {error.strerror}") from error
         if key := key or self.read_now():
             return key
-        raise _unusable(file, "is gone")
+        raise self._unusable("is gone")
+
+    def _unusable(self, why: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self._consequence}: the key file {quoted(str(self._folder / KEY_FILE), 200)} {why}."
+            " Delete it, and a new one is made, or set SEEDANCE_STATE_KEY."
+        )
 
 
 def _to_key(read: Any) -> bytes:
@@ -78,10 +86,3 @@ def _to_key(read: Any) -> bytes:
     if len(key) != MIN_KEY_BYTES:
         raise ValueError("no key")
     return key
-
-
-def _unusable(file: Path, why: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"The user cannot be asked whether to buy this clip: the key file {quoted(str(file), 200)}"
-        f" {why}. Delete it, and a new one is made, or set SEEDANCE_STATE_KEY."
-    )
