@@ -105,6 +105,41 @@ def check_origin(value: str) -> str:
     return parts._replace(netloc=netloc).geturl().rstrip("/").removesuffix("/v1").rstrip("/")
 
 
+def check_database(value: str) -> str:
+    """Return the URL of a PostgreSQL database; psycopg alone reads the rest of it.
+
+    Raises:
+        ValueError: It is not one; the message does not repeat it, as it may hold a password.
+    """
+    url = value.strip()
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError("not a database")
+    return url
+
+
+def check_issuer(value: str) -> str:
+    """Return the URL of an OAuth issuer, byte for byte, since tokens must name the same.
+
+    Raises:
+        ValueError: It is neither https nor on this machine, or has a query or a fragment.
+    """
+    url = value.strip()
+    check_origin(url)
+    return url
+
+
+def check_audience(value: str) -> str:
+    """Return an audience: printable ASCII without white space.
+
+    Raises:
+        ValueError: It is not one.
+    """
+    audience = value.strip()
+    if not (audience.isascii() and audience.isprintable()) or " " in audience:
+        raise ValueError("not an audience")
+    return audience
+
+
 def check_folder(value: Path) -> Path:
     """Return a folder if it is the same one wherever the client starts the server."""
     try:

@@ -18,9 +18,10 @@ from pydantic import (
     SecretStr,
     ValidationError,
 )
-from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
+from pydantic_settings import EnvSettingsSource, NoDecode, SettingsConfigDict
 
 from .errors import ConfigurationError
+from .hosting_settings import HostingSettings
 from .setting_values import (
     check_folder,
     check_key,
@@ -34,7 +35,10 @@ from .setting_values import (
     read_cli_token,
 )
 
-_PATHS = ("SEEDANCE_STATE_DIR", "SEEDANCE_OUTPUT_DIR", "RUNCOMFY_CONFIG_DIR", "XDG_CONFIG_HOME")
+_PATHS = (
+    *("SEEDANCE_STATE_DIR", "SEEDANCE_OUTPUT_DIR", "SEEDANCE_ACCESS_TOKENS"),
+    *("RUNCOMFY_CONFIG_DIR", "XDG_CONFIG_HOME"),
+)
 
 DEFAULT_BASE_URL = "https://model-api.runcomfy.net"
 """RunComfy's Model API (page)."""
@@ -54,7 +58,7 @@ def _default(folder: Callable[[], Path]) -> Path:
 _FOLDER = "the absolute path of a folder, in which ~ and every variable is known"
 
 
-class Settings(BaseSettings):
+class Settings(HostingSettings):
     """The settings; each description completes the sentence "the variable must be …".
 
     Unless it has an alias, the variable of a setting is SEEDANCE_ and its name in capitals.
@@ -130,6 +134,12 @@ class Settings(BaseSettings):
     def plain_state_key(self) -> str | None:
         """Return the key itself, as secret as the token; None if the state folder has it."""
         return self.state_key.get_secret_value() if self.state_key else None
+
+    @property
+    def secrets(self) -> list[str]:
+        """Return what no log line may show."""
+        values = (getattr(self, name) for name in Settings.model_fields)
+        return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
 
     @classmethod
     def settings_customise_sources(cls, *_: Any, init_settings: Any, **__: Any) -> tuple[Any, ...]:

@@ -483,14 +483,18 @@ async def test_a_call_that_shares_a_form_shows_its_own_once_the_first_call_is_ca
 
 @ERAS
 async def test_listing_hints_at_the_user_only_where_every_clip_needs_a_yes(mode: str) -> None:
-    hint = {"anthropic/requiresUserInteraction": True}
-    for setting, expected in (("0", hint), ("0.00", hint), ("0.01", None)):
+    hint = "anthropic/requiresUserInteraction"
+    for setting, expected in (("0", {hint: True}), ("0.00", {hint: True}), ("0.01", {})):
         async with asking(
             None, mode, ask_above_usd=setting, model="lite,2.5-720p", token=None
         ) as client:
             tools = (await client.mcp.list_tools()).tools
-            assert [tool.meta for tool in tools[:2]] == [expected] * 2
-            assert [tool.name for tool in tools[2:] if tool.meta] == []
+            told = [{**(tool.meta or {})} for tool in tools]
+            # Beside what every tool says to hosts that show pages.
+            pages = [meta.pop("ui", {}).get("resourceUri", "")[:19] for meta in told[:2]]
+            assert pages == ["ui://seedance/player"[:19]] * 2
+            assert told[:2] == [expected] * 2
+            assert [tool.name for tool in tools[2:] if hint in (tool.meta or {})] == []
 
 
 async def test_a_server_that_is_not_to_ask_shows_no_form_and_makes_no_key() -> None:

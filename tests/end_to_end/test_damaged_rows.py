@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ DAMAGES: list[tuple[str, Any]] = [
     ("images", "[1]"),
     ("saved_to", ""),
     ("cost_usd", "much"),
+    ("cost_usd", inf),
+    ("cost_usd", -inf),
     ("queue_position", "first"),
     ("model_id", b"\xff"),
     ("acknowledged_by", "{"),

@@ -14,7 +14,7 @@ import pytest
 from mcp_types import CallToolResult, ElicitRequest, ElicitRequestFormParams, ElicitResult, Request
 from pydantic import RootModel
 
-from seedance_mcp.service._state_key import KEY_FILE
+from seedance_mcp.service.state_key import KEY_FILE
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import Simulator

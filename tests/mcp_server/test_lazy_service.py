@@ -1,6 +1,6 @@
-"""The service is opened once, by the first call or in the background, and refused at the end."""
+"""The services are opened once, by a call or in the background, and refused at the end."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -9,16 +9,22 @@ import pytest
 
 from seedance_mcp.errors import ConfigurationError, SeedanceError, ServerStopping
 from seedance_mcp.mcp_server._lazy_service import LazyService
+from seedance_mcp.service.principals import MACHINE_USER, Principal
 from seedance_mcp.service.service import Service
+from seedance_mcp.service.services import Services
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 class Opened:
-    """A service that only knows whether it was shut down."""
+    """Services that only know whether they were shut down; this is the one of every principal."""
 
     def __init__(self) -> None:
         self.graces: list[float] = []
+
+    async def of(self, _: Principal, *, in_use: Collection[Principal]) -> Service:
+        del in_use
+        return cast("Service", self)
 
     def shut_down(self, grace_seconds: float) -> None:
         self.graces.append(grace_seconds)
@@ -44,12 +50,12 @@ class Opening:
         return LazyService(self._open, self.failures.append, submit_grace_seconds=0.4)
 
     @asynccontextmanager
-    async def _open(self) -> AsyncGenerator[Service, None]:
+    async def _open(self) -> AsyncGenerator[Services, None]:
         await anyio.sleep(self._seconds)
         if self._error:
             raise self._error
         self.opened.append(opened := Opened())
-        yield cast("Service", opened)
+        yield cast("Services", opened)
         self.closed += 1
 
 
@@ -57,7 +63,7 @@ async def test_the_first_calls_open_one_service_and_share_it() -> None:
     opening, got = Opening(), list[Service]()
 
     async def call() -> None:
-        got.append(await lazy.get())
+        got.append(await lazy.of(MACHINE_USER))
 
     lazy = opening.lazy()
     async with lazy.running():
@@ -96,7 +102,7 @@ async def test_a_call_that_waits_for_the_service_is_refused_when_the_server_shut
 
     async def call() -> None:
         with pytest.raises(ServerStopping) as error:
-            await lazy.get()
+            await lazy.of(MACHINE_USER)
         refused.append(error.value.line)
 
     lazy = opening.lazy()
@@ -119,7 +125,7 @@ async def test_every_call_is_answered_with_the_reason_if_the_service_cannot_be_o
     async with lazy.running():
         for _ in range(2):
             with pytest.raises(ConfigurationError, match=r"^SSL_CERT_FILE cannot be used\.$"):
-                await lazy.get()
+                await lazy.of(MACHINE_USER)
     assert [str(failure) for failure in opening.failures] == ["SSL_CERT_FILE cannot be used."]
 
 
@@ -127,7 +133,7 @@ async def test_a_service_that_was_closed_is_given_to_no_call() -> None:
     opening = Opening()
     lazy = opening.lazy()
     async with lazy.running():
-        await lazy.get()
+        await lazy.of(MACHINE_USER)
     with pytest.raises(ServerStopping):
-        await lazy.get()
+        await lazy.of(MACHINE_USER)
     assert [len(opened.graces) > 0 for opened in opening.opened] == [True]

@@ -50,12 +50,14 @@ async def test_resources_and_templates_are_listed(mode: str) -> None:
     async with open_client(mode=mode) as client:
         listed = (await client.mcp.list_resources()).resources
         templates = (await client.mcp.list_resource_templates()).resource_templates
-    assert [(r.uri, r.mime_type) for r in listed] == [
+    # The pages of MCP Apps come last.
+    assert [(r.uri, r.mime_type) for r in listed[:-2]] == [
         ("seedance://model", "application/json"),
         ("seedance://jobs", "application/json"),
     ]
     assert [(t.uri_template, t.mime_type) for t in templates] == [
-        ("seedance://jobs/{request_id}", "application/json")
+        ("seedance://jobs/{request_id}", "application/json"),
+        ("seedance://gallery/{page}{?status,words}", "application/json"),
     ]
 
 

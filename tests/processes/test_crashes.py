@@ -1,13 +1,10 @@
 """Real servers, killed with SIGKILL at every point between a call and its answer.
 
-Each round is a call, a kill, a restart on the same folder, and an agent that repeats the identical
+Each round is a call, a kill, a restart on the same ledger, and an agent that repeats the identical
 call if it got no answer. Afterwards the simulator's record and the ledger must agree.
 """
 
-import sqlite3
 import sys
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +23,7 @@ from tests.support.crash_scene import (
     while_the_ledger_is_created,
 )
 from tests.support.fork_server import ForkServer
+from tests.support.served_ledger import NewLedger, ServedLedger
 from tests.support.timeouts import NEVER_SECONDS, wait_until
 from tests.support.wording import MAYBE_CHARGED, REUSED
 
@@ -47,23 +45,22 @@ UNKNOWN: dict[str, Any] = {
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.__name__)
 async def test_no_job_is_lost_or_bought_twice_by_a_kill(
-    point: Point, rounds: int, fork_server: ForkServer, tmp_path: Path
+    point: Point, ledger_rounds: int, fork_server: ForkServer, ledger: ServedLedger
 ) -> None:
-    async with open_scene(fork_server, tmp_path) as scene:
+    async with open_scene(fork_server, ledger) as scene:
         await scene.server.call("list_jobs")
-        deaths = await _rounds(scene, point, rounds)
+        deaths = await _rounds(scene, point, ledger_rounds)
         expected = POINTS[point]
-        assert expected is None or deaths == [expected] * rounds
+        assert expected is None or deaths == [expected] * ledger_rounds
 
 
 async def test_a_kill_while_the_ledger_is_created_leaves_one_that_works(
-    rounds: int, fork_server: ForkServer, tmp_path: Path
+    ledger_rounds: int, fork_server: ForkServer, new_ledger: NewLedger
 ) -> None:
-    for number in range(rounds):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        async with open_scene(fork_server, folder) as scene:
-            await _rounds(scene, while_the_ledger_is_created, 1)
+    for number in range(ledger_rounds):
+        with new_ledger(str(number)) as ledger:
+            async with open_scene(fork_server, ledger) as scene:
+                await _rounds(scene, while_the_ledger_is_created, 1)
 
 
 async def _rounds(scene: Scene, point: Point, number: int) -> list[Death]:
@@ -106,14 +103,13 @@ async def _audit(scene: Scene, bought: dict[str, str | None]) -> None:
     assert {prompt: paid_for for prompt, paid_for in paid if bought[prompt]} == {
         prompt: request_id for prompt, request_id in bought.items() if request_id
     }
-    with closing(sqlite3.connect(scene.ledger)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert scene.ledger.find_damage() == []
 
 
 async def test_a_job_that_a_dead_process_was_submitting_is_unknown_and_not_sent_again(
-    fork_server: ForkServer, tmp_path: Path
+    fork_server: ForkServer, ledger: ServedLedger
 ) -> None:
-    async with open_scene(fork_server, tmp_path) as scene:
+    async with open_scene(fork_server, ledger) as scene:
         await scene.server.call("list_jobs")
         scene.prompt = "Mist."
         scene.simulator.faults.append(Fault.delay("submit", NEVER_SECONDS, after=True))
@@ -143,9 +139,9 @@ async def test_a_job_that_a_dead_process_was_submitting_is_unknown_and_not_sent_
 
 
 async def test_a_completed_clip_that_was_never_answered_is_not_bought_again(
-    fork_server: ForkServer, tmp_path: Path
+    fork_server: ForkServer, ledger: ServedLedger
 ) -> None:
-    async with open_scene(fork_server, tmp_path) as scene:
+    async with open_scene(fork_server, ledger) as scene:
         await scene.server.call("list_jobs")
         scene.prompt = "Mist."
         await scene.server.fill_stdout()

@@ -88,8 +88,9 @@ async def test_an_address_that_others_can_reach_is_rejected_with_the_reason(
         process = await servers.command(arguments, environment(tmp_path))
     assert process.returncode == 1
     assert process.stderr.decode() == (
-        f"seedance-mcp: --host must be a loopback address, such as 127.0.0.1, not {host}: everyone"
-        " who can reach this server can spend your RunComfy balance.\n"
+        f"seedance-mcp: Others can reach this server as {host}, and could spend your RunComfy"
+        " balance: set SEEDANCE_ACCESS_TOKENS, SEEDANCE_BRING_YOUR_OWN_TOKEN=true, or"
+        " SEEDANCE_AUTH_ISSUER with SEEDANCE_AUTH_AUDIENCE, so that only those with a token can.\n"
     )
 
 
@@ -191,6 +192,26 @@ async def test_the_process_ends_promptly_while_a_call_waits(
                 assert b"Traceback" not in await read_all(process.stderr)
 
 
+async def test_a_request_that_is_still_sent_at_the_end_is_told_why_it_gets_no_answer(
+    servers: Servers, tmp_path: Path
+) -> None:
+    head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    half = f"{head}Expect: 100-continue\r\nContent-Length: 100\r\n\r\n{{"
+    with anyio.fail_after(TIMEOUT_SECONDS):
+        async with servers.http(environment(tmp_path)) as (url, process):
+            async with await anyio.connect_tcp("127.0.0.1", httpx.URL(url).port or 0) as stream:
+                await stream.send(half.encode())
+                # That is sent once the body is waited for.
+                assert await stream.receive() == b"HTTP/1.1 100 Continue\r\n\r\n"
+                process.terminate()
+                answer = b"".join([part async for part in stream])
+            assert await process.wait() == 0
+            assert process.stderr
+            assert await read_all(process.stderr) == b""
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"The server has shut down before it could answer." in answer
+
+
 @pytest.mark.parametrize("waits", [True, False])
 async def test_a_paid_request_has_seconds_to_be_answered_after_sigterm(
     servers: Servers, *, waits: bool, tmp_path: Path
@@ -217,6 +238,8 @@ async def test_a_paid_request_has_seconds_to_be_answered_after_sigterm(
                     if not waits:
                         await answer.aclose()
                     process.send_signal(signal.SIGTERM)
+                    await _refuses_calls(http, url)
+                    process.send_signal(signal.SIGTERM)
                     ending.set()
                     lines = [line async for line in answer.aiter_lines()] if waits else []
                 assert await process.wait() == 0
@@ -225,3 +248,41 @@ async def test_a_paid_request_has_seconds_to_be_answered_after_sigterm(
         rows = ledger.execute("SELECT status, request_id FROM jobs").fetchall()
     assert rows == [("in_queue", bought.request_id)]
     assert any(bought.request_id in line for line in lines) is waits
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("waits", [True, False])
+async def test_the_process_ends_within_ten_seconds_although_runcomfy_does_not_answer(
+    servers: Servers, *, waits: bool, tmp_path: Path
+) -> None:
+    async with running(Behaviour(images="never"), sleep=_never) as simulator:
+        simulator.faults.append(Fault.delay("submit", NEVER_SECONDS, after=True))
+        env = account(simulator, tmp_path)
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            async with (
+                servers.http(env) as (url, process),
+                httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http,
+            ):
+                session = await _session(http, url)
+                async with http.stream("POST", url, json=_call(2), headers=session) as answer:
+                    await wait_until(lambda: bool(simulator.accepted))
+                    if not waits:
+                        await answer.aclose()
+                    began = time.monotonic()
+                    process.send_signal(signal.SIGTERM)
+                    assert await process.wait() == 0
+                    assert 6 < time.monotonic() - began < 10
+
+
+async def _never(_: float) -> None:
+    await anyio.sleep_forever()
+
+
+async def _refuses_calls(http: httpx.AsyncClient, url: str) -> None:
+    """Wait until the server shuts down, when it is healthy but takes no calls."""
+    ready = httpx.URL(url).join("/readyz")
+    while (await http.get(ready)).status_code == 200:
+        pass
+    answer = await http.post(url, json=_call(9), headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+    assert (await http.get(httpx.URL(url).join("/healthz"))).status_code == 200

@@ -1,12 +1,10 @@
-"""Eight servers on one state folder, as eight chat windows start them, all buying at once."""
+"""Eight servers on one ledger, as eight chat windows start them, all buying at once."""
 
-import sqlite3
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ from seedance_mcp.simulator.server import Simulator, running
 from tests.support.client import IMAGE_URL
 from tests.support.fork_server import ForkServer
 from tests.support.forked_server import ForkedServer
+from tests.support.served_ledger import NewLedger, ServedLedger
 from tests.support.server_process import account
 from tests.support.wording import JOBS_LIMIT_REACHED, allowed_from, cost_limit_exceeded
 
@@ -30,7 +29,7 @@ LIMIT = 5
 
 @dataclass(kw_only=True)
 class Crowd:
-    """Servers that share a state folder, which has no ledger when a round begins.
+    """Servers that share a ledger, which has no jobs when a round begins.
 
     Attributes:
         before: How many jobs and requests the simulator had seen by then.
@@ -38,13 +37,12 @@ class Crowd:
 
     simulator: Simulator
     servers: Sequence[ForkedServer]
-    ledger: Path
+    ledger: ServedLedger
     before: tuple[int, int] = (0, 0)
 
     def begin_again(self) -> None:
-        """Move the ledger away: the running servers make a new one, as those on a new folder do."""
-        for file in self.ledger.parent.glob("ledger.db*"):
-            file.unlink()
+        """Empty the ledger under the running servers."""
+        self.ledger.begin_again()
         self.before = len(self.simulator.accepted), len(self.simulator.requests)
 
     async def generate_at_once(self, prompts: Sequence[str]) -> list[dict[str, Any]]:
@@ -68,34 +66,33 @@ class Crowd:
         """Return how many paid requests RunComfy received in this round."""
         return [seen.route for seen in self.simulator.requests[self.before[1] :]].count("submit")
 
-    def rows(self) -> dict[str, tuple[str, str]]:
+    def rows(self) -> dict[str, tuple[str | None, str]]:
         """Return request_id and time of creation of each row in the ledger, by prompt."""
-        query = (
-            "SELECT json_extract(arguments, '$.prompt'), request_id, created_at FROM jobs"
-            " ORDER BY created_at"
-        )
-        with closing(sqlite3.connect(self.ledger)) as connection:
-            rows = connection.execute(query).fetchall()
-            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        rows = self.ledger.jobs()
+        assert self.ledger.find_damage() == []
         assert len({prompt for prompt, _, _ in rows}) == len(rows)
         return {prompt: (request_id, created_at) for prompt, request_id, created_at in rows}
 
 
 @asynccontextmanager
 async def _crowd(
-    fork_server: ForkServer, folder: Path, *, number: int, limit: Mapping[str, str]
+    fork_server: ForkServer,
+    ledger: ServedLedger,
+    *,
+    number: int,
+    limit: Mapping[str, str],
 ) -> AsyncGenerator[Crowd, None]:
-    """Start servers on a new folder."""
+    """Start servers on a new ledger."""
     async with running(Behaviour(images="never", balance_usd=1000.0)) as simulator:
-        env = account(simulator, folder, **limit)
+        env = account(simulator, ledger.folder, **ledger.variables, **limit)
         with ExitStack() as stack:
             servers = [stack.enter_context(fork_server.forked(env)) for _ in range(number)]
-            yield Crowd(simulator=simulator, servers=servers, ledger=folder / "state" / "ledger.db")
+            yield Crowd(simulator=simulator, servers=servers, ledger=ledger)
 
 
 async def _rounds(
     fork_server: ForkServer,
-    folder: Path,
+    new_ledger: NewLedger,
     *,
     count: int,
     awake: bool,
@@ -104,22 +101,23 @@ async def _rounds(
 ) -> AsyncGenerator[Crowd, None]:
     """Yield a crowd for each round: one that is `awake` throughout, or a new one that starts."""
     for start in range(1 if awake else count):
-        async with _crowd(fork_server, folder / str(start), number=number, limit=limit) as crowd:
-            if awake:
-                for server in crowd.servers:
-                    await server.answer(server.send("prompts/list"))
-            yield crowd
-            for _ in range(count - 1 if awake else 0):
-                crowd.begin_again()
+        with new_ledger(str(start)) as ledger:
+            async with _crowd(fork_server, ledger, number=number, limit=limit) as crowd:
+                if awake:
+                    for server in crowd.servers:
+                        await server.answer(server.send("prompts/list"))
                 yield crowd
+                for _ in range(count - 1 if awake else 0):
+                    crowd.begin_again()
+                    yield crowd
 
 
 @pytest.mark.parametrize("awake", [False, True])
-async def test_eight_processes_that_buy_at_once_on_a_new_folder_lose_no_row(
-    *, awake: bool, rounds: int, fork_server: ForkServer, tmp_path: Path
+async def test_eight_processes_that_buy_at_once_on_a_new_ledger_lose_no_row(
+    *, awake: bool, ledger_rounds: int, fork_server: ForkServer, new_ledger: NewLedger
 ) -> None:
     prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
-    async for crowd in _rounds(fork_server, tmp_path, count=rounds, awake=awake):
+    async for crowd in _rounds(fork_server, new_ledger, count=ledger_rounds, awake=awake):
         answers = await crowd.generate_at_once(prompts)
         assert [answer["content"] for answer in answers if answer["isError"]] == []
         named = [answer["structuredContent"]["request_id"] for answer in answers]
@@ -130,31 +128,41 @@ async def test_eight_processes_that_buy_at_once_on_a_new_folder_lose_no_row(
 
 @pytest.mark.parametrize("awake", [False, True])
 async def test_eight_processes_that_buy_at_once_never_pass_the_hourly_limit(
-    *, awake: bool, rounds: int, fork_server: ForkServer, tmp_path: Path
+    *, awake: bool, ledger_rounds: int, fork_server: ForkServer, new_ledger: NewLedger
 ) -> None:
     prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
     async for crowd in _rounds(
-        fork_server, tmp_path, count=rounds, awake=awake, SEEDANCE_MAX_JOBS_PER_HOUR=str(LIMIT)
+        fork_server,
+        new_ledger,
+        count=ledger_rounds,
+        awake=awake,
+        SEEDANCE_MAX_JOBS_PER_HOUR=str(LIMIT),
     ):
         assert await _limited(crowd, prompts) == _hourly_line(crowd)
 
 
 @pytest.mark.parametrize("awake", [False, True])
 async def test_eight_processes_that_buy_at_once_never_pass_the_daily_limit_on_money(
-    *, awake: bool, rounds: int, fork_server: ForkServer, tmp_path: Path
+    *, awake: bool, ledger_rounds: int, fork_server: ForkServer, new_ledger: NewLedger
 ) -> None:
     prompts = [f"Mist, window {number}." for number in range(PROCESSES)]
     async for crowd in _rounds(
-        fork_server, tmp_path, count=rounds, awake=awake, SEEDANCE_MAX_COST_USD_PER_DAY="1.1"
+        fork_server,
+        new_ledger,
+        count=ledger_rounds,
+        awake=awake,
+        SEEDANCE_MAX_COST_USD_PER_DAY="1.1",
     ):
         assert await _limited(crowd, prompts) == _daily_line(crowd)
 
 
 @pytest.mark.parametrize("number", [2, PROCESSES])
 async def test_identical_calls_that_race_in_several_processes_buy_one_clip(
-    number: int, rounds: int, fork_server: ForkServer, tmp_path: Path
+    number: int, ledger_rounds: int, fork_server: ForkServer, new_ledger: NewLedger
 ) -> None:
-    async for crowd in _rounds(fork_server, tmp_path, count=rounds, awake=True, number=number):
+    async for crowd in _rounds(
+        fork_server, new_ledger, count=ledger_rounds, awake=True, number=number
+    ):
         answers = await crowd.generate_at_once(["Mist."] * number)
         facts = [answer["structuredContent"] for answer in answers]
         accepted = crowd.accepted()

@@ -306,6 +306,20 @@ async def test_a_call_is_answered_before_the_end_with_what_is_known_of_its_paid_
         assert result["isError"] is is_error
 
 
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_a_process_whose_client_reads_no_answer(
+    servers: Servers, end: signal.Signals, tmp_path: Path
+) -> None:
+    asked = [{"jsonrpc": "2.0", "id": number, "method": "tools/list"} for number in range(3_000)]
+    async with running() as simulator:
+        with anyio.fail_after(TIMEOUT_SECONDS):
+            async with servers.stdio(account(simulator, tmp_path)) as pipes:
+                await pipes.initialize()
+                await pipes.send_raw(b"".join(json.dumps(each).encode() + b"\n" for each in asked))
+                pipes.process.send_signal(end)
+                assert await pipes.process.wait() == 0
+
+
 async def test_a_client_that_leaves_while_a_call_waits_is_not_an_error(
     servers: Servers, tmp_path: Path
 ) -> None:

@@ -98,9 +98,8 @@ async def test_a_listener_of_2026_07_28_receives_the_end_and_the_process_ends_pr
         assert time.monotonic() - started_at < PROMPT_SECONDS
 
 
-@pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_clients_over_http_receive_updates_and_do_not_delay_shutdown(
-    servers: Servers, mode: str, tmp_path: Path
+async def test_a_client_over_http_receives_updates_and_does_not_delay_shutdown(
+    servers: Servers, tmp_path: Path
 ) -> None:
     updates = UpdateListener()
     async with running(Behaviour(images="never", run_seconds=0.5)) as simulator:
@@ -108,7 +107,7 @@ async def test_clients_over_http_receive_updates_and_do_not_delay_shutdown(
         with anyio.fail_after(TIMEOUT_SECONDS):
             async with (
                 servers.http(env) as (url, process),
-                Client(url, mode=mode, message_handler=updates) as client,
+                Client(url, message_handler=updates) as client,
                 updates.listening(client, "seedance://jobs", to_the_end=True),
             ):
                 made = await client.call_tool("generate_video", ARGUMENTS)

@@ -13,6 +13,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
+from seedance_mcp.mcp_server.apps.declared import APPS
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.server import running
@@ -66,7 +67,7 @@ async def test_a_task_is_made_polled_and_asked_for_again_by_another_process(
         env = account(simulator, tmp_path)
         with anyio.fail_after(TIMEOUT_SECONDS):
             async with connected(servers, transport, env, polling) as client:
-                assert client.server_capabilities.extensions == {TASKS: {}}
+                assert client.server_capabilities.extensions == {TASKS: {}, APPS: {}}
                 made = await client.call_tool("generate_video", ARGUMENTS)
                 assert (made.is_error, made.structured_content["status"]) == (False, "completed")
                 behaviour.run_seconds = 600

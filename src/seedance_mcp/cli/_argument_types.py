@@ -1,9 +1,15 @@
 """The types of command-line arguments, each with a message that states what is allowed."""
 
+import re
 from argparse import ArgumentTypeError
 from contextlib import suppress
 
 MAX_COUNT = 1_000_000
+
+# A name or an address as in a URL, perhaps with a port or a * for any port.
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?:[0-9]{1,5}|\*))?")
+
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 
 
 def count(text: str) -> int:
@@ -32,3 +38,25 @@ def port(text: str) -> int:
         if 0 <= number <= 65_535:
             return number
     raise ArgumentTypeError(f"expected a port from 0 to 65535, got {text}")
+
+
+def path(text: str) -> str:
+    """Parse the path of an endpoint, such as /mcp."""
+    if _PATH.fullmatch(text):
+        return text
+    raise ArgumentTypeError(f"expected a path such as /mcp, got {text}")
+
+
+def host_header(text: str) -> str:
+    """Parse a name as it stands in the Host of a request: NAME, NAME:PORT or NAME:*."""
+    if _HOST.fullmatch(text.lower()):
+        return text.lower()
+    raise ArgumentTypeError(f"expected NAME, NAME:PORT or NAME:*, got {text}")
+
+
+def origin(text: str) -> str:
+    """Parse the origin of a page, such as https://example.com; its port may be *."""
+    scheme, _, host = text.lower().partition("://")
+    if scheme in {"http", "https"} and _HOST.fullmatch(host):
+        return text.lower()
+    raise ArgumentTypeError(f"expected an origin such as https://example.com, got {text}")

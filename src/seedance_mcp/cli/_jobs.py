@@ -14,7 +14,8 @@ from typing import Any, cast
 import anyio
 
 from seedance_mcp.clock import Clock
-from seedance_mcp.service.history import History, JobRecord, Spent, read_history, read_job
+from seedance_mcp.service.history import History, read_history, read_job
+from seedance_mcp.service.records import JobRecord, Spent
 from seedance_mcp.settings import load_settings
 
 from ._output import print_lines

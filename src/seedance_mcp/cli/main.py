@@ -14,9 +14,15 @@ from pathlib import Path
 from seedance_mcp import __version__
 from seedance_mcp.errors import SeedanceError
 
-from ._argument_types import count, port, seconds
+from ._argument_types import count, host_header, origin, path, port, seconds
 from ._output import drop_output, replace_closed_streams
 from ._setting_flags import SETTING_FLAGS
+
+HTTP_FLAGS = (
+    *("host", "port", "path", "allowed_hosts", "allowed_origins"),
+    *("metrics_host", "metrics_port"),
+)
+"""The attributes of `HttpOptions`; those that are None were not given."""
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the number of SIGINT."""
@@ -47,18 +53,21 @@ def _parser() -> ArgumentParser:
         description="Make video clips with ByteDance Seedance on RunComfy, as an MCP server.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.set_defaults(transport="stdio", host=None, port=None)
+    parser.set_defaults(transport="stdio", **dict.fromkeys(HTTP_FLAGS))
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve MCP, over stdio by default"))
     _add_demo(commands.add_parser("demo", help="make simulated clips; needs no account"))
     _add_doctor(commands.add_parser("doctor", help="say what keeps a clip from being made"))
+    _add_gallery(commands.add_parser("gallery", help="show every clip in a browser"))
     # Shortened, --token would mean --token-in-file.
     said = "put this server into a client"
     _add_install(commands.add_parser("install", help=said, allow_abbrev=False))
     _add_jobs(commands.add_parser("jobs", help="list what was bought, what it cost, where it is"))
     _add_join(commands.add_parser("join", help="join the clips of several jobs to one file"))
+    _add_ledger(commands.add_parser("ledger", help="move the ledger into a database"))
     _add_models(commands.add_parser("models", help="list, search and add models"))
     _add_simulate(commands.add_parser("simulate", help="run the simulator of RunComfy on its own"))
+    _add_token(commands.add_parser("token", help="make access tokens for callers over HTTP"))
     uninstall = commands.add_parser("uninstall", help="take this server out of a client again")
     uninstall.add_argument("client", metavar="CLIENT", help="such as cursor; see install --list")
     return parser
@@ -66,8 +75,17 @@ def _parser() -> ArgumentParser:
 
 def _add_serve(serve: ArgumentParser) -> None:
     serve.add_argument("--transport", choices=["stdio", "http"], default="stdio")
-    serve.add_argument("--host", help="with http: a loopback address (default: 127.0.0.1)")
-    serve.add_argument("--port", type=port, help="with http (default: 8000; 0: a free one)")
+    option = serve.add_argument_group("with --transport http").add_argument
+    option("--host", help="the address to listen on (default: 127.0.0.1)")
+    option("--port", type=port, help="(default: 8000; 0: a free one)")
+    option("--path", type=path, help="the endpoint's (default: /mcp)")
+    said = "a name that it is reached by, such as example.com or example.com:*; may be repeated"
+    hosts = option("--allowed-host", type=host_header, action="append", metavar="NAME", help=said)
+    said = "the origin of pages that may call, such as https://example.com; may be repeated"
+    pages = option("--allowed-origin", type=origin, action="append", metavar="ORIGIN", help=said)
+    hosts.dest, pages.dest = "allowed_hosts", "allowed_origins"
+    option("--metrics-port", type=port, help="serve figures for Prometheus on this port")
+    option("--metrics-host", help="and on this address (default: 127.0.0.1)")
 
 
 def _add_demo(demo: ArgumentParser) -> None:
@@ -82,6 +100,12 @@ def _add_demo(demo: ArgumentParser) -> None:
 
 def _add_doctor(doctor: ArgumentParser) -> None:
     doctor.add_argument("--json", action="store_true", help="print it for a program")
+
+
+def _add_gallery(gallery: ArgumentParser) -> None:
+    option = gallery.add_argument
+    option("--no-browser", action="store_true", help="only print the URL")
+    option("--port", type=port, default=0, help="(default: a free one)")
 
 
 def _add_install(install: ArgumentParser) -> None:
@@ -116,6 +140,12 @@ def _add_join(join: ArgumentParser) -> None:
     join.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help=file)
 
 
+def _add_ledger(ledger: ArgumentParser) -> None:
+    actions = ledger.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
+    does = "copy the state folder's jobs into the PostgreSQL of SEEDANCE_DATABASE_URL"
+    actions.add_parser("move", help=does)
+
+
 def _add_models(models: ArgumentParser) -> None:
     models.add_argument("--live", action="store_true", help="ask RunComfy for prices and the rest")
     models.add_argument("--search", metavar="TEXT", help="search all that RunComfy has")
@@ -134,3 +164,9 @@ def _add_simulate(simulate: ArgumentParser) -> None:
     option("--workers", type=count, default=1, metavar="N", help="jobs that run at the same time")
     option("--run-seconds", type=seconds, default=12.0, metavar="S", help="how long a job runs")
     option("--token", default="simulated-token", help="the only token it accepts")
+
+
+def _add_token(token: ArgumentParser) -> None:
+    actions = token.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
+    new = actions.add_parser("new", help="add a caller to the file, and print its token once")
+    new.add_argument("name", metavar="NAME", help="what to call the caller, such as alice")

@@ -101,8 +101,11 @@ class JobListAnswer(Answer):
         return "\n".join([counts, *lines, f"next_step: {self.next_step}"])
 
 
-def job_answer(report: JobReport, now: datetime) -> JobAnswer:
-    """Return the answer about where a job stands."""
+def job_answer(report: JobReport, now: datetime, *, is_followed: bool = False) -> JobAnswer:
+    """Return the answer about where a job stands.
+
+    `is_followed` says whether the player in the chat follows it.
+    """
     job = report.job
     return JobAnswer(
         request_id=job.request_id,
@@ -117,7 +120,7 @@ def job_answer(report: JobReport, now: datetime) -> JobAnswer:
         estimated_cost_usd=_estimate(job),
         spent_24h_usd=_spent(report),
         saved_to=_paths(job),
-        next_step=after_status(report),
+        next_step=after_status(report, is_followed=is_followed),
     )
 
 

@@ -64,7 +64,7 @@ def check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> 
     completed: JSONObject = {}
     for name, prop in properties.items():
         value = arguments.get(name)
-        if name in required or not _is_blank(value):
+        if name in required or not is_left_out(value):
             completed[name] = _unstringified(value, prop)
             if problem := _problem(name, completed[name], prop):
                 raise InputError(name, f"{problem}.")
@@ -83,7 +83,8 @@ def parse_object(arguments: Any) -> JSONObject | None:
     return cast("JSONObject", arguments) if isinstance(arguments, dict) else None
 
 
-def _is_blank(value: Any) -> bool:
+def is_left_out(value: Any) -> bool:
+    """Return whether an argument that is not required counts as left out."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 

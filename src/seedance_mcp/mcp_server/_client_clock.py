@@ -49,9 +49,14 @@ class ClockedCall:
 
 
 class ClientClock:
-    """What is known of the clock of one session's client."""
+    """What is known of the clock of one session's client.
 
-    def __init__(self) -> None:
+    A `shared` one is of several clients, each with a clock of its own, so that nothing is learned.
+    It knows which calls are repeated only of those that `force_new`: the ledger knows the others.
+    """
+
+    def __init__(self, *, shared: bool = False) -> None:
+        self._shared = shared
         # By what they ask for, the calls that are not answered yet.
         self._waiting = defaultdict[int, list[ClockedCall]](list)
         # The last cancelled call, and when it was cancelled.
@@ -66,6 +71,8 @@ class ClientClock:
         they teach nothing, and one repeats another only if that was cancelled or waits for long.
         """
         repeated, until = self._repeated(key, now)
+        if self._shared and not force_new:
+            repeated = None
         waited = until - repeated.began if repeated else 0.0
         if force_new and until == now and waited < SHORTEST_SECONDS:
             repeated = None
@@ -110,11 +117,9 @@ class ClientClocks:
     def __init__(self) -> None:
         self._clocks = BoundedDict[str, ClientClock](MOST_SESSIONS)
 
-    def of(self, session: str | None) -> ClientClock | None:
-        """Return the clock of a session, None for a call that belongs to no session."""
-        if session is None:
-            return None
-        clock = self._clocks[session] = self._clocks.get(session) or ClientClock()
+    def of(self, session: str, *, shared: bool = False) -> ClientClock:
+        """Return the clock of a session, or the one that a principal's clients share."""
+        clock = self._clocks[session] = self._clocks.get(session) or ClientClock(shared=shared)
         return clock
 
 

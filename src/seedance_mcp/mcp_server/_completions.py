@@ -1,18 +1,24 @@
-"""Completes a `request_id` from the ledger, the newest job first, and the length of a film."""
+"""Completes a `request_id` from the ledger, the newest job first, and words of ours."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from seedance_mcp.errors import SeedanceError
+from seedance_mcp.jobs.status import Status
 from seedance_mcp.text import one_line
 
 from ._film import COMMON_SECONDS
-from ._lazy_service import Context, LazyService
-from ._resource_uris import JOB_TEMPLATE
+from ._lazy_service import Context, service_of
+from ._resource_uris import GALLERY_TEMPLATE, JOB_TEMPLATE
 
-REQUEST_ID, SECONDS = "request_id", "seconds"
+REQUEST_ID = "request_id"
+WORDS: Mapping[str, Sequence[str]] = {"seconds": COMMON_SECONDS, "status": [*Status]}
+"""By the name of an argument, values that stand here."""
+
+TEMPLATES = {JOB_TEMPLATE: [REQUEST_ID], GALLERY_TEMPLATE: ["page", "status", "words"]}
+"""By the template of a resource, its variables."""
 
 MOST_JOBS = 1_000
 """How many of the newest jobs are searched."""
@@ -24,15 +30,15 @@ MOST_VALUES = 100
 async def complete(
     prompts: Sequence[types.Prompt], context: Context, params: types.CompleteRequestParams
 ) -> types.CompleteResult:
-    """Return the values of a `request_id` or of a film's length; others have none."""
+    """Return the values of a `request_id`, of a film's length or of a status; others have none."""
     name = params.argument.name
     if name not in _arguments(prompts, params.ref):
         raise MCPError(types.INVALID_PARAMS, f"Unknown argument: {one_line(name)}")
     found = types.Completion(values=[], total=0, has_more=False)
     if name == REQUEST_ID:
-        found = await _request_ids(context.lifespan_context, params.argument.value)
-    elif name == SECONDS:
-        fitting = [each for each in COMMON_SECONDS if each.startswith(params.argument.value)]
+        found = await _request_ids(context, params.argument.value)
+    elif name in WORDS:
+        fitting = [each for each in WORDS[name] if each.startswith(params.argument.value)]
         found = types.Completion(values=fitting, total=len(fitting), has_more=False)
     return types.CompleteResult(completion=found)
 
@@ -41,8 +47,8 @@ def _arguments(
     prompts: Sequence[types.Prompt], ref: types.ResourceTemplateReference | types.PromptReference
 ) -> list[str]:
     if isinstance(ref, types.ResourceTemplateReference):
-        if ref.uri == JOB_TEMPLATE:
-            return [REQUEST_ID]
+        if ref.uri in TEMPLATES:
+            return TEMPLATES[ref.uri]
         raise MCPError(types.INVALID_PARAMS, f"Unknown resource template: {one_line(ref.uri)}")
     for prompt in prompts:
         if prompt.name == ref.name:
@@ -50,10 +56,10 @@ def _arguments(
     raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {one_line(ref.name)}")
 
 
-async def _request_ids(lazy_service: LazyService, beginning: str) -> types.Completion:
+async def _request_ids(context: Context, beginning: str) -> types.Completion:
     """Return the newest ids with a beginning, none if the ledger cannot be read."""
     try:
-        service = await lazy_service.get()
+        service = await service_of(context)
         page = await service.store.recent(service.tracker.owner, limit=MOST_JOBS)
     except SeedanceError:
         return types.Completion(values=[], total=0, has_more=False)

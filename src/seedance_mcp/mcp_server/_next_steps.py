@@ -7,8 +7,8 @@ from seedance_mcp.service.reports import JobListing, JobReport
 from seedance_mcp.spending.pricing import format_usd
 
 
-def after_status(report: JobReport) -> str:
-    """Return what to do about a job."""
+def after_status(report: JobReport, *, is_followed: bool = False) -> str:
+    """Return what to do about a job; `is_followed` says whether the player in the chat does it."""
     job, stale_reason = report.job, report.stale_reason
     request = f"request_id {job.request_id}"
     if job.outputs.videos:
@@ -21,6 +21,12 @@ def after_status(report: JobReport) -> str:
             )
         case Status.UNKNOWN:
             return _after_unknown(job)
+        case Status.IN_QUEUE | Status.IN_PROGRESS if is_followed:
+            return (
+                "Say that the clip will appear in the player in the chat, which follows the job: do"
+                " not poll it and do not call generate_video again; when the user asks about it, or"
+                f" the clip is needed, call get_result with {request}."
+            )
         case Status.IN_QUEUE | Status.IN_PROGRESS if stale_reason:
             return (
                 f"{stale_reason.rstrip('.')}, so this may be out of date: call check_status with"
@@ -73,6 +79,11 @@ def _after_unknown(job: Job) -> str:
 
 def _with_video(report: JobReport) -> str:
     job = report.job
+    if not report.can_save:
+        return (
+            f"Give the user the video URL, which may expire; get_result with request_id"
+            f" {job.request_id} reads what it cost."
+        )
     download = f"get_result with request_id {job.request_id} and download true"
     if report.download_progress:
         return (
@@ -104,14 +115,15 @@ def after_result(report: JobReport) -> str:
         return f"It is not complete yet ({report.download_progress}): call {download} to continue."
     if report.download_error:
         return f"Give the user the video URL, or call {download} to try again."
-    if all(job.saved):
+    if report.can_save and all(job.saved):
         return "Tell the user where the video was saved."
     if stale_reason:
         return (
             f"{stale_reason.rstrip('.')}, so this is what was stored when the job ended: check"
             " whether the video URL still works."
         )
-    return f"Give the user the video URL, which may expire, or call {download} to save it."
+    save = f", or call {download} to save it" if report.can_save else ""
+    return f"Give the user the video URL, which may expire{save}."
 
 
 def how_to_continue(report: JobReport) -> str:

@@ -1,4 +1,4 @@
-"""What a client can read without calling a tool: the jobs, and the models' schemas.
+"""What a client can read without calling a tool: the jobs, the models' schemas, and our pages.
 
 Reading a job is `check_status` without waiting: from the ledger if the job has ended, else after
 asking RunComfy once. As for the tools, an owner sees only their own jobs.
@@ -13,16 +13,25 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from seedance_mcp.errors import JobNotFound, SeedanceError
+from seedance_mcp.errors import InputError, JobNotFound, SeedanceError
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.service.reports import ignore
 from seedance_mcp.spending.pricing import to_usd
 from seedance_mcp.text import one_line
 
 from ._answers import job_answer, listing_answer
-from ._lazy_service import Context
-from ._resource_uris import JOB_TEMPLATE, JOBS_URI, MODEL_URI, model_uri, request_id_of
-from ._subscriptions import Subscriptions
+from ._lazy_service import Context, service_of
+from ._resource_uris import (
+    GALLERY_TEMPLATE,
+    JOB_TEMPLATE,
+    JOBS_URI,
+    MODEL_URI,
+    gallery_query_of,
+    model_uri,
+    request_id_of,
+)
+from ._subscriptions import Subscriptions, owner_of
+from .apps.page_resources import Pages, read
 
 MOST_LISTED_JOBS = 20
 
@@ -39,10 +48,15 @@ JSON_TYPE = "application/json"
 
 
 class Resources:
-    """The resources of a server, and the subscriptions to them."""
+    """The resources of a server, and the subscriptions to them.
 
-    def __init__(self, models: Sequence[Model]) -> None:
+    Attributes:
+        pages: What hosts show in the chat.
+    """
+
+    def __init__(self, models: Sequence[Model], pages: Pages) -> None:
         self.subscriptions = Subscriptions()
+        self.pages = pages
         first, *further = models
         self._models = {MODEL_URI: first} | {model_uri(m.short_name): m for m in further}
 
@@ -58,12 +72,12 @@ class Resources:
             mime_type=JSON_TYPE,
         )
         models = [_listed_model(uri, model) for uri, model in self._models.items()]
-        return types.ListResourcesResult(resources=[*models, jobs])
+        return types.ListResourcesResult(resources=[*models, jobs, *self.pages.list()])
 
     async def list_templates(
         self, _: Context, __: types.PaginatedRequestParams | None
     ) -> types.ListResourceTemplatesResult:
-        """Return the template of the resources that are jobs."""
+        """Return the templates of the resources that are jobs, and pages of the gallery."""
         job = types.ResourceTemplate(
             uri_template=JOB_TEMPLATE,
             name="job",
@@ -71,16 +85,30 @@ class Resources:
             description="Where a job stands, as check_status answers without waiting.",
             mime_type=JSON_TYPE,
         )
-        return types.ListResourceTemplatesResult(resource_templates=[job])
+        gallery = types.ResourceTemplate(
+            uri_template=GALLERY_TEMPLATE,
+            name="gallery",
+            title="A page of the gallery",
+            description=(
+                "Jobs with small JPEGs, newest first, as the gallery in the chat shows them: those"
+                " with a status, and with all words in their prompts."
+            ),
+            mime_type=JSON_TYPE,
+        )
+        return types.ListResourceTemplatesResult(resource_templates=[job, gallery])
 
     async def read(
         self, context: Context, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
-        """Return a resource as JSON."""
+        """Return a page, or another resource as JSON."""
+        if page := self.pages.find(params.uri):
+            return read(page, params.uri)
         try:
             facts = await self._facts(context, params.uri)
         except JobNotFound:
             raise _not_found(context, params.uri) from None
+        except InputError as error:
+            raise MCPError(types.INVALID_PARAMS, error.message) from error
         except SeedanceError as error:
             raise MCPError(types.INTERNAL_ERROR, error.line) from error
         text = json.dumps(facts, ensure_ascii=False)
@@ -92,16 +120,19 @@ class Resources:
         self, context: Context, params: types.SubscribeRequestParams
     ) -> types.EmptyResult:
         """Notify a client of 2025-11-25 of a known resource's changes from now on."""
-        known = params.uri in {JOBS_URI, *self._models}
+        known = params.uri in {JOBS_URI, *self._models} or self.pages.find(params.uri) is not None
         if request_id := request_id_of(params.uri):
             try:
-                service = await context.lifespan_context.get()
+                service = await service_of(context)
                 known = await service.tracker.find(request_id) is not None
+            except JobNotFound:
+                known = False
             except SeedanceError as error:
                 raise MCPError(types.INTERNAL_ERROR, error.line) from error
         if not known:
             raise _not_found(context, params.uri)
-        self.subscriptions.subscribe(context.session, params.uri)
+        owner = await owner_of(context)
+        self.subscriptions.subscribe(context.session, params.uri, owner)
         return types.EmptyResult()
 
     async def unsubscribe(
@@ -115,10 +146,13 @@ class Resources:
         if model := self._models.get(uri):
             facts = {"model_id": model.model_id, "input_schema": model.input_schema}
             return facts | await _price(context, model)
+        if query := gallery_query_of(uri):
+            service = await service_of(context)
+            return await service.gallery_page(query)
         request_id = request_id_of(uri)
         if request_id is None and uri != JOBS_URI:
             raise _not_found(context, uri)
-        service = await context.lifespan_context.get()
+        service = await service_of(context)
         if request_id is None:
             listing = await service.list_jobs(status=None, limit=MOST_LISTED_JOBS)
             return listing_answer(listing).structure()
@@ -132,7 +166,7 @@ async def _price(context: Context, model: Model) -> JSONObject:
     """Return what a model costs, as far as that can be known soon."""
     price = None
     with suppress(SeedanceError), anyio.move_on_after(PRICE_SECONDS):
-        service = await context.lifespan_context.get()
+        service = await service_of(context)
         price = await service.catalogue.price(model)
     if price is None:
         return {}

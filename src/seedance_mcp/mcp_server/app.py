@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import to_thread
 
 from seedance_mcp.clock import Clock
+from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.models.choice import choose_models
 from seedance_mcp.models.model import Model, load_models
 from seedance_mcp.settings import Settings
@@ -19,6 +20,8 @@ from seedance_mcp.settings import Settings
 from ._prompts import Prompts
 from ._resources import Resources
 from ._server import SeedanceServer
+from .apps.declared import APPS
+from .apps.page_resources import Pages
 from .tasks.job_tasks import job_tasks
 from .tools.cancel_job import cancel_job
 from .tools.check_status import check_status
@@ -30,9 +33,14 @@ from .tools.tool import Tool
 
 if TYPE_CHECKING:
     from seedance_mcp.runcomfy.connections import Transport
-    from seedance_mcp.service.service import Service
+    from seedance_mcp.service.services import Services
 
 logger = logging.getLogger(__name__)
+
+_NO_SHARED_KEY = (
+    "SEEDANCE_DATABASE_URL needs SEEDANCE_STATE_KEY over HTTP, the same at every server: a secret"
+    " of 32 bytes or more, such as what `openssl rand -hex 32` prints."
+)
 
 
 def build_server(
@@ -56,7 +64,7 @@ def build_server(
     chosen = choose_models(settings.model, known)
     local = local_files if settings.local_files is None else settings.local_files
     options = {"settings": settings, "clock": clock, "transport": transport, "local_files": local}
-    open_service = partial(_open_service, **options, models=chosen, known=known)
+    open_services = partial(_open_services, **options, models=chosen, known=known)
     tools = build_tools(
         chosen,
         wait_seconds=settings.wait_seconds,
@@ -71,7 +79,20 @@ def build_server(
     buying = {pair[0].definition.name: pair for pair in zip(tools, chosen, strict=False)}
     tasks = job_tasks(buying, clock, kept=timedelta(days=settings.history_days))
     prompts = Prompts({name: model for name, (_, model) in buying.items()})
-    return SeedanceServer(tools, tasks, Resources(chosen), prompts, open_service)
+    resources = Resources(chosen, Pages(settings.base_url))
+    server = SeedanceServer(tools, tasks, resources, prompts, open_services)
+    server.extensions[APPS] = {}
+    server.read_state_key = partial(_read_state_key, settings)
+    return server
+
+
+async def _read_state_key(settings: Settings) -> bytes:
+    from seedance_mcp.service.state_key import StateKey
+
+    if settings.database_url and not settings.state_key:
+        raise ConfigurationError(_NO_SHARED_KEY)
+    given, consequence = settings.plain_state_key, "Clients cannot be served over HTTP"
+    return await StateKey(settings.state_dir, given, consequence).read_or_make()
 
 
 def _known_models(settings: Settings) -> dict[str, Model]:
@@ -88,16 +109,16 @@ def _known_models(settings: Settings) -> dict[str, Model]:
 
 
 @asynccontextmanager
-async def _open_service(**options: Any) -> AsyncGenerator["Service", None]:
+async def _open_services(**options: Any) -> AsyncGenerator["Services", None]:
     # These imports take longer than everything else that a start needs, so a thread does them.
     # A server that ends meanwhile does not wait for it.
     await to_thread.run_sync(import_module, "seedance_mcp.service.factory", abandon_on_cancel=True)
-    from seedance_mcp.service.factory import ServiceOptions, open_service
+    from seedance_mcp.service.factory import ServiceOptions, open_services
 
-    async with open_service(ServiceOptions(**options)) as service:
+    async with open_services(ServiceOptions(**options)) as services:
         if options["settings"].token is not None:
-            service.catalogue.start()
-        yield service
+            services.machine_user.catalogue.start()
+        yield services
 
 
 def build_tools(

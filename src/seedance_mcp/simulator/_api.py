@@ -90,6 +90,7 @@ class Api:
             message = "The body is not JSON."
             raise ApiError(Reason.INPUT, message, {"body": message}) from error
         job = await self.service.accept(request.path_params["model_id"], arguments)
+        request.state.recorded.job = job
         answer = submit_body(job.request_id, self.url, self.behaviour)
         return JSONResponse(answer, self.behaviour.submit_status)
 

@@ -27,7 +27,7 @@ class Job:
     model_id: str
     arguments: dict[str, Any]
     accepted_at: float
-    model: Model
+    model: Model = field(repr=False)
     price_usd: float = 0.0
     failure: str | None = None
     images: list[bytes] | None = None

@@ -11,12 +11,13 @@ from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from .faults import Fault, RouteName
+from .jobs import Job
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class RecordedRequest:
     """A request that reached the simulator.
 
@@ -25,6 +26,8 @@ class RecordedRequest:
         authorized: Whether it had an Authorization header, valid or not.
         headers: Its other headers, names in lower case.
         at: The time, in the simulator's clock.
+        fault: The fault that it met, None if it met none.
+        job: The job that it started, None if it was not accepted, or not yet.
     """
 
     route: RouteName
@@ -33,6 +36,8 @@ class RecordedRequest:
     authorized: bool
     headers: Mapping[str, str]
     at: float
+    fault: Fault | None = None
+    job: Job | None = None
 
 
 @dataclass(kw_only=True)
@@ -48,8 +53,11 @@ class FaultMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         route = self._route(scope)
-        self.requests.append(_record(scope, route, self.clock()))
+        recorded = _record(scope, route, self.clock())
+        self.requests.append(recorded)
+        scope["state"]["recorded"] = recorded  # for the API, which adds the job
         fault = next((f for f in self.faults if f.route == route and f.times > 0), None)
+        recorded.fault = fault
         if fault is None:
             await self.app(scope, receive, send)
             return

@@ -19,6 +19,7 @@ from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 
 from seedance_mcp.errors import JobNotFound, SeedanceError
 from seedance_mcp.jobs.job import REQUEST_ID_PATTERN
+from seedance_mcp.mcp_server.apps.declared import shows_apps
 from seedance_mcp.text import one_line
 
 TASKS = "io.modelcontextprotocol/tasks"
@@ -133,10 +134,13 @@ class Tasks(Extension):
             return await call_next(ctx)
         capabilities = ctx.session.client_capabilities
         declared = capabilities and TASKS in (capabilities.extensions or {})
+        required = params.name in self._required
+        # A page in the chat would learn of a task only when that has ended.
+        wanted = declared and (required or not shows_apps(ctx))
         # The Inspector declares the extension on older connections too.
-        if declared and ctx.protocol_version in REVISIONS:
+        if wanted and ctx.protocol_version in REVISIONS:
             return await self._work(ctx).begin(params)
-        if params.name in self._required:
+        if required:
             require_client_extension(ctx, TASKS)
         return await call_next(ctx)
 

@@ -16,11 +16,12 @@ import mcp_types as types
 from seedance_mcp.bounded import BoundedDict
 from seedance_mcp.clock import Clock
 from seedance_mcp.jobs.status import Status
+from seedance_mcp.mcp_server._caller import Caller
 from seedance_mcp.mcp_server._lazy_service import Context
 from seedance_mcp.mcp_server._progress import describe
 from seedance_mcp.mcp_server._warnings import warnings
 from seedance_mcp.mcp_server.tools.generate_video import report_job, start
-from seedance_mcp.mcp_server.tools.tool import Call, Caller, Tool
+from seedance_mcp.mcp_server.tools.tool import Call, Tool
 from seedance_mcp.models.model import Model
 from seedance_mcp.polling.schedule import DEFAULT_SCHEDULE, SHORTEST_SECONDS, Schedule, job_timing
 from seedance_mcp.service.reports import JobReport, ignore
@@ -82,16 +83,16 @@ class Remarks:
     """
 
     def __init__(self) -> None:
-        self._begun = BoundedDict[str | None, JobReport](MOST_REMARKS)
+        self._begun = BoundedDict[tuple[str, str | None], JobReport](MOST_REMARKS)
 
     def note(self, report: JobReport) -> None:
         """Keep what was remarked about a job; the oldest of too many is dropped."""
         if report.reused or report.warnings:
-            self._begun[report.job.request_id] = report
+            self._begun[report.job.owner, report.job.request_id] = report
 
     def added(self, report: JobReport) -> JobReport:
         """Return a report with what was remarked when its job was begun."""
-        begun = self._begun.get(report.job.request_id, report)
+        begun = self._begun.get((report.job.owner, report.job.request_id), report)
         return replace(report, reused=begun.reused, warnings=begun.warnings)
 
 
@@ -149,7 +150,7 @@ class JobTasks:
         return self.forms.created(report, await call.service.schedules.of(report.job))
 
     async def _call(self) -> Call:
-        service = await self.caller.lazy_service.get()
+        service = await self.caller.open_service()
         return Call(service=service, arguments={}, caller=self.caller)
 
 

@@ -13,6 +13,7 @@ from seedance_mcp.models.model import JSONObject, Model
 
 _LOCAL_TOO = " Or a file's absolute path."
 _LOCAL_TOO_IN_BRIEF = " Or a path."
+_DATA_TOO = " Or a data: URI."
 _FRAME_TOO = " Or seedance://jobs/ID/last-frame."
 
 
@@ -42,6 +43,15 @@ def model_schema(
         raise ValueError(f"the model has arguments named like ours: {taken}")
     properties.update(deepcopy(dict(additions)))
     return schema
+
+
+def without_paths(schema: JSONObject) -> JSONObject:
+    """Return an input schema for callers who may send images, but name no files of this machine."""
+    properties = {name: {**prop} for name, prop in schema["properties"].items()}
+    for prop in properties.values():
+        for local_too in (_LOCAL_TOO, _LOCAL_TOO_IN_BRIEF):
+            prop["description"] = prop["description"].replace(local_too, _DATA_TOO)
+    return {**schema, "properties": properties}
 
 
 def job_schema(**additions: JSONObject) -> JSONObject:

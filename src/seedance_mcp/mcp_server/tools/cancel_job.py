@@ -7,7 +7,7 @@ from seedance_mcp.mcp_server._answers import CancellationAnswer
 from seedance_mcp.mcp_server._next_steps import after_cancel
 
 from ._schemas import hints, job_schema
-from .tool import Call, Tool, to_result
+from .tool import FOR_BOTH, Call, Tool, to_result
 
 
 def cancel_job() -> Tool:
@@ -19,7 +19,9 @@ def cancel_job() -> Tool:
         input_schema=job_schema(),
         annotations=hints(read_only=False, destructive=True, idempotent=True),
     )
-    return Tool(definition=definition, answer=CancellationAnswer, handle=_handle)
+    return Tool(
+        definition=definition, answer=CancellationAnswer, handle=_handle, visibility=FOR_BOTH
+    )
 
 
 async def _handle(call: Call) -> types.CallToolResult:

@@ -12,18 +12,22 @@ from seedance_mcp.clock import EVER, Clock
 from seedance_mcp.jobs.status import Status
 from seedance_mcp.mcp_server._answers import JobAnswer, dry_run_answer, job_answer
 from seedance_mcp.mcp_server._progress import JobProgress, reported
+from seedance_mcp.mcp_server.apps.job_meta import job_meta
 from seedance_mcp.models.model import JSONObject, Model
 from seedance_mcp.service.consent import Ask, Proposal, Reply
 from seedance_mcp.service.reports import JobReport, Order
 
 from ._schemas import flag_property, hints, model_schema, wait_property
-from .tool import Call, Tool, to_result
+from .tool import FOR_MODEL, Call, Tool, to_result
 
 NAME = "generate_video"
 
 MAX_NAME_CHARACTERS = 40
 """How long the name of a tool may be, as some clients put their own names before it."""
 
+
+FIRST_FRAME_SECONDS = 1.0
+"""How long an answer may wait for the first frame; a player without it shows a skeleton."""
 
 _AS_THERE = "As for generate_video."
 
@@ -58,6 +62,9 @@ def generate_video(model: Model, *, wait_seconds: int, local_files: bool) -> Too
         answer=JobAnswer,
         handle=partial(_handle, model),
         teaches_clock=True,
+        buys=True,
+        page="player",
+        visibility=FOR_MODEL,
     )
 
 
@@ -84,7 +91,10 @@ def generate_with_further(
             answer=JobAnswer,
             handle=partial(_handle, model),
             teaches_clock=True,
+            buys=True,
             shown_facts=("request_id", "status", "next_step"),
+            page="player",
+            visibility=FOR_MODEL,
         )
 
 
@@ -127,8 +137,8 @@ async def _handle(model: Model, call: Call) -> types.CallToolResult:
 async def start(model: Model, call: Call, *, wait_seconds: float) -> JobReport:
     """Buy the clip that a call asks for, or take up the job of an identical call.
 
-    It waits for `wait_seconds`, whatever the call says; if the call repeats others, only until the
-    paid request is answered. A dry run buys nothing.
+    It waits for `wait_seconds`, whatever the call says; if the call repeats others, or the player
+    follows its job, only until the paid request is answered. A dry run buys nothing.
     """
     arguments = {**call.arguments}
     reuse_since: datetime | None = EVER
@@ -146,11 +156,12 @@ async def start(model: Model, call: Call, *, wait_seconds: float) -> JobReport:
             answer_by=call.deadline,
             ask=_reporting(call.caller.ask, watch),
             answer=call.caller.user_answer,
+            wants_poster=call.caller.shows_apps,
         )
         return await call.service.buy(
             order,
             wait_seconds=wait_seconds,
-            submit_only=call.repeats_since is not None,
+            submit_only=call.repeats_since is not None or call.is_followed,
             watch=watch,
         )
 
@@ -177,4 +188,17 @@ async def report_job(call: Call, report: JobReport) -> types.CallToolResult:
     await call.service.tracker.note_told(report.job)
     # An unknown outcome counts as failed: it may have cost money, so the user must hear of it.
     failed = report.job.status in {Status.FAILED, Status.UNKNOWN}
-    return to_result(job_answer(report, call.service.clock.now()), is_error=failed)
+    meta = await job_meta(call.service, report, await _first_frame(call, report))
+    answer = job_answer(report, call.service.clock.now(), is_followed=call.is_followed)
+    return to_result(answer, meta=meta, is_error=failed)
+
+
+async def _first_frame(call: Call, report: JobReport) -> bytes | None:
+    """Return what a clip begins with, for the player, if it is made soon.
+
+    It has been in the making since the paid request was sent.
+    """
+    if not call.caller.shows_apps:
+        return None
+    timeout = min(FIRST_FRAME_SECONDS, call.deadline - anyio.current_time())
+    return await call.service.posters.first_frame(report.job, timeout)

@@ -17,10 +17,12 @@ from seedance_mcp.mcp_server._progress import CountedProgress, heartbeat
 from seedance_mcp.service.reports import JobReport
 
 from ._schemas import flag_property, hints, job_schema
-from .tool import Call, Tool, to_result
+from .tool import FOR_BOTH, Call, Tool, to_result
 
 DOWNLOAD_TIMEOUT_SECONDS = 45.0
 """How long a call that downloads may take, asking RunComfy for the links included."""
+
+_NOT_SAVED = "Nothing was saved: over HTTP, this server saves no files."
 
 PREVIEW_TIMEOUT_SECONDS = 4.0
 """How long it may take after that to decode the clip's middle frame."""
@@ -49,15 +51,32 @@ def get_result(*, attachments: Collection[str], takes_images: bool) -> Tool:
     )
     return Tool(
         definition=definition,
+        without_files=_without_files(definition),
         answer=ResultAnswer,
         handle=partial(_handle, attachments, takes_images=takes_images),
+        visibility=FOR_BOTH,
     )
+
+
+def _without_files(definition: types.Tool) -> types.Tool:
+    """Return the definition for callers whose files cannot be saved."""
+    changes = {
+        "description": (
+            "Read a job's video URLs and cost. A job that has not ended is reported as it stands."
+            " Free."
+        ),
+        "input_schema": job_schema(
+            download=flag_property("Has no effect: this server saves no files. Default false.")
+        ),
+    }
+    return definition.model_copy(update=changes)
 
 
 async def _handle(
     attachments: Collection[str], call: Call, *, takes_images: bool
 ) -> types.CallToolResult:
-    download = call.arguments["download"]
+    saves = call.service.saves_files
+    download = call.arguments["download"] and saves
     report = await (_download(call) if download else _result(call))
     await call.service.tracker.note_told(report.job)
     job = report.job
@@ -67,7 +86,10 @@ async def _handle(
     if "preview" in attachments and download and job.outputs.videos and job.saved[0]:
         blocks += await _preview(Path(job.saved[0]), call.deadline)
     failed = job.status is Status.FAILED or report.download_error is not None
-    return to_result(result_answer(report, takes_images=takes_images), blocks, is_error=failed)
+    answer = result_answer(report, takes_images=takes_images)
+    if call.arguments["download"] and not saves and job.outputs.videos:
+        answer = answer.model_copy(update={"next_step": f"{_NOT_SAVED} {answer.next_step}"})
+    return to_result(answer, blocks, is_error=failed)
 
 
 def _links(job: Job) -> list[types.ResourceLink]:

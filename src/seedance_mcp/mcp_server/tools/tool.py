@@ -5,7 +5,7 @@ line for the model, here and nowhere else.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import inf
@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import mcp_types as types
-from mcp_types.version import is_version_at_least
 
 from seedance_mcp.errors import SeedanceError
-from seedance_mcp.mcp_server._arguments import check_arguments
-from seedance_mcp.mcp_server._asking import InputNeeded, asker, read_answer
+from seedance_mcp.mcp_server._arguments import check_arguments, is_left_out
+from seedance_mcp.mcp_server._asking import InputNeeded
+from seedance_mcp.mcp_server._caller import Caller
 from seedance_mcp.mcp_server._client_clock import ClientClock, call_key
 from seedance_mcp.mcp_server._facts import Answer
-from seedance_mcp.mcp_server._lazy_service import Context, LazyService
-from seedance_mcp.mcp_server._progress import Notify
+from seedance_mcp.mcp_server.apps.page_resources import Pages
+from seedance_mcp.mcp_server.apps.pages import PageName
 from seedance_mcp.models.model import JSONObject
-from seedance_mcp.service.consent import Ask, UserAnswer, ask_no_one
 
-from ._schemas import output_schema, portable_schema
+from ._schemas import output_schema, portable_schema, without_paths
 
 if TYPE_CHECKING:
     from seedance_mcp.service.service import Service
@@ -35,49 +34,14 @@ logger = logging.getLogger(__name__)
 INTERACTION_META_KEY = "anthropic/requiresUserInteraction"
 """What Claude Code asks its user for before each call of a tool that has it in `_meta`."""
 
-LINKS_SINCE = "2025-06-18"
-"""The first revision whose results may hold a `resource_link`."""
+FOR_MODEL = ("model",)
+"""The visibility of a tool that spends money: nothing on a page may call it."""
+
+FOR_BOTH = ("model", "app")
+"""The visibility of a tool that the player calls, too."""
 
 MIN_WAIT_SECONDS = 1.0
 """What is left for a call that waits, however long opening the service took."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Caller:
-    """The client that made a request.
-
-    Attributes:
-        protocol_version: The revision of the protocol that it has negotiated.
-        clock: What is known of how long it waits; None if nothing is to be learned.
-        ask: Asks its user whether to buy a clip.
-        user_answer: What its user has said to the form of an earlier call, None if there was none.
-    """
-
-    lazy_service: LazyService
-    notify: Notify
-    protocol_version: str
-    clock: ClientClock | None = None
-    ask: Ask = ask_no_one
-    user_answer: UserAnswer | None = None
-
-    @classmethod
-    def of(cls, context: Context, clock: ClientClock | None = None) -> "Caller":
-        """Return the client in a context of the SDK."""
-        return cls(
-            lazy_service=context.lifespan_context,
-            notify=context.session.report_progress,
-            protocol_version=context.protocol_version,
-            clock=clock,
-            ask=asker(context),
-        )
-
-    def with_answer(self, params: types.CallToolRequestParams) -> "Caller":
-        """Return the client with what a call brings of its user's answer."""
-        return replace(self, user_answer=read_answer(params, self.protocol_version))
-
-    def takes_links(self, attachments: Collection[str]) -> bool:
-        """Return whether a `resource_link` may follow an answer's text."""
-        return "link" in attachments and is_version_at_least(self.protocol_version, LINKS_SINCE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +52,7 @@ class Call:
         deadline: When its client gives it up, as far as that is known, on the event loop's clock;
             `wait_seconds` ends before it.
         repeats_since: When the first call began that it repeats; None if it repeats none.
+        told_to_wait: Whether its client has said that it is to wait, and for how long.
     """
 
     service: "Service"
@@ -95,6 +60,17 @@ class Call:
     caller: Caller
     deadline: float = inf
     repeats_since: float | None = None
+    told_to_wait: bool = False
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the player in the chat follows its job, so that it need not wait."""
+        return self.caller.shows_apps and not self.told_to_wait
+
+    @property
+    def may_be_a_page(self) -> bool:
+        """Whether the player in the chat may have made it, which polls by itself."""
+        return self.caller.shows_apps and self.arguments.get("wait_seconds") == 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +81,11 @@ class Tool:
         teaches_clock: Whether its repeated calls show how long a client waits.
         portable: Whether its input schema is listed as Google's libraries can read it.
         makes_files: Whether it is only for callers who have the output folder.
+        without_files: The definition for callers who do not have it; None for the same.
+        buys: Whether a call may cost money.
         shown_facts: Which facts of its answers the output schema lists; none for all.
+        page: The page that hosts show for each call, None for none.
+        visibility: Who may call it, the "model" or a page, which is an "app"; empty for both.
     """
 
     definition: types.Tool
@@ -114,16 +94,34 @@ class Tool:
     teaches_clock: bool = False
     portable: bool = False
     makes_files: bool = False
+    without_files: types.Tool | None = None
+    buys: bool = False
     shown_facts: tuple[str, ...] = ()
+    page: PageName | None = None
+    visibility: tuple[str, ...] = ()
 
-    def listed(self) -> types.Tool:
-        """Return the definition with the output schema, which the start does not wait for."""
-        schema = self.definition.input_schema
+    def listed(self, pages: Pages, *, saves_files: bool = True, paths: bool = True) -> types.Tool:
+        """Return the definition with the output schema, which the start does not wait for.
+
+        `saves_files` says whether callers have the output folder, and `paths` whether they may name
+        files of this machine.
+        """
+        definition = self.definition if saves_files else self.without_files or self.definition
+        schema = definition.input_schema if paths else without_paths(definition.input_schema)
         closed = {**schema, "additionalProperties": False}
         shown = portable_schema(schema) if self.portable else closed
         output = output_schema(self.answer, self.shown_facts)
         schemas = {"input_schema": shown, "output_schema": output}
-        return self.definition.model_copy(update=schemas)
+        return definition.model_copy(update=schemas | self._meta(pages))
+
+    def _meta(self, pages: Pages) -> JSONObject:
+        """Return what the definition says to hosts of pages, beside what it says anyway.
+
+        It says so to every client: many hosts show pages and do not declare it.
+        """
+        ui: JSONObject = {"resourceUri": pages.page(self.page).uri} if self.page else {}
+        ui |= {"visibility": [*self.visibility]} if self.visibility else {}
+        return {"meta": {**(self.definition.meta or {}), "ui": ui}} if ui else {}
 
     def asking_each_time(self) -> "Tool":
         """Return the tool with a hint that each of its calls needs the user; clients may use it."""
@@ -137,8 +135,9 @@ class Tool:
         """
         try:
             checked = check_arguments(self.definition.input_schema, arguments)
+            told = not is_left_out(arguments.get("wait_seconds"))
             with self._clocked(checked, caller.clock) as (deadline, since):
-                return await self._answer(checked, caller, deadline, since)
+                return await self._answer(checked, caller, deadline, since, told_to_wait=told)
         except InputNeeded as needed:
             return needed.result
         except SeedanceError as error:
@@ -151,10 +150,18 @@ class Tool:
             )
 
     async def _answer(
-        self, arguments: JSONObject, caller: Caller, deadline: float, repeats_since: float | None
+        self,
+        arguments: JSONObject,
+        caller: Caller,
+        deadline: float,
+        repeats_since: float | None,
+        *,
+        told_to_wait: bool,
     ) -> types.Result:
         began = anyio.current_time()
-        service = await caller.lazy_service.get()
+        service = await caller.open_service()
+        if not caller.may_wait and "wait_seconds" in arguments:
+            arguments["wait_seconds"] = 0
         if wait_seconds := arguments.get("wait_seconds"):
             # The budget of a call includes opening the service.
             ends_at = began + wait_seconds
@@ -162,17 +169,17 @@ class Tool:
             ends_at = min(ends_at, deadline) if repeats_since is None else ends_at
             left = ends_at - anyio.current_time()
             arguments["wait_seconds"] = max(left, MIN_WAIT_SECONDS)
-        if request_id := arguments.get("request_id"):
-            await service.tracker.acknowledge(request_id)
-        return await self.handle(
-            Call(
-                service=service,
-                arguments=arguments,
-                caller=caller,
-                deadline=deadline,
-                repeats_since=repeats_since,
-            )
+        call = Call(
+            service=service,
+            arguments=arguments,
+            caller=caller,
+            deadline=deadline,
+            repeats_since=repeats_since,
+            told_to_wait=told_to_wait and arguments["wait_seconds"] > 0,
         )
+        if (request_id := arguments.get("request_id")) and not call.may_be_a_page:
+            await service.tracker.acknowledge(request_id)
+        return await self.handle(call)
 
     @contextmanager
     def _clocked(
@@ -205,12 +212,22 @@ def _deadline(clock: ClientClock | None, now: float) -> float:
 
 
 def to_result(
-    answer: Answer, blocks: Sequence[types.ContentBlock] = (), *, is_error: bool = False
+    answer: Answer,
+    blocks: Sequence[types.ContentBlock] = (),
+    *,
+    meta: JSONObject | None = None,
+    is_error: bool = False,
 ) -> types.CallToolResult:
-    """Return an answer as text and as structure, followed by links and images."""
+    """Return an answer as text and as structure, followed by links and images.
+
+    `meta` is for pages, and for no model.
+    """
     text = types.TextContent(type="text", text=answer.text())
     return types.CallToolResult(
-        content=[text, *blocks], structured_content=answer.structure(), is_error=is_error
+        content=[text, *blocks],
+        structured_content=answer.structure(),
+        is_error=is_error,
+        _meta=meta,
     )
 
 

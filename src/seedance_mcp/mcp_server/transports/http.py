@@ -1,108 +1,148 @@
-"""Serves many clients over Streamable HTTP, on this machine only."""
+"""Serves many clients over Streamable HTTP."""
 
-import asyncio
 import logging
-import os
 import socket
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 import anyio
-import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
-from seedance_mcp.errors import ConfigurationError
 from seedance_mcp.mcp_server._server import SeedanceServer
-from seedance_mcp.setting_values import is_loopback
+from seedance_mcp.mcp_server.auth.authentication import authentication, check_access
+from seedance_mcp.observability.figures import Figures
+from seedance_mcp.observability.logs import NOTICES
+from seedance_mcp.settings import Settings
 
+from ._bodies import MOST_BODY_BYTES, BodyLimits, WholeBodies
+from ._calls import CallLimits
+from ._cut_off import CutOff
+from ._endpoint import Endpoint, cross_origin
+from ._figures_page import FIGURES_PATH, FiguresPage
+from ._health import Health
 from ._http_answers import HttpAnswers
+from ._older_era import OlderEra
+from ._unread_bodies import UnreadBodies
+from .http_options import HttpOptions, url_host
+from .listening import listen
 from .shutdown import until_signal
+from .web_server import web_server
 
-SUBMIT_GRACE_SECONDS = 10.0
-"""How long a paid request may still take when the server ends: whoever ends it waits as long."""
+SUBMIT_GRACE_SECONDS = 7.0
+"""How long a paid request may still take when the server ends, of the ten seconds that it has."""
 
 
-async def serve_http(server: SeedanceServer, *, host: str, port: int) -> None:
-    """Serve many clients over Streamable HTTP; port 0 takes a free one. The URL goes to stderr.
+async def serve_http(server: SeedanceServer, options: HttpOptions, settings: Settings) -> None:
+    """Serve many clients over Streamable HTTP. The URL goes to stderr.
 
     Raises:
-        ConfigurationError: The address is not a loopback address, the port is taken, or the
-            service cannot be opened.
+        ConfigurationError: Others could call without a token, the port is taken, there is no key
+            of the sessions, or the service cannot be opened.
     """
+    check_access(settings, [options.host, *options.allowed_hosts])
     server.submit_grace_seconds = SUBMIT_GRACE_SECONDS
-    listening = _listen(host, port)
-    app = http_app(server, host=host)
-    logging.getLogger("uvicorn.error").addFilter(_not_about_shutdown)
-    # Whatever is still open once the calls have answered is a stream that would never end.
-    http = _HttpServer(
-        uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=0
-        )
-    )
-    sys.stderr.write(f"Serving on http://{_name(host)}:{listening.getsockname()[1]}/mcp\n")
-    sys.stderr.flush()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(http.serve, [listening])
-        async with until_signal(server):
-            await anyio.sleep_forever()
-        http.should_exit = True
+    await server.read_state_key()
+    listening = listen(options.host, options.port)
+    async with _figures_served(server, options):
+        await _serve(server, listening, options, settings)
     if server.failure:
         raise server.failure
 
 
-def http_app(server: SeedanceServer, *, host: str) -> Starlette:
-    """Return the server as an ASGI application, for requests to a host of this machine."""
-    names = sorted({_name(host), "127.0.0.1", "localhost", "[::1]"})
+async def _serve(
+    server: SeedanceServer, listening: socket.socket, options: HttpOptions, settings: Settings
+) -> None:
+    stopping, ended = anyio.Event(), anyio.Event()
+    http = web_server(http_app(server, options, settings, is_stopping=stopping.is_set))
+    _say("Serving on http://%s:%d%s", options.host_name, listening, options.path)
+
+    async def serve() -> None:
+        await http.serve([listening])
+        ended.set()
+
+    async def finish() -> None:
+        stopping.set()
+        await server.finish_calls()
+        http.should_exit = True
+        # Until then the signals are received: another one would end the process in between.
+        await ended.wait()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(serve)
+        async with until_signal(server, finish):
+            await anyio.sleep_forever()
+
+
+@asynccontextmanager
+async def _figures_served(
+    server: SeedanceServer, options: HttpOptions
+) -> AsyncGenerator[None, None]:
+    """Serve the figures in the meantime, if that is wanted."""
+    if options.metrics_port is None:
+        yield
+        return
+    server.observer = figures = Figures()
+    listening = listen(options.metrics_host, options.metrics_port)
+    http = web_server(FiguresPage(figures, server.services.ledger_figures), lifespan="off")
+    _say("Figures on http://%s:%d%s", url_host(options.metrics_host), listening, FIGURES_PATH)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(http.serve, [listening])
+        yield
+        http.should_exit = True
+
+
+def _say(notice: str, host: str, listening: socket.socket, path: str) -> None:
+    logging.getLogger(NOTICES).info(notice, host, listening.getsockname()[1], path)
+
+
+def http_app(
+    server: SeedanceServer,
+    options: HttpOptions,
+    settings: Settings,
+    *,
+    is_stopping: Callable[[], bool] = bool,
+) -> Starlette:
+    """Return the server as an ASGI application, in layers that a request passes one by one.
+
+    New calls are refused once `is_stopping` returns true.
+    """
     server.saves_files = False
+    server.keeps_connections = False
     app = server.streamable_http_app(
-        host=host,
-        transport_security=TransportSecuritySettings(
-            allowed_hosts=[form for name in names for form in (name, f"{name}:*")],
-            allowed_origins=[f"http://{name}{port}" for name in names for port in ("", ":*")],
-        ),
+        streamable_http_path=options.path,
+        max_request_body_size=MOST_BODY_BYTES,
+        # `Endpoint` checks Host and Origin.
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    app.add_middleware(HttpAnswers)
+    for layer in reversed(_layers(server, options, settings, is_stopping)):
+        app.add_middleware(layer.cls, *layer.args, **layer.kwargs)
     return app
 
 
-def _name(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-class _HttpServer(uvicorn.Server):
-    """uvicorn without its signal handling, which in the end kills the process by the signal."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Leave the signals to the caller."""
-        yield
-
-
-def _not_about_shutdown(record: logging.LogRecord) -> bool:
-    """Drop what uvicorn logs about streams that are cut off at shutdown."""
-    cut_off = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
-    return not cut_off and "graceful shutdown" not in record.getMessage()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    if not is_loopback(host):
-        raise ConfigurationError(
-            f"--host must be a loopback address, such as 127.0.0.1, not {host}: everyone who can"
-            " reach this server can spend your RunComfy balance."
-        )
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only if the protocol is named; with it, answers that are
-    # written in two parts take 40 ms longer.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if os.name == "posix":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen()
-    except (OSError, OverflowError) as error:
-        listening.close()
-        reason = error.strerror if isinstance(error, OSError) else "no such port"
-        raise ConfigurationError(f"Cannot listen on port {port}: {str(reason).lower()}.") from None
-    return listening
+def _layers(
+    server: SeedanceServer,
+    options: HttpOptions,
+    settings: Settings,
+    is_stopping: Callable[[], bool],
+) -> list[Middleware]:
+    """Return what a request passes before it reaches the SDK, the outermost layer first."""
+    return [
+        Middleware(CutOff),
+        Middleware(UnreadBodies),
+        Middleware(Health, server.services.check_ledger, is_stopping),
+        *cross_origin(options),
+        Middleware(Endpoint, options),
+        Middleware(BodyLimits),
+        *authentication(server, settings, path=options.path),
+        Middleware(
+            CallLimits,
+            is_stopping=is_stopping,
+            calls_a_minute=settings.max_calls_per_minute_per_caller,
+            limits_machine_user="max_calls_per_minute_per_caller" in settings.model_fields_set,
+        ),
+        Middleware(WholeBodies),
+        Middleware(HttpAnswers),
+        Middleware(OlderEra, server, options.path),
+    ]

@@ -2,7 +2,8 @@
 
 SIGTERM and SIGINT end the process with exit code 0 within a second, and so does the end of stdin;
 but after that a paid request that is under way is waited for, since a client that was killed sends
-no signal, and the answer has the id of a job that costs money.
+no signal, and the answer has the id of a job that costs money. Where the client reads no answers, a
+signal takes some seconds.
 """
 
 import logging
@@ -32,6 +33,9 @@ logger = logging.getLogger(__name__)
 END_SECONDS = 0.9
 """How long the process may run on after stdin has ended and paid requests are answered."""
 
+STUCK_SECONDS = 3.0
+"""How long after a signal's last answers the process may take to close everything, at most."""
+
 _UNSENDABLE = "The answer cannot be sent: it is not valid Unicode."
 
 
@@ -42,21 +46,34 @@ async def serve_stdio(server: SeedanceServer) -> None:
         async with anyio.create_task_group() as tasks:
             async with stdio_server(stdin=inbox, stdout=wire) as (reading, writing):
                 outbox = _Outbox(writing)
-                tasks.start_soon(inbox.read_all, outbox.send, server.finish_purchases)
-                await _serve(server, AfterProbes(server, reading, outbox), outbox)
+                tasks.start_soon(inbox.read_all, outbox.send, server.services.finish_purchases)
+
+                async def finish() -> None:
+                    await server.finish_calls()
+                    tasks.start_soon(_end_if_stuck, server)
+
+                await _serve(server, AfterProbes(server, reading, outbox), outbox, finish)
             # Until here, an answer that the client does not read may have blocked everything.
             tasks.cancel_scope.cancel()
 
 
-async def _serve(server: SeedanceServer, reading: Any, writing: Any) -> None:
+async def _serve(
+    server: SeedanceServer, reading: Any, writing: Any, finish: Callable[[], Awaitable[None]]
+) -> None:
     # Only the end of stdin wakes the SDK's reader, so only that returns from here.
     try:
-        async with until_signal(server) as serving:
+        async with until_signal(server, finish) as serving:
             await server.run(reading, writing, server.create_initialization_options())
     except Exception as error:  # noqa: BLE001 - the process ends here
         end_process(error)
     if serving.cancelled_caught:
         end_process(server.failure)
+
+
+async def _end_if_stuck(server: SeedanceServer) -> None:
+    """End the process although an answer that the client does not read blocks what is closed."""
+    await anyio.sleep(STUCK_SECONDS)
+    end_process(server.failure)
 
 
 class _Inbox(anyio.AsyncFile[str]):

@@ -1,0 +1,1 @@
+"""What hosts of MCP Apps show in the chat: a player for a clip, and a gallery of all clips."""
