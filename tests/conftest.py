@@ -1,9 +1,11 @@
 """Options and fixtures for every test."""
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Generator
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +17,8 @@ from hypothesis.strategies import none
 
 from seedance_mcp.text import valid
 
+from .support.postgres import PostgresServer, why_not
+from .support.served_ledger import NewLedger, ServedLedger, postgres_ledgers, sqlite_ledgers
 from .support.server_process import FreshServers, Servers
 from .support.virtual_time import VirtualTimeLoop
 
@@ -161,3 +165,52 @@ def servers(request: pytest.FixtureRequest) -> Servers:
         return FreshServers()
     server: Servers = request.getfixturevalue("session_fork_server")
     return server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Generator[PostgresServer, None, None]:
+    """Run one PostgreSQL server for all tests of this worker; a test may stop it and start it.
+
+    Without one the test is skipped, but it fails where CI says that all tests are to run.
+    """
+    if reason := why_not():
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing(f"NOT TESTED WITH POSTGRESQL: {reason}")
+    base = tmp_path_factory.getbasetemp()
+    server = PostgresServer(base.parent if hasattr(request.config, "workerinput") else base)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def database_url(postgres_server: PostgresServer) -> Generator[str, None, None]:
+    """Yield the URL of a new, empty database of PostgreSQL."""
+    with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.stress)])
+def new_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> NewLedger:
+    """Return what makes ledgers for servers, in either database."""
+    if request.param == "sqlite":
+        return partial(sqlite_ledgers, tmp_path)
+    return partial(postgres_ledgers, request.getfixturevalue("postgres_server"), tmp_path)
+
+
+@pytest.fixture
+def ledger_rounds(request: pytest.FixtureRequest, rounds: int) -> int:
+    """Return the same for a test of `new_ledger`: fewer in PostgreSQL, where they take longer."""
+    in_sqlite = request.node.callspec.params["new_ledger"] == "sqlite"
+    return rounds if in_sqlite else 1 + rounds // 3
+
+
+@pytest.fixture
+def ledger(new_ledger: NewLedger) -> Generator[ServedLedger, None, None]:
+    """Yield a ledger for servers."""
+    with new_ledger("ledger") as made:
+        yield made

@@ -16,24 +16,26 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 # What each folder may import besides itself: other folders, and modules of the root ("" is it).
 ROOMS = {
+    "observability": "errors text",
     "models": "errors text",
     "jobs": "errors text",
     "spending": "jobs models errors",
     "polling": "jobs clock",
-    "runcomfy": "jobs errors text clock retry http_heads proxies",
+    "runcomfy": "jobs observability errors text clock retry http_heads proxies",
     "ledger": "jobs spending errors text clock file_locks",
-    "inputs": "models errors text http_heads one_at_a_time",
+    "inputs": "clips models errors text http_heads one_at_a_time",
     "outputs": "jobs errors text clock retry file_locks http_heads proxies",
     "clips": "errors text file_locks",
 }
 LIBRARIES = (
     "bounded errors text clock retry file_locks one_at_a_time proxies setting_values settings"
+    " hosting_settings"
 )
 ALLOWED = ROOMS | {
     "service": f"{LIBRARIES} {' '.join(ROOMS)}",
     "mcp_server": f"{LIBRARIES} {' '.join(ROOMS)} service",
     "simulator": "models errors",
-    "cli": f"{LIBRARIES} mcp_server service simulator",
+    "cli": f"{LIBRARIES} mcp_server observability service simulator",
     "": f"{LIBRARIES} cli",
 }
 # These do no I/O, but for `models`, which reads its own JSON as a resource of the package.
@@ -43,8 +45,11 @@ IO = "anyio asyncio os sys io socket subprocess threading tempfile shutil urllib
 OUTSIDE = {
     "mcp": {"mcp_server"},
     "mcp_types": {"mcp_server"},
-    "httpx": {"", "runcomfy", "inputs", "outputs", "simulator"},
+    "httpx": {"", "runcomfy", "inputs", "outputs", "mcp_server", "simulator"},
     "sqlite3": {"ledger"},
+    "psycopg": {"ledger"},
+    "prometheus_client": {"observability"},
+    "opentelemetry": {"observability"},
     "av": {"clips", "simulator"},
     **dict.fromkeys(["pathlib", "importlib"], ALLOWED.keys() - PURE | {"models"}),
     **dict.fromkeys(IO.split(), ALLOWED.keys() - PURE),
@@ -158,7 +163,8 @@ def test_importing_the_server_does_not_import_what_it_may_never_need() -> None:
     # The SDK itself imports uvicorn; what counts is what this package adds to it.
     sdk = "mcp.server.lowlevel, mcp.server.context, mcp.server.stdio, mcp.shared.exceptions"
     heavy = (
-        *("av", "PIL", "uvicorn", "jinja2", "jsonschema", "sqlite3"),
+        *("av", "PIL", "uvicorn", "jinja2", "jsonschema", "sqlite3", "psycopg", "jwt"),
+        *("prometheus_client", "opentelemetry.sdk"),
         *("seedance_mcp.service.factory", "seedance_mcp.simulator", "seedance_mcp.cli"),
     )
     seen = run(

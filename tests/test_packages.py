@@ -15,6 +15,7 @@ from packages._options import OPTIONS
 from packages._project import ICON, PLUGIN, ROOT, SKILL, load_project
 from packages._server import prompts
 from packages.generate import generated, stale, write
+from seedance_mcp.hosting_settings import HostingSettings
 from seedance_mcp.mcp_server.app import build_tools
 from seedance_mcp.models.choice import choose_models
 from seedance_mcp.models.model import load_models
@@ -53,6 +54,10 @@ def test_the_entry_of_the_registry_follows_its_schema() -> None:
     assert document("server.json")["$schema"] == schema["$id"]
 
 
+HOSTING = HostingSettings.model_fields.keys()
+"""What a server that a client starts does not need."""
+
+
 def test_the_readme_proves_the_name_in_the_registry() -> None:
     # PyPI shows the README, where the registry looks for this mark.
     readme = (ROOT / "README.md").read_text("utf-8")
@@ -60,9 +65,12 @@ def test_the_readme_proves_the_name_in_the_registry() -> None:
 
 
 def test_every_setting_is_an_option_with_its_default(tmp_path: Path) -> None:
-    assert sorted(option.name for option in OPTIONS) == sorted(Settings.model_fields)
+    assert {option.name for option in OPTIONS} == Settings.model_fields.keys() - HOSTING
+    hosting = {f"SEEDANCE_{name.upper()}" for name in HOSTING}
     listed = document("server.json")["packages"][0]["environmentVariables"]
-    assert {each["name"] for each in listed} == variables().keys() - set(TOKEN_VARIABLES[1:])
+    assert {each["name"] for each in listed} == variables().keys() - set(
+        TOKEN_VARIABLES[1:]
+    ) - hosting
     defaults = {each["name"]: each["default"] for each in listed if "default" in each}
     home = {"HOME": str(tmp_path)}
     assert load_settings(home | defaults) == load_settings(home)
@@ -159,6 +167,7 @@ def test_the_icon_is_what_every_shop_takes() -> None:
 def test_the_entry_of_the_catalogue_names_a_commit_and_every_tool() -> None:
     entry = server_yaml(PROJECT, "0123456789abcdef0123456789abcdef01234567")
     assert '  commit: "0123456789abcdef0123456789abcdef01234567"\n' in entry
+    assert "run:\n  command:\n    - serve\n" in entry
     # A ledger that ends with its container would forget what was paid for.
     assert '    - "{{seedance.folder}}:/data"\n' in entry
     assert re.findall(r"name: SEEDANCE_STATE_DIR\n.*\n +value: (.*)\n", entry) == ["/data/state"]

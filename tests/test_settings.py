@@ -58,6 +58,15 @@ def test_unset_variables_have_their_documented_defaults(home: dict[str, str]) ->
         "attachments": frozenset({"preview"}),
         "portable_schemas": False,
         "log_level": "warning",
+        "database_url": None,
+        "access_tokens": None,
+        "bring_your_own_token": False,
+        "auth_issuer": None,
+        "auth_audience": None,
+        "max_jobs_per_hour_per_caller": None,
+        "max_cost_usd_per_day_per_caller": None,
+        "max_calls_per_minute_per_caller": 600,
+        "log_format": "text",
     }
 
 
@@ -83,6 +92,15 @@ def test_every_variable_is_read(home: dict[str, str], tmp_path: Path) -> None:
             "SEEDANCE_PORTABLE_SCHEMAS": "true",
             "SEEDANCE_ALLOW_PRIVATE_URLS": "true",
             "SEEDANCE_LOG_LEVEL": " DEBUG ",
+            "SEEDANCE_DATABASE_URL": " postgresql://me:password@db/jobs?sslmode=require ",
+            "SEEDANCE_ACCESS_TOKENS": "~/tokens",
+            "SEEDANCE_BRING_YOUR_OWN_TOKEN": "true",
+            "SEEDANCE_AUTH_ISSUER": "https://Issuer.example/",
+            "SEEDANCE_AUTH_AUDIENCE": "https://clips.example/mcp",
+            "SEEDANCE_MAX_JOBS_PER_HOUR_PER_CALLER": "2",
+            "SEEDANCE_MAX_COST_USD_PER_DAY_PER_CALLER": "0.5",
+            "SEEDANCE_MAX_CALLS_PER_MINUTE_PER_CALLER": "30",
+            "SEEDANCE_LOG_FORMAT": "JSON",
         }
     )
     assert settings.model_dump() == {
@@ -104,6 +122,15 @@ def test_every_variable_is_read(home: dict[str, str], tmp_path: Path) -> None:
         "attachments": frozenset({"link"}),
         "portable_schemas": True,
         "log_level": "debug",
+        "database_url": SecretStr("postgresql://me:password@db/jobs?sslmode=require"),
+        "access_tokens": Path("~/tokens").expanduser(),
+        "bring_your_own_token": True,
+        "auth_issuer": "https://Issuer.example/",
+        "auth_audience": "https://clips.example/mcp",
+        "max_jobs_per_hour_per_caller": 2,
+        "max_cost_usd_per_day_per_caller": Decimal("0.5"),
+        "max_calls_per_minute_per_caller": 30,
+        "log_format": "json",
     }
 
 

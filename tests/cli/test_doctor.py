@@ -16,12 +16,12 @@ from seedance_mcp.cli._doctor import as_text
 from seedance_mcp.clock import utc_now
 from seedance_mcp.file_locks import LockFile
 from seedance_mcp.jobs.status import Accepted, OutcomeLost, Status
+from seedance_mcp.ledger.inspection import LedgerInspection
 from seedance_mcp.ledger.sqlite._migrations import APPLICATION_ID, MIGRATIONS
-from seedance_mcp.ledger.sqlite.inspection import LedgerInspection
-from seedance_mcp.service._state_key import KEY_FILE
 from seedance_mcp.service.doctor._folder_checks import check_folder
 from seedance_mcp.service.doctor._ledger_checks import describe_ledger
 from seedance_mcp.service.doctor.finding import Finding, fault, ok, warning
+from seedance_mcp.service.state_key import KEY_FILE
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import running
 from tests.support.broken_ledgers import (

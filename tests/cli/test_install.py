@@ -23,6 +23,7 @@ from pydantic import AliasChoices
 from seedance_mcp.cli._install import check_lines
 from seedance_mcp.cli._setting_flags import SETTING_FLAGS
 from seedance_mcp.cli.install.registry import CLIENTS
+from seedance_mcp.hosting_settings import HostingSettings
 from seedance_mcp.service.doctor.examination import NOT_KNOWN
 from seedance_mcp.service.doctor.finding import Finding, fault, ok, warning
 from seedance_mcp.settings import Settings
@@ -95,7 +96,11 @@ def user(tmp_path: Path, servers: Servers) -> User:
 
 
 def test_every_setting_but_the_secrets_is_a_flag() -> None:
-    aliases = [field.validation_alias for field in Settings.model_fields.values()]
+    aliases = [
+        field.validation_alias
+        for name, field in Settings.model_fields.items()
+        if name not in HostingSettings.model_fields
+    ]
     variables = {str(alias) for alias in aliases if not isinstance(alias, AliasChoices)}
     assert {each.variable for each in SETTING_FLAGS} == variables - {"SEEDANCE_STATE_KEY"}
 

@@ -29,6 +29,8 @@ from mcp import Client
 
 from seedance_mcp.cli._jobs import jobs
 from seedance_mcp.cli._table import fit, fit_end, plain, width
+from seedance_mcp.clips.preview import middle_frame
+from seedance_mcp.clips.small_jpeg import POSTER
 from seedance_mcp.clock import EVER, Clock
 from seedance_mcp.jobs.job import Job
 from seedance_mcp.jobs.status import Accepted, Outputs, Running, Status
@@ -519,6 +521,9 @@ async def test_a_clip_is_saved_byte_for_byte_with_a_bar_on_a_terminal(
             (job,) = json.loads(listed.stdout)["jobs"]
             facts = [job[name] for name in ("status", "saved_to", "cost_usd")]
             assert facts == ["completed", [saved], 0.2]
+            with closing(sqlite3.connect(tmp_path / "state" / "ledger.db")) as ledger:
+                ((poster,),) = ledger.execute("SELECT jpeg FROM posters").fetchall()
+            assert poster == middle_frame(file, bounds=POSTER)
             # A file that is there is not downloaded again, and one that is gone is.
             asked = len(simulator.requests)
             again = await servers.command(["jobs", "get", request_id], env)

@@ -70,6 +70,19 @@ async def test_a_delay_waits_with_the_given_sleep_before_or_after_the_work(*, af
         assert accepted == [1 if after else 0]
 
 
+async def test_each_request_is_recorded_with_its_fault_and_its_job() -> None:
+    refused, lost = Fault.answer("submit", 400), Fault.drop("submit", after=True)
+    async with open_caller() as caller:
+        caller.simulator.faults.extend([refused, lost])
+        await caller.submit()
+        with pytest.raises(BROKEN):
+            await caller.submit()
+        await caller.submit()
+        first, second = caller.simulator.accepted
+        seen = [(request.fault, request.job) for request in caller.simulator.requests]
+        assert seen == [(refused, None), (lost, first), (None, second)]
+
+
 @pytest.mark.parametrize("status", [401, 429, 500, 502, 503, 504])
 async def test_a_gateway_answer_has_its_status_headers_and_body(status: int) -> None:
     async with open_caller() as caller:

@@ -78,9 +78,9 @@ class Audit:
         named = {request_id for request_id, _ in jobs if request_id}
         for purchase in bought:
             sure = purchase.job and not purchase.lossy and not purchase.under_way(self.book.now)
-            assert not sure or purchase.request_id in named, f"lost: {purchase}"
+            assert not sure or purchase.request_id in named, f"lost a job. {self.book.story()}"
         nameless = [p for p in bought if p.request_id not in named or self._has_two_rows(p)]
         lost = Counter(status for request_id, status in jobs if request_id is None)
-        assert lost["unknown"] + lost["submitting"] == len(nameless), f"{lost}, not {nameless}"
+        assert lost["unknown"] + lost["submitting"] == len(nameless), self.book.story()
         assert self.adopted <= named <= self.adopted | {p.request_id for p in bought}
         assert len(named) + lost.total() == len(jobs), "a job is listed twice"

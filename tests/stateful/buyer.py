@@ -29,7 +29,7 @@ class Buyer:
         where: list[int],
         clip: Clip,
         fault: Fault | None,
-        wait: int = 45,
+        wait: int | None = 45,
         *,
         force_new: bool = False,
         **ending: Any,
@@ -41,14 +41,15 @@ class Buyer:
         given = clip | {"wait_seconds": wait, "force_new": force_new}
         answers, bought = await self._called(callers, given, **ending)
         await book.settle()
-        assert len(bought) <= len(callers), "one call sent the paid request twice"
-        assert len([p for p in bought if not p.rejected]) <= 1, "both of two racing calls bought"
+        paid = [purchase for purchase in bought if not purchase.rejected]
+        assert len(bought) <= len(callers), f"one call sent two paid requests. {book.story()}"
+        assert len(paid) <= 1, f"both of two racing calls bought. {book.story()}"
         assert bought or owed, "a call that was owed nothing bought nothing"
         assert bought or not force_new, "a call with force_new bought nothing"
         for answer in answers:
             self.audit.check_answer(answer)
         for purchase in [p for p, surely in owed.items() if surely and bought and not force_new]:
-            assert not await book.owes(purchase), f"paid again for {purchase}"
+            assert not await book.owes(purchase), f"paid again for {purchase}. {book.story()}"
         self.audit.check_reuse(answers, [*owed], bought)
         if ending:
             for purchase in book.alike(DEFAULTS | clip):
@@ -57,13 +58,13 @@ class Buyer:
     async def dry_run(self, number: int, clip: Clip, *, force_new: bool) -> None:
         """Ask what generate_video would do, and check that this is true and buys nothing."""
         book, window = self.book, self.world.windows[number]
-        before, owed = book.submit_times(), book.owed(DEFAULTS | clip, [window])
+        before, owed = book.submits(), book.owed(DEFAULTS | clip, [window])
         given = clip | {"wait_seconds": 0, "force_new": force_new, "dry_run": True}
         answer = await self.world.call(window, "generate_video", given)
         assert answer is not None
         said = structure_of(answer)
         assert (said["status"], said["request_id"]) == ("checked", None)
-        assert book.submit_times() == before, "a dry run sent a paid request"
+        assert book.submits() == before, "a dry run sent a paid request"
         if said["reused"]:
             assert not force_new, "a dry run with force_new promised a job"
             assert owed, "a dry run promised a job that is not owed"
@@ -79,7 +80,7 @@ class Buyer:
         Returns:
             The answers in the order in which they came, and the purchases.
         """
-        book, faults, before = self.book, self.book.submit_faults(), len(self.book.submit_times())
+        book, before = self.book, len(self.book.submits())
         give_up, close = ending.get("give_up"), ending.get("close")
         timeout = None if close else give_up
         calls = [
@@ -94,12 +95,8 @@ class Buyer:
         fresh = [a is not None and bool(structure_of(a).get("reused") is False) for a in answers]
         buyer = callers[fresh.index(True)] if True in fresh else callers[0]
         clip = {k: v for k, v in given.items() if k not in {"wait_seconds", "force_new"}}
-        bought = [
-            book.note(sent, DEFAULTS | clip, met, buyer)
-            for sent, met in zip(
-                book.submit_times()[before:], [*faults, None, None, None], strict=False
-            )
-        ]
+        sent = book.submits()[before:]
+        bought = [book.note(request, DEFAULTS | clip, buyer) for request in sent]
         if close:
             await self.reopen(callers[0], abruptly=ending["abruptly"])
             for call in calls:

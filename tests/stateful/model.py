@@ -1,7 +1,8 @@
 """The model: what was bought, and which job an identical call is owed.
 
 A `Purchase` is a paid request that reached the simulator. Its outcome follows from the fault that
-it met and from the simulator's record; the model does not read the ledger.
+it met and the job that it started, both as the simulator has recorded them; the model does not read
+the ledger.
 """
 
 from dataclasses import dataclass, field
@@ -11,8 +12,8 @@ from typing import Any
 import anyio
 
 from seedance_mcp.runcomfy.http import SUBMIT_TIMEOUT_SECONDS
-from seedance_mcp.simulator.faults import Fault
 from seedance_mcp.simulator.jobs import Job
+from seedance_mcp.simulator.middleware import RecordedRequest
 
 from .world import Window, World
 
@@ -30,13 +31,11 @@ class Purchase:
 
     Attributes:
         arguments: The clip's arguments, with defaults.
-        sent: When it was sent, on the loop's clock.
+        request: The simulator's record of it.
         written: When it was sent, on the server's wall clock, which jumps.
-        reached: When RunComfy sees it, on the loop's clock.
         due: When its answer comes, on the loop's clock.
         lossy: Whether that answer does not, or may not, reach the server.
         window: The window that sent it.
-        job: The simulator's record, None if it was not accepted.
         judged: Whether the time of its acceptance is over.
         acknowledged_by: The windows in which a later call surely carried its request_id.
         perhaps_by: Those in which one did, perhaps before the ledger had the id.
@@ -45,18 +44,26 @@ class Purchase:
     """
 
     arguments: dict[str, Any]
-    sent: float
+    request: RecordedRequest
     written: datetime
-    reached: float
     due: float
     lossy: bool
     window: Window
-    job: Job | None = None
     judged: bool = False
     acknowledged_by: set[Window] = field(default_factory=set[Window])
     perhaps_by: set[Window] = field(default_factory=set[Window])
     told: bool = False
     perhaps_told: bool = False
+
+    @property
+    def sent(self) -> float:
+        """When it was sent, on the loop's clock."""
+        return self.request.at
+
+    @property
+    def job(self) -> Job | None:
+        """The job that it started, None if it was not accepted."""
+        return self.request.job
 
     @property
     def request_id(self) -> str | None:
@@ -80,10 +87,6 @@ class Purchase:
     def age(self, wall: datetime) -> timedelta:
         """Return how old it is on the server's wall clock, which may have jumped back."""
         return max(wall - self.written, timedelta(0))
-
-    def fits(self, job: Job) -> bool:
-        """Return whether a job of the simulator can be this one."""
-        return abs(job.accepted_at - self.reached) < AN_INSTANT and job.arguments == self.arguments
 
     def maybe_owed(self, window: Window, now: float, wall: datetime) -> bool:
         """Return whether an identical call may get the job back."""
@@ -117,27 +120,21 @@ class Book:
         self.purchases: list[Purchase] = []
         self.now = 0.0
 
-    def submit_times(self) -> list[float]:
-        """Return when each paid request came, on the loop's clock."""
-        return [seen.at for seen in self._world.simulator.requests if seen.route == "submit"]
+    def submits(self) -> list[RecordedRequest]:
+        """Return the paid requests that have reached the simulator, in order."""
+        return [seen for seen in self._world.simulator.requests if seen.route == "submit"]
 
-    def submit_faults(self) -> list[Fault]:
-        """Return the faults that the next paid requests will meet."""
-        return [f for f in self._world.simulator.faults if f.route == "submit" and f.times > 0]
-
-    def note(
-        self, sent: float, arguments: dict[str, Any], fault: Fault | None, window: Window
-    ) -> Purchase:
-        """Add a paid request that was sent in this window, and the fault that it met."""
+    def note(self, request: RecordedRequest, arguments: dict[str, Any], window: Window) -> Purchase:
+        """Add a paid request that was sent in this window."""
+        fault = request.fault
         delay = fault.seconds if fault and fault.kind == "delay" else 0.0
         refusal = fault is not None and b'"error_code"' in fault.body
-        since = timedelta(seconds=anyio.current_time() - sent)
+        since = timedelta(seconds=anyio.current_time() - request.at)
         purchase = Purchase(
             arguments=arguments,
-            sent=sent,
+            request=request,
             written=self._world.wall_clock() - since,
-            reached=sent if fault and fault.after else sent + delay,
-            due=sent + delay,
+            due=request.at + delay,
             lossy=delay > SUBMIT_TIMEOUT_SECONDS if delay else fault is not None and not refusal,
             window=window,
         )
@@ -145,16 +142,21 @@ class Book:
         return purchase
 
     async def settle(self) -> None:
-        """Let what is under way arrive, and find the jobs that were accepted since."""
+        """Let what is under way arrive, and judge what must have been accepted by now."""
         await anyio.sleep(0.05)
         now = self.now = anyio.current_time()
-        for purchase in [purchase for purchase in self.purchases if not purchase.judged]:
-            taken = {other.request_id for other in self.purchases}
-            for job in self._world.simulator.accepted:
-                if job.request_id not in taken and purchase.fits(job):
-                    purchase.job = job
-                    break
-            purchase.judged = purchase.job is not None or now > purchase.due + AN_INSTANT
+        for purchase in self.purchases:
+            over = purchase.job is not None or now > purchase.due + AN_INSTANT
+            purchase.judged = purchase.judged or over
+
+    def story(self) -> str:
+        """Return what happened so far, for the message of an assertion that fails."""
+        lines = [f"It is {anyio.current_time():.3f} s. RunComfy got:"]
+        noted = {purchase.request: purchase for purchase in self.purchases}
+        lines += [f"  {noted.get(seen, seen)}" for seen in self.submits()]
+        ledger = self._world.ledger
+        rows = [*ledger.jobs(), *ledger.ends()] if ledger.exists() else []
+        return "\n".join([*lines, "The ledger has:", *(f"  {row}" for row in rows)])
 
     def owed(self, arguments: dict[str, Any], windows: list[Window]) -> dict[Purchase, bool]:
         """Return what calls in these windows may be owed, and whether they must get it."""

@@ -19,7 +19,8 @@ LOCAL = ARGUMENTS | {
 clips = st.sampled_from(
     [ARGUMENTS, ARGUMENTS | {"duration": 5}, ARGUMENTS | {"prompt": "Rain."}, LOCAL]
 )
-waits = st.sampled_from([0, 3, 45])
+waits = st.sampled_from([0, 3, 45, None])
+"""How long a call is told to wait, None if it is left to the server."""
 moments = st.sampled_from([0.31, 2.17, 7.71, 21.3])
 crossings = st.sampled_from([-0.01, 0.0, 0.001, 0.02])
 """How long after the end of its wait a caller gives up, in seconds."""

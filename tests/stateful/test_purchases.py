@@ -7,9 +7,9 @@ order of events in which the server fails. `model.py` knows what really happened
 import asyncio
 import json
 from collections.abc import Coroutine
+from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from itertools import count
 from typing import Any, TypeVar
 
 import anyio
@@ -23,10 +23,11 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, TextResourceContents
 
 from seedance_mcp.simulator.faults import Fault
 from tests.support.client import ARGUMENTS
+from tests.support.served_ledger import NewLedger, ServedLedger
 from tests.support.virtual_time import VirtualTimeLoop
 
 from .audit import Audit
@@ -43,22 +44,30 @@ from .strategies import (
     waits,
     windows,
 )
-from .world import World, structure_of
+from .world import Window, World, structure_of
 
 T = TypeVar("T")
 
 MODEL = "bytedance/seedance-1-0/lite/image-to-video"
 NO_SUCH_JOB = "no-such-job"
 
+FINAL = {"completed", "failed", "cancelled"}
+
+
+def counts(window: Window, tool: str, given: dict[str, Any], answer: CallToolResult) -> bool:
+    """Return whether a call is a receipt: a page polls by itself, and then only the end is one."""
+    by_page = window.shows_apps and tool == "check_status" and given.get("wait_seconds") == 0
+    return not by_page or structure_of(answer).get("status") in FINAL
+
 
 class Purchases(RuleBasedStateMachine):
     """Random calls, faults, restarts and jumps of the clock, against the model."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: AbstractContextManager[ServedLedger]) -> None:
         super().__init__()
-        self.folder = TemporaryDirectory(prefix="seedance-purchases-", ignore_cleanup_errors=True)
-        self.runner = asyncio.Runner(loop_factory=VirtualTimeLoop)
-        self.world = World(Path(self.folder.name))
+        self.held = ExitStack()
+        self.runner = self.held.enter_context(asyncio.Runner(loop_factory=VirtualTimeLoop))
+        self.world = World(self.held.enter_context(ledger))
         self.book = Book(self.world)
         self.audit = Audit(self.book)
         self.buyer = Buyer(self.world, self.book, self.audit)
@@ -78,12 +87,14 @@ class Purchases(RuleBasedStateMachine):
 
     @rule(window=windows, clip=clips, wait=waits, force_new=forces, fault=submit_faults)
     def generate(
-        self, window: int, clip: Clip, wait: int, fault: Fault | None, *, force_new: bool
+        self, window: int, clip: Clip, wait: int | None, fault: Fault | None, *, force_new: bool
     ) -> None:
         self.run(self.buyer.generate([window], clip, fault, wait, force_new=force_new))
 
     @rule(clip=clips, wait=waits, fault=submit_faults)
-    def generate_in_both_windows_at_once(self, clip: Clip, wait: int, fault: Fault | None) -> None:
+    def generate_in_both_windows_at_once(
+        self, clip: Clip, wait: int | None, fault: Fault | None
+    ) -> None:
         self.run(self.buyer.generate([0, 1], clip, fault, wait))
 
     @rule(window=windows, clip=clips, after=moments, fault=submit_faults)
@@ -107,7 +118,7 @@ class Purchases(RuleBasedStateMachine):
         self.run(self.buyer.generate([window], clip, None, 0))
 
     @rule(window=windows, clip=clips, wait=waits)
-    def reader_hangs_until_it_is_killed(self, window: int, clip: Clip, wait: int) -> None:
+    def reader_hangs_until_it_is_killed(self, window: int, clip: Clip, wait: int | None) -> None:
         # Its pipe takes the answer, and the client never sees it.
         self.run(self.buyer.generate([window], clip, None, wait))
         self.run(self.buyer.reopen(self.world.windows[window], abruptly=True))
@@ -123,7 +134,7 @@ class Purchases(RuleBasedStateMachine):
         self.run(self.buyer.dry_run(window, clip, force_new=force_new))
 
     @rule(window=windows, nth=nths, wait=waits)
-    def check_status(self, window: int, nth: int, wait: int) -> None:
+    def check_status(self, window: int, nth: int, wait: int | None) -> None:
         self.run(self._ask("check_status", window, self._nth(nth), wait_seconds=wait))
 
     @rule(window=windows, nth=nths, tool=st.sampled_from(["get_result", "cancel_job"]))
@@ -137,6 +148,10 @@ class Purchases(RuleBasedStateMachine):
     @rule(window=windows)
     def list_jobs(self, window: int) -> None:
         self.run(self._list(window))
+
+    @rule(window=windows)
+    def look_at_the_gallery(self, window: int) -> None:
+        self.run(self._look(window))
 
     @rule()
     def buy_on_the_web_page(self) -> None:
@@ -192,7 +207,7 @@ class Purchases(RuleBasedStateMachine):
     @invariant()
     def ledger_and_purchases_agree(self) -> None:
         self.run(self.book.settle())
-        rows = self.world.ledger()
+        rows = self.world.ledger.ends()
         self.audit.check_jobs([(request_id, status) for request_id, status, _ in rows])
         for request_id, status, video_url in rows:
             self.audit.check_final(request_id, status, video_url)
@@ -203,9 +218,8 @@ class Purchases(RuleBasedStateMachine):
                 for window in (0, 1):
                     self.run(self._list(window))
         finally:
-            self.run(self.world.close())
-            self.runner.close()
-            self.folder.cleanup()
+            with self.held:
+                self.run(self.world.close())
 
     def _nth(self, nth: int) -> str:
         # Not a precondition: which moves may come must not depend on how fast the sockets are.
@@ -215,12 +229,13 @@ class Purchases(RuleBasedStateMachine):
     async def _ask(self, tool: str, window: int, request_id: str, **given: Any) -> CallToolResult:
         """Call a tool about a job that was bought in either window or on the web page."""
         by = self.world.windows[window]
-        known = {name for name, _, _ in self.world.ledger()}
+        known = {name for name, _, _ in self.world.ledger.ends()}
         sent = anyio.current_time()
         answer = await self.world.call(by, tool, {"request_id": request_id} | given)
         assert answer is not None
-        for purchase in self.book.find(request_id):
-            purchase.note_acknowledgement(by, sent)
+        if counts(by, tool, given, answer):
+            for purchase in self.book.find(request_id):
+                purchase.note_acknowledgement(by, sent)
         if structure_of(answer) and request_id not in known:
             self.audit.adopted.add(request_id)
         self.audit.check_answer(answer)
@@ -241,8 +256,17 @@ class Purchases(RuleBasedStateMachine):
         await calling
         # It may be in the book only now; meanwhile the job may have ended.
         self.audit.note_told(answer)
-        for purchase in self.book.find(newest):
-            purchase.note_acknowledgement(other, sent)
+        if counts(other, look, {"wait_seconds": 0}, answer):
+            for purchase in self.book.find(newest):
+                purchase.note_acknowledgement(other, sent)
+
+    async def _look(self, window: int) -> None:
+        """Read the gallery, which is a receipt for no job."""
+        read = await self.world.windows[window].client.read_resource("seedance://gallery/1")
+        (content,) = read.contents
+        assert isinstance(content, TextResourceContents)
+        jobs = json.loads(content.text)["jobs"]
+        self.audit.check_jobs([(job["request_id"], job["status"]) for job in jobs])
 
     async def _list(self, window: int) -> None:
         by = self.world.windows[window]
@@ -256,11 +280,17 @@ class Purchases(RuleBasedStateMachine):
 
 
 def test_no_job_is_lost_or_paid_twice_or_changes_its_end_whatever_happens(
-    pytestconfig: pytest.Config, rounds: int
+    pytestconfig: pytest.Config, rounds: int, new_ledger: NewLedger
 ) -> None:
     examples: int | None = pytestconfig.getoption("search")
+    numbers = count()
+
+    class PurchasesOnLedgers(Purchases):
+        def __init__(self) -> None:
+            super().__init__(new_ledger(str(next(numbers))))
+
     run_state_machine_as_test(
-        Purchases,
+        PurchasesOnLedgers,
         settings=settings(
             max_examples=examples or max(8, 4 * rounds),
             # The same every time, as a check of a change must be; `make search` looks elsewhere.

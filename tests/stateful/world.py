@@ -1,23 +1,21 @@
-"""A simulator, and two chat windows that share a state folder.
+"""A simulator, and two chat windows that share a ledger, of which the second shows pages.
 
 The windows' servers are to each other like two processes. Each can be closed, in order or
 abruptly, and opened again.
 """
 
 import asyncio
-import json
-import sqlite3
 import ssl
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 import anyio
 import httpx
 from mcp import Client
+from mcp.client.extension import ClientExtension
 from mcp_types import CallToolResult
 
 from seedance_mcp.clock import Clock
@@ -26,7 +24,9 @@ from seedance_mcp.runcomfy.http import SUBMIT_TIMEOUT_SECONDS
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.behaviour import Behaviour
 from seedance_mcp.simulator.server import Simulator, running
+from tests.support.apps_client import apps
 from tests.support.quick_client import QuickClient
+from tests.support.served_ledger import ServedLedger
 from tests.support.virtual_time import virtual_now
 
 T = TypeVar("T")
@@ -70,6 +70,7 @@ class Window:
     server: SeedanceServer = field(repr=False)
     held: OpenContext[Client] = field(repr=False)
     client: Client = field(repr=False)
+    shows_apps: bool
     alive: bool = True
 
 
@@ -78,8 +79,8 @@ class World:
 
     simulator: Simulator
 
-    def __init__(self, state_dir: Path) -> None:
-        self.state_dir = state_dir
+    def __init__(self, ledger: ServedLedger) -> None:
+        self.ledger = ledger
         self.wall_offset = timedelta(0)
         self.windows: list[Window] = []
         behaviour = Behaviour(workers=3, images="never", balance_usd=1000.0)
@@ -87,7 +88,7 @@ class World:
 
     async def open(self) -> None:
         self.simulator = await self._held.open()
-        self.windows = [await self._window(), await self._window()]
+        self.windows = [await self._window(shows_apps=shows) for shows in (False, True)]
 
     async def close(self) -> None:
         for window in self.windows:
@@ -102,7 +103,7 @@ class World:
             await window.server.finish_calls()
             assert anyio.current_time() - started < SHUTDOWN_SECONDS
         await window.held.close(abruptly=abruptly)
-        self.windows[self.windows.index(window)] = await self._window()
+        self.windows[self.windows.index(window)] = await self._window(shows_apps=window.shows_apps)
 
     async def call(
         self, window: Window, tool: str, arguments: dict[str, Any], timeout: float | None = None
@@ -117,8 +118,7 @@ class World:
             answer = await window.client.call_tool(tool, arguments)
         waited = anyio.current_time() - started
         if timeout is None:
-            default = 45 if tool == "check_status" else 0
-            allowed = arguments.get("wait_seconds", default) or LONGEST_SECONDS.get(tool, 21)
+            allowed = _wait_of(window, tool, arguments) or LONGEST_SECONDS.get(tool, 21)
             assert waited <= allowed + 0.2, f"{tool} took {waited:.1f} s"
         if answer is not None:
             written = " ".join(part.text for part in answer.content if part.type == "text")
@@ -154,22 +154,12 @@ class World:
             self.simulator.forgotten.update(forgotten)
             self.simulator.behaviour.balance_usd = balance
 
-    def ledger(self) -> list[tuple[str | None, str, str | None]]:
-        """Read each job's request_id, state and video from the ledger's file."""
-        path = (self.state_dir / "ledger.db").absolute()
-        if not path.exists():
-            return []
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-            rows = connection.execute("SELECT request_id, status, videos FROM jobs").fetchall()
-        return [
-            (name, status, next(iter(json.loads(videos)), None)) for name, status, videos in rows
-        ]
-
-    async def _window(self) -> Window:
+    async def _window(self, *, shows_apps: bool) -> Window:
         chosen: dict[str, Any] = {
             "token": TOKEN,
             "base_url": self.simulator.url,
-            "state_dir": self.state_dir,
+            "state_dir": self.ledger.folder / "state",
+            "database_url": self.ledger.database_url,
             "max_jobs_per_hour": 1000,
             "check_images": False,
             "local_files": True,
@@ -178,14 +168,26 @@ class World:
             Settings(**chosen),
             clock=Clock(now=self.wall_clock, random=lambda: 0.5),
         )
-        held = OpenContext(_client(server))
-        return Window(server=server, held=held, client=await held.open())
+        held = OpenContext(_client(server, [apps()] if shows_apps else []))
+        return Window(server=server, held=held, client=await held.open(), shows_apps=shows_apps)
 
 
 @asynccontextmanager
-async def _client(server: SeedanceServer) -> AsyncGenerator[Client, None]:
-    async with QuickClient(server, mode="legacy") as client:
+async def _client(
+    server: SeedanceServer, extensions: Sequence[ClientExtension]
+) -> AsyncGenerator[Client, None]:
+    async with QuickClient(server, mode="legacy", extensions=extensions) as client:
         yield client
+
+
+def _wait_of(window: Window, tool: str, arguments: dict[str, Any]) -> int:
+    """Return for how many seconds a call may wait for its job."""
+    told = arguments.get("wait_seconds")
+    if told is not None:
+        return told
+    # The player in the chat waits in place of a call that buys.
+    waits = tool == "check_status" or (tool == "generate_video" and not window.shows_apps)
+    return 45 if waits else 0
 
 
 def structure_of(answer: CallToolResult) -> dict[str, Any]:

@@ -121,7 +121,8 @@ async def open_mcp_client(
         }
         server = build_server(Settings(**chosen), clock=Clock(now=virtual_now, random=lambda: 0.5))
         server.follow_jobs = follow_jobs
-        kind = QuickClient if mode == "legacy" and not extensions else Client
+        plain = not any(extension.claims() for extension in extensions)
+        kind = QuickClient if mode == "legacy" and plain else Client
         async with kind(
             server,
             mode=mode,

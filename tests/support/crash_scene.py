@@ -1,14 +1,11 @@
-"""Crashes: a server on a state folder, and the moments at which it is killed."""
+"""Crashes: a server on a ledger, and the moments at which it is killed."""
 
-import shutil
 import socket
-import sqlite3
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, NamedTuple
 
@@ -21,6 +18,7 @@ from seedance_mcp.simulator.server import Simulator, running
 from .client import IMAGE_URL
 from .fork_server import ForkServer
 from .forked_server import ForkedServer
+from .served_ledger import ServedLedger
 from .server_process import account
 from .timeouts import NEVER_SECONDS, TIMEOUT_SECONDS, wait_until
 
@@ -43,10 +41,10 @@ class Death(NamedTuple):
 
 @dataclass(kw_only=True)
 class Scene:
-    """A state folder, the server that is killed on it, and the call of this round.
+    """A ledger, the server that is killed on it, and the call of this round.
 
     Attributes:
-        ledger: The ledger's file.
+        ledger: The ledger as it is beside its server.
         prompt: The prompt of this round's call, which is unique.
         call: The call's JSON-RPC id.
         posted: How many paid requests came before the call.
@@ -55,16 +53,14 @@ class Scene:
 
     fork_server: ForkServer
     simulator: Simulator
-    folder: Path
+    ledger: ServedLedger
     random: Random
     served: ForkedServer | None = None
+    pid: int = 0
     prompt: str = ""
     call: int = 0
     posted: int = 0
     until_dead: ExitStack = field(default_factory=ExitStack)
-
-    def __post_init__(self) -> None:
-        self.ledger = self.folder / "state" / "ledger.db"
 
     @property
     def server(self) -> ForkedServer:
@@ -74,9 +70,11 @@ class Scene:
     def restart(self, url: str | None = None) -> None:
         if self.served:
             self.served.close()
-        env = account(self.simulator, self.folder)
+            self.ledger.end_lease(self.pid)
+        env = account(self.simulator, self.ledger.folder, **self.ledger.variables)
         env["RUNCOMFY_API_BASE_URL"] = url or self.simulator.url
         self.served = self.fork_server.fork(env)
+        self.pid = self.served.pid
 
     def arguments(self, **more: Any) -> dict[str, Any]:
         return {
@@ -102,13 +100,8 @@ class Scene:
     def is_accepted(self) -> bool:
         return any(job.arguments["prompt"] == self.prompt for job in self.simulator.accepted)
 
-    def row(self, ledger: Path | None = None) -> str | None:
-        query = "SELECT status FROM jobs WHERE json_extract(arguments, '$.prompt') = ?"
-        with closing(sqlite3.connect(ledger or self.ledger)) as connection:
-            if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-                return None
-            row = connection.execute(query, (self.prompt,)).fetchone()
-        return row[0] if row else None
+    def row(self) -> str | None:
+        return self.ledger.status(self.prompt)
 
     def stall(self, seconds: float) -> None:
         """Stall this process, simulator included, until the job is in the ledger and beyond."""
@@ -120,24 +113,16 @@ class Scene:
 
     def lock(self) -> None:
         """Lock the ledger as another process would, until the server is killed."""
-        other = self.until_dead.enter_context(closing(sqlite3.connect(self.ledger, timeout=5)))
-        other.execute("BEGIN IMMEDIATE")
+        self.until_dead.enter_context(self.ledger.lock())
 
     async def kill(self) -> Death:
-        """Kill the server, and read what it left.
-
-        A copy is read: opening the ledger itself would roll back what the server left undone.
-        """
+        """Kill the server, and read what it left."""
         self.server.kill()
         self.until_dead.close()
         self.simulator.faults.clear()
-        copy = self.folder / "copy"
-        shutil.rmtree(copy, ignore_errors=True)
-        copy.mkdir()
-        for file in self.ledger.parent.glob("ledger.db*"):
-            shutil.copy(file, copy)
         answered = request_id_of(self.server.received(self.call)) is not None
-        return Death(self.row(copy / "ledger.db"), self.is_posted(), self.is_accepted(), answered)
+        row = self.ledger.status_left(self.prompt)
+        return Death(row, self.is_posted(), self.is_accepted(), answered)
 
 
 Point = Callable[[Scene], Awaitable[None]]
@@ -239,7 +224,7 @@ POINTS: dict[Point, Death | None] = {
 
 
 @asynccontextmanager
-async def open_scene(fork_server: ForkServer, folder: Path) -> AsyncGenerator[Scene, None]:
+async def open_scene(fork_server: ForkServer, ledger: ServedLedger) -> AsyncGenerator[Scene, None]:
     """Run a simulator and a first server."""
     seed = SystemRandom().getrandbits(32)
     # pytest shows it where the test fails.
@@ -248,7 +233,7 @@ async def open_scene(fork_server: ForkServer, folder: Path) -> AsyncGenerator[Sc
         scene = Scene(
             fork_server=fork_server,
             simulator=simulator,
-            folder=folder,
+            ledger=ledger,
             random=Random(seed),
         )
         scene.restart()

@@ -1,17 +1,19 @@
 """A client of the server over HTTP, in memory and in virtual time; answers are JSON as sent."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp
 
 from seedance_mcp.clock import Clock
 from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.mcp_server.transports.http import http_app
+from seedance_mcp.mcp_server.transports.http_options import HttpOptions
 from seedance_mcp.settings import Settings
 from seedance_mcp.simulator.server import Simulator
 
@@ -30,14 +32,21 @@ class HttpClient:
         self.ids = count(1)
 
     async def post(self, body: Any, **headers: str) -> httpx.Response:
-        """Post JSON, and return the answer once it has ended."""
-        return await self._http.post("/mcp", json=body, headers=self._headers | headers)
+        """Post JSON or bytes, and return the answer once it has ended."""
+        sent: dict[str, Any] = {"content": body} if isinstance(body, bytes) else {"json": body}
+        return await self._http.post("/mcp", headers=self._headers | headers, **sent)
 
-    async def initialize(self) -> None:
-        """Begin a session."""
-        answer = await self.post(_message("initialize", INITIALIZE, next(self.ids)))
+    async def initialize(self, **changes: Any) -> None:
+        """Begin a session, with changes of what is known of the client."""
+        answer = await self.post(_message("initialize", INITIALIZE | changes, next(self.ids)))
         self._headers["mcp-session-id"] = answer.headers["mcp-session-id"]
         await self.post(_message("notifications/initialized", {}))
+
+    def moved_to(self, http: httpx.AsyncClient) -> "HttpClient":
+        """Return a client of another server with the same session."""
+        moved = HttpClient(http)
+        moved._headers = self._headers
+        return moved
 
     async def request(self, method: str, params: dict[str, Any], id_: int) -> dict[str, Any] | None:
         """Send a request, and return the message that answers it, None if it is not answered."""
@@ -63,21 +72,40 @@ class HttpClient:
 
     async def call_without_session(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """Call a tool as in 2026-07-28, and return its result."""
-        params = {"name": tool, "arguments": arguments, "_meta": MODERN_META}
-        version = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call"}
-        body = _message("tools/call", params, next(self.ids))
-        answer = await self.post(body, **version, **{"mcp-name": tool})
+        params = {"name": tool, "arguments": arguments}
+        return await self.request_without_session("tools/call", params, name=tool)
+
+    async def request_without_session(
+        self, method: str, params: dict[str, Any], *, name: str | None = None
+    ) -> dict[str, Any]:
+        """Send a request as in 2026-07-28, perhaps with a name in its headers; return its result.
+
+        Capabilities of the client may be among the parameters, in `_meta`.
+        """
+        meta = MODERN_META | params.get("_meta", {})
+        headers = {"mcp-protocol-version": "2026-07-28", "mcp-method": method}
+        if name is not None:
+            headers["mcp-name"] = name
+        body = _message(method, params | {"_meta": meta}, next(self.ids))
+        answer = await self.post(body, **headers)
         text = answer.text
         if "data: " in text:
             text = text.split("data: ")[-1]
-        return json.loads(text)["result"]
+        answered = json.loads(text)
+        assert "result" in answered, answered
+        return answered["result"]
 
 
 @asynccontextmanager
 async def open_http_server(
-    simulator: Simulator, folder: Path, **settings: Any
+    simulator: Simulator,
+    folder: Path,
+    options: HttpOptions | None = None,
+    is_stopping: Callable[[], bool] = bool,
+    layer: Callable[[ASGIApp], ASGIApp] | None = None,
+    **settings: Any,
 ) -> AsyncGenerator[httpx.AsyncClient, None]:
-    """Run a server over HTTP, and yield what reaches it."""
+    """Run a server over HTTP, perhaps in a further layer, and yield what reaches it."""
     given: dict[str, Any] = {
         "token": simulator.token,
         "base_url": simulator.url,
@@ -85,13 +113,14 @@ async def open_http_server(
         "check_images": False,
         **settings,
     }
-    server = build_server(Settings(**given), clock=Clock(now=virtual_now))
-    app = http_app(server, host="127.0.0.1")
+    configured = Settings(**given)
+    server = build_server(configured, clock=Clock(now=virtual_now))
+    app = http_app(server, options or HttpOptions(), configured, is_stopping=is_stopping)
     accept = {"Accept": "application/json, text/event-stream"}
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
+            transport=httpx.ASGITransport(layer(app) if layer else app),
             base_url=f"http://127.0.0.1:{PORT}",
             headers=accept,
             timeout=3600,

@@ -16,7 +16,7 @@ from mcp_types import (
 
 
 class QuickClient(Client):
-    """A client of the era with a handshake, without extensions.
+    """A client of the era with a handshake; its extensions claim no results.
 
     The SDK's own checks answers too, but compiles each schema again for each client, which takes
     longer than a whole purchase.

@@ -93,7 +93,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             self._jumping.settles_seconds = TCP_SETTLES_SECONDS
             return await super().create_connection(protocol_factory, host, port, **options)
         ours, theirs = socket.socketpair()
-        await self.connect_accepted_socket(served[1], theirs)
+        try:
+            await self.connect_accepted_socket(served[1], theirs)
+        except BaseException:
+            ours.close()
+            raise
         return await super().create_connection(protocol_factory, sock=ours)
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
