@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export UV_PYTHON_DOWNLOADS := never
 RUN = $(UV) run --no-sync
 
-.PHONY: help demo test stress odd-folders search test-lowest dist test-dist conformance inspect play clients clients-python install-clients examples bundle packages docs lint workflows tagged format bench clean
+.PHONY: help demo test stress odd-folders search test-lowest dist test-dist conformance inspect play browse apps hosting clients clients-python install-clients examples bundle packages docs lint workflows tagged format bench bench-callers clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -18,9 +18,10 @@ demo: .venv/.synced ## make a simulated clip; needs no account
 	$(RUN) seedance-mcp demo
 
 # In memory where there is room, since each purchase waits for the disk several times.
-test stress odd-folders test-lowest test-dist examples: export TMPDIR := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 4000000 { print $$6 }')
+test stress odd-folders test-lowest test-dist examples hosting apps: export TMPDIR := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 4000000 { print $$6 }')
 
 STRESSED = tests/cli tests/clips tests/end_to_end tests/inputs/test_preflight_limits.py tests/ledger \
+	tests/mcp_server/test_callers.py \
 	tests/models/test_family.py tests/outputs tests/processes tests/runcomfy/test_http.py \
 	tests/service tests/simulator tests/stateful tests/test_http_heads.py
 
@@ -28,7 +29,7 @@ STRESSED = tests/cli tests/clips tests/end_to_end tests/inputs/test_preflight_li
 test: .venv/.synced ## run the test suite
 	$(RUN) pytest -q -n 3
 
-stress: .venv/.synced ## kill 228 real servers, let eight race 38 times, try 500 examples
+stress: .venv/.synced ## kill 370 real servers, let eight race 52 times, try 500 examples
 	$(RUN) pytest -q -n 3 -m 'stress or not stress' --rounds 19 $(STRESSED)
 	$(RUN) pytest -q -n 3 -m hypothesis --rounds 2
 	$(RUN) pytest -q -n 3 -m stress tests/examples
@@ -45,7 +46,7 @@ search: .venv/.synced ## search ten minutes for a lost or twice paid job, with n
 
 test-lowest: $(UV) ## run the suite on the lowest versions that pyproject.toml allows
 	$(UV) venv --quiet --allow-existing .venv-lowest
-	VIRTUAL_ENV=.venv-lowest $(UV) pip install --quiet --resolution lowest-direct --group dev -e '.[video]'
+	VIRTUAL_ENV=.venv-lowest $(UV) pip install --quiet --resolution lowest-direct --group dev -e '.[video,postgres,observability]'
 	UV_PROJECT_ENVIRONMENT=.venv-lowest $(RUN) python -m pytest -q -n 3
 
 dist: $(UV) ## build the wheel and the sdist
@@ -69,8 +70,22 @@ inspect: .venv/.synced .conformance/.installed ## run the MCP Inspector over std
 play: .venv/.synced ## play joined clips in Chromium, which must be installed
 	$(RUN) python -m conformance.playing
 
+browse: .venv/.synced ## have a page in Chromium, which must be installed, make a clip from another origin
+	$(RUN) python -m conformance.browsing
+
+# Its environment has Playwright, so `make lint` cannot check the types there. BASIC_HOST is the folder
+# of the reference host, built, which is not published.
+apps: .venv/.synced .apps/.installed .conformance/.installed ## show the apps in Chromium, which must be installed
+	$(RUN) pyright --pythonpath .apps/bin/python tests/apps/*.py tests/apps/support/*.py
+	.apps/bin/python -m pytest -q -n 2 -m apps tests/apps --basic-host '$(BASIC_HOST)'
+
+# Caddy and hadolint are in an environment of their own; nginx must be installed.
+hosting: .venv/.synced .hosting/.installed ## try the set-ups of docs/hosting.md, and the container
+	PATH="$(CURDIR)/.hosting/bin:$$PATH" $(RUN) pytest -q -n 2 --dist loadgroup -m hosting tests/hosting
+
 clients: .venv/.synced $(PYTHON_CLIENTS) .clients/node/.installed ## make a clip with eleven real clients
 	$(RUN) python -m clients.run
+	$(RUN) python -m clients.sessions
 
 clients-python: .venv/.synced $(PYTHON_CLIENTS) ## make a clip with those that need no Node
 	$(RUN) python -m clients.run --python-only
@@ -103,6 +118,9 @@ lint: .venv/.synced ## check the format, ruff and pyright
 
 bench: .venv/.synced ## measure every figure that has an aim, in five minutes; needs curl
 	$(RUN) python -m benchmarks.bench
+
+bench-callers: .venv/.synced ## let 200 callers wait over HTTP, in seven minutes; needs a quiet machine
+	$(RUN) python -m benchmarks.callers
 
 workflows: $(UV) ## check the workflows of GitHub Actions
 	$(UV) run --quiet --isolated --only-group workflows actionlint
@@ -162,6 +180,19 @@ docs/clip.webp: docs/clip.py .venv/.synced ## make the animation of the README a
 	VIRTUAL_ENV=.docs-env $(UV) pip install --quiet --group docs
 	touch $@
 
+.hosting/.installed: pyproject.toml $(UV)
+	$(UV) venv --quiet --allow-existing .hosting
+	VIRTUAL_ENV=.hosting $(UV) pip install --quiet --group hosting
+	touch $@
+
+.apps/.installed: pyproject.toml tests/apps/package.json $(UV)
+	$(UV) venv --quiet --allow-existing .apps
+	VIRTUAL_ENV=.apps $(UV) pip install --quiet --group apps -e '.[video,postgres]'
+	mkdir -p .apps/node
+	cp tests/apps/package.json .apps/node
+	npm install --prefix .apps/node --no-package-lock --no-audit --no-fund --loglevel=error
+	touch $@
+
 .packages/.installed: packages/package.json
 	mkdir -p .packages
 	cp packages/package.json .packages
@@ -173,4 +204,4 @@ docs/clip.webp: docs/clip.py .venv/.synced ## make the animation of the README a
 	.tools/bin/python -m pip install --quiet 'uv>=0.8,<1'
 
 clean: ## remove everything that the other targets installed
-	rm -rf .venv .venv-lowest .tools .clients .examples .conformance .packages .docs-env .site .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .venv-lowest .tools .clients .examples .conformance .packages .docs-env .hosting .apps .apps-shots .site .pytest_cache .ruff_cache .hypothesis dist

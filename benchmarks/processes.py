@@ -48,7 +48,9 @@ def _module(*arguments: str) -> Generator[dict[str, Any], None, None]:
 
 
 async def _simulate(run_seconds: float) -> None:
-    async with running(Behaviour(images="never", run_seconds=run_seconds)) as simulator:
+    async with running(
+        Behaviour(images="never", run_seconds=run_seconds, balance_usd=1e6, workers=2000)
+    ) as simulator:
         _say(url=simulator.url, token=simulator.token)
         await anyio.to_thread.run_sync(sys.stdin.read)
 

@@ -27,6 +27,7 @@ from seedance_mcp.mcp_server._progress import reported
 from seedance_mcp.mcp_server.app import build_server
 from seedance_mcp.models.model import JSONObject, Model, load_models
 from seedance_mcp.polling.schedule import FIRST_SECONDS
+from seedance_mcp.service.principals import MACHINE_USER
 from seedance_mcp.service.reports import JobReport, Order
 from seedance_mcp.service.service import Service
 from seedance_mcp.settings import Settings
@@ -115,7 +116,7 @@ async def measured(way: Way, settings: Settings, model: Model) -> Seen:
     server = build_server(settings)
     seen = Seen()
     async with server.lifespan(server) as lazy_service:
-        service = await lazy_service.get()
+        service = await lazy_service.of(MACHINE_USER)
 
         def saw(job: Job) -> None:
             if job.status.final:

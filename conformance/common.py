@@ -20,6 +20,7 @@ NODE = str(INSTALLED / "node_modules" / ".bin" / "node")
 PACKAGES = INSTALLED / "node_modules" / "@modelcontextprotocol"
 SEEDANCE_MCP = str(Path(sys.executable).parent / "seedance-mcp")
 
+ANNOUNCED = re.compile(r"(http://(?:127\.0\.0\.1|localhost):\d+\S*)\s")
 START_SECONDS = 30.0
 STOP_SECONDS = 5.0
 
@@ -92,7 +93,9 @@ def started(command: Sequence[str], *, env: Mapping[str, str], log: Path) -> Gen
 def _announced_url(process: subprocess.Popen[bytes], log: Path) -> str:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        if announced := re.search(r"(http://127\.0\.0\.1:\d+\S*)\s", log.read_text("utf-8")):
+        if announced := re.search(
+            r"(http://(127\.0\.0\.1|localhost):\d+\S*)\s", log.read_text("utf-8")
+        ):
             return announced[1]
         time.sleep(0.05)
     sys.exit(f"The server did not start: {process.args!r}\n{log.read_text('utf-8')}")

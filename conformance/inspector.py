@@ -6,6 +6,7 @@ checkout, its token is made up, and its RunComfy is the simulator or a port that
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+
+from mcp.server.apps import APP_MIME_TYPE
+
+from seedance_mcp.mcp_server.apps.pages import STORAGE_ORIGIN
 
 from .common import (
     LOGS,
@@ -55,12 +60,14 @@ class Answer:
     Attributes:
         exit_code: 0, or the kind of failure.
         result: The MCP result.
+        app: What it found about the app of a tool.
         findings: What it found about how portable the tools' schemas are.
         log: Its stderr, which includes the server's log.
     """
 
     exit_code: int
     result: dict[str, Any]
+    app: dict[str, Any]
     findings: list[dict[str, Any]]
     log: str
 
@@ -82,7 +89,7 @@ class Answer:
             CheckFailed: It does not hold; the message shows the answer.
         """
         if not holds:
-            seen = json.dumps(self.result)[:1000]
+            seen = json.dumps(self.result or self.app)[:1000]
             raise CheckFailed(
                 f"{what}; exit code {self.exit_code}, result {seen}\n{self.log[-2000:]}"
             )
@@ -99,7 +106,9 @@ class Inspector:
     def ask(self, method: str, *options: str) -> Answer:
         """Start the server and send it one request."""
         command = [NODE, CLI, "--cli", "--config", str(self.config), "--server", "seedance"]
-        command += ["--protocol-era", self.era, "--format", "json", "--method", method, *options]
+        command += ["--protocol-era", self.era, "--format", "json"]
+        # The bound of the run is enough, also on a busy machine.
+        command += ["--connect-timeout", "0", "--method", method, *options]
         run = subprocess.run(
             command,
             env=self.env,
@@ -113,6 +122,7 @@ class Inspector:
         return Answer(
             exit_code=run.returncode,
             result=envelope.get("result", {}),
+            app=envelope.get("appInfo", {}),
             findings=[f for tool in envelope.get("schemaFindings", ()) for f in tool["findings"]],
             log=run.stderr,
         )
@@ -141,6 +151,8 @@ def main() -> None:
         checks = [
             (check_list, offline),
             (check_rejection, offline),
+            (partial(check_app, tool="generate_video", page="player"), offline),
+            (partial(check_app, tool="list_jobs", page="gallery"), offline),
             (check_unreachable, offline),
             (partial(check_clip, image=image), online),
         ]
@@ -188,6 +200,25 @@ def check_rejection(inspector: Inspector) -> str:
     return f"check_status rejects an id: {answer.text}"
 
 
+def check_app(inspector: Inspector, *, tool: str, page: str) -> str:
+    """Check that a tool has a page, which may load clips and nothing else."""
+    answer = inspector.ask("tools/call", "--tool-name", tool, "--app-info")
+    uri = str(answer.app.get("resourceUri"))
+    right = bool(re.fullmatch(rf"ui://seedance/{page}-[0-9a-f]{{12}}\.html", uri))
+    answer.expect(f"{tool} must have the {page}", holds=right and answer.exit_code == 0)
+    mime_type = answer.app.get("resourceMimeType")
+    answer.expect("hosts must take it for an app", holds=mime_type == APP_MIME_TYPE)
+    csp = answer.app.get("csp", {})
+    right = [each for each in csp if csp[each]] == ["resourceDomains"]
+    answer.expect("it may connect to nothing", holds=right)
+    right = STORAGE_ORIGIN in csp["resourceDomains"]
+    answer.expect("it may load from the storage", holds=right)
+    known = {"hasApp", "toolName", "visibility", "prefersBorder"}
+    known |= {"resourceUri", "resourceMimeType", "csp"}
+    answer.expect("it must ask for nothing else", holds=answer.app.keys() <= known)
+    return f"{tool} --app-info: {uri}, from {', '.join(csp['resourceDomains'])}"
+
+
 def check_unreachable(inspector: Inspector) -> str:
     """Check that an unreachable RunComfy is reported as a tool error."""
     answer = inspector.call("check_status", request_id="no-such-id", wait_seconds=0)
@@ -222,9 +253,10 @@ def definition(path: Path, variables: Mapping[str, str]) -> Path:
 
 
 @contextmanager
-def simulator(folder: str) -> Generator[str]:
+def simulator(folder: str, run_seconds: float = 0.5) -> Generator[str]:
     """Run the simulator and yield its URL."""
-    command = [SEEDANCE_MCP, "simulate", "--port", "0", "--token", TOKEN, "--run-seconds", "0.5"]
+    command = [SEEDANCE_MCP, "simulate", "--port", "0", "--token", TOKEN]
+    command += ["--run-seconds", str(run_seconds)]
     env = without_settings(os.environ) | settings(folder, "http://127.0.0.1")
     with started(command, env=env, log=LOGS / "simulator.log") as url:
         yield url

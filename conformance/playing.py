@@ -3,23 +3,22 @@
 Every frame shows its number, which the page reads; so each that was shown was the right one.
 """
 
-import json
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import ceil
 from pathlib import Path
 from queue import Queue
-from threading import Thread
 from typing import Any
+
+from typing_extensions import override
 
 from seedance_mcp.clips.join import Part, join_clips
 from tests.support.sample_clips import B_FRAMES, SAMPLES, WITHOUT_B_FRAMES, Sample, write_sample
+
+from .chromium import PageHandler, find_chromium, opened, served
 
 SECONDS = 60.0
 """How long a clip may take to be played, of which none lasts two."""
@@ -67,71 +66,38 @@ show().catch(error => ({error: String(error)})).then(report =>
 </script>"""
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Serves the page, the clip in ranges, and takes the report."""
+class Handler(PageHandler):
+    """Serves the page, and the clip in ranges."""
 
-    protocol_version = "HTTP/1.1"
+    def __init__(self, clip: Path, *args: Any) -> None:
+        self.clip = clip
+        super().__init__(PAGE, *args)
 
-    def __init__(self, clip: Path, reports: "Queue[dict[str, Any]]", *args: Any) -> None:
-        self.clip, self.reports = clip, reports
-        super().__init__(*args)
-
+    @override
     def do_GET(self) -> None:
-        """Answer with the page or the clip."""
-        match self.path:
-            case "/":
-                self.answer("text/html", PAGE.encode())
-            case "/clip.mp4":
-                self.answer_range(self.clip.read_bytes())
-            case _:
-                self.send_error(404)
-
-    def do_POST(self) -> None:
-        """Take the report."""
-        self.reports.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.answer("text/plain", b"")
-
-    def answer_range(self, body: bytes) -> None:
-        """Answer with what follows the place that is asked for."""
+        """Answer with the page, or with the clip from the place that is asked for."""
+        if self.path != "/clip.mp4":
+            super().do_GET()
+            return
+        body = self.clip.read_bytes()
         start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
-        self.answer("video/mp4", body[start:], f"bytes {start}-{len(body) - 1}/{len(body)}")
-
-    def answer(self, kind: str, body: bytes, content_range: str | None = None) -> None:
-        """Answer with a body."""
-        self.send_response(206 if content_range else 200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        if content_range:
-            self.send_header("Accept-Ranges", "bytes")
-            self.send_header("Content-Range", content_range)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
-        """Log nothing."""
+        headers = {
+            "Content-Type": "video/mp4",
+            "Accept-Ranges": "bytes",
+            "Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}",
+        }
+        self.answer(206, headers, body[start:])
 
 
 def play(chromium: str, clip: Path, folder: Path) -> dict[str, Any]:
     """Return what a clip looks like in Chromium."""
     reports: Queue[dict[str, Any]] = Queue()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, clip, reports))
-    Thread(target=server.serve_forever, daemon=True).start()
-    browser = subprocess.Popen(
-        [
-            *(chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-            *("--autoplay-policy=no-user-gesture-required", "--mute-audio"),
-            *(f"--user-data-dir={folder}", f"http://127.0.0.1:{server.server_port}/"),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
+    flags = ("--autoplay-policy=no-user-gesture-required", "--mute-audio")
+    with (
+        served(partial(Handler, clip, reports)) as port,
+        opened(chromium, f"http://127.0.0.1:{port}/", folder, *flags),
+    ):
         return reports.get(timeout=SECONDS)
-    finally:
-        browser.terminate()
-        browser.wait()
-        server.shutdown()
-        server.server_close()
 
 
 def write_clips(folder: Path) -> dict[str, Path]:
@@ -199,10 +165,7 @@ def differences(names: tuple[str, ...], seen: dict[str, Any]) -> Iterator[str]:
 
 def main() -> int:
     """Join, play and print."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        print("Chromium is missing: apt-get install chromium")
-        return 1
+    chromium = find_chromium()
     failures = 0
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

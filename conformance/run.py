@@ -1,5 +1,7 @@
 """The official MCP conformance suite against the real server over HTTP: `make conformance`.
 
+The server takes calls with an access token only, which a proxy in front of it adds.
+
 Each protocol revision has a baseline: the checks that are expected to fail, each with its reason.
 The suite scores only the scenarios that a revision requires. Here every check that ran counts, and
 every entry of the baseline must have failed.
@@ -14,11 +16,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+import httpx
 
 from .common import (
     LOGS,
@@ -103,14 +108,13 @@ class Verdict:
 def main() -> None:
     """Run the suite against both servers, and exit with 1 if anything is wrong."""
     exit_on_signals()
-    logs = [LOGS / "server.log", LOGS / "task-server.log"]
+    logs = [LOGS / "server.log", LOGS / "bearer-proxy.log", LOGS / "task-server.log"]
     with tempfile.TemporaryDirectory() as folder, refusing_url() as nowhere:
-        command = [SEEDANCE_MCP, "serve", "--transport", "http", "--port", "0"]
         env = without_settings(os.environ) | settings(folder, nowhere)
-        with started(command, env=env, log=logs[0]) as url:
+        with behind_a_token(env, folder, logs) as url:
             verdicts = [run(revision, url, "--requirements", [revision]) for revision in REVISIONS]
         command = [sys.executable, "-m", "conformance.task_server"]
-        with started(command, env=env, log=logs[1]) as url:
+        with started(command, env=env, log=logs[2]) as url:
             verdicts.append(run("tasks", url, "--scenario", TASKS))
     for verdict in verdicts:
         for line in verdict.lines():
@@ -120,6 +124,22 @@ def main() -> None:
         say(f"FAILED a server logged an error: {log}")
     if broke or not all(verdict.good for verdict in verdicts):
         sys.exit(f"The suite's output is in {LOGS}.")
+
+
+@contextmanager
+def behind_a_token(env: dict[str, str], folder: str, logs: Sequence[Path]) -> Generator[str]:
+    """Run the server with an access token, and yield the URL of a proxy that adds it."""
+    env = env | {"SEEDANCE_ACCESS_TOKENS": str(Path(folder, "access-tokens"))}
+    new_token = [SEEDANCE_MCP, "token", "new", "suite"]
+    token = subprocess.run(new_token, env=env, check=True, capture_output=True, text=True).stdout
+    command = [SEEDANCE_MCP, "serve", "--transport", "http", "--port", "0"]
+    with started(command, env=env, log=logs[0]) as url:
+        refused = httpx.post(url, json={}).status_code
+        if refused != 401:
+            sys.exit(f"The server answered a call without a token with {refused}.")
+        command = [sys.executable, "-m", "conformance.bearer_proxy", url]
+        with started(command, env=env | {"BEARER_TOKEN": token.strip()}, log=logs[1]) as proxy:
+            yield proxy
 
 
 def run(subject: str, url: str, option: str, values: Sequence[str]) -> Verdict:

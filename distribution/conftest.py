@@ -54,7 +54,7 @@ def installed(
 def complete(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """Return an environment with the wheel, PyAV and what the tests need."""
     environment = Environment(tmp_path_factory.mktemp("environment"))
-    environment.install(f"{wheel}[video]", "--group", "dev")
+    environment.install(f"{wheel}[video,postgres,observability]", "--group", "dev")
     return environment
 
 

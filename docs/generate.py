@@ -11,8 +11,9 @@ from pathlib import Path
 from .parts.clients import clients
 from .parts.deep_links import app_links, page_links
 from .parts.errors import errors
+from .parts.limits import limits
 from .parts.rules import owed, states
-from .parts.settings import settings
+from .parts.settings import hosting_settings, settings
 from .parts.tools import file_rules, tools
 
 ROOT = Path(__file__).parent.parent
@@ -23,7 +24,9 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "errors": errors,
     "states": states,
     "owed": owed,
+    "limits": limits,
     "settings": settings,
+    "hosting settings": hosting_settings,
     "tools": tools,
     "file rules": file_rules,
 }

@@ -32,7 +32,8 @@ def server_yaml(project: Project, commit: str) -> str:
         "meta": {"category": "ai", "tags": list(project.keywords)},
         "about": {"title": TITLE, "description": project.description, "icon": project.icon_url},
         "source": {"project": project.homepage, "commit": commit},
-        "run": {"volumes": [f"{PARAMETER}:{FOLDER}"]},
+        # The image serves over HTTP by default, and the catalogue's gateway speaks over stdio.
+        "run": {"command": ["serve"], "volumes": [f"{PARAMETER}:{FOLDER}"]},
         "config": _config(),
     }
     return "".join(f"{line}\n" for line in _yaml(entry))

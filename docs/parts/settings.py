@@ -1,11 +1,13 @@
-"""The table of settings: names, defaults and what is allowed are those of the program."""
+"""The tables of settings: names, defaults and what is allowed are those of the program."""
 
+from collections.abc import Iterable
 from typing import cast
 
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
 from seedance_mcp.cli._setting_flags import SETTING_FLAGS, SettingFlag
+from seedance_mcp.hosting_settings import HostingSettings
 from seedance_mcp.settings import Settings
 
 from .table import code, table
@@ -32,8 +34,8 @@ SETS = {
         " price is not known; `0` asks about every clip"
     ),
     "state_key": (
-        "signs what users agreed to; a yes counts only at servers with the same key and the same"
-        " ledger"
+        "signs what users agreed to, and the ids of sessions over HTTP; both count only at servers"
+        " with the same key, a yes only with the same ledger"
     ),
     "history_days": (
         "how long jobs stay in the ledger after they ended; a finished clip that was never fetched"
@@ -57,8 +59,27 @@ SETS = {
         " checked as before"
     ),
     "log_level": "what is logged to stderr",
+    "database_url": "keeps the ledger in PostgreSQL; needs the extra `postgres`",
+    "access_tokens": (
+        "the file of access tokens, one line `NAME:SHA256` for each caller, which"
+        " `seedance-mcp token new NAME` adds to"
+    ),
+    "bring_your_own_token": (
+        "callers send a RunComfy token of their own, which pays for their calls"
+    ),
+    "auth_issuer": "takes tokens of this OAuth issuer; needs the audience",
+    "auth_audience": "the audience of its tokens; needs the issuer",
+    "max_jobs_per_hour_per_caller": "how many jobs each caller may begin in an hour",
+    "max_cost_usd_per_day_per_caller": "the most that each caller's jobs of 24 hours may cost",
+    "max_calls_per_minute_per_caller": (
+        "how many requests each caller may send in a minute; more are answered with 429"
+    ),
+    "log_format": "`json` logs one JSON object a line",
 }
 """What a setting sets, where there is more to say of it than its flag does."""
+
+HOSTED = tuple(HostingSettings.model_fields)
+"""The settings that only a server behind a URL has."""
 
 UNSET = {
     "token": "none",
@@ -68,22 +89,37 @@ UNSET = {
     "ask_above_usd": "never",
     "state_key": "a file in the state folder",
     "local_files": "only over stdio",
+    "database_url": "SQLite in the state folder",
+    "access_tokens": "none",
+    "auth_issuer": "none",
+    "auth_audience": "none",
+    "max_jobs_per_hour_per_caller": "that of the server",
+    "max_cost_usd_per_day_per_caller": "that of the server",
 }
 """What holds where there is no default to show."""
 
 
 def settings() -> str:
-    """Return the table of all settings, in the order of the program."""
+    """Return the table of the settings of every server, in the order of the program."""
+    head = "what it sets (and what it must be; the flag of `install`)"
+    return _table(head, (name for name in Settings.model_fields if name not in HOSTED))
+
+
+def hosting_settings() -> str:
+    """Return the table of the settings that only a server behind a URL has."""
+    return _table("what it sets (and what it must be)", HOSTED)
+
+
+def _table(head: str, names: Iterable[str]) -> str:
+    fields = Settings.model_fields
     rows = [
         [
-            f"{code(_variable(field))}<br>{_default(name, field)}",
-            f"{_sets(name, field)}<br>({_allowed(field)})",
+            f"{code(_variable(fields[name]))}<br>{_default(name, fields[name])}",
+            f"{_sets(name, fields[name])}<br>({_allowed(fields[name])})",
         ]
-        for name, field in Settings.model_fields.items()
+        for name in names
     ]
-    return table(
-        ["variable and default", "what it sets (and what it must be; the flag of `install`)"], *rows
-    )
+    return table(["variable and default", head], *rows)
 
 
 def _variable(field: FieldInfo) -> str:
