@@ -43,7 +43,7 @@ RESULT_OF_A_CALL = {"content": [{"type": "text", "text": "Done."}]}
 
 def test_an_app_hears_the_arguments_and_the_result_after_its_handshake(open_app: Opener) -> None:
     app = open_app(PAGE, arguments={"prompt": "A lake."}, result=RESULT_OF_A_CALL, theme="dark")
-    app.frame.wait_for_function("heard.length === 2")
+    app.wait_until("heard.length === 2")
     assert app.frame.evaluate("heard") == [
         [INPUT, {"arguments": {"prompt": "A lake."}}],
         [RESULT, RESULT_OF_A_CALL],
@@ -81,7 +81,7 @@ def test_what_an_app_asks_for_is_answered_by_the_test(open_app: Opener) -> None:
     )
     assert app.wait_for("ui/open-link") == [{"url": CLIP}]
     app.answer("ui/open-link", {"isError": True})
-    app.frame.wait_for_function("heard.at(-1).isError")
+    app.wait_until("heard.at(-1)?.isError")
 
 
 @pytest.mark.parametrize("csp", HOSTS)
@@ -118,8 +118,19 @@ def test_nothing_comes_from_anywhere_else(open_app: Opener, csp: HostName) -> No
 
 def test_a_clip_whose_url_has_expired_is_refused(open_app: Opener) -> None:
     app = open_app(PAGE.replace(CLIP, EXPIRED))
-    app.frame.wait_for_function("document.querySelector('video').error?.code === 4")
+    app.wait_until("document.querySelector('video').error?.code === 4")
     assert app.host.network.requested == [EXPIRED]
+
+
+@pytest.mark.parametrize("csp", HOSTS)
+def test_what_an_app_does_later_is_waited_for_under_every_policy(
+    open_app: Opener, csp: HostName
+) -> None:
+    app = open_app(PAGE, csp=csp)
+    app.frame.evaluate("void setTimeout(() => heard.push('later'), 300)")
+    app.wait_until("heard.at(-1) === 'later'")
+    assert app.frame.evaluate("heard.filter(each => each === 'later')") == ["later"]
+    assert app.host.complaints == []
 
 
 def test_two_apps_are_told_apart_and_time_is_in_the_hands_of_the_test(open_app: Opener) -> None:
@@ -129,7 +140,7 @@ def test_two_apps_are_told_apart_and_time_is_in_the_hands_of_the_test(open_app: 
     one.wait_for("ui/notifications/initialized")
     one.frame.evaluate("void setTimeout(() => heard.push('an hour'), 3_600_000)")
     one.pass_time(3600)
-    one.frame.wait_for_function("heard.at(-1) === 'an hour'")
+    one.wait_until("heard.at(-1) === 'an hour'")
     assert one.frame.evaluate("heard") == [[INPUT, {"arguments": {"n": 1}}], "an hour"]
     assert (two.methods(), two.frame.evaluate("heard")) == (["ui/initialize"], [])
     assert one.screenshot("host").stat().st_size > 0

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import Frame, Locator
 
+from tests.support.timeouts import TIMEOUT_SECONDS
+
 from .accessibility import violations
 
 if TYPE_CHECKING:
@@ -28,6 +30,14 @@ _ANSWERED = {
     "ui/update-model-context": {},
     "ui/request-display-mode": {"mode": "inline"},
 }
+
+_UNTIL = """(async () => {
+  const last = Date.now() + %(seconds)d * 1000;
+  while (!(%(condition)s)) {
+    if (Date.now() > last) throw new Error("It did not become true.");
+    await new Promise((done) => setTimeout(done, 10));
+  }
+})()"""
 
 
 class Held:
@@ -122,6 +132,13 @@ class App:
             arg=[self.index, method, count],
         )
         return self.sent(method)
+
+    def wait_until(self, condition: str) -> None:
+        """Wait until an expression is true in the app's page.
+
+        Its policy forbids `wait_for_function`, which compiles the expression at each look.
+        """
+        self.frame.evaluate(_UNTIL % {"condition": condition, "seconds": TIMEOUT_SECONDS})
 
     def send(self, method: str, params: Json) -> None:
         """Send a notification to the app."""
