@@ -82,7 +82,7 @@ def test_nothing_moves_for_a_person_who_wants_less_motion(open_app: Opener, redu
 
 
 def test_the_frame_is_as_high_as_its_content_and_stays_so(open_app: Opener) -> None:
-    app = in_chat(open_app, MIXED, width=640)
+    app = in_chat(open_app, MIXED, width=640, fits=True)
     wait_for_cards(app.frame, 24)
     expect(app.frame.locator("canvas")).not_to_have_count(0)
     app.host.page.wait_for_function(
@@ -91,8 +91,7 @@ def test_the_frame_is_as_high_as_its_content_and_stays_so(open_app: Opener) -> N
         "each => each.method?.endsWith('size-changed')).params.height",
         arg=app.host.page.evaluate_handle("apps"),
     )
-    scroll, shown = app.frame.evaluate("[document.documentElement.scrollHeight, innerHeight]")
-    assert scroll == shown
+    app.wait_until("document.documentElement.scrollHeight === innerHeight")
     told = len(app.sent("ui/notifications/size-changed"))
     for _ in range(10):
         app.host.page.mouse.wheel(0, 500)

@@ -206,6 +206,7 @@ def test_the_focus_stays_in_the_page_when_what_had_it_goes(open_app: Opener) -> 
     app.resources = fail
     again = app.frame.get_by_role("button", name="Try again")
     again.press("Enter")
+    expect(app.frame.locator("#message p")).to_have_text("The clips cannot be read. No.")
     expect(again).to_be_focused()
     app.resources = listed.read
     again.press("Enter")

@@ -42,7 +42,9 @@ RESULT_OF_A_CALL = {"content": [{"type": "text", "text": "Done."}]}
 
 
 def test_an_app_hears_the_arguments_and_the_result_after_its_handshake(open_app: Opener) -> None:
-    app = open_app(PAGE, arguments={"prompt": "A lake."}, result=RESULT_OF_A_CALL, theme="dark")
+    app = open_app(
+        PAGE, arguments={"prompt": "A lake."}, result=RESULT_OF_A_CALL, theme="dark", fits=True
+    )
     app.wait_until("heard.length === 2")
     assert app.frame.evaluate("heard") == [
         [INPUT, {"arguments": {"prompt": "A lake."}}],

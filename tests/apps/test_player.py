@@ -72,7 +72,7 @@ def test_the_first_frame_and_the_place_in_the_queue_are_shown(open_app: Opener) 
     canvas = app.frame.get_by_role("img", name="First frame")
     expect_visible(canvas)
     assert canvas.evaluate("canvas => [canvas.width, canvas.height]") == [320, 180]
-    app.pass_time(1)
+    app.pass_time(2)
     label, value = progress(app)
     told = re.fullmatch(r"0:(\d\d), usually 1:00", label)
     assert told
@@ -136,7 +136,9 @@ def test_less_motion_means_that_the_clip_waits_for_a_click(open_app: Opener) -> 
     result = job("completed", video_url=CLIP)
     app = open_app(player(), result=result, reduced_motion=True)
     video = app.frame.locator("video")
-    video.evaluate("v => v.readyState || new Promise(done => v.onloadedmetadata = done)")
+    video.evaluate(
+        "v => v.readyState || new Promise(done => v.addEventListener('loadedmetadata', done))"
+    )
     assert video.evaluate("v => [v.autoplay, v.paused, v.currentTime]") == [False, True, 0]
     video.evaluate("v => v.play()")
     assert play(app)["paused"] is False
@@ -253,7 +255,7 @@ def test_the_text_names_the_job_where_the_structure_is_lost(
         result["content"] = [{"type": "image"}, {"type": "text", "text": text}]
     checks = {"check_status": in_turn(job("in_queue", queue_position=4))}
     app = open_app(player(), result=result, tools=checks)
-    expect(app.frame.locator("h1")).to_have_text("In the queue, place 4", timeout=20_000)
+    expect(app.frame.locator("h1")).to_have_text("In the queue, place 4")
     assert app.calls("check_status")[0] == ASKED
 
 
@@ -277,12 +279,22 @@ def test_nothing_is_asked_for_but_the_clip(open_app: Opener, csp: HostName) -> N
 
 def test_two_players_do_not_disturb_each_other(open_app: Opener) -> None:
     host = open_app.host()
-    one = host.show(player(), result=job("in_queue", request_id="one"))
-    two = host.show(player(), result=job("in_queue", request_id="two"))
-    one.tools["check_status"] = in_turn(job("in_queue", queue_position=1, request_id="one"))
-    two.tools["check_status"] = in_turn(job("completed", video_url=CLIP, request_id="two"))
-    two.tools["get_result"] = lambda _: HELD
-    expect(one.frame.locator("h1")).to_have_text("In the queue, place 1", timeout=20_000)
+    queued = job("in_queue", queue_position=1, request_id="one")
+    completed = job("completed", video_url=CLIP, request_id="two")
+    # What is out of sight does not play.
+    one = host.show(
+        player(),
+        result=job("in_queue", request_id="one"),
+        tools={"check_status": in_turn(queued)},
+        fits=True,
+    )
+    two = host.show(
+        player(),
+        result=job("in_queue", request_id="two"),
+        tools={"check_status": in_turn(completed), "get_result": lambda _: HELD},
+        fits=True,
+    )
+    expect(one.frame.locator("h1")).to_have_text("In the queue, place 1")
     play(two)
     # A frame can reach its neighbours, but only the host is listened to.
     failed = job("failed", request_id="one")

@@ -41,27 +41,33 @@ def count_after(app: App, seconds: int, *, step: int = 1) -> int:
     return len(app.calls("check_status"))
 
 
-@pytest.mark.parametrize(("poll", "least", "most"), [(2, 9, 11), (5, 4, 5), (10, 2, 3)])
-def test_the_server_says_how_often_it_is_asked(
-    open_app: Opener, poll: int, least: int, most: int
-) -> None:
+def expect_polls(app: App, poll: int, least: int) -> None:
+    """Let 20 seconds pass, and check that the job was asked for every `poll` seconds."""
+    began = app.now()
+    asked = count_after(app, 20)
+    # One was before, and a machine that is busy lets more than 20 seconds pass.
+    assert least <= asked <= 2 + (app.now() - began) / poll
+
+
+@pytest.mark.parametrize(("poll", "least"), [(2, 9), (5, 4), (10, 2)])
+def test_the_server_says_how_often_it_is_asked(open_app: Opener, poll: int, least: int) -> None:
     result = job("in_queue", meta={"poll_seconds": poll})
     checks = {"check_status": in_turn(result)}
     app = open_app(player(), result=result, tools=checks, fake_time=True)
     app.wait_for("tools/call")
-    assert least <= count_after(app, 20) <= most
+    expect_polls(app, poll, least)
     assert {each["wait_seconds"] for each in app.calls()} == {0}
 
 
-@pytest.mark.parametrize(("age", "least", "most"), [(1, 9, 11), (60, 4, 5), (600, 2, 3)])
+@pytest.mark.parametrize(("age", "poll", "least"), [(1, 2, 9), (60, 5, 4), (600, 10, 2)])
 def test_its_age_says_how_often_a_job_is_asked_for_where_the_server_does_not(
-    open_app: Opener, age: int, least: int, most: int
+    open_app: Opener, age: int, poll: int, least: int
 ) -> None:
     result = job("in_progress", elapsed_seconds=age) | {"_meta": None}
     checks = {"check_status": in_turn(result)}
     app = open_app(player(), result=result, tools=checks, fake_time=True)
     app.wait_for("tools/call")
-    assert least <= count_after(app, 20) <= most
+    expect_polls(app, poll, least)
 
 
 def test_the_next_question_waits_for_the_answer(open_app: Opener) -> None:
@@ -73,13 +79,13 @@ def test_the_next_question_waits_for_the_answer(open_app: Opener) -> None:
     assert app.ask("ping")["result"] == {}
     assert app.calls() == [ASKED]
     app.answer("tools/call", job("in_queue", queue_position=5))
-    expect(app.frame.locator("h1")).to_have_text("In the queue, place 5", timeout=20_000)
+    expect(app.frame.locator("h1")).to_have_text("In the queue, place 5")
     app.pass_time(3)
     assert app.wait_for("tools/call", 2)
 
 
 def test_a_question_that_is_never_answered_is_asked_again(open_app: Opener) -> None:
-    checks = {"check_status": in_turn(HELD, job("completed"))}
+    checks = {"check_status": lambda _: HELD}
     app = open_app(
         player(), arguments=ARGUMENTS, result=job("in_queue"), tools=checks, fake_time=True
     )
@@ -87,7 +93,9 @@ def test_a_question_that_is_never_answered_is_asked_again(open_app: Opener) -> N
     app.pass_time(121)
     expect_texts(app, "In the queue", PROMPT, ABOUT, f"{FAILED}no answer", "Cancel")
     app.pass_time(5)
-    expect(app.frame.locator("h1")).to_have_text("It ended without a video", timeout=20_000)
+    app.wait_for("tools/call", 2)
+    app.answer("tools/call", job("completed"))
+    expect(app.frame.locator("h1")).to_have_text("It ended without a video")
 
 
 def test_a_hidden_page_does_not_ask(open_app: Opener) -> None:
@@ -165,7 +173,7 @@ def test_the_status_line_speaks_only_when_something_changes(open_app: Opener) ->
     checks = {"check_status": in_turn(*[third] * 5, second, job("in_progress"))}
     app = open_app(player(), result=third, tools=checks, fake_time=True)
     line = app.frame.get_by_role("status")
-    expect(line).to_have_text("In the queue, place 3", timeout=20_000)
+    expect(line).to_have_text("In the queue, place 3")
     line.evaluate(
         """line => {
           window.spoken = [];
@@ -181,13 +189,18 @@ def test_the_status_line_speaks_only_when_something_changes(open_app: Opener) ->
 def test_its_height_is_told_only_when_it_changed(open_app: Opener) -> None:
     third, second = job("in_queue", queue_position=3), job("in_queue", queue_position=2)
     checks = {"check_status": in_turn(third, third, second)}
-    app = open_app(player(), arguments=ARGUMENTS, result=third, tools=checks, fake_time=True)
+    app = open_app(
+        player(), arguments=ARGUMENTS, result=third, tools=checks, fake_time=True, fits=True
+    )
     app.wait_for("tools/call")
     count_after(app, 10)
     for width in (639, 638, 637):
         app.host.page.set_viewport_size({"width": width, "height": 900})
         app.frame.evaluate("new Promise(requestAnimationFrame)")
         count_after(app, 1)
+    app.wait_until(
+        "Math.ceil(document.querySelector('main').getBoundingClientRect().height) === innerHeight"
+    )
     sizes = app.sent("ui/notifications/size-changed")
     assert all(list(size) == ["height"] for size in sizes)
     assert all(one != two for one, two in pairwise(sizes))
@@ -202,8 +215,8 @@ def test_its_height_is_told_only_when_it_changed(open_app: Opener) -> None:
 
 def test_its_height_is_right_without_a_doctype(open_app: Opener) -> None:
     wrapped = f"<html><head></head><body>{player().html}</body></html>"
-    app = open_app(wrapped, result=job("in_progress"))
-    expect(app.frame.locator("h1")).to_have_text("The clip is being made", timeout=20_000)
+    app = open_app(wrapped, result=job("in_progress"), fits=True)
+    expect(app.frame.locator("h1")).to_have_text("The clip is being made")
     app.send_result(job("failed"))
     expect(app.frame.locator("figure")).to_be_hidden()
     tall = app.frame.locator("main").bounding_box()

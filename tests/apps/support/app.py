@@ -95,6 +95,10 @@ class App:
         """Let seconds pass at once, in which every timer fires, under a host with `fake_time`."""
         self.host.page.clock.run_for(seconds * 1000)
 
+    def now(self) -> float:
+        """Return the page's time in seconds, which also goes on by itself."""
+        return self.frame.evaluate("Date.now()") / 1000
+
     def result_of(self, method: str, params: Json) -> "Json | Held":
         """Return the result of a request of the app, or raise `Refused`."""
         if method == "tools/call" and params["name"] in self.tools:
@@ -185,6 +189,8 @@ class App:
     def screenshot(self, name: str) -> Path:
         """Keep a picture of the app among the artefacts, and return its path."""
         path = SHOTS / f"{name}.png"
+        fits = self._read("app => app.fits")
+        self._read("app => fit(app, true)")
         box, window = self.element.bounding_box(), self.host.page.viewport_size
         assert box
         assert window
@@ -194,6 +200,7 @@ class App:
         self.frame.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
         self.element.screenshot(path=path, animations="disabled")
         self.host.page.set_viewport_size(window)
+        self._read("(app, fits) => fit(app, fits)", fits)
         return path
 
     def _read(self, script: str, argument: Any = None) -> Any:

@@ -41,6 +41,7 @@ class Shown(TypedDict, total=False):
         context: What differs in the `hostContext`.
         sandbox: The frame's sandbox, by default that of the host.
         answers_handshake: Whether the host answers `ui/initialize`.
+        fits: Whether the frame always has the height that its app says. Then a click may be lost.
     """
 
     arguments: Json
@@ -52,6 +53,7 @@ class Shown(TypedDict, total=False):
     context: Json
     sandbox: str
     answers_handshake: bool
+    fits: bool
 
 
 @dataclass(kw_only=True)
@@ -82,7 +84,7 @@ class Host:
         self.page.goto(HOST)
 
     def show(self, app_page: AppPage | str, **options: Unpack[Shown]) -> App:
-        """Show one more app: a page, or its HTML."""
+        """Show one more app, a page or its HTML, and wait until its script has run."""
         whole = not isinstance(app_page, str)
         html, origins = (
             (app_page.html, app_page.origins) if whole else (app_page, (STORAGE_ORIGIN,))
@@ -101,9 +103,11 @@ class Host:
             "capabilities": options.get("capabilities", CAPABILITIES),
             "context": self.context | options.get("context", {}),
             "answersHandshake": options.get("answers_handshake", True),
+            "fits": options.get("fits", False),
             "first": _first_messages(options.get("arguments"), options.get("result")),
         }
         self.page.evaluate("options => show(options)", shown)
+        app.wait_for("ui/initialize")
         return app
 
     def _answer(self, index: int, message: Json) -> Json | None:

@@ -25,9 +25,6 @@ MODEL = "seedance-1-0 lite image-to-video"
 FACTS = f"5 s · 720p · {MODEL}"
 ASKED = {"request_id": REQUEST_ID, "wait_seconds": 0}
 
-SECONDS = 20
-"""How long the browser may take for one step."""
-
 
 def player() -> AppPage:
     """Return the page, which may load clips from the storage."""
@@ -95,12 +92,12 @@ def first_frame(width: int = 320, height: int = 180) -> str:
 def expect_texts(app: App, *texts: str) -> None:
     """Wait until these are the texts of the page, but for the time."""
     shown = app.frame.locator("main :is(h1, p, button):visible")
-    expect(shown).to_have_text(list(texts), timeout=SECONDS * 1000)
+    expect(shown).to_have_text(list(texts))
 
 
 def expect_visible(locator: Locator, *, visible: bool = True) -> None:
     """Wait until something is visible, or is not."""
-    expect(locator).to_be_visible(visible=visible, timeout=SECONDS * 1000)
+    expect(locator).to_be_visible(visible=visible)
 
 
 def progress(app: App) -> tuple[str, str | None]:
