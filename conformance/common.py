@@ -21,7 +21,7 @@ PACKAGES = INSTALLED / "node_modules" / "@modelcontextprotocol"
 SEEDANCE_MCP = str(Path(sys.executable).parent / "seedance-mcp")
 
 ANNOUNCED = re.compile(r"(http://(?:127\.0\.0\.1|localhost):\d+\S*)\s")
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 
 
