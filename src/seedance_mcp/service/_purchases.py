@@ -81,7 +81,15 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
         warnings += (_WILL_ASK,) if asks and not owed else ()
         job = owed or new
         return JobReport(job=job, reused=job is owed, dry_run=order.dry_run, warnings=warnings)
-    job = new = await service.approvals.approve(new, order, given, limits, deadline)
+    new = await service.approvals.approve(new, order, given, limits, deadline)
+    return await _buy(service, order, new, limits, warnings)
+
+
+async def _buy(
+    service: Components, order: Order, new: Job, limits: SpendingLimits, warnings: tuple[str, ...]
+) -> JobReport:
+    """Write a job down and have it sent, or find an identical one of this very moment."""
+    job = new
     # A cancelled call must not come between the ledger and the paid request.
     with anyio.CancelScope(shield=True):
         job = await service.store.begin(new, reuse_since=order.reuse_since, limits=limits)
@@ -89,7 +97,7 @@ async def purchase(service: Components, order: Order, *, deadline: float) -> Job
             service.submissions.submit(job)
             service.spending.forget()
             if order.wants_poster:
-                service.posters.start_first_frame(job, model)
+                service.posters.start_first_frame(job, order.model)
     service.catalogue.record_estimate(job)
     return JobReport(job=job, reused=job.id != new.id, warnings=warnings)
 
