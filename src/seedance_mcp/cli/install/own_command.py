@@ -61,19 +61,7 @@ def run_program(
     Raises:
         OwnCommandFailed: It did not start, ran too long or failed; the message quotes a line.
     """
-    try:
-        process = subprocess.Popen(  # noqa: S603 - the program that the user has under this name
-            [str(program), *arguments],
-            env=dict(environment),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        raise OwnCommandFailed(f"{quoted(program.name)} could not be started.") from error
-    with process:
+    with _start(program, arguments, environment, folder) as process:
         streams = [stream for stream in (process.stdout, process.stderr) if stream]
         read = [_Beginning(stream) for stream in streams]
         try:
@@ -88,6 +76,23 @@ def run_program(
     if code:
         raise OwnCommandFailed(f"{quoted(program.name)} failed{_reason(code, texts)}.")
     return texts[0]
+
+
+def _start(
+    program: Path, arguments: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603 - the program that the user has under this name
+            [str(program), *arguments],
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise OwnCommandFailed(f"{quoted(program.name)} could not be started.") from error
 
 
 class _Beginning:
