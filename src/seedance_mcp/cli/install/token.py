@@ -88,9 +88,7 @@ def find_token(
     if kept and client.refers and not in_file:
         return _of_client(client, environment, None)
     if ask:
-        if token := _typed(ask, client, in_file=in_file):
-            return _of_file(token, "your answer")
-        return _of_client(client, environment, None) if client.refers else _none()
+        return _of_answer(ask, client, environment, in_file=in_file)
     if in_file:
         raise ConfigurationError(
             f"--token-in-file needs a token: set {VARIABLE}, or run this in a terminal, which asks."
@@ -184,6 +182,14 @@ def _token_in(entry: Json) -> str | None:
     if isinstance(entry, Sequence) and not isinstance(entry, str):
         return VARIABLE if VARIABLE in entry else None
     return None
+
+
+def _of_answer(
+    ask: Ask, client: Client, environment: Mapping[str, str], *, in_file: bool
+) -> TokenSource:
+    if token := _typed(ask, client, in_file=in_file):
+        return _of_file(token, "your answer")
+    return _of_client(client, environment, None) if client.refers else _none()
 
 
 def _typed(ask: Ask, client: Client, *, in_file: bool) -> str | None:
